@@ -1,0 +1,134 @@
+"""Refuses bad answers before a file is written: each by its question, what was answered, and what is allowed.
+
+Cookiecutter renders this file and runs it in the new, still empty folder, which it removes if this exits with an error.
+The answers come in as one JSON literal, so that no answer can become code.
+"""
+
+import json
+import re
+import sys
+import unicodedata
+
+ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
+
+# The longest name that the slug becomes part of is the access log bucket's. S3 allows 63 characters:
+# slug (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+SLUG_MAX_LENGTH = 25
+TEXT_MAX_LENGTH = 200
+# https://www.rfc-editor.org/errata/eid1690
+EMAIL_MAX_LENGTH = 254
+SHOWN_LENGTH = 60
+
+SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
+EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+REGION = r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]"
+
+# Namespaces of configuration that are taken, and S3's reserved beginnings.
+RESERVED_SLUGS = {"aws", "pulumi"}
+RESERVED_BEGINNINGS = ("amzn-s3-demo-", "sthree-", "xn--")
+# https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
+
+# Characters that end a line, that no file format allows, or that make text read differently from what it is:
+# control characters, surrogates, private and unassigned ones, separators of lines, marks of byte order and direction.
+REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
+REFUSED_CHARACTERS = set("\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+TEXT_ALLOWED = f"1 to {TEXT_MAX_LENGTH} characters on one line, not only spaces, no control or direction marks"
+EMAIL_ALLOWED = f"an e-mail address like team@example.com, at most {EMAIL_MAX_LENGTH} characters"
+REGION_ALLOWED = "the name of an AWS region, like us-east-1"
+SLUG_ALLOWED = (
+    f"1 to {SLUG_MAX_LENGTH} lower-case letters, digits and single hyphens, from a letter, not ending in a hyphen; "
+    "no name that AWS, Pulumi or Windows reserves"
+)
+CHOICES = {
+    "license": ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
+    "python_version": ("3.11", "3.12", "3.13", "3.14"),
+    "lambda_runtime": ("python3.11", "python3.12", "python3.13", "python3.14"),
+    "lambda_architecture": ("arm64", "x86_64"),
+    "package_manager": ("uv", "pipenv"),
+    "state_backend": ("pulumi-cloud", "s3", "local-file"),
+}
+# Settings of the template, not questions. A user's configuration could change them, and with them every file.
+PRIVATE = {
+    "_copy_without_render": ["*.py"],
+    "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
+    "_new_lines": "\n",
+}
+
+
+def is_text(answer):
+    """Whether an answer is one line that any file of the project can hold."""
+    return (
+        isinstance(answer, str)
+        and 0 < len(answer) <= TEXT_MAX_LENGTH
+        and answer == answer.strip()
+        and not any(c in REFUSED_CHARACTERS or unicodedata.category(c) in REFUSED_CATEGORIES for c in answer)
+    )
+
+
+def is_slug(answer):
+    """Whether an answer can be a folder, a configuration namespace and the beginning of every AWS name."""
+    return (
+        isinstance(answer, str)
+        and len(answer) <= SLUG_MAX_LENGTH
+        and re.fullmatch(SLUG, answer) is not None
+        and answer not in RESERVED_SLUGS | WINDOWS_DEVICES
+        and not answer.startswith(RESERVED_BEGINNINGS)
+    )
+
+
+def is_email(answer):
+    """Whether an answer has the form of an e-mail address, without the quoting that nobody uses."""
+    return isinstance(answer, str) and len(answer) <= EMAIL_MAX_LENGTH and re.fullmatch(EMAIL, answer) is not None
+
+
+def is_region(answer):
+    """Whether an answer has the form of an AWS region: new ones need no new template."""
+    return isinstance(answer, str) and re.fullmatch(REGION, answer) is not None
+
+
+CHECKS = {
+    "project_name": (is_text, TEXT_ALLOWED),
+    "project_slug": (is_slug, SLUG_ALLOWED),
+    "description": (is_text, TEXT_ALLOWED),
+    "author_name": (is_text, TEXT_ALLOWED),
+    "author_email": (is_email, EMAIL_ALLOWED),
+    "aws_region_dev": (is_region, REGION_ALLOWED),
+    "aws_region_staging": (is_region, REGION_ALLOWED),
+    "aws_region_prod": (is_region, REGION_ALLOWED),
+    "notification_email": (is_email, EMAIL_ALLOWED),
+}
+
+
+def shown(answer):
+    """Write an answer so that a terminal shows what it is: escaped, and not longer than one can read."""
+    text = ascii(answer)
+    return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}... ({len(answer)} characters)"
+
+
+def refusals(answers):
+    """Yield a line for each answer that is not allowed."""
+    for question, (is_allowed, allowed) in CHECKS.items():
+        if not is_allowed(answers[question]):
+            yield f"{question}: {shown(answers[question])} is refused; allowed: {allowed}"
+    for question, choices in CHOICES.items():
+        if answers[question] not in choices:
+            yield f"{question}: {shown(answers[question])} is refused; allowed: one of {', '.join(choices)}"
+    for setting, value in PRIVATE.items():
+        if answers[setting] != value:
+            yield f"{setting}: {shown(answers[setting])} is refused; it is the template's own and cannot be changed"
+
+
+def main():
+    """Print every refusal and exit with an error, or exit in silence."""
+    found = list(refusals(ANSWERS))
+    if found:
+        lines = [f"\n{len(found)} answer(s) refused, nothing was written:", *(f"  - {line}" for line in found)]
+        print("\n".join(lines), file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""What every component needs to know of its stack."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from infrastructure.account import Account
+from infrastructure.naming import Names
+from infrastructure.settings import Settings
+
+
+@dataclass(frozen=True)
+class Context:
+    """One stack: what was configured, what things are called, and where it is deployed.
+
+    Attributes:
+        settings: The stack's settings.
+        names: Physical names and tags.
+        account: Account and region.
+    """
+
+    settings: Settings
+    names: Names
+    account: Account
+
+    def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Form the options of a resource that holds data: in production it is protected, and outlives its stack."""
+        return pulumi.ResourceOptions(
+            parent=parent, protect=self.settings.is_production, retain_on_delete=self.settings.is_production
+        )

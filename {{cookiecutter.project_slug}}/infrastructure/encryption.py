@@ -1,0 +1,92 @@
+"""The key that encrypts everything a stack stores or sends."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infrastructure import policies
+from infrastructure.account import Account
+from infrastructure.context import Context
+from infrastructure.naming import Names
+
+DELETION_WINDOW_DAYS = 30
+
+
+class Encryption(pulumi.ComponentResource):
+    """A customer-managed key: the one that the settings name, or else one that the stack owns.
+
+    Attributes:
+        key_arn: ARN of the key.
+    """
+
+    key_arn: pulumi.Output[str]
+
+    def __init__(self, name: str, context: Context, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pipeline:infrastructure:Encryption", name, None, opts)
+        names, account = context.names, context.account
+        if context.settings.kms_key_arn:
+            self.key_arn = pulumi.Output.from_input(context.settings.kms_key_arn)
+        else:
+            key = aws.kms.Key(
+                "key",
+                description=f"Encrypts what {names.of('*')} stores and sends",
+                enable_key_rotation=True,
+                deletion_window_in_days=DELETION_WINDOW_DAYS,
+                policy=policies.document(
+                    _allow_the_account(account),
+                    _allow_the_logs(account, names),
+                    _allow_the_alarms(account),
+                ),
+                tags=names.tags,
+                opts=context.data_options(parent=self),
+            )
+            aws.kms.Alias(
+                "key-alias",
+                name=f"alias/{names.of('key')}",
+                target_key_id=key.key_id,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            self.key_arn = key.arn
+        self.register_outputs({"key_arn": self.key_arn})
+
+
+def _allow_the_account(account: Account) -> policies.Statement:
+    """Leave the decision to the account's IAM policies, as AWS's default key policy does."""
+    return {
+        "Sid": "AllowTheAccount",
+        "Effect": "Allow",
+        "Principal": {"AWS": account.root_arn},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
+
+
+def _allow_the_logs(account: Account, names: Names) -> policies.Statement:
+    """Let CloudWatch Logs encrypt the function's log group.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+    """
+    return {
+        "Sid": "AllowTheLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": f"logs.{account.region}.{account.dns_suffix}"},
+        "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+        "Resource": "*",
+        "Condition": {
+            "ArnEquals": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{names.log_group}")}
+        },
+    }
+
+
+def _allow_the_alarms(account: Account) -> policies.Statement:
+    """Let CloudWatch publish alarms to the encrypted topic.
+
+    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
+    """
+    return {
+        "Sid": "AllowTheAlarms",
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Resource": "*",
+        "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
+    }

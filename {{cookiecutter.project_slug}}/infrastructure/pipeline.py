@@ -1,0 +1,45 @@
+"""The whole pipeline, put together from its parts."""
+
+import pulumi
+
+from infrastructure.account import Account
+from infrastructure.context import Context
+from infrastructure.encryption import Encryption
+from infrastructure.messaging import Messaging
+from infrastructure.monitoring import Monitoring
+from infrastructure.naming import Names
+from infrastructure.processing import Processing
+from infrastructure.settings import Settings
+from infrastructure.storage import Storage
+
+
+class Pipeline(pulumi.ComponentResource):
+    """The event pipeline of one stack: queue, function, bucket, table, topic, and what watches over them.
+
+    Attributes:
+        storage: The payload bucket and the table.
+        messaging: The queues and the topic.
+        processing: The function and its role.
+    """
+
+    storage: Storage
+    messaging: Messaging
+    processing: Processing
+
+    def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("pipeline:infrastructure:Pipeline", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        context = Context(settings, Names(pulumi.get_project(), settings), Account.current())
+        kms_key_arn = Encryption("encryption", context, opts=child).key_arn
+        self.storage = Storage("storage", context=context, kms_key_arn=kms_key_arn, opts=child)
+        self.messaging = Messaging("messaging", context=context, kms_key_arn=kms_key_arn, opts=child)
+        self.processing = Processing(
+            "processing",
+            context=context,
+            storage=self.storage,
+            messaging=self.messaging,
+            kms_key_arn=kms_key_arn,
+            opts=child,
+        )
+        Monitoring("monitoring", context=context, messaging=self.messaging, processing=self.processing, opts=child)
+        self.register_outputs({})

@@ -1,0 +1,182 @@
+"""The function that processes messages, what it may do, and how messages reach it."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infrastructure import policies
+from infrastructure.bundle import bundle_archive
+from infrastructure.context import Context
+from infrastructure.messaging import Messaging
+from infrastructure.settings import NO_RESERVATION
+from infrastructure.storage import Storage
+from processor.names import OBJECT_PREFIX
+
+HANDLER = "processor.handler.lambda_handler"
+
+
+class Processing(pulumi.ComponentResource):
+    """The function with its role, its log group and its event source mapping.
+
+    Attributes:
+        function: Processes batches of messages.
+        role: What the function acts as.
+    """
+
+    function: aws.lambda_.Function
+    role: aws.iam.Role
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        storage: Storage,
+        messaging: Messaging,
+        kms_key_arn: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pipeline:infrastructure:Processing", name, None, opts)
+        settings, names = context.settings, context.names
+        child = pulumi.ResourceOptions(parent=self)
+        log_group = aws.cloudwatch.LogGroup(
+            "function-logs",
+            name=names.log_group,
+            retention_in_days=settings.log_retention_days,
+            kms_key_id=kms_key_arn,
+            tags=names.tags,
+            opts=child,
+        )
+        self.role = aws.iam.Role(
+            "function-role",
+            name=names.function,
+            assume_role_policy=policies.document(
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                }
+            ),
+            tags=names.tags,
+            opts=child,
+        )
+        role_policy = aws.iam.RolePolicy(
+            "function-role-policy",
+            name=names.function,
+            role=self.role.id,
+            policy=policies.document(*_function_statements(storage, messaging, log_group, kms_key_arn)),
+            opts=child,
+        )
+        self.function = aws.lambda_.Function(
+            "function",
+            name=names.function,
+            description="Stores each message of the queue, indexes it, and announces it",
+            role=self.role.arn,
+            runtime=settings.lambda_runtime,
+            architectures=[settings.lambda_architecture],
+            handler=HANDLER,
+            code=bundle_archive(settings.lambda_runtime, settings.lambda_architecture),
+            memory_size=settings.lambda_memory_mb,
+            timeout=settings.lambda_timeout_seconds,
+            reserved_concurrent_executions=settings.lambda_reserved_concurrency,
+            kms_key_arn=kms_key_arn,
+            tracing_config={"mode": "Active"},
+            dead_letter_config={"target_arn": messaging.dead_letter_queue.arn},
+            environment={
+                "variables": {
+                    "BUCKET_NAME": storage.bucket.bucket,
+                    "TABLE_NAME": storage.table.name,
+                    "TOPIC_ARN": messaging.topic.arn,
+                    "QUEUE_URL": messaging.queue.url,
+                    "DLQ_URL": messaging.dead_letter_queue.url,
+                    "ENVIRONMENT": settings.environment,
+                }
+            },
+            tags=names.tags,
+            # Lambda makes the log group itself, without retention, if it does not exist when the function first runs.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy, log_group]),
+        )
+        aws.lambda_.EventSourceMapping(
+            "function-event-source",
+            event_source_arn=messaging.queue.arn,
+            function_name=self.function.arn,
+            batch_size=settings.batch_size,
+            maximum_batching_window_in_seconds=settings.batch_window_seconds,
+            function_response_types=["ReportBatchItemFailures"],
+            scaling_config=(
+                None
+                if settings.lambda_reserved_concurrency == NO_RESERVATION
+                else {"maximum_concurrency": settings.lambda_reserved_concurrency}
+            ),
+            # The emulator cannot run functions: a poller of the project's own takes Lambda's place there.
+            enabled=not settings.is_local,
+            tags=names.tags,
+            opts=child,
+        )
+        self.register_outputs(
+            {
+                "function_arn": self.function.arn,
+                "function_name": self.function.name,
+                "lambda_role_arn": self.role.arn,
+            }
+        )
+
+
+def _function_statements(
+    storage: Storage,
+    messaging: Messaging,
+    log_group: aws.cloudwatch.LogGroup,
+    kms_key_arn: pulumi.Input[str],
+) -> list[policies.Statement]:
+    """List what the function may do: each action that it uses, on the resource that it uses it on."""
+    return [
+        {
+            "Sid": "WriteLogs",
+            "Effect": "Allow",
+            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
+            "Resource": pulumi.Output.concat(log_group.arn, ":*"),
+        },
+        {
+            "Sid": "ReceiveMessages",
+            "Effect": "Allow",
+            "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            "Resource": messaging.queue.arn,
+        },
+        {
+            "Sid": "DeadLetterMessages",
+            "Effect": "Allow",
+            "Action": "sqs:SendMessage",
+            "Resource": messaging.dead_letter_queue.arn,
+        },
+        {
+            "Sid": "StorePayloads",
+            "Effect": "Allow",
+            "Action": "s3:PutObject",
+            "Resource": pulumi.Output.concat(storage.bucket.arn, "/", OBJECT_PREFIX, "*"),
+        },
+        {
+            "Sid": "IndexMessages",
+            "Effect": "Allow",
+            "Action": ["dynamodb:PutItem", "dynamodb:UpdateItem"],
+            "Resource": storage.table.arn,
+        },
+        {
+            "Sid": "Notify",
+            "Effect": "Allow",
+            "Action": "sns:Publish",
+            "Resource": messaging.topic.arn,
+        },
+        {
+            "Sid": "UseTheKey",
+            "Effect": "Allow",
+            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+            "Resource": kms_key_arn,
+        },
+        {
+            # X-Ray has no resources to name:
+            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+            "Sid": "WriteTraces",
+            "Effect": "Allow",
+            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+            "Resource": "*",
+        },
+    ]

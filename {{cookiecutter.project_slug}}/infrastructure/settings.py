@@ -1,0 +1,368 @@
+"""The stack's configuration: one typed model, every mistake reported at once.
+
+The engine checks little: it fills in the defaults of ``Pulumi.yaml``'s schema and refuses a missing or an ill-typed
+key, but lets unknown keys and wrong namespaces pass. This module checks the rest, before any resource is declared.
+"""
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
+
+import pulumi
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.alias_generators import to_camel
+
+# The longest name that a project becomes part of is the access log bucket's. S3 allows 63 characters:
+# project (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
+PROJECT_MAX_LENGTH: Final = 25
+SUFFIX_MAX_LENGTH: Final = 12
+PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+REGION_KEY: Final = "aws:region"
+REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]$"
+# AWS asks for six times the function's timeout, so that a throttled batch can be retried before its messages reappear:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+VISIBILITY_TIMEOUT_FACTOR: Final = 6
+MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
+NO_RESERVATION: Final = -1
+# An event source mapping's maximum concurrency is at least two, and a reservation below it would only throttle:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+MIN_RESERVATION: Final = 2
+MASKED: Final = "[secret]"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake in a stack's configuration: the ``key``, and a ``message`` that says what is wrong and allowed."""
+
+    key: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
+class SettingsError(pulumi.RunError):
+    """A stack's configuration was refused. The engine prints the message alone, without a stack trace.
+
+    Attributes:
+        problems: Every mistake found, in the order of the settings.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        listed = "".join(f"\n  - {problem}" for problem in self.problems)
+        super().__init__(f"the stack's configuration has {len(self.problems)} problem(s):{listed}")
+
+
+def _whole_number(value: object) -> object:
+    """Turn the engine's text into a number, and nothing that merely resembles one (``1.0``, ``1_000``)."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
+
+
+def _truth_value(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _reservation(value: int) -> int:
+    if NO_RESERVATION < value < MIN_RESERVATION:
+        raise ValueError(f"a reservation of {value} would stop the function")
+    return value
+
+
+WHOLE_NUMBER: Final = BeforeValidator(_whole_number)
+TRUTH_VALUE: Final = BeforeValidator(_truth_value)
+
+
+class Settings(BaseModel):
+    """A stack's configuration, valid and complete.
+
+    There are no defaults here: they stand in ``Pulumi.yaml``, where the engine reads them. Fields are named in snake
+    case, their keys in the stack files in camel case.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+    environment: Annotated[
+        Literal["local", "dev", "staging", "prod"], Field(description="Kind of environment that the stack is")
+    ]
+    environment_suffix: Annotated[
+        str,
+        Field(
+            pattern=PROJECT_PATTERN,
+            max_length=SUFFIX_MAX_LENGTH,
+            description="Second part of every name, different for each stack of an account",
+            json_schema_extra={
+                "allowed": "lower-case letters, digits and single hyphens, from a letter, "
+                f"1 to {SUFFIX_MAX_LENGTH} long"
+            },
+        ),
+    ]
+    lambda_runtime: Annotated[
+        Literal["python3.11", "python3.12", "python3.13", "python3.14"],
+        Field(description="Runtime of the function"),
+    ]
+    lambda_architecture: Annotated[
+        Literal["arm64", "x86_64"], Field(description="Instruction set that the function runs on")
+    ]
+    lambda_memory_mb: Annotated[int, Field(ge=128, le=10240, description="Memory of the function, in MB"), WHOLE_NUMBER]
+    lambda_timeout_seconds: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=900,
+            description="Time a batch may take, in seconds, of which the queue's visibility timeout is six times",
+        ),
+        WHOLE_NUMBER,
+    ]
+    lambda_reserved_concurrency: Annotated[
+        int,
+        Field(
+            ge=NO_RESERVATION,
+            le=1000,
+            description="Executions reserved for the function, and the most that may run at once",
+            json_schema_extra={"allowed": f"{NO_RESERVATION} (none), or a whole number from {MIN_RESERVATION} to 1000"},
+        ),
+        AfterValidator(_reservation),
+        WHOLE_NUMBER,
+    ]
+    batch_size: Annotated[
+        int, Field(ge=1, le=10000, description="Messages handed to the function at once, at most"), WHOLE_NUMBER
+    ]
+    batch_window_seconds: Annotated[
+        int, Field(ge=0, le=300, description="Time to wait for a batch to fill, in seconds"), WHOLE_NUMBER
+    ]
+    max_receive_count: Annotated[
+        int, Field(ge=1, le=1000, description="Deliveries of a message before it is dead-lettered"), WHOLE_NUMBER
+    ]
+    message_retention_seconds: Annotated[
+        int, Field(ge=60, le=1209600, description="Time the queue keeps a message, in seconds"), WHOLE_NUMBER
+    ]
+    noncurrent_version_days: Annotated[
+        int, Field(ge=1, le=3650, description="Days that an object's replaced versions are kept"), WHOLE_NUMBER
+    ]
+    log_retention_days: Annotated[
+        Literal[
+            1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653
+        ],
+        Field(description="Days that the function's logs are kept"),
+        WHOLE_NUMBER,
+    ]
+    notification_email: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+            max_length=254,
+            description="Who receives notifications and alarms",
+            json_schema_extra={"allowed": "an e-mail address"},
+        ),
+    ]
+    bucket_name: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
+            description="Name of the payload bucket",
+            json_schema_extra={
+                "allowed": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends"
+            },
+        ),
+    ]
+    kms_key_arn: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            description="Customer-managed key that encrypts everything",
+            json_schema_extra={"allowed": "empty (the stack makes its own), or the ARN of a KMS key"},
+        ),
+    ]
+    force_destroy: Annotated[
+        bool, Field(description="Whether destroying the stack deletes buckets that still hold objects"), TRUTH_VALUE
+    ]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack is deployed to an emulator on this machine."""
+        return self.environment == "local"
+
+    @property
+    def is_production(self) -> bool:
+        """Whether the stack's data must survive a mistake: protected, and kept when its resource is deleted."""
+        return self.environment == "prod"
+
+    @property
+    def visibility_timeout_seconds(self) -> int:
+        """Time that a received message stays hidden from other receivers, in seconds."""
+        return VISIBILITY_TIMEOUT_FACTOR * self.lambda_timeout_seconds
+
+
+KEYS: Final = tuple(field.alias or name for name, field in Settings.model_fields.items())
+
+
+def allowed_values(key: str) -> str:
+    """Say in words what a setting may be, from the model alone.
+
+    Args:
+        key: A key of the stack files, without its namespace.
+
+    Returns:
+        For example ``a whole number from 1 to 900``.
+
+    Raises:
+        KeyError: If there is no such key.
+    """
+    schema = Settings.model_json_schema()["properties"][key]
+    if "allowed" in schema:
+        return schema["allowed"]
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    if schema["type"] == "integer":
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    return "true or false"
+
+
+def read_settings(
+    project: str,
+    config: Mapping[str, str],
+    secret_keys: Iterable[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Settings:
+    """Check a stack's whole configuration.
+
+    Args:
+        project: The Pulumi project, which is the namespace of its keys.
+        config: Every key with its namespace, every value as the engine's text, defaults filled in.
+        secret_keys: The keys whose values must not be printed.
+        variables: Environment variables, of which the AWS endpoint must fit the stack; not checked when left out.
+
+    Raises:
+        SettingsError: If anything is wrong, with all that is wrong.
+    """
+    namespace = f"{project}:"
+    own = {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
+    secrets = {key.removeprefix(namespace) for key in secret_keys}
+
+    problems = [*_project_problems(project), *_namespace_problems(namespace, config), *_region_problems(config)]
+    try:
+        settings = Settings.model_validate(own)
+    except ValidationError as error:
+        problems += _model_problems(namespace, own, secrets, error)
+    else:
+        problems += _contradictions(namespace, settings)
+    if variables is not None:
+        problems += _endpoint_problems(namespace, own.get("environment", ""), config, variables)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def load_settings() -> Settings:
+    """Read the settings of the stack that the program runs for.
+
+    Raises:
+        SettingsError: If anything is wrong, with all that is wrong.
+    """
+    return read_settings(
+        project=pulumi.get_project(),
+        config=pulumi.runtime.get_config_env(),
+        secret_keys=pulumi.runtime.get_config_secret_keys_env(),
+        variables=os.environ,
+    )
+
+
+def _project_problems(project: str) -> Iterator[Problem]:
+    if len(project) > PROJECT_MAX_LENGTH or not re.fullmatch(PROJECT_PATTERN, project):
+        yield Problem(
+            "name (Pulumi.yaml)",
+            f'found "{project}"; allowed: lower-case letters, digits and single hyphens, from a letter, '
+            f"1 to {PROJECT_MAX_LENGTH} long, because every AWS name begins with it",
+        )
+
+
+def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[Problem]:
+    """Find the project's keys under another namespace, where nothing would read them."""
+    for full_key in config:
+        prefix, _, key = full_key.rpartition(":")
+        if key in KEYS and f"{prefix}:" != namespace:
+            yield Problem(full_key, f'wrong namespace "{prefix}"; the key is {namespace}{key}')
+
+
+def _region_problems(config: Mapping[str, str]) -> Iterator[Problem]:
+    region = config.get(REGION_KEY)
+    allowed = "allowed: the name of an AWS region, for example us-east-1"
+    if region is None:
+        yield Problem(REGION_KEY, f"missing; {allowed}")
+    elif not re.fullmatch(REGION_PATTERN, region):
+        yield Problem(REGION_KEY, f'found "{region}"; {allowed}')
+
+
+def _model_problems(
+    namespace: str, own: Mapping[str, str], secrets: set[str], error: ValidationError
+) -> Iterator[Problem]:
+    """Put the model's errors into the stack files' words: what was found, what is allowed."""
+    for detail in error.errors():
+        key = str(detail["loc"][0])
+        if detail["type"] == "missing":
+            yield Problem(f"{namespace}{key}", f"missing; allowed: {allowed_values(key)}")
+        elif detail["type"] == "extra_forbidden":
+            close = difflib.get_close_matches(key.lower(), map(str.lower, KEYS), n=1)
+            nearest = [known for known in KEYS if known.lower() in close]
+            known_keys = f"did you mean {namespace}{nearest[0]}?" if nearest else f"allowed: {', '.join(KEYS)}"
+            yield Problem(f"{namespace}{key}", f"unknown key; {known_keys}")
+        else:
+            found = MASKED if key in secrets else f'"{own[key]}"'
+            yield Problem(f"{namespace}{key}", f"found {found}; allowed: {allowed_values(key)}")
+
+
+def _contradictions(namespace: str, settings: Settings) -> Iterator[Problem]:
+    """Find settings that are good each by itself and wrong together."""
+    if settings.batch_size > MAX_BATCH_SIZE_WITHOUT_WINDOW and settings.batch_window_seconds == 0:
+        yield Problem(
+            f"{namespace}batchWindowSeconds",
+            f'found "0"; allowed: 1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}',
+        )
+    retries_take = settings.visibility_timeout_seconds * settings.max_receive_count
+    if settings.message_retention_seconds < retries_take:
+        yield Problem(
+            f"{namespace}messageRetentionSeconds",
+            f'found "{settings.message_retention_seconds}"; allowed: {retries_take} or more, the time that '
+            "maxReceiveCount deliveries take, or a message would expire before it is dead-lettered",
+        )
+    if settings.is_production and settings.force_destroy:
+        yield Problem(f"{namespace}forceDestroy", 'found "true"; allowed: false in prod')
+
+
+def _endpoint_problems(
+    namespace: str, environment: str, config: Mapping[str, str], variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Keep an emulator's stack away from every account, and an account's stack away from every emulator.
+
+    The variables are those of the AWS SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
+    key = f"{namespace}environment"
+    if environment != "local":
+        for name, value in endpoints.items():
+            if _is_loopback(value):
+                yield Problem(key, f'found "{environment}" while {name} is on this machine; allowed there: local')
+        return
+    if "AWS_ENDPOINT_URL" not in endpoints:
+        yield Problem(key, 'found "local" while AWS_ENDPOINT_URL is not set; it must be the address of the emulator')
+    for name, value in endpoints.items():
+        if not _is_loopback(value):
+            yield Problem(key, f'found "local" while {name} is not on this machine; allowed there: dev, staging, prod')
+    if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        yield Problem(key, 'found "local" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set; allowed: unset it')
+    if "aws:endpoints" in config:
+        yield Problem("aws:endpoints", "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is")
+
+
+def _is_loopback(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,240 @@
+"""Where payloads and their index are kept: two buckets and a table."""
+
+import pulumi
+import pulumi_aws as aws
+
+from infrastructure import policies
+from infrastructure.account import Account
+from infrastructure.context import Context
+from infrastructure.settings import Settings
+
+ACCESS_LOG_DAYS = 365
+INCOMPLETE_UPLOAD_DAYS = 7
+TIMESTAMP_INDEX = "timestamp-index"
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """A bucket as every bucket should be: private, versioned, encrypted, cleaned up, and reached over TLS only.
+
+    Args:
+        name: Logical name.
+        bucket_name: Name in S3.
+        context: The stack.
+        expiration_days: Days after which an object is deleted; never when left out.
+        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) when left out.
+        statements: What the bucket's policy says besides that requests must come over TLS.
+        opts: Pulumi's options.
+
+    Attributes:
+        bucket: The bucket itself.
+    """
+
+    bucket: aws.s3.Bucket
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bucket_name: str,
+        context: Context,
+        expiration_days: int | None = None,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        statements: tuple[policies.Statement, ...] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pipeline:infrastructure:PrivateBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        self.bucket = aws.s3.Bucket(
+            name,
+            bucket=bucket_name,
+            force_destroy=context.settings.force_destroy,
+            tags=context.names.tags,
+            opts=context.data_options(parent=self),
+        )
+        versioning = aws.s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=self.bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=child,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=self.bucket.id,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": (
+                        {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key_arn}
+                        if kms_key_arn
+                        else {"sse_algorithm": "AES256"}
+                    ),
+                    "bucket_key_enabled": kms_key_arn is not None,
+                }
+            ],
+            opts=child,
+        )
+        aws.s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=self.bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=child,
+        )
+        access = aws.s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=self.bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=self.bucket.id,
+            rules=_lifecycle_rules(context.settings, expiration_days),
+            # S3 refuses a rule for noncurrent versions while versioning is still being turned on.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=self.bucket.id,
+            policy=policies.document(
+                policies.deny_insecure_transport(
+                    "s3:*", [self.bucket.arn, pulumi.Output.concat(self.bucket.arn, "/*")]
+                ),
+                *statements,
+            ),
+            # S3 refuses two changes of a bucket's access at the same time (OperationAborted).
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[access]),
+        )
+        self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
+
+
+class Storage(pulumi.ComponentResource):
+    """The payload bucket with its access logs, and the table that finds payloads by time.
+
+    Attributes:
+        bucket: Holds each payload as it was received.
+        table: Holds one item for each message.
+    """
+
+    bucket: aws.s3.Bucket
+    table: aws.dynamodb.Table
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        context: Context,
+        kms_key_arn: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pipeline:infrastructure:Storage", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        names, account = context.names, context.account
+        access_log_bucket_name = names.access_log_bucket(account.id)
+        access_logs = PrivateBucket(
+            "access-logs",
+            bucket_name=access_log_bucket_name,
+            context=context,
+            expiration_days=ACCESS_LOG_DAYS,
+            statements=(_allow_access_logs(account, access_log_bucket_name, names.payload_bucket(account.id)),),
+            opts=child,
+        )
+        payloads = PrivateBucket(
+            "payloads",
+            bucket_name=names.payload_bucket(account.id),
+            context=context,
+            kms_key_arn=kms_key_arn,
+            opts=child,
+        )
+        self.bucket = payloads.bucket
+        aws.s3.BucketLogging(
+            "payloads-logging",
+            bucket=self.bucket.id,
+            target_bucket=access_logs.bucket.id,
+            target_prefix="payloads/",
+            # S3 tries the target's policy when logging is turned on.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[access_logs]),
+        )
+        aws.s3.BucketNotification("payloads-notification", bucket=self.bucket.id, eventbridge=True, opts=child)
+        self.table = aws.dynamodb.Table(
+            "table",
+            name=names.of("messages"),
+            billing_mode="PAY_PER_REQUEST",
+            hash_key="message_id",
+            attributes=[
+                {"name": "message_id", "type": "S"},
+                {"name": "date", "type": "S"},
+                {"name": "timestamp", "type": "S"},
+            ],
+            global_secondary_indexes=[
+                {
+                    "name": TIMESTAMP_INDEX,
+                    "key_schemas": [
+                        {"attribute_name": "date", "key_type": "HASH"},
+                        {"attribute_name": "timestamp", "key_type": "RANGE"},
+                    ],
+                    "projection_type": "ALL",
+                }
+            ],
+            point_in_time_recovery={"enabled": True},
+            server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn},
+            deletion_protection_enabled=context.settings.is_production,
+            tags=names.tags,
+            opts=context.data_options(parent=self),
+        )
+        self.register_outputs(
+            {
+                "bucket_name": self.bucket.bucket,
+                "bucket_arn": self.bucket.arn,
+                "table_name": self.table.name,
+                "table_arn": self.table.arn,
+            }
+        )
+
+
+def _lifecycle_rules(
+    settings: Settings, expiration_days: int | None
+) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
+        {
+            "id": "expire-noncurrent-versions",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrent_version_expiration": {"noncurrent_days": settings.noncurrent_version_days},
+        },
+        {
+            "id": "abort-incomplete-uploads",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
+        },
+    ]
+    if expiration_days is not None:
+        rules.append(
+            {
+                "id": "expire-objects",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "expiration": {"days": expiration_days},
+            }
+        )
+    return rules
+
+
+def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) -> policies.Statement:
+    """Let S3 deliver one bucket's access logs.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
+    """
+    return {
+        "Sid": "AllowAccessLogs",
+        "Effect": "Allow",
+        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Action": "s3:PutObject",
+        "Resource": f"arn:{account.partition}:s3:::{log_bucket}/payloads/*",
+        "Condition": {
+            "ArnLike": {"aws:SourceArn": f"arn:{account.partition}:s3:::{source_bucket}"},
+            "StringEquals": {"aws:SourceAccount": account.id},
+        },
+    }

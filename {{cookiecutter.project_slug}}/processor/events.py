@@ -1,0 +1,23 @@
+"""What producers send."""
+
+from typing import Annotated
+
+from aws_lambda_powertools.utilities.parser import BaseModel
+from pydantic import ConfigDict, JsonValue, StringConstraints
+
+
+class Event(BaseModel):
+    """The body of a message: JSON with a type and the data that belongs to it.
+
+    Further members are allowed and stored with the rest, so that producers can add to their events before this function
+    knows of it.
+
+    Attributes:
+        type: What happened, for example ``order.created``: 1 to 128 letters, digits, dots, hyphens and underscores.
+        data: What it happened to.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True)
+
+    type: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
+    data: dict[str, JsonValue]

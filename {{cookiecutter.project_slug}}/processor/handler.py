@@ -1,0 +1,112 @@
+"""The function's entry point: a batch of messages in, the messages that must be delivered again out."""
+
+import os
+from typing import Any, Final, cast
+
+import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    ExceptionInfo,
+    FailureResponse,
+    SuccessResponse,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from processor.dead_letters import DeadLetterQueue
+from processor.errors import ErrorClass, classify, describe, error_code
+from processor.names import DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
+from processor.storage import MessageStore
+
+# A call is repeated with backoff before its error is classified; no call may take the time of the whole batch:
+# https://docs.aws.amazon.com/boto3/latest/guide/retries.html
+CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
+
+logger = Logger(service=SERVICE)
+metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
+logger.append_keys(environment=os.environ["ENVIRONMENT"])
+
+store = MessageStore(
+    s3=boto3.client("s3", config=CLIENT_CONFIG),
+    dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
+    sns=boto3.client("sns", config=CLIENT_CONFIG),
+    bucket_name=os.environ["BUCKET_NAME"],
+    table_name=os.environ["TABLE_NAME"],
+    topic_arn=os.environ["TOPIC_ARN"],
+)
+dead_letter_queue = DeadLetterQueue(
+    sqs=boto3.client("sqs", config=CLIENT_CONFIG),
+    queue_url=os.environ["QUEUE_URL"],
+    dead_letter_queue_url=os.environ["DLQ_URL"],
+)
+
+
+class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools' own leaves the same one out
+    """Powertools' batch processor, with each failure handled as its class demands.
+
+    Poison counts as a success once it is in the dead-letter queue, so that SQS deletes it from its own. All else is a
+    failure, so that SQS delivers it again: a message leaves its queue only when it is stored or dead-lettered.
+    """
+
+    def success_handler(self, record: dict[str, Any], result: Any) -> SuccessResponse:
+        """Count a message that was processed."""
+        metrics.add_metric(name=PROCESSED, unit=MetricUnit.Count, value=1)
+        return super().success_handler(record, result)
+
+    def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> SuccessResponse | FailureResponse:
+        """Decide by its error's class what becomes of a message; log it and count it."""
+        # Powertools calls this while it handles the exception, so that there is one.
+        error = cast(BaseException, exception[1])
+        if classify(error) is ErrorClass.POISON:
+            try:
+                dead_letter_queue.send(record, error)
+            except (BotoCoreError, ClientError) as refusal:
+                logger.warning("Message not dead-lettered", extra=_details(record, error))
+                error = refusal
+            else:
+                logger.warning("Message dead-lettered", extra=_details(record, error))
+                metrics.add_metric(name=DEAD_LETTERED, unit=MetricUnit.Count, value=1)
+                return super().success_handler(record, ErrorClass.POISON)
+        if classify(error) is ErrorClass.MISCONFIGURED:
+            logger.critical("Misconfigured: every message fails until this is mended", extra=_details(record, error))
+            metrics.add_metric(name=MISCONFIGURED, unit=MetricUnit.Count, value=1)
+        else:
+            # AWS's errors say all in their code; of any other, a person needs to see where it was raised.
+            traceback = None if isinstance(error, BotoCoreError | ClientError) else error
+            logger.warning("Message returned to its queue", extra=_details(record, error), exc_info=traceback)
+            metrics.add_metric(name=RETURNED, unit=MetricUnit.Count, value=1)
+        return super().failure_handler(record, exception)
+
+
+def _details(record: SQSRecord, error: BaseException) -> dict[str, str]:
+    return {"message_id": record.message_id, "error_code": error_code(error), "reason": describe(error)}
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """Process a batch of messages.
+
+    Args:
+        event: A batch as SQS's event source mapping hands it over:
+            https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+        context: Lambda's context of this invocation.
+
+    Returns:
+        The messages that must be delivered again; SQS deletes the others:
+        https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+    """
+    return process_partial_response(
+        event=event,
+        record_handler=store.store,
+        processor=ClassifyingProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
+        context=context,
+    )

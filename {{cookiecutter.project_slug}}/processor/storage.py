@@ -1,0 +1,103 @@
+"""What is done with one message: its payload stored, its item written, its notification sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, cast
+
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ClientError
+
+from processor.events import Event
+from processor.names import OBJECT_PREFIX
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sns import SNSClient
+
+
+@dataclass(frozen=True)
+class MessageStore:
+    """Stores messages, each as one object and one item, and announces each once.
+
+    Each step can be repeated: a message that is delivered twice gives one object and one item. Its notification is
+    repeated only if it is unknown whether the first one was sent.
+
+    Attributes:
+        s3: Client of S3.
+        dynamodb: Client of DynamoDB.
+        sns: Client of SNS.
+        bucket_name: Where payloads are stored.
+        table_name: Where items are stored.
+        topic_arn: Where notifications are sent.
+    """
+
+    s3: S3Client
+    dynamodb: DynamoDBClient
+    sns: SNSClient
+    bucket_name: str
+    table_name: str
+    topic_arn: str
+
+    def store(self, record: SQSRecord) -> None:
+        """Process one message, from the beginning or from where an earlier delivery ended.
+
+        Raises:
+            pydantic.ValidationError: If the body is not an event.
+            botocore.exceptions.ClientError: If AWS refused a request.
+            botocore.exceptions.BotoCoreError: If AWS could not be asked.
+        """
+        event = Event.model_validate_json(record.body)
+        item = _item(record, event)
+        self.s3.put_object(
+            Bucket=self.bucket_name,
+            Key=item["object_key"],
+            Body=record.body.encode(),
+            ContentType="application/json",
+        )
+        if self._is_announced(item):
+            return
+        self.sns.publish(
+            TopicArn=self.topic_arn,
+            Subject="Event received",
+            Message=json.dumps(item, sort_keys=True),
+            MessageAttributes={"type": {"DataType": "String", "StringValue": event.type}},
+        )
+        self.dynamodb.update_item(
+            TableName=self.table_name,
+            Key={"message_id": {"S": item["message_id"]}},
+            UpdateExpression="SET announced = :true",
+            ExpressionAttributeValues={":true": {"BOOL": True}},
+        )
+
+    def _is_announced(self, item: dict[str, str]) -> bool:
+        """Write the item unless it is there already, and tell whether its notification is known to have been sent."""
+        try:
+            self.dynamodb.put_item(
+                TableName=self.table_name,
+                Item={name: {"S": value} for name, value in item.items()} | {"announced": {"BOOL": False}},
+                ConditionExpression="attribute_not_exists(message_id)",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+                raise
+            # The type of a client's errors does not know what this operation adds to the response.
+            return cast(dict[str, Any], error.response)["Item"]["announced"]["BOOL"]
+        return False
+
+
+def _item(record: SQSRecord, event: Event) -> dict[str, str]:
+    """Describe a message. The date stands by itself because an index finds a range of times only within one key."""
+    sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, tz=UTC)
+    date = sent.date().isoformat()
+    return {
+        "message_id": record.message_id,
+        "date": date,
+        "timestamp": sent.isoformat(timespec="milliseconds"),
+        "type": event.type,
+        "object_key": f"{OBJECT_PREFIX}{date}/{record.message_id}.json",
+    }

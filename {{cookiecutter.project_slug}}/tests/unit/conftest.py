@@ -1,0 +1,54 @@
+"""What the unit tests share: each stack of the project, deployed once to Pulumi's mocks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from infrastructure.stack_files import read_stack_config
+from tests.unit.recording import PROJECT, STACKS, Deployment, deploy
+
+Deploy = Callable[..., Deployment]
+
+
+@pytest.fixture(scope="session", name="build_folder")
+def fixture_build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds a bundle for every runtime and architecture."""
+    folder = tmp_path_factory.mktemp("build")
+    for minor in range(11, 15):
+        for architecture in ("arm64", "x86_64"):
+            (folder / f"processor-python3.{minor}-{architecture}.zip").touch()
+    return folder
+
+
+@pytest.fixture(scope="session", name="deploy_stack")
+def fixture_deploy_stack(build_folder: Path) -> Deploy:
+    """Deploy a stack of the project, with settings of the test's own in place of the file's."""
+    finished: dict[tuple[object, ...], Deployment] = {}
+
+    def deploy_once(stack: str, **settings: str) -> Deployment:
+        key = (stack, *sorted(settings.items()))
+        if key not in finished:
+            changed = {f"{PROJECT}:{name}": value for name, value in settings.items()}
+            finished[key] = deploy(read_stack_config(stack) | changed, stack, build_folder)
+        return finished[key]
+
+    return deploy_once
+
+
+@pytest.fixture(scope="session", params=STACKS)
+def deployed(request: pytest.FixtureRequest, deploy_stack: Deploy) -> Deployment:
+    """Each stack of the project in turn, as its file configures it."""
+    return deploy_stack(request.param)
+
+
+@pytest.fixture(scope="session")
+def dev(deploy_stack: Deploy) -> Deployment:
+    """The dev stack."""
+    return deploy_stack("dev")
+
+
+@pytest.fixture(scope="session")
+def prod(deploy_stack: Deploy) -> Deployment:
+    """The prod stack."""
+    return deploy_stack("prod")

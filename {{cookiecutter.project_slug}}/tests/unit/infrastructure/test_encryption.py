@@ -1,0 +1,85 @@
+"""The key that encrypts everything."""
+
+from tests.unit.conftest import Deploy
+from tests.unit.recording import PROJECT, Deployment
+
+OWN_KEY = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
+# Every input that takes a key, by the type of the resource.
+KEY_INPUTS = {
+    "aws:cloudwatch/logGroup:LogGroup": "kmsKeyId",
+    "aws:lambda/function:Function": "kmsKeyArn",
+    "aws:sns/topic:Topic": "kmsMasterKeyId",
+    "aws:sqs/queue:Queue": "kmsMasterKeyId",
+}
+
+
+def test_the_stacks_own_key_is_rotated_and_deleted_late(deployed: Deployment) -> None:
+    key = deployed.one("aws:kms/key:Key", "key")
+
+    assert key.inputs["enableKeyRotation"] is True
+    assert key.inputs["deletionWindowInDays"] == 30
+
+
+def test_the_stacks_own_key_has_an_alias(deployed: Deployment) -> None:
+    alias = deployed.one("aws:kms/alias:Alias", "key-alias")
+
+    assert alias.inputs == {
+        "name": f"alias/{PROJECT}-{deployed.setting('environmentSuffix')}-key",
+        "targetKeyId": "11111111-2222-3333-4444-555555555555",
+    }
+
+
+def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(deployed: Deployment) -> None:
+    policy = deployed.one("aws:kms/key:Key", "key").document("policy")
+
+    assert policy == {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "AllowTheAccount",
+                "Effect": "Allow",
+                "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+                "Action": "kms:*",
+                "Resource": "*",
+            },
+            {
+                "Sid": "AllowTheLogs",
+                "Effect": "Allow",
+                "Principal": {"Service": f"logs.{deployed.region}.amazonaws.com"},
+                "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+                "Resource": "*",
+                "Condition": {
+                    "ArnEquals": {
+                        "kms:EncryptionContext:aws:logs:arn": deployed.arn(
+                            "aws:cloudwatch/logGroup:LogGroup", "function-logs"
+                        )
+                    }
+                },
+            },
+            {
+                "Sid": "AllowTheAlarms",
+                "Effect": "Allow",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+                "Resource": "*",
+                "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+            },
+        ],
+    }
+
+
+def test_a_configured_key_takes_the_place_of_the_stacks_own(deploy_stack: Deploy) -> None:
+    configured = deploy_stack("dev", kmsKeyArn=OWN_KEY)
+
+    assert not configured.all("aws:kms/key:Key")
+    assert not configured.all("aws:kms/alias:Alias")
+    for type_, key in KEY_INPUTS.items():
+        assert {resource.inputs[key] for resource in configured.all(type_).values()} == {OWN_KEY}, type_
+    assert configured.one("aws:dynamodb/table:Table", "table").inputs["serverSideEncryption"]["kmsKeyArn"] == OWN_KEY
+
+
+def test_the_stacks_own_key_encrypts_everything(deployed: Deployment) -> None:
+    own_key = deployed.arn("aws:kms/key:Key", "key")
+
+    for type_, key in KEY_INPUTS.items():
+        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {own_key}, type_

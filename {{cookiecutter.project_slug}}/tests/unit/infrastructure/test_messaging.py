@@ -1,0 +1,99 @@
+"""The queues and the topic."""
+
+import pytest
+
+from tests.unit.recording import PROJECT, Deployment
+
+
+def test_the_queue_is_configured(deployed: Deployment) -> None:
+    queue = deployed.one("aws:sqs/queue:Queue", "queue")
+
+    assert queue.inputs["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-queue"
+    assert queue.inputs["messageRetentionSeconds"] == float(deployed.setting("messageRetentionSeconds"))
+
+
+def test_a_received_message_stays_hidden_for_six_times_the_functions_timeout(deployed: Deployment) -> None:
+    queue = deployed.one("aws:sqs/queue:Queue", "queue")
+
+    assert queue.inputs["visibilityTimeoutSeconds"] == 6 * float(deployed.setting("lambdaTimeoutSeconds"))
+
+
+def test_a_message_that_is_received_too_often_is_dead_lettered(deployed: Deployment) -> None:
+    queue = deployed.one("aws:sqs/queue:Queue", "queue")
+
+    assert queue.document("redrivePolicy") == {
+        "deadLetterTargetArn": deployed.arn("aws:sqs/queue:Queue", "dead-letter-queue"),
+        "maxReceiveCount": int(deployed.setting("maxReceiveCount")),
+    }
+
+
+def test_the_dead_letter_queue_keeps_messages_for_as_long_as_sqs_can(deployed: Deployment) -> None:
+    queue = deployed.one("aws:sqs/queue:Queue", "dead-letter-queue")
+
+    assert queue.inputs["messageRetentionSeconds"] == 14 * 24 * 60 * 60
+    assert "redrivePolicy" not in queue.inputs
+
+
+def test_the_dead_letter_queue_serves_this_queue_alone(deployed: Deployment) -> None:
+    policy = deployed.one("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "dead-letter-queue-redrive-allow")
+
+    assert policy.inputs["queueUrl"] == deployed.exports["dlq_url"]
+    assert policy.document("redriveAllowPolicy") == {
+        "redrivePermission": "byQueue",
+        "sourceQueueArns": [deployed.exports["queue_arn"]],
+    }
+
+
+@pytest.mark.parametrize("name", ["queue", "dead-letter-queue"])
+def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed: Deployment, name: str) -> None:
+    policy = deployed.one("aws:sqs/queuePolicy:QueuePolicy", f"{name}-policy")
+
+    assert policy.document("policy")["Statement"] == [
+        {
+            "Sid": "DenyInsecureTransport",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sqs:*",
+            "Resource": [deployed.arn("aws:sqs/queue:Queue", name)],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+    ]
+
+
+def test_the_topic_is_named_for_the_project_and_the_stack(deployed: Deployment) -> None:
+    topic = deployed.one("aws:sns/topic:Topic", "topic")
+
+    assert topic.inputs["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-notifications"
+
+
+def test_the_topic_takes_alarms_of_the_account_over_tls(deployed: Deployment) -> None:
+    policy = deployed.one("aws:sns/topicPolicy:TopicPolicy", "topic-policy")
+    topic_arn = deployed.exports["topic_arn"]
+
+    assert policy.inputs["arn"] == topic_arn
+    assert policy.document("policy")["Statement"] == [
+        {
+            "Sid": "DenyInsecureTransport",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "sns:Publish",
+            "Resource": [topic_arn],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        },
+        {
+            "Sid": "AllowTheAlarms",
+            "Effect": "Allow",
+            "Principal": {"Service": "cloudwatch.amazonaws.com"},
+            "Action": "sns:Publish",
+            "Resource": topic_arn,
+            "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
+        },
+    ]
+
+
+def test_the_topic_reaches_the_configured_address(deployed: Deployment) -> None:
+    subscription = deployed.one("aws:sns/topicSubscription:TopicSubscription", "topic-subscription")
+
+    assert subscription.inputs["topic"] == deployed.exports["topic_arn"]
+    assert subscription.inputs["protocol"] == "email"
+    assert subscription.inputs["endpoint"] == deployed.setting("notificationEmail")

@@ -1,0 +1,88 @@
+"""The alarms and the dashboard."""
+
+import pytest
+
+from tests.unit.recording import PROJECT, Deployment
+
+# Logical name: namespace, metric, statistic, dimension.
+ALARMS = {
+    "dead-letters-alarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "Maximum", "QueueName"),
+    "errors-alarm": ("AWS/Lambda", "Errors", "Sum", "FunctionName"),
+    "throttles-alarm": ("AWS/Lambda", "Throttles", "Sum", "FunctionName"),
+    "oldest-message-alarm": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "Maximum", "QueueName"),
+    "misconfigured-alarm": ("EventPipeline", "MessagesMisconfigured", "Sum", "service"),
+}
+MEASURED = {
+    "dead-letters-alarm": ("aws:sqs/queue:Queue", "dead-letter-queue"),
+    "errors-alarm": ("aws:lambda/function:Function", "function"),
+    "throttles-alarm": ("aws:lambda/function:Function", "function"),
+    "oldest-message-alarm": ("aws:sqs/queue:Queue", "queue"),
+    "misconfigured-alarm": ("aws:lambda/function:Function", "function"),
+}
+
+
+def test_there_is_an_alarm_for_everything_that_a_person_should_look_at(deployed: Deployment) -> None:
+    assert set(deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm")) == set(ALARMS)
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_watches_its_metric(deployed: Deployment, name: str) -> None:
+    alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs
+    namespace, metric, statistic, dimension = ALARMS[name]
+    measured = deployed.one(*MEASURED[name]).inputs["name"]
+
+    assert (alarm["namespace"], alarm["metricName"], alarm["statistic"]) == (namespace, metric, statistic)
+    assert alarm["dimensions"] == {dimension: measured}
+
+
+@pytest.mark.parametrize("name", ALARMS)
+def test_an_alarm_tells_the_topic_when_it_begins_and_ends(deployed: Deployment, name: str) -> None:
+    alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs
+
+    assert alarm["alarmActions"] == alarm["okActions"] == [deployed.exports["topic_arn"]]
+
+
+@pytest.mark.parametrize("name", sorted(set(ALARMS) - {"oldest-message-alarm"}))
+def test_a_single_failure_is_alarming(deployed: Deployment, name: str) -> None:
+    alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs
+
+    assert (alarm["comparisonOperator"], alarm["threshold"]) == ("GreaterThanThreshold", 0)
+    assert (alarm["period"], alarm["evaluationPeriods"]) == (300, 1)
+    assert alarm["treatMissingData"] == "notBreaching"
+
+
+def test_a_message_that_waits_longer_than_one_delivery_is_alarming(deployed: Deployment) -> None:
+    alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", "oldest-message-alarm").inputs
+
+    assert alarm["threshold"] == 6 * float(deployed.setting("lambdaTimeoutSeconds"))
+
+
+def test_every_alarm_says_what_to_do(deployed: Deployment) -> None:
+    descriptions = [
+        alarm.inputs["alarmDescription"] for alarm in deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm").values()
+    ]
+
+    assert len(set(descriptions)) == len(ALARMS)
+    assert all(len(description) > 40 for description in descriptions)
+
+
+def test_the_dashboard_shows_what_the_alarms_watch(deployed: Deployment) -> None:
+    dashboard = deployed.one("aws:cloudwatch/dashboard:Dashboard", "dashboard")
+    alarms = [alarm.inputs for alarm in deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm").values()]
+    widgets = dashboard.document("dashboardBody")["widgets"]
+
+    assert dashboard.inputs["dashboardName"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-dashboard"
+    assert sorted(
+        (widget["properties"]["metrics"], widget["properties"]["annotations"]["horizontal"][0]["value"])
+        for widget in widgets
+    ) == sorted(
+        ([[alarm["namespace"], alarm["metricName"], *next(iter(alarm["dimensions"].items()))]], alarm["threshold"])
+        for alarm in alarms
+    )
+    assert {widget["properties"]["region"] for widget in widgets} == {deployed.region}
+
+
+def test_the_dashboards_graphs_do_not_overlap(dev: Deployment) -> None:
+    widgets = dev.one("aws:cloudwatch/dashboard:Dashboard", "dashboard").document("dashboardBody")["widgets"]
+
+    assert [(widget["x"], widget["y"]) for widget in widgets] == [(0, 0), (12, 0), (0, 6), (12, 6), (0, 12)]

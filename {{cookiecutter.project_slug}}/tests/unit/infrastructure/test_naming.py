@@ -1,0 +1,45 @@
+"""Physical names."""
+
+import re
+
+from infrastructure.naming import Names
+from infrastructure.settings import PROJECT_MAX_LENGTH, SUFFIX_MAX_LENGTH, read_settings
+from tests.unit.infrastructure.test_settings import CONFIG
+
+# The longest names that AWS allows, by the role that the name is given to.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+MAX_BUCKET_NAME = 63
+# https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
+MAX_FUNCTION_NAME = 64
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+MAX_QUEUE_NAME = 80
+
+LONGEST = Names(
+    "p" * PROJECT_MAX_LENGTH,
+    read_settings("orders", CONFIG | {"orders:environmentSuffix": "s" * SUFFIX_MAX_LENGTH}),
+)
+
+
+def test_a_name_says_the_project_the_stack_and_the_role() -> None:
+    assert Names("orders", read_settings("orders", CONFIG)).of("queue") == "orders-dev-queue"
+
+
+def test_the_longest_bucket_name_is_just_short_enough() -> None:
+    assert len(LONGEST.access_log_bucket("123456789012")) == MAX_BUCKET_NAME
+    assert len(LONGEST.payload_bucket("123456789012")) < MAX_BUCKET_NAME
+
+
+def test_the_longest_function_name_is_short_enough() -> None:
+    assert len(LONGEST.function) <= MAX_FUNCTION_NAME
+
+
+def test_the_longest_queue_name_is_short_enough() -> None:
+    assert len(LONGEST.of("dead-letter-queue")) <= MAX_QUEUE_NAME
+
+
+def test_the_log_group_is_the_one_that_lambda_writes_to() -> None:
+    assert LONGEST.log_group == f"/aws/lambda/{LONGEST.function}"
+
+
+def test_names_are_lower_case_because_s3_allows_no_other() -> None:
+    assert re.fullmatch(r"[a-z0-9-]+", LONGEST.access_log_bucket("123456789012"))

@@ -1,0 +1,152 @@
+"""The function, what it may do, and how messages reach it."""
+
+from pathlib import Path
+
+import pytest
+
+from infrastructure.processing import HANDLER
+from infrastructure.stack_files import PROJECT_FOLDER
+from tests.unit.conftest import Deploy
+from tests.unit.recording import PROJECT, Deployment
+
+
+def test_the_function_is_configured(deployed: Deployment) -> None:
+    function = deployed.one("aws:lambda/function:Function", "function").inputs
+
+    assert function["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-processor"
+    assert function["runtime"] == deployed.setting("lambdaRuntime")
+    assert function["architectures"] == [deployed.setting("lambdaArchitecture")]
+    assert function["memorySize"] == float(deployed.setting("lambdaMemoryMb"))
+    assert function["timeout"] == float(deployed.setting("lambdaTimeoutSeconds"))
+    assert function["reservedConcurrentExecutions"] == float(deployed.setting("lambdaReservedConcurrency"))
+
+
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13", "python3.14"])
+def test_the_runtime_is_configuration(deploy_stack: Deploy, runtime: str) -> None:
+    function = deploy_stack("dev", lambdaRuntime=runtime, lambdaArchitecture="x86_64").one(
+        "aws:lambda/function:Function", "function"
+    )
+
+    assert function.inputs["runtime"] == runtime
+    assert Path(function.inputs["code"].path).name == f"processor-{runtime}-x86_64.zip"
+
+
+def test_the_handler_exists() -> None:
+    module, _, name = HANDLER.rpartition(".")
+    source = (PROJECT_FOLDER / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+
+    assert f"def {name}(" in source
+
+
+def test_the_function_is_told_what_it_works_with(deployed: Deployment) -> None:
+    function = deployed.one("aws:lambda/function:Function", "function")
+
+    assert function.inputs["environment"]["variables"] == {
+        "BUCKET_NAME": deployed.exports["bucket_name"],
+        "TABLE_NAME": deployed.exports["table_name"],
+        "TOPIC_ARN": deployed.exports["topic_arn"],
+        "QUEUE_URL": deployed.exports["queue_url"],
+        "DLQ_URL": deployed.exports["dlq_url"],
+        "ENVIRONMENT": deployed.setting("environment"),
+    }
+
+
+def test_the_function_is_traced(deployed: Deployment) -> None:
+    assert deployed.one("aws:lambda/function:Function", "function").inputs["tracingConfig"] == {"mode": "Active"}
+
+
+def test_an_asynchronous_invocation_that_fails_is_dead_lettered(deployed: Deployment) -> None:
+    function = deployed.one("aws:lambda/function:Function", "function")
+
+    assert function.inputs["deadLetterConfig"] == {"targetArn": deployed.exports["dlq_arn"]}
+
+
+def test_the_function_logs_to_a_group_that_the_stack_owns(deployed: Deployment) -> None:
+    function = deployed.one("aws:lambda/function:Function", "function")
+    log_group = deployed.one("aws:cloudwatch/logGroup:LogGroup", "function-logs")
+
+    assert log_group.inputs["name"] == f"/aws/lambda/{function.inputs['name']}"
+    assert log_group.inputs["retentionInDays"] == float(deployed.setting("logRetentionDays"))
+
+
+def test_the_function_waits_for_its_permissions_and_its_log_group(deployed: Deployment) -> None:
+    function = deployed.one("aws:lambda/function:Function", "function")
+
+    assert function.dependencies >= {
+        deployed.one("aws:cloudwatch/logGroup:LogGroup", "function-logs").urn,
+        deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").urn,
+    }
+
+
+def test_lambda_alone_assumes_the_functions_role(deployed: Deployment) -> None:
+    role = deployed.one("aws:iam/role:Role", "function-role")
+
+    assert (
+        deployed.one("aws:lambda/function:Function", "function").inputs["role"] == deployed.exports["lambda_role_arn"]
+    )
+    assert role.document("assumeRolePolicy")["Statement"] == [
+        {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    ]
+
+
+STATEMENTS = {
+    "WriteLogs": (["logs:CreateLogStream", "logs:PutLogEvents"], "{log_group_arn}:*"),
+    "ReceiveMessages": (["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"], "{queue_arn}"),
+    "DeadLetterMessages": ("sqs:SendMessage", "{dlq_arn}"),
+    "StorePayloads": ("s3:PutObject", "{bucket_arn}/messages/*"),
+    "IndexMessages": (["dynamodb:PutItem", "dynamodb:UpdateItem"], "{table_arn}"),
+    "Notify": ("sns:Publish", "{topic_arn}"),
+    "UseTheKey": (["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], "{key_arn}"),
+    "WriteTraces": (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
+}
+
+
+def test_the_function_may_do_what_is_listed_and_nothing_more(deployed: Deployment) -> None:
+    policy = deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
+
+    assert [statement["Sid"] for statement in policy["Statement"]] == list(STATEMENTS)
+
+
+@pytest.mark.parametrize("sid", STATEMENTS)
+def test_the_function_may_use_named_actions_on_named_resources(deployed: Deployment, sid: str) -> None:
+    policy = deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
+    statement = next(each for each in policy["Statement"] if each["Sid"] == sid)
+    actions, resource = STATEMENTS[sid]
+    arns = deployed.exports | {
+        "log_group_arn": deployed.arn("aws:cloudwatch/logGroup:LogGroup", "function-logs"),
+        "key_arn": deployed.arn("aws:kms/key:Key", "key"),
+    }
+
+    assert statement == {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource.format(**arns)}
+
+
+def test_the_queue_feeds_the_function_in_batches_that_may_fail_in_part(deployed: Deployment) -> None:
+    mapping = deployed.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source").inputs
+
+    assert mapping["eventSourceArn"] == deployed.exports["queue_arn"]
+    assert mapping["functionName"] == deployed.exports["function_arn"]
+    assert mapping["batchSize"] == float(deployed.setting("batchSize"))
+    assert mapping["maximumBatchingWindowInSeconds"] == float(deployed.setting("batchWindowSeconds"))
+    assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_queue_feeds_the_function_unless_a_poller_takes_lambdas_place(deployed: Deployment) -> None:
+    mapping = deployed.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
+
+    assert mapping.inputs["enabled"] is (deployed.setting("environment") != "local")
+
+
+def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(deploy_stack: Deploy) -> None:
+    mapping = deploy_stack("dev", lambdaReservedConcurrency="25").one(
+        "aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source"
+    )
+
+    assert mapping.inputs["scalingConfig"] == {"maximumConcurrency": 25}
+
+
+def test_without_a_reservation_the_account_alone_limits_the_function(deploy_stack: Deploy) -> None:
+    unreserved = deploy_stack("dev", lambdaReservedConcurrency="-1")
+    mapping = unreserved.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
+
+    assert unreserved.one("aws:lambda/function:Function", "function").inputs["reservedConcurrentExecutions"] == -1
+    assert "scalingConfig" not in mapping.inputs

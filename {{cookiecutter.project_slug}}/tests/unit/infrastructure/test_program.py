@@ -1,0 +1,124 @@
+"""The program as a whole: what it exports, and what holds for everything that it declares."""
+
+from collections import Counter
+
+import pulumi_aws as aws
+import pytest
+
+from infrastructure.settings import SettingsError
+from infrastructure.stack_files import read_stack_config
+from tests.unit.conftest import Deploy
+from tests.unit.recording import PROJECT, Deployment, Resource
+from tools.outputs import OUTPUT_NAMES
+
+# Where a resource's physical name stands, if not under "name".
+NAME_KEYS = {"aws:s3/bucket:Bucket": "bucket", "aws:cloudwatch/dashboard:Dashboard": "dashboardName"}
+HOLDS_DATA = ("aws:s3/bucket:Bucket", "aws:dynamodb/table:Table", "aws:kms/key:Key")
+
+
+def resource_class(resource: Resource) -> type:
+    """Find the class of a resource by its type token."""
+    _, path, class_name = resource.type.split(":")
+    module = path.split("/", maxsplit=1)[0]
+    return getattr(getattr(aws, "lambda_" if module == "lambda" else module), class_name)
+
+
+def physical_names(deployment: Deployment) -> Counter[tuple[str, str]]:
+    """Count the physical names of a deployment, each with its type."""
+    named = ((each, each.inputs.get(NAME_KEYS.get(each.type, "name"))) for each in deployment.resources)
+    return Counter((each.type, name) for each, name in named if name)
+
+
+def test_exports_exactly_the_outputs_that_others_read(deployed: Deployment) -> None:
+    assert tuple(deployed.exports) == OUTPUT_NAMES
+
+
+def test_exports_the_attributes_of_what_it_declares(deployed: Deployment) -> None:
+    queue = deployed.one("aws:sqs/queue:Queue", "queue").inputs["name"]
+    dead_letter_queue = deployed.one("aws:sqs/queue:Queue", "dead-letter-queue").inputs["name"]
+    queue_url = f"https://sqs.{deployed.region}.amazonaws.com/123456789012"
+
+    assert deployed.exports == {
+        "bucket_name": deployed.one("aws:s3/bucket:Bucket", "payloads").inputs["bucket"],
+        "bucket_arn": deployed.arn("aws:s3/bucket:Bucket", "payloads"),
+        "table_name": deployed.one("aws:dynamodb/table:Table", "table").inputs["name"],
+        "table_arn": deployed.arn("aws:dynamodb/table:Table", "table"),
+        "topic_arn": deployed.arn("aws:sns/topic:Topic", "topic"),
+        "queue_url": f"{queue_url}/{queue}",
+        "queue_arn": deployed.arn("aws:sqs/queue:Queue", "queue"),
+        "dlq_url": f"{queue_url}/{dead_letter_queue}",
+        "dlq_arn": deployed.arn("aws:sqs/queue:Queue", "dead-letter-queue"),
+        "function_arn": deployed.arn("aws:lambda/function:Function", "function"),
+        "function_name": deployed.one("aws:lambda/function:Function", "function").inputs["name"],
+        "lambda_role_arn": deployed.arn("aws:iam/role:Role", "function-role"),
+    }
+
+
+def test_every_component_registers_its_outputs(dev: Deployment) -> None:
+    components = {resource.urn for resource in dev.resources if resource.is_component}
+
+    assert components
+    assert components <= dev.registered_outputs
+
+
+def test_every_resource_belongs_to_the_pipeline(dev: Deployment) -> None:
+    components = {resource.urn for resource in dev.resources if resource.is_component}
+
+    assert [each.name for each in dev.resources if each.parent not in components] == ["pipeline"]
+
+
+def test_every_resource_that_can_bear_tags_bears_them(deployed: Deployment) -> None:
+    expected = {
+        "Project": PROJECT,
+        "Environment": deployed.setting("environment"),
+        "EnvironmentSuffix": deployed.setting("environmentSuffix"),
+        "ManagedBy": "pulumi",
+    }
+    taggable = [
+        resource
+        for resource in deployed.resources
+        if not resource.is_component and hasattr(resource_class(resource), "tags")
+    ]
+
+    assert len(taggable) > 10
+    assert [resource.name for resource in taggable if resource.inputs.get("tags") != expected] == []
+
+
+def test_no_two_resources_of_a_type_have_the_same_name(deployed: Deployment) -> None:
+    names = physical_names(deployed)
+
+    assert len(names) > 10
+    assert set(names.values()) == {1}
+
+
+def test_every_name_says_whose_it_is(deployed: Deployment) -> None:
+    prefix = f"{PROJECT}-{deployed.setting('environmentSuffix')}-"
+
+    assert [name for _, name in physical_names(deployed) if prefix not in name] == []
+
+
+def test_stacks_share_no_physical_name(deploy_stack: Deploy) -> None:
+    dev, staging, prod = (physical_names(deploy_stack(stack)).keys() for stack in ("dev", "staging", "prod"))
+
+    assert not dev & staging | staging & prod | prod & dev
+
+
+@pytest.mark.parametrize("type_", HOLDS_DATA)
+def test_production_protects_and_keeps_what_holds_data(prod: Deployment, type_: str) -> None:
+    assert {(each.protect, each.retain_on_delete) for each in prod.all(type_).values()} == {(True, True)}
+
+
+@pytest.mark.parametrize("type_", HOLDS_DATA)
+def test_other_environments_can_be_destroyed(dev: Deployment, type_: str) -> None:
+    assert {(each.protect, each.retain_on_delete) for each in dev.all(type_).values()} == {(False, False)}
+
+
+def test_a_bad_setting_stops_the_program_before_it_declares_anything(deploy_stack: Deploy) -> None:
+    with pytest.raises(SettingsError, match="lambdaMemoryMb"):
+        deploy_stack("dev", lambdaMemoryMb="64")
+
+
+def test_the_region_is_the_stack_files(deployed: Deployment) -> None:
+    stack = deployed.setting("environment")
+
+    assert read_stack_config(stack)["aws:region"] in deployed.exports["queue_arn"]

@@ -1,0 +1,322 @@
+"""The security rules that apply to what the project declares, by their Checkov ids.
+
+https://www.checkov.io/5.Policy%20Index/terraform.html says what each rule asks for. Every rule is held against what the
+program registers, in every stack. A waiver says why a rule does not hold, and fails once the rule does.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.conftest import Deploy
+from tests.unit.recording import Deployment
+
+Rule = Callable[[Deployment], bool]
+Policy = list[dict[str, Any]]
+
+BUCKET = "aws:s3/bucket:Bucket"
+# Where the resources stand that configure a bucket: type, and what follows the bucket's logical name.
+BUCKET_PARTS = {
+    "encryption": "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+    "lifecycle": "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+    "logging": "aws:s3/bucketLogging:BucketLogging",
+    "notification": "aws:s3/bucketNotification:BucketNotification",
+    "ownership": "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+    "policy": "aws:s3/bucketPolicy:BucketPolicy",
+    "public-access": "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+    "versioning": "aws:s3/bucketVersioning:BucketVersioning",
+}
+TABLE = "aws:dynamodb/table:Table"
+FUNCTION = "aws:lambda/function:Function"
+QUEUE = "aws:sqs/queue:Queue"
+TOPIC = "aws:sns/topic:Topic"
+KEY = "aws:kms/key:Key"
+LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
+
+# https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+SUPPORTED_RUNTIMES = {"python3.11", "python3.12", "python3.13", "python3.14"}
+# Actions that have no resource to name.
+# https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+UNRESTRICTABLE_ACTIONS = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_understand-policy-summary-access-level-summaries.html
+PERMISSIONS_MANAGEMENT = re.compile(
+    r"(?i)(iam|organizations|sso|sts):|:(put|delete|attach|detach|set|add|remove)\w*policy"
+)
+SECRET_NAME = re.compile(r"(?i)secret|password|token|access_?key|credential")
+
+
+def buckets(part: str, holds: Callable[[dict[str, Any]], bool], only: tuple[str, ...] = ()) -> Rule:
+    """Hold a rule against one part of every bucket, or of those that are named."""
+
+    def rule(deployment: Deployment) -> bool:
+        names = only or tuple(deployment.all(BUCKET))
+        parts = deployment.all(BUCKET_PARTS[part])
+        return all(f"{name}-{part}" in parts and holds(parts[f"{name}-{part}"].inputs) for name in names)
+
+    return rule
+
+
+def every(type_: str, holds: Callable[[dict[str, Any]], bool]) -> Rule:
+    """Hold a rule against every resource of a type, of which there is at least one."""
+
+    def rule(deployment: Deployment) -> bool:
+        resources = deployment.all(type_)
+        return bool(resources) and all(holds(resource.inputs) for resource in resources.values())
+
+    return rule
+
+
+def listed(value: Any) -> list[Any]:
+    """Read what a policy allows to be one thing or a list of them."""
+    return value if isinstance(value, list) else [value]
+
+
+def statements(deployment: Deployment, type_: str, key: str = "policy") -> Iterator[dict[str, Any]]:
+    """Walk through the policies of a type, statement by statement."""
+    for resource in deployment.all(type_).values():
+        yield from resource.document(key)["Statement"]
+
+
+def no_statement(type_: str, breaks: Callable[[dict[str, Any]], bool], key: str = "policy") -> Rule:
+    """Hold a rule against every statement of the policies of a type that allows something."""
+
+    def rule(deployment: Deployment) -> bool:
+        found = list(statements(deployment, type_, key))
+        return bool(found) and not any(breaks(each) for each in found if each["Effect"] == "Allow")
+
+    return rule
+
+
+def anyone(statement: dict[str, Any]) -> bool:
+    """Whether a statement speaks of everybody."""
+    principal = statement["Principal"]
+    named = principal.values() if isinstance(principal, dict) else [principal]
+    return any("*" in listed(each) for each in named)
+
+
+def tls_only(type_: str) -> Rule:
+    """Hold every policy of a type to refuse requests without TLS."""
+
+    def rule(deployment: Deployment) -> bool:
+        policies = deployment.all(type_).values()
+        refusals = [each.document("policy")["Statement"][0] for each in policies]
+        return bool(refusals) and all(
+            refusal["Effect"] == "Deny" and refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+            for refusal in refusals
+        )
+
+    return rule
+
+
+def wildcard_action(statement: dict[str, Any]) -> bool:
+    """Whether a statement is about every action, of AWS or of a service."""
+    return any(action == "*" or action.endswith(":*") for action in listed(statement["Action"]))
+
+
+def wildcard_resource(statement: dict[str, Any]) -> bool:
+    """Whether a statement is about every resource although its actions could name theirs."""
+    return "*" in listed(statement["Resource"]) and bool(set(listed(statement["Action"])) - UNRESTRICTABLE_ACTIONS)
+
+
+def actions_match(pattern: str) -> Callable[[dict[str, Any]], bool]:
+    """Find statements with an action, on any resource, that matches a pattern."""
+    return lambda statement: any(re.search(pattern, action) for action in listed(statement["Action"]))
+
+
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
+TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
+
+
+def private(part_key: str) -> Rule:
+    """Hold one switch of every bucket's public access block."""
+    return buckets("public-access", lambda inputs: inputs.get(part_key) is True)
+
+
+def lifecycle(rule_key: str) -> Rule:
+    """Hold every bucket to an enabled lifecycle rule of a kind."""
+    return buckets(
+        "lifecycle",
+        lambda inputs: any(each["status"] == "Enabled" and each.get(rule_key) for each in inputs["rules"]),
+    )
+
+
+RULES: dict[str, Rule] = {
+    "CKV_AWS_18 bucket has access logging": buckets("logging", lambda inputs: bool(inputs["targetBucket"])),
+    "CKV_AWS_19 bucket is encrypted": buckets("encryption", lambda inputs: bool(inputs["rules"])),
+    "CKV_AWS_20 bucket cannot be read by everybody": buckets(
+        "ownership", lambda inputs: inputs["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
+    ),
+    "CKV_AWS_21 bucket is versioned": buckets(
+        "versioning", lambda inputs: inputs["versioningConfiguration"]["status"] == "Enabled"
+    ),
+    "CKV_AWS_53 bucket blocks public access lists": private("blockPublicAcls"),
+    "CKV_AWS_54 bucket blocks public policies": private("blockPublicPolicy"),
+    "CKV_AWS_55 bucket ignores public access lists": private("ignorePublicAcls"),
+    "CKV_AWS_56 bucket restricts public access": private("restrictPublicBuckets"),
+    "CKV_AWS_57 bucket cannot be written by everybody": buckets(
+        "ownership", lambda inputs: inputs["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
+    ),
+    "CKV_AWS_70 bucket's policy allows nothing to everybody": no_statement(BUCKET_PARTS["policy"], anyone),
+    "CKV_AWS_93 bucket's policy locks nobody out": lambda deployment: all(
+        "Condition" in each for each in statements(deployment, BUCKET_PARTS["policy"]) if each["Effect"] == "Deny"
+    ),
+    "CKV_AWS_144 bucket is replicated to another region": lambda deployment: bool(
+        deployment.all("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
+    ),
+    "CKV_AWS_145 bucket is encrypted with KMS": buckets(
+        "encryption",
+        lambda inputs: all(
+            each["applyServerSideEncryptionByDefault"]["sseAlgorithm"] == "aws:kms" for each in inputs["rules"]
+        ),
+    ),
+    "CKV_AWS_300 bucket aborts incomplete uploads": lifecycle("abortIncompleteMultipartUpload"),
+    "CKV2_AWS_6 bucket has a public access block": private("blockPublicAcls"),
+    "CKV2_AWS_61 bucket has a lifecycle": lifecycle("noncurrentVersionExpiration"),
+    "CKV2_AWS_62 bucket announces events": buckets("notification", lambda inputs: inputs["eventbridge"] is True),
+    "bucket is reached over TLS only": tls_only(BUCKET_PARTS["policy"]),
+    "CKV_AWS_28 table can be recovered to a point in time": every(
+        TABLE, lambda inputs: inputs["pointInTimeRecovery"]["enabled"] is True
+    ),
+    "CKV_AWS_119 table is encrypted with a customer-managed key": every(
+        TABLE,
+        lambda inputs: (
+            inputs["serverSideEncryption"]["enabled"] is True and bool(inputs["serverSideEncryption"]["kmsKeyArn"])
+        ),
+    ),
+    "CKV2_AWS_16 table scales by itself": every(TABLE, lambda inputs: inputs["billingMode"] == "PAY_PER_REQUEST"),
+    "CKV_AWS_45 function has no secret in its environment": every(
+        FUNCTION, lambda inputs: not any(SECRET_NAME.search(name) for name in inputs["environment"]["variables"])
+    ),
+    "CKV_AWS_50 function is traced": every(FUNCTION, lambda inputs: inputs["tracingConfig"]["mode"] == "Active"),
+    "CKV_AWS_115 function has a limit of executions": every(
+        FUNCTION, lambda inputs: inputs["reservedConcurrentExecutions"] > 0
+    ),
+    "CKV_AWS_116 function has a dead-letter queue": every(
+        FUNCTION, lambda inputs: bool(inputs["deadLetterConfig"]["targetArn"])
+    ),
+    "CKV_AWS_117 function is in a VPC": every(FUNCTION, lambda inputs: "vpcConfig" in inputs),
+    "CKV_AWS_173 function's environment is encrypted": every(FUNCTION, lambda inputs: bool(inputs.get("kmsKeyArn"))),
+    "CKV_AWS_272 function's code is signed": every(FUNCTION, lambda inputs: "codeSigningConfigArn" in inputs),
+    "CKV_AWS_363 function's runtime is supported": every(
+        FUNCTION, lambda inputs: inputs["runtime"] in SUPPORTED_RUNTIMES
+    ),
+    "CKV_AWS_27 queue is encrypted": every(QUEUE, lambda inputs: bool(inputs.get("kmsMasterKeyId"))),
+    "CKV_AWS_72 queue's policy allows no wildcard action": no_statement(QUEUE_POLICY, wildcard_action),
+    "CKV_AWS_168 queue's policy allows nothing to everybody": no_statement(QUEUE_POLICY, anyone),
+    "CKV_AWS_387 queue's policy allows no public access": no_statement(
+        QUEUE_POLICY, lambda statement: anyone(statement) and "Condition" not in statement
+    ),
+    "CKV2_AWS_73 queue is encrypted with a customer-managed key": every(
+        QUEUE, lambda inputs: ":key/" in inputs.get("kmsMasterKeyId", "")
+    ),
+    "queue is reached over TLS only": tls_only(QUEUE_POLICY),
+    "CKV_AWS_26 topic is encrypted": every(TOPIC, lambda inputs: bool(inputs.get("kmsMasterKeyId"))),
+    "CKV_AWS_169 topic's policy allows nothing to everybody": no_statement(TOPIC_POLICY, anyone),
+    "CKV_AWS_385 topic's policy allows no public access": no_statement(
+        TOPIC_POLICY, lambda statement: anyone(statement) and "Condition" not in statement
+    ),
+    "topic is reached over TLS only": tls_only(TOPIC_POLICY),
+    "CKV_AWS_60 role is assumed by named services": no_statement("aws:iam/role:Role", anyone, "assumeRolePolicy"),
+    "CKV_AWS_61 role is assumed by no whole account": no_statement(
+        "aws:iam/role:Role", lambda statement: "AWS" in statement["Principal"], "assumeRolePolicy"
+    ),
+    "CKV_AWS_62 policy grants no administrator's access": no_statement(
+        ROLE_POLICY, lambda statement: "*" in listed(statement["Action"])
+    ),
+    "CKV_AWS_63 policy allows no wildcard action": no_statement(ROLE_POLICY, wildcard_action),
+    "CKV_AWS_274 role has no administrator's policy": lambda deployment: (
+        not deployment.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+    ),
+    "CKV_AWS_275 role has no managed policy": lambda deployment: (
+        not any("managedPolicyArns" in each.inputs for each in deployment.all("aws:iam/role:Role").values())
+    ),
+    "CKV_AWS_286 policy allows no escalation of privileges": no_statement(
+        ROLE_POLICY, actions_match(r"^(iam:|lambda:(Create|Update)|sts:|\*)")
+    ),
+    "CKV_AWS_287 policy exposes no credentials": no_statement(
+        ROLE_POLICY, actions_match(r"(?i)(^sts:|GetSecretValue|AccessKey|GetAuthorizationToken|LoginProfile)")
+    ),
+    "CKV_AWS_288 policy reads no data of every resource": no_statement(
+        ROLE_POLICY,
+        lambda statement: wildcard_resource(statement) and actions_match(r":(Get|Query|Scan|Select)")(statement),
+    ),
+    "CKV_AWS_289 policy manages no permissions": no_statement(
+        ROLE_POLICY, lambda statement: any(PERMISSIONS_MANAGEMENT.search(each) for each in listed(statement["Action"]))
+    ),
+    "CKV_AWS_290 policy writes to named resources": no_statement(ROLE_POLICY, wildcard_resource),
+    "CKV_AWS_355 policy names its resources": no_statement(ROLE_POLICY, wildcard_resource),
+    "CKV2_AWS_40 policy grants no full access to IAM": no_statement(ROLE_POLICY, actions_match(r"^(iam:\*|\*)")),
+    "CKV2_AWS_56 role has no managed policy with full access to IAM": lambda deployment: (
+        not deployment.all("aws:iam/policyAttachment:PolicyAttachment")
+    ),
+    "CKV_AWS_66 logs have a retention": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
+    "CKV_AWS_158 logs are encrypted with KMS": every(LOG_GROUP, lambda inputs: bool(inputs.get("kmsKeyId"))),
+    "CKV_AWS_338 logs are kept for a year": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] >= 365),
+    "CKV_AWS_7 key is rotated": every(KEY, lambda inputs: inputs["enableKeyRotation"] is True),
+    "CKV_AWS_33 key's policy allows nothing to everybody": no_statement(KEY, anyone),
+    "CKV_AWS_227 key is enabled": every(KEY, lambda inputs: inputs.get("isEnabled") is not False),
+    "CKV2_AWS_64 key has a policy": every(KEY, lambda inputs: bool(inputs["policy"])),
+}
+
+ENVIRONMENTS = ("local", "dev", "staging", "prod")
+NOT_PRODUCTION = ("local", "dev", "staging")
+# Rule: the environments where it is waived, and why.
+WAIVERS: dict[str, tuple[tuple[str, ...], str]] = {
+    "CKV_AWS_18": (ENVIRONMENTS, "the bucket of access logs would log its own deliveries for ever"),
+    "CKV_AWS_117": (
+        ENVIRONMENTS,
+        "nothing that the function reaches is in a VPC, which would add a NAT's cost and limits",
+    ),
+    "CKV_AWS_144": (
+        ENVIRONMENTS,
+        "the region's own redundancy is enough; a second region is a decision of the business",
+    ),
+    "CKV_AWS_145": (ENVIRONMENTS, "S3 delivers access logs to no bucket that is encrypted with KMS; payloads are"),
+    "CKV_AWS_272": (ENVIRONMENTS, "signing needs a profile of AWS Signer that the organization owns"),
+    "CKV_AWS_338": (NOT_PRODUCTION, "logs of trials are not worth a year's storage"),
+    "CKV2_AWS_62": (
+        ENVIRONMENTS,
+        "nobody waits for the arrival of access logs; the payload bucket announces its objects",
+    ),
+}
+# Waivers of the bucket of access logs alone, held against the payload bucket by these rules.
+PAYLOAD_RULES: dict[str, Rule] = {
+    "CKV_AWS_18": buckets("logging", lambda inputs: bool(inputs["targetBucket"]), only=("payloads",)),
+    "CKV_AWS_145": buckets(
+        "encryption",
+        lambda inputs: inputs["rules"][0]["applyServerSideEncryptionByDefault"]["sseAlgorithm"] == "aws:kms",
+        only=("payloads",),
+    ),
+    "CKV2_AWS_62": buckets("notification", lambda inputs: inputs["eventbridge"] is True, only=("payloads",)),
+}
+
+
+def waiver(rule: str, deployment: Deployment) -> str:
+    environments, reason = WAIVERS.get(rule.split(maxsplit=1)[0], ((), ""))
+    return reason if deployment.setting("environment") in environments else ""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_rule_holds_or_is_waived_with_a_reason(deployed: Deployment, rule: str) -> None:
+    assert RULES[rule](deployed) is not bool(waiver(rule, deployed))
+
+
+@pytest.mark.parametrize("rule", PAYLOAD_RULES)
+def test_what_is_waived_for_access_logs_holds_for_payloads(deployed: Deployment, rule: str) -> None:
+    assert PAYLOAD_RULES[rule](deployed)
+
+
+def test_every_waiver_belongs_to_a_rule() -> None:
+    ids = {rule.split(maxsplit=1)[0] for rule in RULES}
+
+    assert set(WAIVERS) <= ids
+    assert set(PAYLOAD_RULES) <= set(WAIVERS)
+
+
+def test_a_function_without_a_limit_breaks_its_rule(deploy_stack: Deploy) -> None:
+    unlimited = deploy_stack("dev", lambdaReservedConcurrency="-1")
+
+    assert not RULES["CKV_AWS_115 function has a limit of executions"](unlimited)

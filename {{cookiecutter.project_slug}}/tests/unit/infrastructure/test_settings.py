@@ -1,0 +1,292 @@
+"""The settings: every key good, bad, missing, misplaced; what contradicts; what an emulator may be reached with."""
+
+from collections.abc import Mapping
+
+import pytest
+
+from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, read_settings
+from infrastructure.stack_files import read_project, read_stack_config
+from tests.unit.recording import EMULATOR, STACKS
+
+PROJECT = "orders"
+CONFIG = {
+    "aws:region": "us-east-1",
+    "orders:environment": "dev",
+    "orders:environmentSuffix": "dev",
+    "orders:lambdaRuntime": "python3.13",
+    "orders:lambdaArchitecture": "arm64",
+    "orders:lambdaMemoryMb": "512",
+    "orders:lambdaTimeoutSeconds": "300",
+    "orders:lambdaReservedConcurrency": "10",
+    "orders:batchSize": "10",
+    "orders:batchWindowSeconds": "0",
+    "orders:maxReceiveCount": "3",
+    "orders:messageRetentionSeconds": "1209600",
+    "orders:noncurrentVersionDays": "30",
+    "orders:logRetentionDays": "30",
+    "orders:notificationEmail": "team@example.com",
+    "orders:bucketName": "",
+    "orders:kmsKeyArn": "",
+    "orders:forceDestroy": "false",
+}
+KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
+
+GOOD: dict[str, dict[str, object]] = {
+    "environment": {"dev": "dev", "staging": "staging", "prod": "prod", "local": "local"},
+    "environmentSuffix": {"d": "d", "feature-1": "feature-1", "abcdefghijkl": "abcdefghijkl"},
+    "lambdaRuntime": {f"python3.{minor}": f"python3.{minor}" for minor in range(11, 15)},
+    "lambdaArchitecture": {"arm64": "arm64", "x86_64": "x86_64"},
+    "lambdaMemoryMb": {"128": 128, "10240": 10240},
+    "lambdaTimeoutSeconds": {"1": 1, "900": 900},
+    "lambdaReservedConcurrency": {"-1": -1, "2": 2, "1000": 1000},
+    "batchSize": {"1": 1, "10": 10},
+    "batchWindowSeconds": {"0": 0, "300": 300},
+    "maxReceiveCount": {"1": 1, "600": 600},
+    "messageRetentionSeconds": {"5400": 5400, "1209600": 1209600},
+    "noncurrentVersionDays": {"1": 1, "3650": 3650},
+    "logRetentionDays": {"1": 1, "365": 365, "3653": 3653},
+    "notificationEmail": {"first.last+tag@mail.example.com": "first.last+tag@mail.example.com"},
+    "bucketName": {"": "", "abc": "abc", "b" * 63: "b" * 63},
+    "kmsKeyArn": {"": "", KEY_ARN: KEY_ARN},
+    "forceDestroy": {"true": True, "false": False},
+}
+BAD = {
+    "environment": ("", "production", "Dev"),
+    "environmentSuffix": ("", "1dev", "Dev", "dev-", "dev--1", "a_b", "abcdefghijklm", "dev\n"),
+    "lambdaRuntime": ("", "python3.10", "python3.15", "nodejs24.x", "3.13"),
+    "lambdaArchitecture": ("", "arm", "amd64"),
+    "lambdaMemoryMb": ("", "127", "10241", "512.0", "5_12", "0x200", " 512", "+512", "٥١٢", "9" * 30),
+    "lambdaTimeoutSeconds": ("0", "901", "-1", "five"),
+    "lambdaReservedConcurrency": ("-2", "0", "1", "1001"),
+    "batchSize": ("0", "10001"),
+    "batchWindowSeconds": ("-1", "301"),
+    "maxReceiveCount": ("0", "1001"),
+    "messageRetentionSeconds": ("59", "1209601"),
+    "noncurrentVersionDays": ("0", "3651"),
+    "logRetentionDays": ("0", "2", "366"),
+    "notificationEmail": ("", "team", "team@", "@example.com", "a b@example.com", "team@example", "a" * 250 + "@b.co"),
+    "bucketName": ("ab", "b" * 64, "Bucket", "-bucket", "bucket-", "my.bucket"),
+    "kmsKeyArn": ("alias/key", "arn:aws:kms:us-east-1:123:key/1", KEY_ARN.replace("key/", "alias/")),
+    "forceDestroy": ("", "True", "yes", "1"),
+}
+
+
+def refused(config: Mapping[str, str], **options: object) -> dict[str, str]:
+    """Read a configuration that must be refused, and return the problems by key."""
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(PROJECT, config, **options)  # ty: ignore[invalid-argument-type]
+    return {problem.key: problem.message for problem in refusal.value.problems}
+
+
+def without(key: str) -> dict[str, str]:
+    return {name: value for name, value in CONFIG.items() if name != key}
+
+
+def test_every_key_is_tried_with_good_and_with_bad_values() -> None:
+    assert set(GOOD) == set(BAD) == set(KEYS)
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, values in GOOD.items() for text in values])
+def test_a_good_value_is_read(key: str, text: str) -> None:
+    settings = read_settings(PROJECT, CONFIG | {f"orders:{key}": text})
+
+    assert settings.model_dump(by_alias=True)[key] == GOOD[key][text]
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, values in BAD.items() for text in values])
+def test_a_bad_value_is_refused_with_what_is_allowed(key: str, text: str) -> None:
+    problems = refused(CONFIG | {f"orders:{key}": text})
+
+    assert problems == {f"orders:{key}": f'found "{text}"; allowed: {allowed_values(key)}'}
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_a_missing_key_is_refused_because_the_model_has_no_defaults(key: str) -> None:
+    problems = refused(without(f"orders:{key}"))
+
+    assert problems == {f"orders:{key}": f"missing; allowed: {allowed_values(key)}"}
+
+
+@pytest.mark.parametrize("namespace", ["aws", "order", "orders-old"])
+@pytest.mark.parametrize("key", KEYS)
+def test_a_misplaced_key_is_refused_with_the_right_one(key: str, namespace: str) -> None:
+    config = without(f"orders:{key}") | {f"{namespace}:{key}": CONFIG[f"orders:{key}"]}
+
+    problems = refused(config)
+
+    assert problems[f"{namespace}:{key}"] == f'wrong namespace "{namespace}"; the key is orders:{key}'
+    assert problems[f"orders:{key}"].startswith("missing")
+
+
+@pytest.mark.parametrize(
+    ("key", "intended"),
+    [("lambdaMemoryMB", "lambdaMemoryMb"), ("batchsize", "batchSize"), ("notificationMail", "notificationEmail")],
+)
+def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, intended: str) -> None:
+    assert refused(CONFIG | {f"orders:{key}": "1"}) == {
+        f"orders:{key}": f"unknown key; did you mean orders:{intended}?"
+    }
+
+
+def test_an_unknown_key_that_resembles_none_is_refused_with_the_known_ones() -> None:
+    assert refused(CONFIG | {"orders:zzz": "1"}) == {"orders:zzz": f"unknown key; allowed: {', '.join(KEYS)}"}
+
+
+def test_keys_of_providers_and_of_pulumi_are_left_to_them() -> None:
+    assert read_settings(PROJECT, CONFIG | {"aws:profile": "orders", "pulumi:tags": "{}"})
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    config = without("orders:environment") | {"orders:batchSize": "0", "orders:zzz": "1", "aws:forceDestroy": "true"}
+
+    assert set(refused(config)) == {"orders:environment", "orders:batchSize", "orders:zzz", "aws:forceDestroy"}
+
+
+def test_the_message_lists_every_mistake() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        read_settings(PROJECT, CONFIG | {"orders:batchSize": "0", "orders:maxReceiveCount": "0"})
+
+    assert str(refusal.value) == (
+        "the stack's configuration has 2 problem(s):\n"
+        '  - orders:batchSize: found "0"; allowed: a whole number from 1 to 10000\n'
+        '  - orders:maxReceiveCount: found "0"; allowed: a whole number from 1 to 1000'
+    )
+
+
+def test_a_secret_is_never_printed() -> None:
+    problems = refused(
+        CONFIG | {"orders:notificationEmail": "not-for-the-logs"}, secret_keys=["orders:notificationEmail"]
+    )
+
+    assert problems == {"orders:notificationEmail": "found [secret]; allowed: an e-mail address"}
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-5", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
+def test_a_region_is_accepted(region: str) -> None:
+    assert read_settings(PROJECT, CONFIG | {"aws:region": region})
+
+
+@pytest.mark.parametrize("region", ["", "us-east", "US-EAST-1", "useast1", "us-east-1a"])
+def test_what_is_no_region_is_refused(region: str) -> None:
+    assert refused(CONFIG | {"aws:region": region}) == {
+        "aws:region": f'found "{region}"; allowed: the name of an AWS region, for example us-east-1'
+    }
+
+
+def test_a_missing_region_is_refused_because_the_shells_would_be_taken() -> None:
+    assert refused(without("aws:region"))["aws:region"].startswith("missing")
+
+
+@pytest.mark.parametrize("project", ["Orders", "or_ders", "1orders", "o" * 26])
+def test_a_project_that_cannot_begin_a_name_is_refused(project: str) -> None:
+    config = {key.replace("orders:", f"{project}:"): value for key, value in CONFIG.items()}
+
+    with pytest.raises(SettingsError, match=r"name \(Pulumi.yaml\)") as refusal:
+        read_settings(project, config)
+
+    assert len(refusal.value.problems) == 1
+
+
+def test_a_large_batch_needs_time_to_fill() -> None:
+    assert refused(CONFIG | {"orders:batchSize": "11"}) == {
+        "orders:batchWindowSeconds": 'found "0"; allowed: 1 or more when batchSize is over 10'
+    }
+    assert read_settings(PROJECT, CONFIG | {"orders:batchSize": "11", "orders:batchWindowSeconds": "1"})
+
+
+def test_a_message_must_outlive_its_deliveries() -> None:
+    problems = refused(CONFIG | {"orders:messageRetentionSeconds": "5399"})
+
+    assert problems["orders:messageRetentionSeconds"].startswith('found "5399"; allowed: 5400 or more')
+
+
+def test_production_keeps_its_objects() -> None:
+    assert refused(CONFIG | {"orders:environment": "prod", "orders:forceDestroy": "true"}) == {
+        "orders:forceDestroy": 'found "true"; allowed: false in prod'
+    }
+
+
+LOCAL = CONFIG | {"orders:environment": "local"}
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:4566", "127.1.2.3", "[::1]:5000"])
+def test_a_local_stack_reaches_an_emulator_on_this_machine(host: str) -> None:
+    assert read_settings(PROJECT, LOCAL, variables={"AWS_ENDPOINT_URL": f"http://{host}"}).is_local
+
+
+@pytest.mark.parametrize("url", ["https://sqs.us-east-1.amazonaws.com", "http://10.0.0.1:5000", "emulator", "http://["])
+def test_a_local_stack_reaches_nothing_else(url: str) -> None:
+    problems = refused(LOCAL, variables={"AWS_ENDPOINT_URL": url})
+
+    assert "AWS_ENDPOINT_URL is not on this machine" in problems["orders:environment"]
+
+
+def test_a_local_stack_needs_an_endpoint() -> None:
+    assert "AWS_ENDPOINT_URL is not set" in refused(LOCAL, variables={})["orders:environment"]
+
+
+def test_a_local_stack_refuses_another_endpoint_for_one_service() -> None:
+    problems = refused(LOCAL, variables=EMULATOR | {"AWS_ENDPOINT_URL_S3": "https://s3.us-east-1.amazonaws.com"})
+
+    assert "AWS_ENDPOINT_URL_S3 is not on this machine" in problems["orders:environment"]
+
+
+def test_a_local_stack_refuses_what_makes_the_sdks_ignore_the_endpoint() -> None:
+    problems = refused(LOCAL, variables=EMULATOR | {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
+
+    assert "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set" in problems["orders:environment"]
+
+
+def test_a_local_stack_refuses_endpoints_of_its_own() -> None:
+    problems = refused(LOCAL | {"aws:endpoints": "[]"}, variables=EMULATOR)
+
+    assert problems["aws:endpoints"].startswith("not allowed in a local stack")
+
+
+@pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
+def test_an_accounts_stack_never_reaches_an_emulator(environment: str, variable: str) -> None:
+    problems = refused(CONFIG | {"orders:environment": environment}, variables={variable: "http://localhost:5000"})
+
+    assert f"{variable} is on this machine" in problems["orders:environment"]
+
+
+def test_an_accounts_stack_may_reach_an_endpoint_of_its_network() -> None:
+    assert read_settings(PROJECT, CONFIG, variables={"AWS_ENDPOINT_URL": "https://vpce-1.example.com"})
+
+
+def test_the_endpoint_is_left_alone_when_only_the_file_is_read() -> None:
+    assert read_settings(PROJECT, LOCAL).is_local
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_schema_says_what_the_model_allows(key: str) -> None:
+    declared = read_project()["config"][key]
+    field = next(field for field in Settings.model_fields.values() if field.alias == key)
+
+    assert declared["description"] == f"{field.description}; {allowed_values(key)}"
+    assert declared["type"] == Settings.model_json_schema()["properties"][key]["type"]
+
+
+def test_the_schema_knows_the_models_keys_and_no_others() -> None:
+    assert tuple(read_project()["config"]) == KEYS
+
+
+def test_defaults_stand_in_the_schema_alone() -> None:
+    assert all(field.is_required() for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "key", ["environment", "environmentSuffix", "lambdaMemoryMb", "logRetentionDays", "notificationEmail"]
+)
+def test_what_must_differ_between_environments_has_no_default(key: str) -> None:
+    assert "default" not in read_project()["config"][key]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_every_stack_file_is_valid(stack: str) -> None:
+    variables = EMULATOR if stack == "local" else {}
+
+    settings = read_settings(read_project()["name"], read_stack_config(stack), variables=variables)
+
+    assert settings.environment == stack

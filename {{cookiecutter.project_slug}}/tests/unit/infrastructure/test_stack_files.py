@@ -1,0 +1,107 @@
+"""Stack files read without the engine."""
+
+from pathlib import Path
+
+import pytest
+
+from infrastructure.stack_files import StackFileError, read_project, read_stack_config
+
+PROJECT_FILE = """\
+name: orders
+runtime: python
+config:
+  batchSize:
+    type: integer
+    default: 10
+  forceDestroy:
+    type: boolean
+    default: false
+  environment:
+    type: string
+"""
+
+
+@pytest.fixture(name="project")
+def fixture_project(tmp_path: Path) -> Path:
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT_FILE, encoding="utf-8")
+    return tmp_path
+
+
+def stack_file(project: Path, content: str) -> None:
+    (project / "Pulumi.dev.yaml").write_text(content, encoding="utf-8")
+
+
+def test_defaults_of_the_schema_are_filled_in(project: Path) -> None:
+    stack_file(project, "config:\n  orders:environment: dev\n")
+
+    assert read_stack_config("dev", project) == {
+        "orders:batchSize": "10",
+        "orders:forceDestroy": "false",
+        "orders:environment": "dev",
+    }
+
+
+def test_a_value_of_the_file_takes_the_place_of_the_default(project: Path) -> None:
+    stack_file(project, "config:\n  orders:batchSize: 5\n")
+
+    assert read_stack_config("dev", project)["orders:batchSize"] == "5"
+
+
+def test_a_key_without_a_namespace_is_the_projects(project: Path) -> None:
+    stack_file(project, "config:\n  environment: dev\n  aws:region: us-east-1\n")
+
+    config = read_stack_config("dev", project)
+
+    assert config["orders:environment"] == "dev"
+    assert config["aws:region"] == "us-east-1"
+
+
+def test_a_structure_becomes_json_as_the_engine_makes_it(project: Path) -> None:
+    stack_file(project, "config:\n  aws:defaultTags:\n    tags:\n      Team: orders\n")
+
+    assert read_stack_config("dev", project)["aws:defaultTags"] == '{"tags": {"Team": "orders"}}'
+
+
+def test_a_stack_without_configuration_has_the_defaults(project: Path) -> None:
+    stack_file(project, "secretsprovider: passphrase\n")
+
+    assert read_stack_config("dev", project) == {"orders:batchSize": "10", "orders:forceDestroy": "false"}
+
+
+def test_a_project_without_a_schema_has_no_defaults(project: Path) -> None:
+    (project / "Pulumi.yaml").write_text("name: orders\nruntime: python\n", encoding="utf-8")
+    stack_file(project, "config:\n  orders:environment: dev\n")
+
+    assert read_stack_config("dev", project) == {"orders:environment": "dev"}
+
+
+def test_a_missing_stack_file_is_named(project: Path) -> None:
+    with pytest.raises(StackFileError, match=r"Pulumi.qa.yaml cannot be read in .*: FileNotFoundError"):
+        read_stack_config("qa", project)
+
+
+def test_a_file_in_another_encoding_is_refused(project: Path) -> None:
+    (project / "Pulumi.dev.yaml").write_bytes(b"config:\n  orders:environment: \xff\n")
+
+    with pytest.raises(StackFileError, match=r"Pulumi.dev.yaml cannot be read in .*: UnicodeDecodeError"):
+        read_stack_config("dev", project)
+
+
+def test_a_file_that_is_not_yaml_is_refused_with_the_place(project: Path) -> None:
+    stack_file(project, "config: [\n")
+
+    with pytest.raises(StackFileError, match=r"(?s)Pulumi.dev.yaml is not YAML: .*line 2"):
+        read_stack_config("dev", project)
+
+
+def test_a_file_without_a_mapping_is_refused(project: Path) -> None:
+    stack_file(project, "- config\n")
+
+    with pytest.raises(StackFileError, match=r"Pulumi\.dev\.yaml holds no mapping"):
+        read_stack_config("dev", project)
+
+
+def test_the_projects_own_file_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert read_project()["runtime"]["name"] == "python"

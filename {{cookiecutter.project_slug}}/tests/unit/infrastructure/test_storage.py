@@ -1,0 +1,205 @@
+"""The payload bucket, its access logs, and the table."""
+
+import pytest
+
+from infrastructure.storage import TIMESTAMP_INDEX
+from tests.unit.conftest import Deploy
+from tests.unit.recording import PROJECT, Deployment
+
+BUCKETS = ("payloads", "access-logs")
+
+
+def test_the_payload_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: Deployment) -> None:
+    suffix = deployed.setting("environmentSuffix")
+
+    assert (
+        deployed.one("aws:s3/bucket:Bucket", "payloads").inputs["bucket"] == f"{PROJECT}-{suffix}-payloads-123456789012"
+    )
+
+
+def test_the_payload_bucket_takes_a_configured_name(deploy_stack: Deploy) -> None:
+    configured = deploy_stack("dev", bucketName="our-own-bucket")
+
+    assert configured.exports["bucket_name"] == "our-own-bucket"
+    logged = configured.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")["Statement"][1]
+    assert logged["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:s3:::our-own-bucket"}
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_with_objects_is_deleted_only_if_configured(deployed: Deployment, bucket: str) -> None:
+    force_destroy = deployed.one("aws:s3/bucket:Bucket", bucket).inputs["forceDestroy"]
+
+    assert force_destroy is (deployed.setting("forceDestroy") == "true")
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_is_versioned(deployed: Deployment, bucket: str) -> None:
+    versioning = deployed.one("aws:s3/bucketVersioning:BucketVersioning", f"{bucket}-versioning")
+
+    assert versioning.inputs == {"bucket": f"{bucket}-id", "versioningConfiguration": {"status": "Enabled"}}
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_has_no_access_lists_and_no_public_access(deployed: Deployment, bucket: str) -> None:
+    ownership = deployed.one("aws:s3/bucketOwnershipControls:BucketOwnershipControls", f"{bucket}-ownership")
+    access = deployed.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", f"{bucket}-public-access")
+
+    assert ownership.inputs == {"bucket": f"{bucket}-id", "rule": {"objectOwnership": "BucketOwnerEnforced"}}
+    assert access.inputs == {
+        "bucket": f"{bucket}-id",
+        "blockPublicAcls": True,
+        "blockPublicPolicy": True,
+        "ignorePublicAcls": True,
+        "restrictPublicBuckets": True,
+    }
+
+
+def test_payloads_are_encrypted_with_the_stacks_key(deployed: Deployment) -> None:
+    encryption = deployed.one(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration", "payloads-encryption"
+    )
+
+    assert encryption.inputs["rules"] == [
+        {
+            "applyServerSideEncryptionByDefault": {
+                "sseAlgorithm": "aws:kms",
+                "kmsMasterKeyId": deployed.arn("aws:kms/key:Key", "key"),
+            },
+            "bucketKeyEnabled": True,
+        }
+    ]
+
+
+def test_access_logs_are_encrypted_by_s3_which_delivers_to_no_other(deployed: Deployment) -> None:
+    encryption = deployed.one(
+        "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+        "access-logs-encryption",
+    )
+
+    assert encryption.inputs["rules"] == [
+        {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False}
+    ]
+
+
+def test_old_versions_and_abandoned_uploads_of_payloads_expire(deployed: Deployment) -> None:
+    lifecycle = deployed.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "payloads-lifecycle")
+
+    assert lifecycle.inputs["rules"] == [
+        {
+            "id": "expire-noncurrent-versions",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrentVersionExpiration": {"noncurrentDays": float(deployed.setting("noncurrentVersionDays"))},
+        },
+        {
+            "id": "abort-incomplete-uploads",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+        },
+    ]
+
+
+def test_access_logs_expire_after_a_year(deployed: Deployment) -> None:
+    lifecycle = deployed.one(
+        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "access-logs-lifecycle"
+    )
+
+    assert lifecycle.inputs["rules"][-1] == {
+        "id": "expire-objects",
+        "status": "Enabled",
+        "filter": {"prefix": ""},
+        "expiration": {"days": 365},
+    }
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_versioning_comes_before_the_lifecycle_of_versions(deployed: Deployment, bucket: str) -> None:
+    versioning = deployed.one("aws:s3/bucketVersioning:BucketVersioning", f"{bucket}-versioning")
+    lifecycle = deployed.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", f"{bucket}-lifecycle")
+
+    assert versioning.urn in lifecycle.dependencies
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_a_bucket_is_reached_over_tls_only(deployed: Deployment, bucket: str) -> None:
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy").document("policy")
+    arn = deployed.arn("aws:s3/bucket:Bucket", bucket)
+
+    assert policy["Statement"][0] == {
+        "Sid": "DenyInsecureTransport",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "s3:*",
+        "Resource": [arn, f"{arn}/*"],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def test_the_payload_buckets_policy_allows_nothing(deployed: Deployment) -> None:
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", "payloads-policy").document("policy")
+
+    assert [statement["Effect"] for statement in policy["Statement"]] == ["Deny"]
+
+
+def test_the_access_log_bucket_takes_logs_of_the_payload_bucket_alone(deployed: Deployment) -> None:
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")
+
+    assert policy["Statement"][1:] == [
+        {
+            "Sid": "AllowAccessLogs",
+            "Effect": "Allow",
+            "Principal": {"Service": "logging.s3.amazonaws.com"},
+            "Action": "s3:PutObject",
+            "Resource": f"{deployed.arn('aws:s3/bucket:Bucket', 'access-logs')}/payloads/*",
+            "Condition": {
+                "ArnLike": {"aws:SourceArn": deployed.arn("aws:s3/bucket:Bucket", "payloads")},
+                "StringEquals": {"aws:SourceAccount": "123456789012"},
+            },
+        }
+    ]
+
+
+def test_access_to_payloads_is_logged_and_announced(deployed: Deployment) -> None:
+    logging = deployed.one("aws:s3/bucketLogging:BucketLogging", "payloads-logging")
+    notification = deployed.one("aws:s3/bucketNotification:BucketNotification", "payloads-notification")
+
+    assert logging.inputs == {
+        "bucket": "payloads-id",
+        "targetBucket": "access-logs-id",
+        "targetPrefix": "payloads/",
+    }
+    assert notification.inputs == {"bucket": "payloads-id", "eventbridge": True}
+
+
+def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: Deployment) -> None:
+    table = deployed.one("aws:dynamodb/table:Table", "table")
+
+    assert table.inputs == {
+        "name": f"{PROJECT}-{deployed.setting('environmentSuffix')}-messages",
+        "billingMode": "PAY_PER_REQUEST",
+        "hashKey": "message_id",
+        "attributes": [
+            {"name": "message_id", "type": "S"},
+            {"name": "date", "type": "S"},
+            {"name": "timestamp", "type": "S"},
+        ],
+        "globalSecondaryIndexes": [
+            {
+                "name": TIMESTAMP_INDEX,
+                "keySchemas": [
+                    {"attributeName": "date", "keyType": "HASH"},
+                    {"attributeName": "timestamp", "keyType": "RANGE"},
+                ],
+                "projectionType": "ALL",
+            }
+        ],
+        "pointInTimeRecovery": {"enabled": True},
+        "serverSideEncryption": {"enabled": True, "kmsKeyArn": deployed.arn("aws:kms/key:Key", "key")},
+        "deletionProtectionEnabled": deployed.setting("environment") == "prod",
+        "tags": table.inputs["tags"],
+    }
+
+
+def test_the_index_is_called_what_readers_query() -> None:
+    assert TIMESTAMP_INDEX == "timestamp-index"

@@ -1,0 +1,54 @@
+"""How a message gets to the dead-letter queue."""
+
+import base64
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ClientError
+
+from processor.dead_letters import DeadLetterQueue
+from tests.unit.processor.conftest import Emulated, failing, sqs_record
+from tests.unit.processor.test_errors import client_error, validation_error
+
+BODY = '{"type": 1}'
+
+
+def test_the_body_arrives_as_it_was(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+    dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
+
+    assert [message["Body"] for message in aws.dead_letters()] == [BODY]
+
+
+def test_attributes_say_why_and_where_from(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+    dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
+
+    (message,) = aws.dead_letters()
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {
+        "ErrorCode": "ValidationError",
+        "ErrorReason": "type: Input should be a valid string; data: Field required",
+        "OriginalMessageId": "m-1",
+        "OriginalQueueUrl": aws.queue_url,
+    }
+
+
+def test_the_producers_attributes_are_kept(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+    record = sqs_record(
+        BODY,
+        trace={"dataType": "String", "stringValue": "abc"},
+        priority={"dataType": "Number", "stringValue": "5"},
+        digest={"dataType": "Binary", "binaryValue": base64.b64encode(b"\x00\x01").decode()},
+    )
+
+    dead_letter_queue.send(SQSRecord(record), validation_error(BODY))
+
+    (message,) = aws.dead_letters()
+    kept = message["MessageAttributes"]
+    assert kept["trace"] == {"StringValue": "abc", "DataType": "String"}
+    assert kept["priority"] == {"StringValue": "5", "DataType": "Number"}
+    assert kept["digest"] == {"BinaryValue": b"\x00\x01", "DataType": "Binary"}
+
+
+def test_a_refused_send_is_not_hidden(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+    with failing(aws.sqs, "send_message", client_error("AccessDenied")), pytest.raises(ClientError):
+        dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))

@@ -1,0 +1,106 @@
+"""Errors told apart."""
+
+import pytest
+from aws_lambda_powertools.utilities.parser import ValidationError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+
+from processor.errors import _CODES, ERROR_CLASSES, ErrorClass, classify, describe, error_code
+from processor.events import Event
+
+
+def client_error(code: str, message: str = "refused") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": message}}, "Operation")
+
+
+def validation_error(body: str) -> ValidationError:
+    with pytest.raises(ValidationError) as refusal:
+        Event.model_validate_json(body)
+    return refusal.value
+
+
+# One code of each kind that AWS answers with, and what it means for a message.
+CLASSES = {
+    "ThrottlingException": ErrorClass.TRANSIENT,
+    "ProvisionedThroughputExceededException": ErrorClass.TRANSIENT,
+    "SlowDown": ErrorClass.TRANSIENT,
+    "ServiceUnavailable": ErrorClass.TRANSIENT,
+    "RequestTimeout": ErrorClass.TRANSIENT,
+    "InternalError": ErrorClass.TRANSIENT,
+    "KMSThrottlingException": ErrorClass.TRANSIENT,
+    "EntityTooLarge": ErrorClass.POISON,
+    "ValidationException": ErrorClass.POISON,
+    "InvalidParameter": ErrorClass.POISON,
+    "AccessDenied": ErrorClass.MISCONFIGURED,
+    "AccessDeniedException": ErrorClass.MISCONFIGURED,
+    "NoSuchBucket": ErrorClass.MISCONFIGURED,
+    "ResourceNotFoundException": ErrorClass.MISCONFIGURED,
+    "KMS.DisabledException": ErrorClass.MISCONFIGURED,
+    "KMSAccessDeniedException": ErrorClass.MISCONFIGURED,
+}
+
+
+@pytest.mark.parametrize("code", CLASSES)
+def test_awss_code_tells_the_class(code: str) -> None:
+    assert classify(client_error(code)) is CLASSES[code]
+
+
+@pytest.mark.parametrize("code", ["", "BrandNewException"])
+def test_an_unknown_code_counts_as_transient(code: str) -> None:
+    assert classify(client_error(code)) is ErrorClass.TRANSIENT
+
+
+def test_an_answer_without_a_code_counts_as_transient() -> None:
+    assert classify(ClientError({}, "Operation")) is ErrorClass.TRANSIENT
+
+
+def test_a_connection_that_fails_is_transient() -> None:
+    assert classify(EndpointConnectionError(endpoint_url="https://example.com")) is ErrorClass.TRANSIENT
+    assert classify(ReadTimeoutError(endpoint_url="https://example.com")) is ErrorClass.TRANSIENT
+
+
+def test_missing_credentials_are_a_misconfiguration() -> None:
+    assert classify(NoCredentialsError()) is ErrorClass.MISCONFIGURED
+
+
+def test_a_malformed_message_is_poison() -> None:
+    assert classify(validation_error("{")) is ErrorClass.POISON
+
+
+def test_a_mistake_of_the_programmer_is_transient_and_so_never_loses_a_message() -> None:
+    assert classify(KeyError("x")) is ErrorClass.TRANSIENT
+
+
+def test_no_code_is_in_two_classes() -> None:
+    assert len(ERROR_CLASSES) == sum(map(len, _CODES.values()))
+
+
+def test_an_error_is_named_by_awss_code_or_by_its_class() -> None:
+    assert error_code(client_error("SlowDown")) == "SlowDown"
+    assert error_code(KeyError("x")) == "KeyError"
+
+
+def test_a_malformed_message_is_described_by_the_place_and_not_by_its_content() -> None:
+    described = describe(validation_error('{"type": "our secret", "data": 1}'))
+
+    assert described.startswith("type: String should match pattern")
+    assert "; data: Input should be " in described
+    assert "secret" not in described
+
+
+def test_a_body_that_is_not_json_is_described() -> None:
+    assert describe(validation_error("our secret")).startswith("body: Invalid JSON")
+
+
+def test_awss_message_is_repeated() -> None:
+    assert "Key is too long" in describe(client_error("KeyTooLongError", "Key is too long"))
+
+
+def test_a_description_fits_into_a_message_attribute() -> None:
+    described = describe(client_error("InvalidParameter", "\x00\n\x1b" + "x" * 1000))
+
+    assert described.isprintable()
+    assert len(described) == 256
+
+
+def test_an_error_that_says_nothing_is_described_by_its_name() -> None:
+    assert describe(ValueError()) == "ValueError"

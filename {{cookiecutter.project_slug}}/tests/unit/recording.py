@@ -1,0 +1,208 @@
+"""The program run against Pulumi's mocks: what it asks the engine for is recorded, and tests compare the records.
+
+Tests assert on what was recorded once the program has ended, and never inside an ``apply``: an assertion that never
+runs passes in silence.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+import runpy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+from unittest import mock
+
+import pulumi
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.stack import Stack, run_pulumi_func
+
+from infrastructure import bundle
+from infrastructure.stack_files import PROJECT_FOLDER, read_project
+
+PROJECT: str = read_project()["name"]
+STACKS = tuple(sorted(path.suffixes[0].removeprefix(".") for path in PROJECT_FOLDER.glob("Pulumi.*.yaml")))
+EMULATOR = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
+
+ACCOUNT_ID = "123456789012"
+KEY_ID = "11111111-2222-3333-4444-555555555555"
+
+# What AWS adds to the inputs of a resource, as far as the program reads it.
+COMPUTED = {
+    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:aws:logs:{region}:{account}:log-group:{name}"},
+    "aws:dynamodb/table:Table": {"arn": "arn:aws:dynamodb:{region}:{account}:table/{name}"},
+    "aws:iam/role:Role": {"arn": "arn:aws:iam::{account}:role/{name}"},
+    "aws:kms/key:Key": {"arn": "arn:aws:kms:{region}:{account}:key/" + KEY_ID, "keyId": KEY_ID},
+    "aws:lambda/function:Function": {"arn": "arn:aws:lambda:{region}:{account}:function:{name}"},
+    "aws:s3/bucket:Bucket": {"arn": "arn:aws:s3:::{bucket}"},
+    "aws:sns/topic:Topic": {"arn": "arn:aws:sns:{region}:{account}:{name}"},
+    "aws:sqs/queue:Queue": {
+        "arn": "arn:aws:sqs:{region}:{account}:{name}",
+        "url": "https://sqs.{region}.amazonaws.com/{account}/{name}",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One resource as the program registered it.
+
+    Attributes:
+        type: Pulumi's type token.
+        name: Logical name.
+        urn: Identity in the stack.
+        parent: URN of the component that it belongs to.
+        inputs: What the program configured, in the provider's camel case.
+        protect: Whether Pulumi refuses to delete it.
+        retain_on_delete: Whether it stays in AWS when Pulumi forgets it.
+        dependencies: URNs of the resources that must exist first.
+    """
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    inputs: dict[str, Any]
+    protect: bool
+    retain_on_delete: bool
+    dependencies: frozenset[str]
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it groups other resources and does not exist in AWS."""
+        return not self.type.startswith("aws:")
+
+    def document(self, key: str) -> dict[str, Any]:
+        """Parse an input that is JSON."""
+        return json.loads(self.inputs[key])
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """All that one run of the program registered.
+
+    Attributes:
+        config: The configuration that the program saw.
+        resources: Every resource, in the order of registration.
+        exports: The stack's outputs.
+        registered_outputs: URNs of the components that have ended their construction.
+    """
+
+    config: Mapping[str, str]
+    resources: list[Resource] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+    registered_outputs: set[str] = field(default_factory=set)
+
+    def setting(self, key: str) -> str:
+        """Look a setting up in the stack's configuration."""
+        return self.config[f"{PROJECT}:{key}"]
+
+    @property
+    def region(self) -> str:
+        """The region that the stack is deployed to."""
+        return self.config["aws:region"]
+
+    def all(self, type_: str) -> dict[str, Resource]:
+        """Find every resource of a type, by logical name."""
+        return {resource.name: resource for resource in self.resources if resource.type == type_}
+
+    def one(self, type_: str, name: str) -> Resource:
+        """Find a resource by its type and its logical name."""
+        return self.all(type_)[name]
+
+    def arn(self, type_: str, name: str) -> str:
+        """Form the ARN that the mocks gave a resource."""
+        return computed_outputs(type_, self.one(type_, name).inputs, self.region)["arn"]
+
+
+def computed_outputs(type_: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:
+    """Form what AWS adds to a resource's inputs."""
+    templates = COMPUTED.get(type_, {})
+    return {key: text.format(**inputs, account=ACCOUNT_ID, region=region) for key, text in templates.items()}
+
+
+class Aws(mocks.Mocks):
+    """Answers as an AWS provider that is configured for one region of account 123456789012."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """Create a resource: its inputs come back, with what AWS computes."""
+        return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.inputs, self.region)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        """Answer the questions that the program asks."""
+        answers = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT_ID},
+            "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
+            "aws:index/getRegion:getRegion": {"region": self.region},
+        }
+        return answers[args.token], []
+
+
+class RecordingMonitor(mocks.MockMonitor):
+    """Pulumi's mock monitor, which also keeps the options that it hides from its mocks."""
+
+    def __init__(self, aws: Aws, deployment: Deployment) -> None:
+        super().__init__(aws)
+        self.deployment = deployment
+
+    def RegisterResource(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
+        """Record a resource."""
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.deployment.resources.append(
+                Resource(
+                    type=request.type,
+                    name=request.name,
+                    urn=response.urn,
+                    parent=request.parent,
+                    inputs=rpc.deserialize_properties(request.object),
+                    protect=request.protect,
+                    retain_on_delete=request.retainOnDelete,
+                    dependencies=frozenset(request.dependencies),
+                )
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
+        """Record that a component has ended its construction."""
+        self.deployment.registered_outputs.add(request.urn)
+        return super().RegisterResourceOutputs(request)
+
+
+async def _run_program(exports: dict[str, Any]) -> None:
+    """Run the program until every resource is registered, and resolve what it exports."""
+
+    def program() -> None:
+        runpy.run_path(str(PROJECT_FOLDER / "__main__.py"))
+
+    await run_pulumi_func(program)
+    stack = cast(Stack, pulumi.runtime.get_root_resource())
+    for name, output in stack.outputs.items():
+        exports[name] = await pulumi.Output.from_input(output).future()
+
+
+def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deployment:
+    """Run the program as the engine would, with a configuration, and record what it registers."""
+    deployment = Deployment(config)
+
+    def run() -> None:
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (EMULATOR if stack == "local" else {})
+        monitor = RecordingMonitor(Aws(config["aws:region"]), deployment)
+        with (
+            mock.patch.dict(os.environ, variables, clear=True),
+            mock.patch.object(bundle, "BUILD_FOLDER", build_folder),
+            asyncio.Runner() as runner,
+        ):
+            asyncio.set_event_loop(runner.get_loop())
+            mocks.set_mocks(monitor.mocks, project=PROJECT, stack=stack, monitor=monitor)
+            runner.run(_run_program(deployment.exports), context=contextvars.copy_context())
+
+    # Pulumi keeps its state in context variables: a copy of the context leaves no trace of this run.
+    contextvars.copy_context().run(run)
+    return deployment

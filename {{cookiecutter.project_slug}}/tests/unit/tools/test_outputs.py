@@ -1,0 +1,87 @@
+"""The file of outputs: complete or not written at all."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tools import outputs
+
+COMPLETE = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES}
+
+
+@pytest.fixture(name="file")
+def fixture_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the file is written, in a folder that is not the project's own."""
+    monkeypatch.setattr(outputs, "PROJECT_FOLDER", tmp_path)
+    return tmp_path / outputs.OUTPUTS_FILE
+
+
+def pulumi_answers(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], status: int = 0) -> list[list[str]]:
+    """Stand in for the engine, and note how it is called."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> SimpleNamespace:
+        commands.append(command)
+        return SimpleNamespace(returncode=status, stdout=json.dumps(answer))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    return commands
+
+
+def test_the_outputs_of_the_named_stack_are_written(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    commands = pulumi_answers(monkeypatch, COMPLETE)
+
+    outputs.save_outputs("staging")
+
+    assert commands == [["/usr/bin/pulumi", "stack", "output", "--json", "--stack", "staging"]]
+    assert json.loads(file.read_text(encoding="utf-8")) == COMPLETE
+    assert capsys.readouterr().out == "cfn-outputs/flat-outputs.json: 12 outputs of staging\n"
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, COMPLETE | {"queue_url": ""}, {k: v for k, v in COMPLETE.items() if k != "queue_url"}]
+)
+def test_incomplete_outputs_leave_the_earlier_file_as_it_was(
+    file: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str]
+) -> None:
+    outputs.write_outputs(COMPLETE, file)
+    before = file.read_bytes()
+    pulumi_answers(monkeypatch, answer)
+
+    with pytest.raises(
+        SystemExit, match=r"^outputs: stack dev lacks .*queue_url.*; the task `pulumi-deploy` deploys it$"
+    ):
+        outputs.save_outputs("dev")
+
+    assert file.read_bytes() == before
+
+
+def test_a_failing_engine_is_reported_with_its_exit_status(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi_answers(monkeypatch, {}, status=255)
+
+    with pytest.raises(SystemExit, match="failed with exit status 255"):
+        outputs.save_outputs("dev")
+
+    assert not file.exists()
+
+
+@pytest.mark.usefixtures("file")
+def test_a_missing_engine_is_reported_with_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+
+    with pytest.raises(SystemExit, match="pulumi is not on the PATH; https://www"):
+        outputs.save_outputs("dev")
+
+
+def test_nothing_but_the_finished_file_is_left(file: Path) -> None:
+    outputs.write_outputs(COMPLETE, file)
+
+    assert list(file.parent.iterdir()) == [file]

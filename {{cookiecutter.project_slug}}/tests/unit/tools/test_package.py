@@ -1,0 +1,147 @@
+"""The bundle: what goes into it, for which platform, and that the same input gives the same bytes."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+
+from infrastructure import bundle
+from infrastructure.stack_files import PROJECT_FOLDER
+from tests.unit.recording import PROJECT
+from tools import package
+
+REQUIREMENTS = "aws-lambda-powertools==3.37.0\n"
+LIST_REQUIREMENTS = (sys.executable, "-c", f"print({REQUIREMENTS.strip()!r})")
+
+
+class Installer:
+    """Stands in for uv: notes how it was called, and installs one small package."""
+
+    def __init__(self, real_run: Callable[..., Any]) -> None:
+        self.real_run = real_run
+        self.command: list[str] = []
+        self.requirements = ""
+
+    def __call__(self, command: list[str], **options: Any) -> Any:
+        """Run a command, unless it is an installation."""
+        if "install" not in command:
+            return self.real_run(command, **options)
+        self.command = command
+        self.requirements = Path(self.option("--requirements")).read_text(encoding="utf-8")
+        installed = Path(self.option("--target")) / "powertools"
+        (installed / "__pycache__").mkdir(parents=True)
+        (installed / "__init__.py").write_text("VERSION = 3\n", encoding="utf-8")
+        (installed / "__pycache__" / "__init__.cpython-313.pyc").write_bytes(b"cache")
+        return None
+
+    def option(self, name: str) -> str:
+        """Look up what an option was set to."""
+        return self.command[self.command.index(name) + 1]
+
+
+@pytest.fixture(name="build")
+def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder for bundles that is not the project's own."""
+    monkeypatch.setattr(bundle, "BUILD_FOLDER", tmp_path / "build")
+    return tmp_path / "build"
+
+
+@pytest.fixture(name="installer")
+def fixture_installer(monkeypatch: pytest.MonkeyPatch) -> Installer:
+    """An installer that needs no network."""
+    installer = Installer(subprocess.run)
+    monkeypatch.setattr(subprocess, "run", installer)
+    return installer
+
+
+def set_config(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+    """Change settings of every stack file."""
+    original = package.read_stack_config
+    changed = {f"{PROJECT}:{name}": value for name, value in settings.items()}
+    monkeypatch.setattr(package, "read_stack_config", lambda stack: original(stack) | changed)
+
+
+def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build: Path, installer: Installer) -> None:
+    (PROJECT_FOLDER / "processor" / "__pycache__").mkdir(exist_ok=True)
+
+    package.build_bundle("dev", LIST_REQUIREMENTS)
+
+    assert installer.requirements == REQUIREMENTS
+    (archive,) = build.glob("*.zip")
+    with ZipFile(archive) as content:
+        names = content.namelist()
+        assert content.read("processor/handler.py") == (PROJECT_FOLDER / "processor/handler.py").read_bytes()
+    assert "powertools/__init__.py" in names
+    assert {name.partition("/")[0] for name in names} == {"powertools", "processor"}
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".txt")]
+
+
+@pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
+@pytest.mark.parametrize("runtime", ["python3.11", "python3.14"])
+def test_dependencies_are_those_of_the_configured_runtime_and_architecture(
+    build: Path, installer: Installer, monkeypatch: pytest.MonkeyPatch, runtime: str, architecture: str
+) -> None:
+    set_config(monkeypatch, lambdaRuntime=runtime, lambdaArchitecture=architecture)
+
+    package.build_bundle("dev", LIST_REQUIREMENTS)
+
+    assert installer.option("--python-version") == runtime.removeprefix("python")
+    assert (
+        installer.option("--python-platform")
+        == {"arm64": "aarch64", "x86_64": "x86_64"}[architecture] + "-manylinux2014"
+    )
+    assert [path.name for path in build.iterdir()] == [f"processor-{runtime}-{architecture}.zip"]
+
+
+@pytest.mark.usefixtures("installer")
+def test_the_same_input_gives_the_same_bytes(build: Path) -> None:
+    def built() -> bytes:
+        package.build_bundle("dev", LIST_REQUIREMENTS)
+        return next(build.iterdir()).read_bytes()
+
+    first = built()
+    os.utime(PROJECT_FOLDER / "processor" / "handler.py")
+
+    assert built() == first
+
+
+@pytest.mark.usefixtures("installer")
+def test_the_bundle_and_its_size_are_said(build: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    package.build_bundle("dev", LIST_REQUIREMENTS)
+
+    (archive,) = build.iterdir()
+    assert capsys.readouterr().out == f"{archive}: 0.0 MB\n"
+
+
+@pytest.mark.usefixtures("build", "installer")
+def test_an_unknown_stack_is_refused_in_one_line() -> None:
+    with pytest.raises(SystemExit, match=r"^package: Pulumi.qa.yaml cannot be read in .*: FileNotFoundError$"):
+        package.build_bundle("qa", LIST_REQUIREMENTS)
+
+
+@pytest.mark.usefixtures("installer")
+def test_a_bad_setting_is_refused_before_anything_is_built(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_config(monkeypatch, lambdaRuntime="python2.7")
+
+    with pytest.raises(SystemExit, match=r'(?s)^package: .*lambdaRuntime: found "python2\.7"'):
+        package.build_bundle("dev", LIST_REQUIREMENTS)
+
+    assert not build.exists()
+
+
+@pytest.mark.usefixtures("installer")
+def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path) -> None:
+    package.build_bundle("dev", LIST_REQUIREMENTS)
+    (archive,) = build.iterdir()
+    before = archive.read_bytes()
+
+    with pytest.raises(SystemExit, match=r"^package: `.*python.*` failed with exit status 3; its message is above$"):
+        package.build_bundle("dev", [sys.executable, "-c", "raise SystemExit(3)"])
+
+    assert list(build.iterdir()) == [archive]
+    assert archive.read_bytes() == before

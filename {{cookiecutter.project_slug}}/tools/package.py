@@ -1,0 +1,71 @@
+"""The ``package`` task: the function and its dependencies in one archive, as Lambda wants it.
+
+https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
+"""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from infrastructure.bundle import bundle_path
+from infrastructure.settings import SettingsError, read_settings
+from infrastructure.stack_files import PROJECT_FOLDER, StackFileError, read_project, read_stack_config
+
+PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+# The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
+TIMESTAMP = (1980, 1, 1, 0, 0, 0)
+FILE_MODE = 0o100644 << 16
+
+
+def build_bundle(stack: str, list_requirements: Sequence[str]) -> None:
+    """Build the bundle for a stack's runtime and architecture.
+
+    Args:
+        stack: Name of the stack.
+        list_requirements: The command that prints the function's locked dependencies.
+
+    Raises:
+        SystemExit: If it cannot be built, with the reason.
+    """
+    try:
+        settings = read_settings(read_project()["name"], read_stack_config(stack))
+        runtime, architecture = settings.lambda_runtime, settings.lambda_architecture
+        archive = bundle_path(runtime, architecture)
+        archive.parent.mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+            content = Path(folder) / "content"
+            _install(list_requirements, content, runtime.removeprefix("python"), PLATFORMS[architecture])
+            shutil.copytree(PROJECT_FOLDER / "processor", content / "processor")
+            finished = Path(folder) / archive.name
+            write_archive(content, finished)
+            finished.replace(archive)
+    except (StackFileError, SettingsError) as error:
+        sys.exit(f"package: {error}")
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"package: `{error.cmd[0]}` failed with exit status {error.returncode}; its message is above")
+    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB")
+
+
+def write_archive(folder: Path, archive: Path) -> None:
+    """Write a folder's files, without caches, into an archive that depends on nothing but their names and content."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    with ZipFile(archive, "w") as output:
+        for path in files:
+            entry = ZipInfo(path.relative_to(folder).as_posix(), TIMESTAMP)
+            entry.external_attr = FILE_MODE
+            output.writestr(entry, path.read_bytes(), compress_type=ZIP_DEFLATED)
+
+
+def _install(list_requirements: Sequence[str], target: Path, python_version: str, platform: str) -> None:
+    """Install the function's dependencies, as built for Lambda's Python and platform and not for this machine's."""
+    locked = subprocess.run(list_requirements, check=True, stdout=subprocess.PIPE, cwd=PROJECT_FOLDER)
+    requirements = target.with_suffix(".txt")
+    requirements.write_bytes(locked.stdout)
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--requirements", str(requirements)]
+    command += ["--target", str(target), "--python-version", python_version, "--python-platform", platform]
+    command += ["--only-binary", ":all:", "--no-installer-metadata", "--no-compile-bytecode"]
+    subprocess.run(command, check=True, cwd=PROJECT_FOLDER)
