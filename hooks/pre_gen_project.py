@@ -30,12 +30,13 @@ RESERVED_BEGINNINGS = ("amzn-s3-demo-", "sthree-", "xn--")
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
-# Characters that end a line, that no file format allows, or that make text read differently from what it is:
-# control characters, surrogates, private and unassigned ones, separators of lines, marks of byte order and direction.
-REFUSED_CATEGORIES = {"Cc", "Cs", "Co", "Cn", "Zl", "Zp"}
-REFUSED_CHARACTERS = set("\ufeff\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Characters that end a line or that no file format allows: control characters, surrogates, separators of lines.
+REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
+# Characters that make text read differently from what it is: the mark of byte order, and what overrides or isolates the
+# direction of writing. https://www.unicode.org/reports/tr55/
+REFUSED_CHARACTERS = set("\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-TEXT_ALLOWED = f"1 to {TEXT_MAX_LENGTH} characters on one line, not only spaces, no control or direction marks"
+TEXT_ALLOWED = f"1 to {TEXT_MAX_LENGTH} characters on one line, no spaces around them, no control characters or overrides of direction"
 EMAIL_ALLOWED = f"an e-mail address like team@example.com, at most {EMAIL_MAX_LENGTH} characters"
 REGION_ALLOWED = "the name of an AWS region, like us-east-1"
 SLUG_ALLOWED = (
@@ -58,13 +59,24 @@ PRIVATE = {
 }
 
 
+def is_refused(character):
+    """Whether a character cannot stand in a line of text; the last test finds Unicode's noncharacters."""
+    code = ord(character)
+    return (
+        character in REFUSED_CHARACTERS
+        or unicodedata.category(character) in REFUSED_CATEGORIES
+        or code & 0xFFFE == 0xFFFE
+        or 0xFDD0 <= code <= 0xFDEF
+    )
+
+
 def is_text(answer):
     """Whether an answer is one line that any file of the project can hold."""
     return (
         isinstance(answer, str)
         and 0 < len(answer) <= TEXT_MAX_LENGTH
         and answer == answer.strip()
-        and not any(c in REFUSED_CHARACTERS or unicodedata.category(c) in REFUSED_CATEGORIES for c in answer)
+        and not any(map(is_refused, answer))
     )
 
 

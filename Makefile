@@ -1,0 +1,41 @@
+.DEFAULT_GOAL := help
+.PHONY: help install new test test-fast lint format typecheck bench clean
+
+PYTHON ?= python3
+OUTPUT ?= build
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+SOURCES := benchmarks hooks scripts tests {{cookiecutter.project_slug}}
+
+help: ## Show this list
+	@$(PYTHON) scripts/make_help.py $(MAKEFILE_LIST)
+
+install: .venv/installed ## Install the template's tools into .venv
+
+.venv/installed: pyproject.toml scripts/install.py
+	$(PYTHON) scripts/install.py
+
+new: install ## Render a project into build/, or OUTPUT=folder; ANSWERS=file.yaml answers the questions
+	@$(BIN)/python -m scripts.new --output "$(OUTPUT)" $(if $(ANSWERS),--answers "$(ANSWERS)")
+
+test: install ## Run all tests of the template
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+test-fast: install ## Run the tests that take less than a minute together
+	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+
+lint: install ## Check the code of the template and of what it renders
+	$(BIN)/ruff check --config pyproject.toml $(SOURCES)
+	$(BIN)/ruff format --check --config pyproject.toml $(SOURCES)
+
+format: install ## Format that code, and mend what the linter can mend
+	$(BIN)/ruff format --config pyproject.toml $(SOURCES)
+	$(BIN)/ruff check --fix --config pyproject.toml $(SOURCES)
+
+typecheck: install ## Check the types of the template's own code
+	$(BIN)/ty check
+
+bench: install ## Measure what the README says about speed
+	$(BIN)/python -m benchmarks
+
+clean: ## Remove what the other targets made
+	$(PYTHON) scripts/clean.py

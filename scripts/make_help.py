@@ -1,0 +1,21 @@
+"""Prints the targets of Makefiles with the comments behind them."""
+
+import re
+import sys
+from pathlib import Path
+
+
+def targets(makefile: str) -> dict[str, str]:
+    """Find each target that has a comment of two hash signs, which says what it does."""
+    return dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", makefile, flags=re.MULTILINE))
+
+
+def main() -> None:
+    """Print a line for each target of the Makefiles that the arguments name."""
+    for name in sys.argv[1:]:
+        for target, description in targets(Path(name).read_text(encoding="utf-8")).items():
+            print(f"make {target:<10} {description}")
+
+
+if __name__ == "__main__":
+    main()
