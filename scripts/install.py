@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 INSTALLED = ENVIRONMENT / "installed"
+OLDEST_PYTHON = (3, 11)
 UV = "uv>=0.13.9,<0.14"
 
 
@@ -38,6 +39,10 @@ def main() -> None:
     Raises:
         SystemExit: If a command fails; its own message is above.
     """
+    if sys.version_info < OLDEST_PYTHON:
+        sys.exit(
+            f"install: {sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=..."
+        )
     INSTALLED.unlink(missing_ok=True)
     try:
         uv = shutil.which("uv")

@@ -1,7 +1,7 @@
 """Renders a project, and says where it is and how to go on.
 
-Cookiecutter does the work. What is added: answers that nobody asked for are refused and not ignored, a refused answer does
-not cost the others, and a failure is a message and not a stack trace.
+Cookiecutter does the work. What is added: answers that nobody asked for are refused and not ignored, a refused answer
+does not cost the others, and a failure is a message and not a stack trace.
 """
 
 import argparse
@@ -30,7 +30,9 @@ def main() -> None:
         SystemExit: If it cannot be rendered, with the reason.
     """
     parser = argparse.ArgumentParser(prog="make new", description="Render a project from the template.")
-    parser.add_argument("--output", type=Path, default=Path("build"), help="folder that the project's folder is made in")
+    parser.add_argument(
+        "--output", type=Path, default=Path("build"), help="folder that the project's folder is made in"
+    )
     parser.add_argument("--answers", type=Path, help="YAML file: Cookiecutter's configuration, with default_context")
     arguments = parser.parse_args()
     try:
@@ -104,7 +106,11 @@ def closing_words(project: Path) -> list[str]:
     manager = "pipenv" if (project / "Pipfile").exists() else "uv"
     tool = manager if shutil.which(manager) else str(Path(sys.executable).parent / manager)
     install, check = (command.replace(manager, shlex.quote(tool), 1) for command in FIRST_COMMANDS[manager])
-    return [f"\nYour project is in {project}. Next:\n", f"    cd {shlex.quote(str(project))} && {install}", f"    {check}\n"]
+    return [
+        f"\nYour project is in {project}. Next:\n",
+        f"    cd {shlex.quote(str(project))} && {install}",
+        f"    {check}\n",
+    ]
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ class Names:
     settings: Settings
 
     def of(self, role: str) -> str:
-        """Name a resource by its role, for example ``event-pipeline-dev-queue`` for ``queue``."""
+        """Name a resource by its role, for example ``orders-dev-queue`` for ``queue``."""
         return f"{self.project}-{self.settings.environment_suffix}-{role}"
 
     def payload_bucket(self, account_id: str) -> str:

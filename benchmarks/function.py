@@ -1,0 +1,28 @@
+"""The function's own time for a batch, against the same work without Powertools, with AWS calls that cost nothing."""
+
+import json
+
+from benchmarks.measure import print_table
+from tests.combinations import ROOT
+from tests.projects import Environment, Project
+
+
+def main(project: Project, environment: Environment) -> None:
+    """Print a row for each size of batch."""
+    finished = environment.run(project, "python", str(ROOT / "benchmarks" / "function_timing.py"))
+    finished.check_returncode()
+    measured = json.loads(finished.stdout.splitlines()[-1])
+    print_table(
+        "The function, AWS stubbed",
+        ("messages in a batch", "with Powertools", "without", "ratio", "extra for each message"),
+        [
+            (
+                size,
+                f"{times['function'] * 1e6:.0f} µs",
+                f"{times['plain'] * 1e6:.0f} µs",
+                f"{times['function'] / times['plain']:.1f}",
+                f"{(times['function'] - times['plain']) / int(size) * 1e6:.0f} µs",
+            )
+            for size, times in measured.items()
+        ],
+    )

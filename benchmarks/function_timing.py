@@ -1,0 +1,101 @@
+"""Times the rendered function in its own environment; run by :mod:`benchmarks.function` in the project's folder.
+
+Prints the seconds for each size of batch as JSON, on the last line.
+"""
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+SIZES = (1, 10, 100)
+ROUNDS = 300
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": "us-east-1",
+    "AWS_LAMBDA_FUNCTION_NAME": "benchmark",
+    "BUCKET_NAME": "payloads",
+    "TABLE_NAME": "messages",
+    "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notifications",
+    "QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/queue",
+    "DLQ_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/dead-letter-queue",
+    "ENVIRONMENT": "dev",
+}
+CONTEXT = SimpleNamespace(
+    function_name="benchmark",
+    memory_limit_in_mb=512,
+    invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:benchmark",
+    aws_request_id="request-1",
+)
+Handler = Callable[[dict[str, Any], Any], Any]
+
+
+def batch(size: int) -> dict[str, Any]:
+    """Form an event with a number of messages."""
+    return {
+        "Records": [
+            {
+                "messageId": f"m-{number}",
+                "body": '{"type": "order.created", "data": {"id": 1}}',
+                "attributes": {"SentTimestamp": "1772366400123"},
+                "messageAttributes": {},
+                "eventSource": "aws:sqs",
+            }
+            for number in range(size)
+        ]
+    }
+
+
+def plain_handler(module: Any) -> Handler:
+    """Form a handler that does the same with each message, and neither Powertools' batches, logs nor metrics."""
+    record_class = module.SQSRecord
+
+    def handle(event: dict[str, Any], _: Any) -> dict[str, Any]:
+        failures = []
+        for record in event["Records"]:
+            try:
+                module.store.store(record_class(record))
+            except (module.BotoCoreError, module.ClientError):
+                failures.append({"itemIdentifier": record["messageId"]})
+        return {"batchItemFailures": failures}
+
+    return handle
+
+
+def measure(handlers: dict[str, Handler], event: dict[str, Any]) -> dict[str, float]:
+    """Run the handlers in turn and return the median time of each, in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in handlers}
+    for _ in range(ROUNDS):
+        for name, handler in handlers.items():
+            begin = time.perf_counter()
+            handler(event, CONTEXT)
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(measured) for name, measured in times.items()}
+
+
+def main() -> None:
+    """Measure every size of batch."""
+    os.environ.update(ENVIRONMENT)
+    sys.path.insert(0, ".")
+    module = importlib.import_module("processor.handler")
+
+    def nothing(**_: Any) -> dict[str, Any]:
+        return {}
+
+    stub = SimpleNamespace(put_object=nothing, put_item=nothing, update_item=nothing, publish=nothing)
+    for client in ("s3", "dynamodb", "sns"):
+        object.__setattr__(module.store, client, stub)
+    handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}
+    with contextlib.redirect_stdout(io.StringIO()):
+        measured = {str(size): measure(handlers, batch(size)) for size in SIZES}
+    print(json.dumps(measured))
+
+
+if __name__ == "__main__":
+    main()

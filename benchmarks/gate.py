@@ -1,0 +1,55 @@
+"""Time of each step of the rendered gate, with mypy beside ty; and of the unit tests against their bare imports."""
+
+from benchmarks.measure import in_turn, print_table
+from tests.projects import Environment, Project
+
+ROUNDS = 3
+PYLINT = ("pylint", "__main__.py", "infrastructure", "processor", "tools", "tests")
+STEPS: dict[str, tuple[str, ...]] = {
+    "ruff format --check": ("ruff", "format", "--check"),
+    "ruff check": ("ruff", "check", "--no-cache"),
+    "pylint": PYLINT,
+    "ty check": ("ty", "check"),
+    "unit tests, coverage and reports": ("poe", "test-py-unit"),
+}
+# Not a part of the gate: what ty stands in for.
+MYPY = ("mypy", "--ignore-missing-imports", "--no-incremental", "__main__.py", "infrastructure", "processor", "tools")
+# What the unit tests cannot do without: the provider's services that the program touches, the emulator, the libraries.
+IMPORTS = """\
+import boto3, moto, pulumi, pulumi_aws, pydantic, pytest
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.utilities import batch, parser
+for service in ("cloudwatch", "dynamodb", "iam", "kms", "lambda_", "s3", "sns", "sqs"):
+    dir(getattr(pulumi_aws, service))
+"""
+
+
+def main(project: Project, environment: Environment) -> None:
+    """Print a table of the steps, and one of the unit tests."""
+
+    def run(*command: str) -> None:
+        environment.run(project, *command).check_returncode()
+
+    times = in_turn({name: lambda command=command: run(*command) for name, command in STEPS.items()}, ROUNDS)
+    times |= in_turn({"mypy (not in the gate)": lambda: environment.run(project, *MYPY)}, 1)
+    total = sum(times[name] for name in STEPS)
+    print_table(
+        "The rendered gate",
+        ("step", "median", "ratio to ty"),
+        [(name, f"{time:.1f} s", f"{time / times['ty check']:.1f}") for name, time in times.items()]
+        + [("the whole gate", f"{total:.1f} s", "")],
+    )
+
+    times = in_turn(
+        {
+            "bare imports": lambda: run("python", "-c", IMPORTS),
+            "unit tests": lambda: run("pytest", "-q", "-p", "no:cacheprovider"),
+            "unit tests with coverage": lambda: run("pytest", "-q", "-p", "no:cacheprovider", "--cov"),
+        },
+        ROUNDS,
+    )
+    print_table(
+        "The rendered unit tests",
+        ("what", "median", "ratio"),
+        [(name, f"{time:.1f} s", f"{time / times['bare imports']:.1f}") for name, time in times.items()],
+    )

@@ -1,0 +1,27 @@
+"""The combinations of answers that the tests render: pairwise over all choices, read from cookiecutter.json.
+
+A new choice, or a new value of one, is tested the day it is added.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from allpairspy import AllPairs
+
+ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+CHOICES: dict[str, list[str]] = {
+    question: default for question, default in QUESTIONS.items() if isinstance(default, list) and question[0] != "_"
+}
+ASKED = [question for question in QUESTIONS if question[0] != "_"]
+
+# Every pair of values of two choices occurs in one of these.
+COMBINATIONS: list[dict[str, str]] = [
+    dict(zip(CHOICES, values, strict=True)) for values in AllPairs(list(CHOICES.values()))
+]
+
+
+def name(combination: dict[str, str]) -> str:
+    """Name a combination by its answers, for the tests' ids."""
+    return "-".join(combination.values())

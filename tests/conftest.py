@@ -1,0 +1,102 @@
+"""What the tests share: rendered projects, each rendered once, and environments, each built once."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from filelock import FileLock
+from pytest_cookies.plugin import Cookies
+
+from tests.combinations import ASKED, COMBINATIONS, ROOT, name
+from tests.projects import Environment, Project
+
+Bake = Callable[..., Project]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let pytest-cookies find the template from any folder."""
+    config.option.template = str(ROOT)
+
+
+@pytest.fixture(scope="session", name="bake")
+def fixture_bake(cookies_session: Cookies) -> Bake:
+    """Render a project, or return the one that was rendered for the same answers."""
+    rendered: dict[tuple[tuple[str, str], ...], Project] = {}
+
+    def bake(**answers: str) -> Project:
+        unknown = set(answers) - set(ASKED)
+        assert not unknown, f"cookiecutter.json asks no {unknown}, and Cookiecutter would ignore the answer"
+        key = tuple(sorted(answers.items()))
+        if key not in rendered:
+            result = cookies_session.bake(extra_context=answers)
+            assert result.exception is None, result.exception
+            rendered[key] = Project(Path(result.project_path), answers)
+        return rendered[key]
+
+    return bake
+
+
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(combination, id=name(combination), marks=pytest.mark.xdist_group(name(combination)))
+        for combination in COMBINATIONS
+    ],
+)
+def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
+    """Each combination of answers in turn. Tests of one combination run in one process, which renders it once."""
+    return bake(**request.param)
+
+
+@pytest.fixture(scope="session")
+def default_project(bake: Bake) -> Project:
+    """The project that one gets by accepting every default."""
+    return bake()
+
+
+@pytest.fixture(scope="session")
+def pipenv_project(bake: Bake) -> Project:
+    """The default project, but with Pipenv."""
+    return bake(package_manager="pipenv")
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="session")
+def environment_of(shared_folder: Path) -> Callable[[Project], Environment]:
+    """Build the environment of a project, or return the one that was built for the same requirements."""
+
+    def environment_of_project(project: Project) -> Environment:
+        requirements = project.requirements()
+        digest = hashlib.sha256("\n".join(requirements).encode()).hexdigest()[:16]
+        path = shared_folder / f"environment-{digest}"
+        with FileLock(f"{path}.lock"):
+            if not (path / "complete").exists():
+                Environment.create(path, requirements)
+                (path / "complete").touch()
+        return Environment(path)
+
+    return environment_of_project
+
+
+@pytest.fixture(scope="session")
+def environment(environment_of: Callable[[Project], Environment], default_project: Project) -> Environment:
+    """The environment of the default project."""
+    return environment_of(default_project)
+
+
+def refusal(cookies: Cookies, capfd: pytest.CaptureFixture[str], **answers: Any) -> str:
+    """Render with answers that must be refused, and return what was said.
+
+    A failing hook's own words are lost to Cookiecutter; they are on standard error.
+    """
+    result = cookies.bake(extra_context=answers)
+    assert result.exit_code != 0, f"{answers} were accepted"
+    return capfd.readouterr().err

@@ -1,0 +1,146 @@
+"""Rendered projects, and the environments that their tasks run in."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+BIN = "Scripts" if os.name == "nt" else "bin"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A rendered project.
+
+    Attributes:
+        path: Its folder.
+        answers: What was answered; the other questions have their defaults.
+    """
+
+    path: Path
+    answers: dict[str, str]
+
+    @property
+    def slug(self) -> str:
+        """The name of its folder, which is that of the Pulumi project."""
+        return self.path.name
+
+    @property
+    def package_manager(self) -> str:
+        """Which package manager it was rendered for."""
+        return self.answers.get("package_manager", "uv")
+
+    @property
+    def run(self) -> str:
+        """What stands before a task's name in a command."""
+        return {"uv": "uv run poe", "pipenv": "pipenv run"}[self.package_manager]
+
+    def files(self) -> Iterator[Path]:
+        """Walk through its files."""
+        return (path for path in sorted(self.path.rglob("*")) if path.is_file())
+
+    def names(self) -> set[str]:
+        """List its files by their path in the project."""
+        return {path.relative_to(self.path).as_posix() for path in self.files()}
+
+    def read(self, name: str) -> str:
+        """Read a file, with its line endings as they are."""
+        return (self.path / name).read_bytes().decode("utf-8")
+
+    def yaml(self, name: str) -> dict[str, Any]:
+        """Parse a YAML file."""
+        return yaml.safe_load(self.read(name))
+
+    def toml(self, name: str) -> dict[str, Any]:
+        """Parse a TOML file."""
+        return tomllib.loads(self.read(name))
+
+    def tasks(self) -> dict[str, dict[str, Any]]:
+        """Find its tasks."""
+        return self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
+
+    def python_files(self) -> list[str]:
+        """List its Python files."""
+        return sorted(name for name in self.names() if name.endswith(".py"))
+
+    def requirements(self) -> list[str]:
+        """List all that it needs to be developed, as pip's requirements, whichever package manager declares them."""
+        if self.package_manager == "uv":
+            pyproject = self.toml("pyproject.toml")
+            groups = pyproject["dependency-groups"]
+            listed = [*pyproject["project"]["dependencies"], *groups["processor"], *groups["dev"]]
+            return sorted({requirement for requirement in listed if isinstance(requirement, str)})
+        pipfile = self.toml("Pipfile")
+        sections = (pipfile["packages"], pipfile["processor"], pipfile["dev-packages"])
+        return sorted({_requirement(name, spec) for section in sections for name, spec in section.items()})
+
+    def copy(self, folder: Path) -> "Project":
+        """Copy it, so that a test can break it."""
+        return Project(Path(shutil.copytree(self.path, folder / self.slug)), self.answers)
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Change a text that occurs in one of its files."""
+        text = self.read(name)
+        assert old in text, f"{name} does not hold {old!r}"
+        (self.path / name).write_bytes(text.replace(old, new).encode())
+
+
+def _requirement(name: str, spec: str | dict[str, Any]) -> str:
+    """Write a line of a Pipfile as pip's requirement."""
+    if isinstance(spec, str):
+        return f"{name}{spec}"
+    return f"{name}[{','.join(spec['extras'])}]{spec['version']}"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment with what rendered projects need.
+
+    Attributes:
+        path: Its folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, path: Path, requirements: list[str]) -> "Environment":
+        """Make an environment and install requirements into it."""
+        uv = [sys.executable, "-m", "uv"]
+        subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(path)], check=True)
+        environment = cls(path)
+        command = [*uv, "pip", "install", "--quiet", "--python", str(environment.executable("python")), *requirements]
+        subprocess.run(command, check=True)
+        return environment
+
+    def executable(self, name: str) -> Path:
+        """Find a command of the environment."""
+        return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
+
+    def run(self, project: Project, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment in a project's folder, as its package manager would."""
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        variables |= {
+            "VIRTUAL_ENV": str(self.path),
+            "PATH": os.pathsep.join([str(self.path / BIN), os.environ["PATH"]]),
+            "NO_COLOR": "1",
+        }
+        return subprocess.run(
+            [str(self.executable(command[0])), *command[1:]],
+            check=False,
+            cwd=project.path,
+            env=variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+
+    def task(self, project: Project, *task: str) -> subprocess.CompletedProcess[str]:
+        """Run a task of a project."""
+        return self.run(project, "poe", *task)

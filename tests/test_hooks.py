@@ -1,0 +1,348 @@
+"""The hook: which answers are refused, with what words, and that no answer becomes anything but text."""
+
+import itertools
+import json
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from pytest_cookies.plugin import Cookies
+
+from scripts.new import as_literal
+from tests.combinations import ASKED, CHOICES, QUESTIONS, ROOT
+from tests.conftest import refusal
+from tests.projects import Project
+
+HOOK = ROOT / "hooks" / "pre_gen_project.py"
+PRIVATE = {key: value for key, value in QUESTIONS.items() if key[0] == "_" and key != "__prompts__"}
+ANSWERS: dict[str, Any] = PRIVATE | {
+    "project_name": "Event Pipeline",
+    "project_slug": "event-pipeline",
+    "description": "Stores messages.",
+    "author_name": "Platform Team",
+    "author_email": "platform@example.com",
+    "license": "MIT",
+    "python_version": "3.11",
+    "lambda_runtime": "python3.13",
+    "lambda_architecture": "arm64",
+    "package_manager": "uv",
+    "aws_region_dev": "us-east-2",
+    "aws_region_staging": "us-west-1",
+    "aws_region_prod": "us-east-1",
+    "notification_email": "platform@example.com",
+    "state_backend": "pulumi-cloud",
+}
+TEXT_QUESTIONS = ("project_name", "description", "author_name")
+EMAIL_QUESTIONS = ("author_email", "notification_email")
+REGION_QUESTIONS = ("aws_region_dev", "aws_region_staging", "aws_region_prod")
+
+GOOD_TEXTS = (
+    "a",
+    "x" * 200,
+    'Café "Zürich" & Söhne\'s',
+    "{{ 7 * 7 }} {% raw %} {# x #} #% x",
+    "back\\slash \\n ${HOME} $(id) `id` %PATH% ; rm -rf /",
+    "<script>alert(1)</script> [x](javascript:alert(1)) ![y](z)",
+    "# heading | table * list > quote --- ''' \"\"\" - : ? @ & *alias !!python/object",
+    "注文パイプライン",
+    "خط أنابيب الطلبات",
+    "צינור",
+    "🚀 👩‍💻 naïve",
+)
+BAD_TEXTS = (
+    "",
+    " ",
+    " a",
+    "a ",
+    "x" * 201,
+    "x" * 10_000,
+    "a\nb",
+    "a\rb",
+    "a\tb",
+    "a\0b",
+    "a\x1b[31mb",
+    "a\x85b",
+    "a\u2028b",
+    "a\u2029b",
+    "a\u202eb",
+    "a\u2066b",
+    "a\ufeffb",
+    "a\ufffeb",
+    "a\ud800b",
+    "a\U0001ffffb",
+    "a\ufdd0b",
+)
+GOOD_SLUGS = ("a", "orders", "a1-b2", "x" * 25, "aws-orders", "null", "true", "com10")
+BAD_SLUGS = (
+    "",
+    "Orders",
+    "1orders",
+    "-a",
+    "a-",
+    "a--b",
+    "a_b",
+    "a.b",
+    "a b",
+    "a/b",
+    "../a",
+    "a\\b",
+    "é",
+    "x" * 26,
+    "aws",
+    "pulumi",
+    "con",
+    "nul",
+    "com1",
+    "lpt9",
+    "xn--a",
+    "sthree-a",
+    "amzn-s3-demo-a",
+    "orders\n",
+)
+GOOD_EMAILS = ("a@example.com", "first.last+tag@mail.example.com")
+BAD_EMAILS = (
+    "",
+    "a",
+    "a@",
+    "@example.com",
+    "a@example",
+    "a b@example.com",
+    "a@exa mple.com",
+    '"a"@example.com',
+    "a@b.c\n",
+    "a@" + "b" * 250 + ".com",
+    "ä@example.com",
+    "a@example.com, b@example.com",
+)
+GOOD_REGIONS = ("us-east-1", "ap-southeast-5", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "mx-central-1")
+BAD_REGIONS = ("", "us-east", "us-east-1a", "US-EAST-1", "useast1", "us-east-1\n", "us east 1", "moon")
+
+GOOD = [
+    *itertools.product(TEXT_QUESTIONS, GOOD_TEXTS),
+    *itertools.product(["project_slug"], GOOD_SLUGS),
+    *itertools.product(EMAIL_QUESTIONS, GOOD_EMAILS),
+    *itertools.product(REGION_QUESTIONS, GOOD_REGIONS),
+    *((question, value) for question, values in CHOICES.items() for value in values),
+]
+BAD = [
+    *itertools.product(TEXT_QUESTIONS, BAD_TEXTS),
+    *itertools.product(["project_slug"], BAD_SLUGS),
+    *itertools.product(EMAIL_QUESTIONS, BAD_EMAILS),
+    *itertools.product(REGION_QUESTIONS, BAD_REGIONS),
+    *((question, "other") for question in CHOICES),
+    *((question, 1) for question in ASKED),
+    *((key, "other") for key in PRIVATE),
+]
+
+
+@pytest.fixture(scope="module", name="hook")
+def fixture_hook(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """The hook's functions, of a hook that is rendered with good answers."""
+    rendered = tmp_path_factory.mktemp("hook") / "hook.py"
+    source = HOOK.read_text(encoding="utf-8").replace("{{ cookiecutter | tojson }}", json.dumps(ANSWERS))
+    rendered.write_text(source, encoding="utf-8")
+    return SimpleNamespace(**runpy.run_path(str(rendered)))
+
+
+def test_every_question_is_checked(hook: SimpleNamespace) -> None:
+    assert {*hook.CHECKS, *hook.CHOICES} == set(ASKED)
+
+
+def test_every_private_setting_is_checked(hook: SimpleNamespace) -> None:
+    assert hook.PRIVATE == PRIVATE
+
+
+def test_the_choices_are_those_of_the_questions(hook: SimpleNamespace) -> None:
+    assert {question: set(values) for question, values in hook.CHOICES.items()} == {
+        question: set(values) for question, values in CHOICES.items()
+    }
+
+
+def test_the_defaults_are_accepted(hook: SimpleNamespace) -> None:
+    assert list(hook.refusals(ANSWERS)) == []
+
+
+@pytest.mark.parametrize(("question", "answer"), GOOD)
+def test_a_good_answer_is_accepted(hook: SimpleNamespace, question: str, answer: str) -> None:
+    assert list(hook.refusals(ANSWERS | {question: answer})) == []
+
+
+@pytest.mark.parametrize(("question", "answer"), BAD)
+def test_a_bad_answer_is_refused_with_question_answer_and_what_is_allowed(
+    hook: SimpleNamespace, question: str, answer: Any
+) -> None:
+    (line,) = hook.refusals(ANSWERS | {question: answer})
+
+    assert line.startswith(f"{question}: {ascii(answer)[:60]}")
+    assert re.search(r"allowed: .+|is the template's own", line)
+    assert line.isprintable()
+    assert line.isascii()
+
+
+def test_a_long_answer_is_shown_with_its_length(hook: SimpleNamespace) -> None:
+    (line,) = hook.refusals(ANSWERS | {"description": "x" * 10_000})
+
+    assert "... (10000 characters) is refused" in line
+    assert len(line) < 300
+
+
+def test_the_slugs_limit_comes_from_the_longest_name(hook: SimpleNamespace, default_project: Project) -> None:
+    settings_module = default_project.read("infrastructure/settings.py")
+
+    assert f"PROJECT_MAX_LENGTH: Final = {hook.SLUG_MAX_LENGTH}\n" in settings_module
+    assert hook.SLUG_MAX_LENGTH + len("-") + 12 + len("-access-logs-") + 12 == 63
+
+
+def test_all_refusals_are_listed_at_once_and_nothing_is_left_behind(
+    cookies: Cookies, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    before = list(tmp_path.iterdir())
+
+    said = refusal(cookies, capfd, project_slug="Orders", author_email="nobody", aws_region_prod="moon")
+
+    assert "4 answer(s) refused, nothing was written:" in said
+    for question, answer in {
+        "project_slug": "Orders",
+        "author_email": "nobody",
+        "notification_email": "nobody",
+        "aws_region_prod": "moon",
+    }.items():
+        assert f"  - {question}: '{answer}' is refused; allowed: " in said
+    rendered = tmp_path / "bake00" if (tmp_path / "bake00").exists() else None
+    assert list(tmp_path.iterdir()) == before or (rendered and not list(rendered.iterdir()))
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("project_name", "{{ 'a\\nb' }}"),
+        ("project_slug", "CON"),
+        ("description", ""),
+        ("author_name", " "),
+        ("author_email", "nobody"),
+        ("notification_email", "nobody"),
+        ("aws_region_dev", "moon"),
+        ("aws_region_staging", "moon"),
+        ("aws_region_prod", "moon"),
+        ("_new_lines", "\r\n"),
+        ("_copy_without_render", []),
+        ("_jinja2_env_vars", {"trim_blocks": False}),
+    ],
+)
+def test_a_bad_answer_stops_the_rendering(
+    cookies: Cookies, capfd: pytest.CaptureFixture[str], question: str, answer: Any
+) -> None:
+    result = cookies.bake(extra_context={question: answer})
+
+    assert result.exit_code != 0
+    assert f"{question}: " in capfd.readouterr().err
+    assert result.project_path is None
+
+
+@pytest.mark.parametrize("question", CHOICES)
+def test_a_choice_that_is_not_offered_stops_the_rendering(cookies: Cookies, question: str) -> None:
+    result = cookies.bake(extra_context={question: "other"})
+
+    assert result.exit_code != 0
+    assert f"other provided for choice variable {question}" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    ("project_name", "slug"),
+    [
+        ("Orders", "orders"),
+        ("Größe & Maß", "grosse-mass"),
+        ("A very long name of a project indeed", "a-very-long-name-of-a"),
+        ("Order_events v2.0", "order-events-v2-0"),
+        ("注文", "zhu-wen"),
+        ("🚀", "event-pipeline"),
+    ],
+)
+def test_the_slug_is_derived_from_the_name(bake: Callable[..., Project], project_name: str, slug: str) -> None:
+    assert bake(project_name=project_name).slug == slug
+
+
+def as_plain_text(markdown: str) -> str:
+    """Read what a person sees of one line of Markdown; anything but text in it is an error."""
+    (inline,) = [
+        token for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown) if token.type == "inline"
+    ]
+    pieces = [child for child in inline.children or [] if child.type not in {"strong_open", "strong_close"}]
+    assert {child.type for child in pieces} <= {"text", "text_special"}, markdown
+    return "".join(child.content for child in pieces)
+
+
+def assert_inert(project: Project, name: str, description: str, author: str) -> None:
+    """Find three answers, as they were given, in every format that they were rendered into."""
+    pyproject = project.toml("pyproject.toml")["project"]
+    assert pyproject["description"] == description
+    assert pyproject["authors"][0]["name"] == author
+    assert project.yaml("Pulumi.yaml")["description"] == description
+    assert f"Copyright (c) {author}" in project.read("LICENSE")
+    lines = project.read("README.md").split("\n")
+    assert as_plain_text(lines[0]) == name
+    assert as_plain_text(lines[2]) == f"In one sentence: {description}"
+    responsible = next(line for line in project.read("CONTRIBUTING.md").split("\n") if line.startswith("Responsible: "))
+    assert as_plain_text(responsible.partition(", <platform@")[0]) == f"Responsible: {author}"
+
+
+def bake_text(cookies: Cookies, text: str) -> Any:
+    """Render with a text as the answer of each text question, given so that Cookiecutter does not render it itself."""
+    answers = dict.fromkeys(TEXT_QUESTIONS, as_literal(text)) | {"project_slug": "orders"}
+    return cookies.bake(extra_context=answers)
+
+
+@pytest.mark.parametrize("text", GOOD_TEXTS)
+def test_a_hostile_answer_is_rendered_as_inert_text(cookies: Cookies, text: str) -> None:
+    result = bake_text(cookies, text)
+
+    assert result.exception is None
+    assert_inert(Project(Path(result.project_path), {}), text, text, text)
+
+
+@pytest.mark.parametrize("text", ["x" * 10_000, "a\nb", "a\0b", "a\ud800b", "a\u202eb", '"; rm -rf / #\n'])
+def test_a_hostile_answer_that_is_not_one_line_of_text_is_refused(cookies: Cookies, text: str) -> None:
+    result = bake_text(cookies, text)
+
+    assert result.exit_code != 0
+    assert result.project_path is None
+
+
+@pytest.mark.slow
+@given(text=st.text(min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_is_refused_or_inert(cookies: Cookies, hook: SimpleNamespace, text: str) -> None:
+    accepted = not list(hook.refusals(ANSWERS | {"project_name": text}))
+
+    result = bake_text(cookies, text)
+
+    assert (result.exit_code == 0) is accepted
+    if accepted:
+        assert_inert(Project(Path(result.project_path), {}), text, text, text)
+
+
+@given(
+    text=st.text(
+        alphabet=st.characters(codec="utf-8") | st.sampled_from(sorted("{}%#\\\"'`$<>[]()|&!*_~-:@\n\t\0\u202e")),
+        max_size=250,
+    )
+)
+@settings(deadline=None, database=None)
+def test_any_text_is_judged_without_an_error(hook: SimpleNamespace, text: str) -> None:
+    for question in (*TEXT_QUESTIONS, "project_slug", *EMAIL_QUESTIONS, *REGION_QUESTIONS):
+        lines = list(hook.refusals(ANSWERS | {question: text}))
+        assert len(lines) <= 1
+        assert all(line.isprintable() for line in lines)
+
+
+def test_the_hook_imports_only_light_modules_of_the_standard_library() -> None:
+    imported = set(re.findall(r"^(?:import|from) (\w+)", HOOK.read_text(encoding="utf-8"), flags=re.MULTILINE))
+
+    assert imported == {"json", "re", "sys", "unicodedata"}

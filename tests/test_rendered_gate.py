@@ -1,0 +1,219 @@
+"""The gate of every rendered project passes, writes its reports, and fails for whatever it guards."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Environment, Project
+
+pytestmark = pytest.mark.slow
+
+UNTESTED_BRANCH = '''
+
+def _untested(number: int) -> int:
+    """Nobody tests this."""
+    return 1 if number else 0
+
+
+def half_tested(number: int) -> int:
+    """Only one of two ways through this is tested."""
+    if number > 0:
+        number += 1
+    return number
+
+
+half_tested(1)
+'''
+
+
+@pytest.fixture(name="broken")
+def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
+    """A copy of the default project, to be broken."""
+    return default_project.copy(tmp_path)
+
+
+def test_the_unit_tests_pass_and_cover_everything(
+    project: Project, environment_of: Callable[[Project], Environment], tmp_path: Path
+) -> None:
+    copy = project.copy(tmp_path)
+
+    finished = environment_of(project).task(copy, "test-py-unit")
+
+    assert finished.returncode == 0, finished.stdout
+    assert re.search(r"^\d{3,} passed in ", finished.stdout, flags=re.MULTILINE)
+    assert "skipped" not in finished.stdout.splitlines()[-1]
+    totals = json.loads(copy.read("coverage/coverage-summary.json"))["totals"]
+    assert totals["percent_covered"] == 100
+    assert totals["num_branches"] == totals["covered_branches"] > 50
+    assert totals["excluded_lines"] == 0
+    report = ET.fromstring(copy.read("coverage/coverage.xml"))  # noqa: S314 # written by the line above
+    assert (report.get("line-rate"), report.get("branch-rate")) == ("1", "1")
+    assert "100%" in copy.read("coverage/html/index.html")
+
+
+def test_the_reports_cover_every_module(default_project: Project, environment: Environment, tmp_path: Path) -> None:
+    copy = default_project.copy(tmp_path)
+    environment.task(copy, "test-py-unit")
+    covered = json.loads(copy.read("coverage/coverage-summary.json"))["files"]
+
+    modules = {name for name in default_project.python_files() if not name.startswith("tests/")}
+
+    assert {name.replace("\\", "/") for name in covered} == modules
+
+
+def test_the_unit_tests_pass_in_any_order_and_leave_nothing_behind(broken: Project, environment: Environment) -> None:
+    before = broken.names()
+    reverse = "def pytest_collection_modifyitems(items):\n    items.reverse()\n"
+    (broken.path / "conftest.py").write_text(reverse, encoding="utf-8")
+
+    finished = environment.run(broken, "pytest", "-q", "-p", "no:cacheprovider")
+
+    assert finished.returncode == 0, finished.stdout
+    left = {name for name in broken.names() - before if "__pycache__" not in name}
+    assert left == {"conftest.py"}
+
+
+@pytest.mark.parametrize("task", ["lint", "check"])
+def test_a_lint_error_fails(broken: Project, environment: Environment, task: str) -> None:
+    (broken.path / "tools" / "lint_error.py").write_text('"""A module."""\n\nimport os\n', encoding="utf-8")
+
+    finished = environment.task(broken, task)
+
+    assert finished.returncode != 0
+    assert "F401" in finished.stdout
+
+
+def test_what_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
+    broken.replace("tools/outputs.py", "    if pulumi is None:\n", "    if pulumi is None and shutil is shutil:\n")
+
+    finished = environment.task(broken, "lint")
+
+    assert finished.returncode != 0
+    assert "comparison-with-itself" in finished.stdout
+
+
+def test_a_badly_formatted_file_fails_and_is_not_changed(broken: Project, environment: Environment) -> None:
+    broken.replace("__main__.py", '"bucket_name", ', '"bucket_name",   ')
+    before = broken.read("__main__.py")
+
+    finished = environment.task(broken, "check")
+
+    assert finished.returncode != 0
+    assert "Would reformat" in finished.stdout
+    assert broken.read("__main__.py") == before
+
+
+@pytest.mark.parametrize("task", ["typecheck", "check"])
+def test_a_type_error_fails(broken: Project, environment: Environment, task: str) -> None:
+    broken.replace("infrastructure/storage.py", 'hash_key="message_id"', "hash_key=[1]")
+
+    finished = environment.task(broken, task)
+
+    assert finished.returncode != 0
+    assert "infrastructure/storage.py" in finished.stdout.replace("\\", "/")
+
+
+def test_a_failing_test_fails(broken: Project, environment: Environment) -> None:
+    broken.replace("infrastructure/messaging.py", '"maxReceiveCount": settings', '"maxReceiveCount": 1 + settings')
+
+    finished = environment.task(broken, "test-py-unit")
+
+    assert finished.returncode != 0
+    assert "test_a_message_that_is_received_too_often_is_dead_lettered" in finished.stdout
+
+
+def test_an_uncovered_branch_fails(broken: Project, environment: Environment) -> None:
+    path = broken.path / "infrastructure" / "naming.py"
+    path.write_text(path.read_text(encoding="utf-8") + UNTESTED_BRANCH, encoding="utf-8")
+
+    finished = environment.task(broken, "test-py-unit")
+
+    assert finished.returncode != 0
+    assert "Required test coverage of 100.0% not reached" in finished.stdout
+
+
+def test_a_removed_test_fails(broken: Project, environment: Environment) -> None:
+    (broken.path / "tests" / "unit" / "tools" / "test_outputs.py").unlink()
+
+    finished = environment.task(broken, "test-py-unit")
+
+    assert finished.returncode != 0
+    assert "Required test coverage of 100.0% not reached" in finished.stdout
+
+
+# A security-relevant input, what it is changed to, and a test that must notice.
+WEAKENINGS = {
+    "versioning off": (
+        "storage",
+        '{"status": "Enabled"},\n            opts',
+        '{"status": "Suspended"},\n            opts',
+        "CKV_AWS_21",
+    ),
+    "public policies allowed": ("storage", "block_public_policy=True", "block_public_policy=False", "CKV_AWS_54"),
+    "payloads without KMS": ("storage", '"sse_algorithm": "aws:kms"', '"sse_algorithm": "AES256"', "CKV_AWS_145"),
+    "no recovery": (
+        "storage",
+        'point_in_time_recovery={"enabled": True}',
+        'point_in_time_recovery={"enabled": False}',
+        "CKV_AWS_28",
+    ),
+    "table without a key": (
+        "storage",
+        '{"enabled": True, "kms_key_arn": kms_key_arn}',
+        '{"enabled": True}',
+        "CKV_AWS_119",
+    ),
+    "uploads never aborted": (
+        "storage",
+        '"days_after_initiation": INCOMPLETE_UPLOAD_DAYS',
+        '"days_after_initiation": 0',
+        "test_old_versions_and_abandoned_uploads",
+    ),
+    "TLS not asked for": ("policies", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
+    "topic open to everybody": ("messaging", '{"Service": "cloudwatch.amazonaws.com"}', '"*"', "CKV_AWS_169"),
+    "topic not encrypted": (
+        "messaging",
+        'names.of("notifications"), kms_master_key_id=kms_key_arn',
+        'names.of("notifications")',
+        "CKV_AWS_26",
+    ),
+    "wildcard action": ("processing", '"Action": "s3:PutObject"', '"Action": "s3:*"', "CKV_AWS_63"),
+    "wildcard resource": ("processing", '"Resource": storage.table.arn', '"Resource": "*"', "CKV_AWS_355"),
+    "one action too many": (
+        "processing",
+        '"Action": "sns:Publish"',
+        '"Action": ["sns:Publish", "sns:Subscribe"]',
+        "Notify",
+    ),
+    "tracing off": ("processing", '{"mode": "Active"}', '{"mode": "PassThrough"}', "CKV_AWS_50"),
+    "environment not encrypted": (
+        "processing",
+        "kms_key_arn=kms_key_arn,\n            tracing",
+        "tracing",
+        "CKV_AWS_173",
+    ),
+    "logs not encrypted": ("processing", "kms_key_id=kms_key_arn,\n", "", "CKV_AWS_158"),
+    "key not rotated": ("encryption", "enable_key_rotation=True", "enable_key_rotation=False", "CKV_AWS_7 "),
+    "key open to everybody": ("encryption", '{"AWS": account.root_arn}', '{"AWS": "*"}', "CKV_AWS_33"),
+    "data not protected": (
+        "context",
+        "protect=self.settings.is_production",
+        "protect=False",
+        "test_production_protects",
+    ),
+}
+
+
+@pytest.mark.parametrize("weakening", WEAKENINGS)
+def test_a_weakened_input_fails(broken: Project, environment: Environment, weakening: str) -> None:
+    module, old, new, noticed_by = WEAKENINGS[weakening]
+    broken.replace(f"infrastructure/{module}.py", old, new)
+
+    finished = environment.run(broken, "pytest", "-q", "tests/unit/infrastructure", "--no-header", "--tb=no", "-rf")
+
+    assert finished.returncode == 1, finished.stdout
+    assert noticed_by in finished.stdout
