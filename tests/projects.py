@@ -125,7 +125,8 @@ class Environment:
 
     def run(self, project: Project, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of the environment in a project's folder, as its package manager would."""
-        variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
+        dropped = ("PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
+        variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         variables |= {
             "VIRTUAL_ENV": str(self.path),
             "PATH": os.pathsep.join([str(self.path / BIN), os.environ["PATH"]]),

@@ -5,12 +5,13 @@ key, but lets unknown keys and wrong namespaces pass. This module checks the res
 """
 
 import difflib
+import functools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pulumi
@@ -202,6 +203,12 @@ class Settings(BaseModel):
 KEYS: Final = tuple(field.alias or name for name, field in Settings.model_fields.items())
 
 
+@functools.cache
+def model_schema() -> dict[str, Any]:
+    """Describe the settings as JSON Schema, by the keys of the stack files."""
+    return Settings.model_json_schema()
+
+
 def allowed_values(key: str) -> str:
     """Say in words what a setting may be, from the model alone.
 
@@ -214,7 +221,7 @@ def allowed_values(key: str) -> str:
     Raises:
         KeyError: If there is no such key.
     """
-    schema = Settings.model_json_schema()["properties"][key]
+    schema = model_schema()["properties"][key]
     if "allowed" in schema:
         return schema["allowed"]
     if "enum" in schema:

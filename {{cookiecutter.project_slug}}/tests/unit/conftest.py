@@ -8,6 +8,14 @@ import pytest
 from infrastructure.stack_files import read_stack_config
 from tests.unit.recording import PROJECT, STACKS, Deployment, deploy
 
+CUSTOM = {
+    "lambdaRuntime": "python3.14",
+    "lambdaArchitecture": "x86_64",
+    "lambdaReservedConcurrency": "25",
+    "bucketName": "our-own-bucket",
+    "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555",
+}
+
 Deploy = Callable[..., Deployment]
 
 
@@ -40,6 +48,12 @@ def fixture_deploy_stack(build_folder: Path) -> Deploy:
 def deployed(request: pytest.FixtureRequest, deploy_stack: Deploy) -> Deployment:
     """Each stack of the project in turn, as its file configures it."""
     return deploy_stack(request.param)
+
+
+@pytest.fixture(scope="session")
+def customized(deploy_stack: Deploy) -> Deployment:
+    """The dev stack with settings that differ from every file's."""
+    return deploy_stack("dev", **CUSTOM)
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,8 @@
 """The key that encrypts everything."""
 
-from tests.unit.conftest import Deploy
+from tests.unit.conftest import CUSTOM
 from tests.unit.recording import PROJECT, Deployment
 
-OWN_KEY = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 # Every input that takes a key, by the type of the resource.
 KEY_INPUTS = {
     "aws:cloudwatch/logGroup:LogGroup": "kmsKeyId",
@@ -68,14 +67,17 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(deployed:
     }
 
 
-def test_a_configured_key_takes_the_place_of_the_stacks_own(deploy_stack: Deploy) -> None:
-    configured = deploy_stack("dev", kmsKeyArn=OWN_KEY)
+def test_a_configured_key_takes_the_place_of_the_stacks_own(customized: Deployment) -> None:
+    configured_key = CUSTOM["kmsKeyArn"]
 
-    assert not configured.all("aws:kms/key:Key")
-    assert not configured.all("aws:kms/alias:Alias")
+    assert not customized.all("aws:kms/key:Key")
+    assert not customized.all("aws:kms/alias:Alias")
     for type_, key in KEY_INPUTS.items():
-        assert {resource.inputs[key] for resource in configured.all(type_).values()} == {OWN_KEY}, type_
-    assert configured.one("aws:dynamodb/table:Table", "table").inputs["serverSideEncryption"]["kmsKeyArn"] == OWN_KEY
+        assert {resource.inputs[key] for resource in customized.all(type_).values()} == {configured_key}, type_
+    assert (
+        customized.one("aws:dynamodb/table:Table", "table").inputs["serverSideEncryption"]["kmsKeyArn"]
+        == configured_key
+    )
 
 
 def test_the_stacks_own_key_encrypts_everything(deployed: Deployment) -> None:

@@ -21,14 +21,19 @@ def test_the_function_is_configured(deployed: Deployment) -> None:
     assert function["reservedConcurrentExecutions"] == float(deployed.setting("lambdaReservedConcurrency"))
 
 
-@pytest.mark.parametrize("runtime", ["python3.11", "python3.12", "python3.13", "python3.14"])
-def test_the_runtime_is_configuration(deploy_stack: Deploy, runtime: str) -> None:
-    function = deploy_stack("dev", lambdaRuntime=runtime, lambdaArchitecture="x86_64").one(
-        "aws:lambda/function:Function", "function"
-    )
+def test_runtime_and_architecture_are_configuration(customized: Deployment) -> None:
+    function = customized.one("aws:lambda/function:Function", "function").inputs
 
-    assert function.inputs["runtime"] == runtime
-    assert Path(function.inputs["code"].path).name == f"processor-{runtime}-x86_64.zip"
+    assert (function["runtime"], function["architectures"]) == ("python3.14", ["x86_64"])
+
+
+def test_the_bundle_is_the_one_for_the_runtime_and_the_architecture(
+    deployed: Deployment, customized: Deployment
+) -> None:
+    for deployment in (deployed, customized):
+        function = deployment.one("aws:lambda/function:Function", "function").inputs
+        expected = f"processor-{function['runtime']}-{function['architectures'][0]}.zip"
+        assert Path(function["code"].path).name == expected
 
 
 def test_the_handler_exists() -> None:
@@ -136,10 +141,8 @@ def test_the_queue_feeds_the_function_unless_a_poller_takes_lambdas_place(deploy
     assert mapping.inputs["enabled"] is (deployed.setting("environment") != "local")
 
 
-def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(deploy_stack: Deploy) -> None:
-    mapping = deploy_stack("dev", lambdaReservedConcurrency="25").one(
-        "aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source"
-    )
+def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(customized: Deployment) -> None:
+    mapping = customized.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
 
     assert mapping.inputs["scalingConfig"] == {"maximumConcurrency": 25}
 

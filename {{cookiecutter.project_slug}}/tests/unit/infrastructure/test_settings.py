@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 import pytest
 
-from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, read_settings
+from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, model_schema, read_settings
 from infrastructure.stack_files import read_project, read_stack_config
 from tests.unit.recording import EMULATOR, STACKS
 
+SCHEMA = read_project()["config"]
 PROJECT = "orders"
 CONFIG = {
     "aws:region": "us-east-1",
@@ -261,15 +262,15 @@ def test_the_endpoint_is_left_alone_when_only_the_file_is_read() -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 def test_the_schema_says_what_the_model_allows(key: str) -> None:
-    declared = read_project()["config"][key]
+    declared = SCHEMA[key]
     field = next(field for field in Settings.model_fields.values() if field.alias == key)
 
     assert declared["description"] == f"{field.description}; {allowed_values(key)}"
-    assert declared["type"] == Settings.model_json_schema()["properties"][key]["type"]
+    assert declared["type"] == model_schema()["properties"][key]["type"]
 
 
 def test_the_schema_knows_the_models_keys_and_no_others() -> None:
-    assert tuple(read_project()["config"]) == KEYS
+    assert tuple(SCHEMA) == KEYS
 
 
 def test_defaults_stand_in_the_schema_alone() -> None:
@@ -280,7 +281,7 @@ def test_defaults_stand_in_the_schema_alone() -> None:
     "key", ["environment", "environmentSuffix", "lambdaMemoryMb", "logRetentionDays", "notificationEmail"]
 )
 def test_what_must_differ_between_environments_has_no_default(key: str) -> None:
-    assert "default" not in read_project()["config"][key]
+    assert "default" not in SCHEMA[key]
 
 
 @pytest.mark.parametrize("stack", STACKS)

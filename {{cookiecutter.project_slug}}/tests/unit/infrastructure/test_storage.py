@@ -3,7 +3,6 @@
 import pytest
 
 from infrastructure.storage import TIMESTAMP_INDEX
-from tests.unit.conftest import Deploy
 from tests.unit.recording import PROJECT, Deployment
 
 BUCKETS = ("payloads", "access-logs")
@@ -17,11 +16,9 @@ def test_the_payload_bucket_is_named_for_the_project_the_stack_and_the_account(d
     )
 
 
-def test_the_payload_bucket_takes_a_configured_name(deploy_stack: Deploy) -> None:
-    configured = deploy_stack("dev", bucketName="our-own-bucket")
-
-    assert configured.exports["bucket_name"] == "our-own-bucket"
-    logged = configured.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")["Statement"][1]
+def test_the_payload_bucket_takes_a_configured_name(customized: Deployment) -> None:
+    assert customized.exports["bucket_name"] == "our-own-bucket"
+    logged = customized.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")["Statement"][1]
     assert logged["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:s3:::our-own-bucket"}
 
 

@@ -2,9 +2,8 @@
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from zipfile import ZipFile
 
@@ -16,28 +15,40 @@ from tests.unit.recording import PROJECT
 from tools import package
 
 REQUIREMENTS = "aws-lambda-powertools==3.37.0\n"
-LIST_REQUIREMENTS = (sys.executable, "-c", f"print({REQUIREMENTS.strip()!r})")
+PIPFILE_LOCK = """\
+{
+  "default": {"pulumi": {"version": "==3.272.0", "markers": "python_version >= '3.10'"}},
+  "processor": {
+    "aws-lambda-powertools": {"extras": ["parser"], "version": "==3.37.0", "markers": "python_version >= '3.10'"},
+    "jmespath": {"version": "==1.1.0"}
+  }
+}
+"""
 
 
-class Installer:
-    """Stands in for uv: notes how it was called, and installs one small package."""
+class Uv:
+    """Stands in for uv: notes how it was called, exports one requirement, and installs one small package."""
 
-    def __init__(self, real_run: Callable[..., Any]) -> None:
-        self.real_run = real_run
+    def __init__(self) -> None:
+        self.exports: list[list[str]] = []
         self.command: list[str] = []
         self.requirements = ""
+        self.status = 0
 
-    def __call__(self, command: list[str], **options: Any) -> Any:
-        """Run a command, unless it is an installation."""
-        if "install" not in command:
-            return self.real_run(command, **options)
+    def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
+        """Run a command of uv's, or fail."""
+        if self.status:
+            raise subprocess.CalledProcessError(self.status, command)
+        if "export" in command:
+            self.exports.append(command)
+            return SimpleNamespace(stdout=REQUIREMENTS)
         self.command = command
         self.requirements = Path(self.option("--requirements")).read_text(encoding="utf-8")
         installed = Path(self.option("--target")) / "powertools"
         (installed / "__pycache__").mkdir(parents=True)
         (installed / "__init__.py").write_text("VERSION = 3\n", encoding="utf-8")
         (installed / "__pycache__" / "__init__.cpython-313.pyc").write_bytes(b"cache")
-        return None
+        return SimpleNamespace()
 
     def option(self, name: str) -> str:
         """Look up what an option was set to."""
@@ -46,17 +57,18 @@ class Installer:
 
 @pytest.fixture(name="build")
 def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for bundles that is not the project's own."""
+    """A folder for bundles, and a list of requirements, that are not the project's own."""
     monkeypatch.setattr(bundle, "BUILD_FOLDER", tmp_path / "build")
+    monkeypatch.setattr(package, "locked_requirements", lambda: REQUIREMENTS)
     return tmp_path / "build"
 
 
-@pytest.fixture(name="installer")
-def fixture_installer(monkeypatch: pytest.MonkeyPatch) -> Installer:
-    """An installer that needs no network."""
-    installer = Installer(subprocess.run)
-    monkeypatch.setattr(subprocess, "run", installer)
-    return installer
+@pytest.fixture(name="uv")
+def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
+    """A uv that needs no network."""
+    uv = Uv()
+    monkeypatch.setattr(subprocess, "run", uv)
+    return uv
 
 
 def set_config(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
@@ -66,12 +78,12 @@ def set_config(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
     monkeypatch.setattr(package, "read_stack_config", lambda stack: original(stack) | changed)
 
 
-def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build: Path, installer: Installer) -> None:
+def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build: Path, uv: Uv) -> None:
     (PROJECT_FOLDER / "processor" / "__pycache__").mkdir(exist_ok=True)
 
-    package.build_bundle("dev", LIST_REQUIREMENTS)
+    package.build_bundle("dev")
 
-    assert installer.requirements == REQUIREMENTS
+    assert uv.requirements == REQUIREMENTS
     (archive,) = build.glob("*.zip")
     with ZipFile(archive) as content:
         names = content.namelist()
@@ -84,24 +96,21 @@ def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build:
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 @pytest.mark.parametrize("runtime", ["python3.11", "python3.14"])
 def test_dependencies_are_those_of_the_configured_runtime_and_architecture(
-    build: Path, installer: Installer, monkeypatch: pytest.MonkeyPatch, runtime: str, architecture: str
+    build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, runtime: str, architecture: str
 ) -> None:
     set_config(monkeypatch, lambdaRuntime=runtime, lambdaArchitecture=architecture)
 
-    package.build_bundle("dev", LIST_REQUIREMENTS)
+    package.build_bundle("dev")
 
-    assert installer.option("--python-version") == runtime.removeprefix("python")
-    assert (
-        installer.option("--python-platform")
-        == {"arm64": "aarch64", "x86_64": "x86_64"}[architecture] + "-manylinux2014"
-    )
+    assert uv.option("--python-version") == runtime.removeprefix("python")
+    assert uv.option("--python-platform") == {"arm64": "aarch64", "x86_64": "x86_64"}[architecture] + "-manylinux2014"
     assert [path.name for path in build.iterdir()] == [f"processor-{runtime}-{architecture}.zip"]
 
 
-@pytest.mark.usefixtures("installer")
+@pytest.mark.usefixtures("uv")
 def test_the_same_input_gives_the_same_bytes(build: Path) -> None:
     def built() -> bytes:
-        package.build_bundle("dev", LIST_REQUIREMENTS)
+        package.build_bundle("dev")
         return next(build.iterdir()).read_bytes()
 
     first = built()
@@ -110,38 +119,51 @@ def test_the_same_input_gives_the_same_bytes(build: Path) -> None:
     assert built() == first
 
 
-@pytest.mark.usefixtures("installer")
+@pytest.mark.usefixtures("uv")
 def test_the_bundle_and_its_size_are_said(build: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    package.build_bundle("dev", LIST_REQUIREMENTS)
+    package.build_bundle("dev")
 
     (archive,) = build.iterdir()
     assert capsys.readouterr().out == f"{archive}: 0.0 MB\n"
 
 
-@pytest.mark.usefixtures("build", "installer")
+@pytest.mark.usefixtures("build", "uv")
 def test_an_unknown_stack_is_refused_in_one_line() -> None:
     with pytest.raises(SystemExit, match=r"^package: Pulumi.qa.yaml cannot be read in .*: FileNotFoundError$"):
-        package.build_bundle("qa", LIST_REQUIREMENTS)
+        package.build_bundle("qa")
 
 
-@pytest.mark.usefixtures("installer")
+@pytest.mark.usefixtures("uv")
 def test_a_bad_setting_is_refused_before_anything_is_built(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_config(monkeypatch, lambdaRuntime="python2.7")
 
     with pytest.raises(SystemExit, match=r'(?s)^package: .*lambdaRuntime: found "python2\.7"'):
-        package.build_bundle("dev", LIST_REQUIREMENTS)
+        package.build_bundle("dev")
 
     assert not build.exists()
 
 
-@pytest.mark.usefixtures("installer")
-def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path) -> None:
-    package.build_bundle("dev", LIST_REQUIREMENTS)
+def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path, uv: Uv) -> None:
+    package.build_bundle("dev")
     (archive,) = build.iterdir()
     before = archive.read_bytes()
+    uv.status = 3
 
-    with pytest.raises(SystemExit, match=r"^package: `.*python.*` failed with exit status 3; its message is above$"):
-        package.build_bundle("dev", [sys.executable, "-c", "raise SystemExit(3)"])
+    with pytest.raises(SystemExit, match=r"^package: uv failed with exit status 3; its message is above$"):
+        package.build_bundle("dev")
 
     assert list(build.iterdir()) == [archive]
     assert archive.read_bytes() == before
+
+
+def test_dependencies_are_those_that_uv_has_locked(uv: Uv, tmp_path: Path) -> None:
+    assert package.locked_requirements(tmp_path) == REQUIREMENTS
+    assert uv.exports[0][3:6] == ["export", "--quiet", "--only-group"]
+
+
+def test_dependencies_are_those_that_pipenv_has_locked(tmp_path: Path) -> None:
+    (tmp_path / "Pipfile.lock").write_text(PIPFILE_LOCK, encoding="utf-8")
+
+    assert package.locked_requirements(tmp_path) == (
+        "aws-lambda-powertools==3.37.0; python_version >= '3.10'\njmespath==1.1.0\n"
+    )
