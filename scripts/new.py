@@ -6,6 +6,7 @@ does not cost the others, and a failure is a message and not a stack trace.
 
 import argparse
 import json
+import logging
 import shlex
 import shutil
 import sys
@@ -20,6 +21,7 @@ from cookiecutter.main import cookiecutter
 from cookiecutter.replay import load
 
 ROOT = Path(__file__).resolve().parent.parent
+QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
 
 
@@ -35,10 +37,15 @@ def main() -> None:
     )
     parser.add_argument("--answers", type=Path, help="YAML file: Cookiecutter's configuration, with default_context")
     arguments = parser.parse_args()
+    # Cookiecutter logs a stack trace when a hook fails.
+    logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)
     try:
         if arguments.answers:
             refuse_unknown_answers(arguments.answers)
         project = render(arguments.output, arguments.answers, ask=sys.stdin.isatty())
+    except FailedHookException:
+        # The hook has said what is refused.
+        sys.exit(1)
     except (AnswersError, CookiecutterException, UserWarning) as error:
         sys.exit(f"make new: {error}")
     except KeyboardInterrupt:
@@ -62,7 +69,7 @@ def refuse_unknown_answers(path: Path) -> None:
         raise AnswersError(f"{path} cannot be read: {type(error).__name__}") from error
     except (yaml.YAMLError, AttributeError) as error:
         raise AnswersError(f"{path} is not a YAML mapping with default_context: {error}") from error
-    questions = [key for key in json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8")) if key[0] != "_"]
+    questions = [key for key in QUESTIONS if key[0] != "_"]
     unknown = sorted(set(answers) - set(questions))
     if unknown:
         raise AnswersError(f"{path} answers unknown questions: {', '.join(unknown)}; allowed: {', '.join(questions)}")
@@ -92,8 +99,13 @@ def render(output: Path, answers: Path | None, *, ask: bool) -> Path:
             if not ask:
                 raise
             replayed = load(get_user_config(config)["replay_dir"], ROOT.name)["cookiecutter"]
-            given = {key: as_literal(value) for key, value in replayed.items() if key[0] != "_"}
+            given = {key: as_default(key, replayed[key]) for key in QUESTIONS if key[0] != "_"}
             print("\nYour answers are kept: press Enter to keep one, type to change it.\n")
+
+
+def as_default(question: str, answer: str) -> str:
+    """Write an answer as the default of its question, when it is asked again."""
+    return answer if isinstance(QUESTIONS[question], list) else as_literal(answer)
 
 
 def as_literal(answer: str) -> str:

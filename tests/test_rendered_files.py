@@ -18,7 +18,7 @@ LEFTOVERS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|^#%|cookiecutter", flags=re.M
 PYTHON_LEFTOVERS = re.compile(r"\{%|%\}|\{#|#\}|^#%|cookiecutter", flags=re.MULTILINE)
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
-REGISTRIES = re.compile(r"pypi\.org|pythonhosted|index-url|extra-index")
+REGISTRIES = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "index-url", "extra-index")))
 
 REQUIRED = {
     ".editorconfig",

@@ -138,10 +138,10 @@ def test_the_readme_describes_the_backend_that_was_chosen(project: Project) -> N
 
 def test_the_login_task_logs_in_to_the_backend_that_was_chosen(project: Project) -> None:
     login, create = (project.tasks()[name]["cmd"] for name in ("pulumi-login", "pulumi-create-stack"))
-    backend = {"pulumi-cloud": "pulumi login", "s3": "pulumi login 's3://", "local-file": "pulumi login file://."}
+    backend = {"pulumi-cloud": "pulumi login", "s3": 'pulumi login "s3://', "local-file": "pulumi login file://."}
     secrets = {
         "pulumi-cloud": "${stack}",
-        "s3": "'awskms://alias/event-pipeline-pulumi-secrets?",
+        "s3": '"awskms://alias/event-pipeline-pulumi-secrets?',
         "local-file": "passphrase",
     }
     chosen = project.answers["state_backend"]

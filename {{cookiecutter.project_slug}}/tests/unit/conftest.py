@@ -35,10 +35,10 @@ def fixture_deploy_stack(build_folder: Path) -> Deploy:
     finished: dict[tuple[object, ...], Deployment] = {}
 
     def deploy_once(stack: str, **settings: str) -> Deployment:
-        key = (stack, *sorted(settings.items()))
+        config = read_stack_config(stack) | {f"{PROJECT}:{name}": value for name, value in settings.items()}
+        key = (stack, *sorted(config.items()))
         if key not in finished:
-            changed = {f"{PROJECT}:{name}": value for name, value in settings.items()}
-            finished[key] = deploy(read_stack_config(stack) | changed, stack, build_folder)
+            finished[key] = deploy(config, stack, build_folder)
         return finished[key]
 
     return deploy_once
@@ -58,11 +58,11 @@ def customized(deploy_stack: Deploy) -> Deployment:
 
 @pytest.fixture(scope="session")
 def dev(deploy_stack: Deploy) -> Deployment:
-    """The dev stack."""
-    return deploy_stack("dev")
+    """The dev stack, with a key of its own."""
+    return deploy_stack("dev", kmsKeyArn="")
 
 
 @pytest.fixture(scope="session")
 def prod(deploy_stack: Deploy) -> Deployment:
-    """The prod stack."""
-    return deploy_stack("prod")
+    """The prod stack, with a key of its own."""
+    return deploy_stack("prod", kmsKeyArn="")

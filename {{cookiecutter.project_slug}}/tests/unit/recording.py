@@ -112,6 +112,11 @@ class Deployment:
         """Find a resource by its type and its logical name."""
         return self.all(type_)[name]
 
+    @property
+    def key_arn(self) -> str:
+        """The ARN of the key that encrypts everything: the configured one, or the stack's own."""
+        return self.setting("kmsKeyArn") or self.arn("aws:kms/key:Key", "key")
+
     def arn(self, type_: str, name: str) -> str:
         """Form the ARN that the mocks gave a resource."""
         return computed_outputs(type_, self.one(type_, name).inputs, self.region)["arn"]
@@ -192,7 +197,9 @@ def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deploym
 
     def run() -> None:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (EMULATOR if stack == "local" else {})
+        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (
+            EMULATOR if deployment.setting("environment") == "local" else {}
+        )
         monitor = RecordingMonitor(Aws(config["aws:region"]), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),

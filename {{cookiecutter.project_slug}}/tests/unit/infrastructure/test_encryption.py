@@ -12,24 +12,24 @@ KEY_INPUTS = {
 }
 
 
-def test_the_stacks_own_key_is_rotated_and_deleted_late(deployed: Deployment) -> None:
-    key = deployed.one("aws:kms/key:Key", "key")
+def test_the_stacks_own_key_is_rotated_and_deleted_late(dev: Deployment) -> None:
+    key = dev.one("aws:kms/key:Key", "key")
 
     assert key.inputs["enableKeyRotation"] is True
     assert key.inputs["deletionWindowInDays"] == 30
 
 
-def test_the_stacks_own_key_has_an_alias(deployed: Deployment) -> None:
-    alias = deployed.one("aws:kms/alias:Alias", "key-alias")
+def test_the_stacks_own_key_has_an_alias(dev: Deployment) -> None:
+    alias = dev.one("aws:kms/alias:Alias", "key-alias")
 
     assert alias.inputs == {
-        "name": f"alias/{PROJECT}-{deployed.setting('environmentSuffix')}-key",
+        "name": f"alias/{PROJECT}-{dev.setting('environmentSuffix')}-key",
         "targetKeyId": "11111111-2222-3333-4444-555555555555",
     }
 
 
-def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(deployed: Deployment) -> None:
-    policy = deployed.one("aws:kms/key:Key", "key").document("policy")
+def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(dev: Deployment) -> None:
+    policy = dev.one("aws:kms/key:Key", "key").document("policy")
 
     assert policy == {
         "Version": "2012-10-17",
@@ -44,12 +44,12 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(deployed:
             {
                 "Sid": "AllowTheLogs",
                 "Effect": "Allow",
-                "Principal": {"Service": f"logs.{deployed.region}.amazonaws.com"},
+                "Principal": {"Service": f"logs.{dev.region}.amazonaws.com"},
                 "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 "Resource": "*",
                 "Condition": {
                     "ArnEquals": {
-                        "kms:EncryptionContext:aws:logs:arn": deployed.arn(
+                        "kms:EncryptionContext:aws:logs:arn": dev.arn(
                             "aws:cloudwatch/logGroup:LogGroup", "function-logs"
                         )
                     }
@@ -80,8 +80,6 @@ def test_a_configured_key_takes_the_place_of_the_stacks_own(customized: Deployme
     )
 
 
-def test_the_stacks_own_key_encrypts_everything(deployed: Deployment) -> None:
-    own_key = deployed.arn("aws:kms/key:Key", "key")
-
+def test_one_key_encrypts_everything(deployed: Deployment) -> None:
     for type_, key in KEY_INPUTS.items():
-        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {own_key}, type_
+        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {deployed.key_arn}, type_

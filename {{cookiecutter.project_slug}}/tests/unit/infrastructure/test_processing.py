@@ -119,7 +119,7 @@ def test_the_function_may_use_named_actions_on_named_resources(deployed: Deploym
     actions, resource = STATEMENTS[sid]
     arns = deployed.exports | {
         "log_group_arn": deployed.arn("aws:cloudwatch/logGroup:LogGroup", "function-logs"),
-        "key_arn": deployed.arn("aws:kms/key:Key", "key"),
+        "key_arn": deployed.key_arn,
     }
 
     assert statement == {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource.format(**arns)}

@@ -4,6 +4,7 @@ https://www.checkov.io/5.Policy%20Index/terraform.html says what each rule asks 
 program registers, in every stack. A waiver says why a rule does not hold, and fails once the rule does.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -66,6 +67,11 @@ def every(type_: str, holds: Callable[[dict[str, Any]], bool]) -> Rule:
         return bool(resources) and all(holds(resource.inputs) for resource in resources.values())
 
     return rule
+
+
+def own_key(holds: Callable[[dict[str, Any]], bool]) -> Rule:
+    """Hold a rule against the stack's own key; the configured one is not the stack's."""
+    return lambda deployment: bool(deployment.setting("kmsKeyArn")) or every(KEY, holds)(deployment)
 
 
 def listed(value: Any) -> list[Any]:
@@ -255,30 +261,44 @@ RULES: dict[str, Rule] = {
     "CKV_AWS_66 logs have a retention": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
     "CKV_AWS_158 logs are encrypted with KMS": every(LOG_GROUP, lambda inputs: bool(inputs.get("kmsKeyId"))),
     "CKV_AWS_338 logs are kept for a year": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] >= 365),
-    "CKV_AWS_7 key is rotated": every(KEY, lambda inputs: inputs["enableKeyRotation"] is True),
-    "CKV_AWS_33 key's policy allows nothing to everybody": no_statement(KEY, anyone),
-    "CKV_AWS_227 key is enabled": every(KEY, lambda inputs: inputs.get("isEnabled") is not False),
-    "CKV2_AWS_64 key has a policy": every(KEY, lambda inputs: bool(inputs["policy"])),
+    "CKV_AWS_7 key is rotated": own_key(lambda inputs: inputs["enableKeyRotation"] is True),
+    "CKV_AWS_33 key's policy allows nothing to everybody": own_key(
+        lambda inputs: not any(anyone(each) for each in json.loads(inputs["policy"])["Statement"])
+    ),
+    "CKV_AWS_227 key is enabled": own_key(lambda inputs: inputs.get("isEnabled") is not False),
+    "CKV2_AWS_64 key has a policy": own_key(lambda inputs: bool(inputs["policy"])),
 }
 
-ENVIRONMENTS = ("local", "dev", "staging", "prod")
-NOT_PRODUCTION = ("local", "dev", "staging")
-# Rule: the environments where it is waived, and why.
-WAIVERS: dict[str, tuple[tuple[str, ...], str]] = {
-    "CKV_AWS_18": (ENVIRONMENTS, "the bucket of access logs would log its own deliveries for ever"),
+
+def everywhere(_: Deployment) -> bool:
+    """Waive a rule in every stack."""
+    return True
+
+
+def with_short_logs_outside_production(deployment: Deployment) -> bool:
+    """Waive a rule where the configuration keeps logs for less than a year, in stacks for trials."""
+    return deployment.setting("environment") != "prod" and int(deployment.setting("logRetentionDays")) < 365
+
+
+def without_a_reservation(deployment: Deployment) -> bool:
+    """Waive a rule where the configuration reserves no executions."""
+    return deployment.setting("lambdaReservedConcurrency") == "-1"
+
+
+# Rule: where it is waived, and why.
+WAIVERS: dict[str, tuple[Rule, str]] = {
+    "CKV_AWS_18": (everywhere, "the bucket of access logs would log its own deliveries for ever"),
+    "CKV_AWS_115": (without_a_reservation, "a new account has too few executions to reserve any"),
     "CKV_AWS_117": (
-        ENVIRONMENTS,
+        everywhere,
         "nothing that the function reaches is in a VPC, which would add a NAT's cost and limits",
     ),
-    "CKV_AWS_144": (
-        ENVIRONMENTS,
-        "the region's own redundancy is enough; a second region is a decision of the business",
-    ),
-    "CKV_AWS_145": (ENVIRONMENTS, "S3 delivers access logs to no bucket that is encrypted with KMS; payloads are"),
-    "CKV_AWS_272": (ENVIRONMENTS, "signing needs a profile of AWS Signer that the organization owns"),
-    "CKV_AWS_338": (NOT_PRODUCTION, "logs of trials are not worth a year's storage"),
+    "CKV_AWS_144": (everywhere, "the region's own redundancy is enough; a second region is a decision of the business"),
+    "CKV_AWS_145": (everywhere, "S3 delivers access logs to no bucket that is encrypted with KMS; payloads are"),
+    "CKV_AWS_272": (everywhere, "signing needs a profile of AWS Signer that the organization owns"),
+    "CKV_AWS_338": (with_short_logs_outside_production, "logs of trials are not worth a year's storage"),
     "CKV2_AWS_62": (
-        ENVIRONMENTS,
+        everywhere,
         "nobody waits for the arrival of access logs; the payload bucket announces its objects",
     ),
 }
@@ -294,14 +314,15 @@ PAYLOAD_RULES: dict[str, Rule] = {
 }
 
 
-def waiver(rule: str, deployment: Deployment) -> str:
-    environments, reason = WAIVERS.get(rule.split(maxsplit=1)[0], ((), ""))
-    return reason if deployment.setting("environment") in environments else ""
+def is_waived(rule: str, deployment: Deployment) -> bool:
+    """Whether a rule need not hold for a deployment."""
+    where, _ = WAIVERS.get(rule.split(maxsplit=1)[0], (None, ""))
+    return where is not None and where(deployment)
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_holds_or_is_waived_with_a_reason(deployed: Deployment, rule: str) -> None:
-    assert RULES[rule](deployed) is not bool(waiver(rule, deployed))
+    assert RULES[rule](deployed) is not is_waived(rule, deployed)
 
 
 @pytest.mark.parametrize("rule", PAYLOAD_RULES)
@@ -316,7 +337,14 @@ def test_every_waiver_belongs_to_a_rule() -> None:
     assert set(PAYLOAD_RULES) <= set(WAIVERS)
 
 
-def test_a_function_without_a_limit_breaks_its_rule(deploy_stack: Deploy) -> None:
+def test_a_function_without_a_reservation_is_waived_and_no_other(deploy_stack: Deploy) -> None:
+    rule = "CKV_AWS_115 function has a limit of executions"
     unlimited = deploy_stack("dev", lambdaReservedConcurrency="-1")
 
-    assert not RULES["CKV_AWS_115 function has a limit of executions"](unlimited)
+    assert not RULES[rule](unlimited)
+    assert is_waived(rule, unlimited)
+    assert not is_waived(rule, deploy_stack("dev", lambdaReservedConcurrency="10"))
+
+
+def test_a_configured_key_is_its_owners_to_secure(customized: Deployment) -> None:
+    assert all(RULES[rule](customized) for rule in RULES if " key" in rule and "encrypted" not in rule)

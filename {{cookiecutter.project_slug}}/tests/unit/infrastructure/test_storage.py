@@ -8,12 +8,14 @@ from tests.unit.recording import PROJECT, Deployment
 BUCKETS = ("payloads", "access-logs")
 
 
-def test_the_payload_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: Deployment) -> None:
-    suffix = deployed.setting("environmentSuffix")
+def test_a_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: Deployment) -> None:
+    prefix = f"{PROJECT}-{deployed.setting('environmentSuffix')}"
+    names = {name: bucket.inputs["bucket"] for name, bucket in deployed.all("aws:s3/bucket:Bucket").items()}
 
-    assert (
-        deployed.one("aws:s3/bucket:Bucket", "payloads").inputs["bucket"] == f"{PROJECT}-{suffix}-payloads-123456789012"
-    )
+    assert names == {
+        "payloads": deployed.setting("bucketName") or f"{prefix}-payloads-123456789012",
+        "access-logs": f"{prefix}-access-logs-123456789012",
+    }
 
 
 def test_the_payload_bucket_takes_a_configured_name(customized: Deployment) -> None:
@@ -60,7 +62,7 @@ def test_payloads_are_encrypted_with_the_stacks_key(deployed: Deployment) -> Non
         {
             "applyServerSideEncryptionByDefault": {
                 "sseAlgorithm": "aws:kms",
-                "kmsMasterKeyId": deployed.arn("aws:kms/key:Key", "key"),
+                "kmsMasterKeyId": deployed.key_arn,
             },
             "bucketKeyEnabled": True,
         }
@@ -192,7 +194,7 @@ def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: D
             }
         ],
         "pointInTimeRecovery": {"enabled": True},
-        "serverSideEncryption": {"enabled": True, "kmsKeyArn": deployed.arn("aws:kms/key:Key", "key")},
+        "serverSideEncryption": {"enabled": True, "kmsKeyArn": deployed.key_arn},
         "deletionProtectionEnabled": deployed.setting("environment") == "prod",
         "tags": table.inputs["tags"],
     }
