@@ -36,7 +36,7 @@ def main(project: Project, environment: Environment) -> None:
     print_table(
         "The rendered gate",
         ("step", "median", "ratio to ty"),
-        [(name, f"{time:.1f} s", f"{time / times['ty check']:.1f}") for name, time in times.items()]
+        [(name, f"{time:.2f} s", f"{time / times['ty check']:.2f}") for name, time in times.items()]
         + [("the whole gate", f"{total:.1f} s", "")],
     )
 

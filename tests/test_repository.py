@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from scripts.make_help import targets
-from tests.combinations import ASKED, ROOT
+from tests.combinations import ASKED, COMBINATIONS, ROOT
 from tests.projects import BIN, Project
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -120,3 +120,11 @@ def test_no_file_names_a_registry() -> None:
 
 def test_the_environments_folder_is_the_platforms() -> None:
     assert (ROOT / ".venv" / BIN).is_dir() or BINARIES.name == BIN
+
+
+def test_the_readme_says_how_many_combinations_are_rendered() -> None:
+    assert f"render {len(COMBINATIONS)} projects" in README
+
+
+def test_the_readme_says_how_many_files_are_rendered(default_project: Project) -> None:
+    assert f"| this one | {len(list(default_project.files()))} |" in README
