@@ -32,6 +32,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn="arn:aws:lambda:us-east-1:123456789012:function:benchmark",
     aws_request_id="request-1",
+    get_remaining_time_in_millis=lambda: 300_000,
 )
 Handler = Callable[[dict[str, Any], Any], Any]
 

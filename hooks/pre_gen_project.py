@@ -21,7 +21,7 @@ EMAIL_MAX_LENGTH = 254
 SHOWN_LENGTH = 60
 
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
-EMAIL = r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+"
+EMAIL = r"[A-Za-z0-9_]([A-Za-z0-9._%+-]*[A-Za-z0-9_+-])?@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}"
 REGION = r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]"
 
 # Namespaces of configuration that are taken, and S3's reserved beginnings.

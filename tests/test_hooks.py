@@ -106,7 +106,7 @@ BAD_SLUGS = (
     "amzn-s3-demo-a",
     "orders\n",
 )
-GOOD_EMAILS = ("a@example.com", "first.last+tag@mail.example.com")
+GOOD_EMAILS = ("a@example.com", "first.last+tag@mail.example.com", "_a%b-@a-b.example.com", "1@example.com")
 BAD_EMAILS = (
     "",
     "a",
@@ -119,6 +119,12 @@ BAD_EMAILS = (
     "a@b.c\n",
     "a@" + "b" * 250 + ".com",
     "ä@example.com",
+    "%+@1.2",
+    "%a@example.com",
+    "..@example.com",
+    "a.@example.com",
+    "a@-.com",
+    "1@1.1",
     "a@example.com, b@example.com",
 )
 GOOD_REGIONS = ("us-east-1", "ap-southeast-5", "us-gov-west-1", "cn-north-1", "eusc-de-east-1", "mx-central-1")

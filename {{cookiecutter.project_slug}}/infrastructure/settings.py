@@ -23,9 +23,15 @@ from pydantic.alias_generators import to_camel
 PROJECT_MAX_LENGTH: Final = 25
 SUFFIX_MAX_LENGTH: Final = 12
 PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+EMAIL_PATTERN: Final = (
+    r"^[A-Za-z0-9_]([A-Za-z0-9._%+-]*[A-Za-z0-9_+-])?@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}$"
+)
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+RESERVED_BUCKET_NAMES: Final = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3)")
 REGION_KEY: Final = "aws:region"
 REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]$"
-# AWS asks for six times the function's timeout, so that a throttled batch can be retried before its messages reappear:
+# AWS asks for six times the function's timeout and the batching window, so that a throttled batch can be retried before
+# its messages reappear:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
@@ -62,11 +68,17 @@ class SettingsError(pulumi.RunError):
 
 def _whole_number(value: object) -> object:
     """Turn the engine's text into a number, and nothing that merely resembles one (``1.0``, ``1_000``)."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"-?[0-9]{1,18}", value) else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,17}", value) else value
 
 
 def _truth_value(value: object) -> object:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+def _bucket_name(value: str) -> str:
+    if RESERVED_BUCKET_NAMES.fullmatch(value):
+        raise ValueError(f"{value} begins or ends as S3 reserves it")
+    return value
 
 
 def _reservation(value: int) -> int:
@@ -116,7 +128,7 @@ class Settings(BaseModel):
         Field(
             ge=1,
             le=900,
-            description="Time a batch may take, in seconds, of which the queue's visibility timeout is six times",
+            description="Time a batch may take, in seconds; what it has not begun with before the end comes back later",
         ),
         WHOLE_NUMBER,
     ]
@@ -156,7 +168,7 @@ class Settings(BaseModel):
     notification_email: Annotated[
         str,
         Field(
-            pattern=r"^[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$",
+            pattern=EMAIL_PATTERN,
             max_length=254,
             description="Who receives notifications and alarms",
             json_schema_extra={"allowed": "an e-mail address"},
@@ -171,11 +183,12 @@ class Settings(BaseModel):
                 "allowed": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends"
             },
         ),
+        AfterValidator(_bucket_name),
     ]
     kms_key_arn: Annotated[
         str,
         Field(
-            pattern=r"^$|^arn:aws[a-z-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            pattern=r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
             description="Customer-managed key that encrypts everything",
             json_schema_extra={"allowed": "empty (the stack makes its own), or the ARN of a KMS key"},
         ),
@@ -197,7 +210,7 @@ class Settings(BaseModel):
     @property
     def visibility_timeout_seconds(self) -> int:
         """Time that a received message stays hidden from other receivers, in seconds."""
-        return VISIBILITY_TIMEOUT_FACTOR * self.lambda_timeout_seconds
+        return VISIBILITY_TIMEOUT_FACTOR * self.lambda_timeout_seconds + self.batch_window_seconds
 
 
 KEYS: Final = tuple(field.alias or name for name, field in Settings.model_fields.items())
@@ -220,6 +233,7 @@ def allowed_values(key: str) -> str:
 
     Raises:
         KeyError: If there is no such key.
+        TypeError: If the setting is a text of which the model does not say what it may be.
     """
     schema = model_schema()["properties"][key]
     if "allowed" in schema:
@@ -228,15 +242,17 @@ def allowed_values(key: str) -> str:
         return f"one of {', '.join(map(str, schema['enum']))}"
     if schema["type"] == "integer":
         return f"a whole number from {schema['minimum']} to {schema['maximum']}"
-    return "true or false"
+    if schema["type"] == "boolean":
+        return "true or false"
+    raise TypeError(f"{key}: json_schema_extra must say under `allowed` what the text may be")
 
 
-def read_settings(
+def find_problems(
     project: str,
     config: Mapping[str, str],
     secret_keys: Iterable[str] = (),
     variables: Mapping[str, str] | None = None,
-) -> Settings:
+) -> list[Problem]:
     """Check a stack's whole configuration.
 
     Args:
@@ -245,25 +261,42 @@ def read_settings(
         secret_keys: The keys whose values must not be printed.
         variables: Environment variables, of which the AWS endpoint must fit the stack; not checked when left out.
 
-    Raises:
-        SettingsError: If anything is wrong, with all that is wrong.
+    Returns:
+        Everything that is wrong, or nothing.
     """
     namespace = f"{project}:"
     own = {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
-    secrets = {key.removeprefix(namespace) for key in secret_keys}
+    secrets = set(secret_keys)
 
-    problems = [*_project_problems(project), *_namespace_problems(namespace, config), *_region_problems(config)]
+    problems = [*_project_problems(project), *_namespace_problems(namespace, config)]
+    problems += _region_problems(config, hidden=REGION_KEY in secrets)
     try:
         settings = Settings.model_validate(own)
     except ValidationError as error:
         problems += _model_problems(namespace, own, secrets, error)
     else:
-        problems += _contradictions(namespace, settings)
+        problems += _contradictions(namespace, settings, config.get(REGION_KEY, ""))
     if variables is not None:
         problems += _endpoint_problems(namespace, own.get("environment", ""), config, variables)
+    return problems
+
+
+def read_settings(
+    project: str,
+    config: Mapping[str, str],
+    secret_keys: Iterable[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Settings:
+    """Read a stack's whole configuration, if there is nothing wrong with it; the arguments are `find_problems`'s.
+
+    Raises:
+        SettingsError: If anything is wrong, with all that is wrong.
+    """
+    problems = find_problems(project, config, secret_keys, variables)
     if problems:
         raise SettingsError(problems)
-    return settings
+    own = {key.removeprefix(f"{project}:"): value for key, value in config.items() if key.startswith(f"{project}:")}
+    return Settings.model_validate(own)
 
 
 def load_settings() -> Settings:
@@ -297,13 +330,14 @@ def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[P
             yield Problem(full_key, f'wrong namespace "{prefix}"; the key is {namespace}{key}')
 
 
-def _region_problems(config: Mapping[str, str]) -> Iterator[Problem]:
+def _region_problems(config: Mapping[str, str], *, hidden: bool) -> Iterator[Problem]:
     region = config.get(REGION_KEY)
     allowed = "allowed: the name of an AWS region, for example us-east-1"
     if region is None:
         yield Problem(REGION_KEY, f"missing; {allowed}")
     elif not re.fullmatch(REGION_PATTERN, region):
-        yield Problem(REGION_KEY, f'found "{region}"; {allowed}')
+        found = MASKED if hidden else f'"{region}"'
+        yield Problem(REGION_KEY, f"found {found}; {allowed}")
 
 
 def _model_problems(
@@ -320,11 +354,11 @@ def _model_problems(
             known_keys = f"did you mean {namespace}{nearest[0]}?" if nearest else f"allowed: {', '.join(KEYS)}"
             yield Problem(f"{namespace}{key}", f"unknown key; {known_keys}")
         else:
-            found = MASKED if key in secrets else f'"{own[key]}"'
+            found = MASKED if f"{namespace}{key}" in secrets else f'"{own[key]}"'
             yield Problem(f"{namespace}{key}", f"found {found}; allowed: {allowed_values(key)}")
 
 
-def _contradictions(namespace: str, settings: Settings) -> Iterator[Problem]:
+def _contradictions(namespace: str, settings: Settings, region: str) -> Iterator[Problem]:
     """Find settings that are good each by itself and wrong together."""
     if settings.batch_size > MAX_BATCH_SIZE_WITHOUT_WINDOW and settings.batch_window_seconds == 0:
         yield Problem(
@@ -338,6 +372,8 @@ def _contradictions(namespace: str, settings: Settings) -> Iterator[Problem]:
             f'found "{settings.message_retention_seconds}"; allowed: {retries_take} or more, the time that '
             "maxReceiveCount deliveries take, or a message would expire before it is dead-lettered",
         )
+    if settings.kms_key_arn and settings.kms_key_arn.split(":")[3] != region:
+        yield Problem(f"{namespace}kmsKeyArn", f"the key is not in {region}, where the stack is; allowed: one that is")
     if settings.is_production and settings.force_destroy:
         yield Problem(f"{namespace}forceDestroy", 'found "true"; allowed: false in prod')
 
@@ -368,8 +404,10 @@ def _endpoint_problems(
 
 
 def _is_loopback(url: str) -> bool:
+    """Whether a URL, or an address without a scheme, leads to this machine."""
     try:
-        host = urlsplit(url).hostname or ""
-        return host == "localhost" or ip_address(host).is_loopback
+        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
+        named_so = host == "localhost" or host.endswith(".localhost")
+        return named_so or ip_address(host).is_loopback or ip_address(host).is_unspecified
     except ValueError:
         return False

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 
+class UnreadableAttributesError(Exception):
+    """A message's attributes are not of the form that SQS gives them."""
+
+
 @dataclass(frozen=True)
 class DeadLetterQueue:
     """Sends messages to the dead-letter queue: body and attributes as they were, the reason as further attributes.
@@ -36,6 +40,7 @@ class DeadLetterQueue:
         """Send one message.
 
         Raises:
+            UnreadableAttributesError: If its attributes cannot be kept.
             botocore.exceptions.ClientError: If SQS refused it.
             botocore.exceptions.BotoCoreError: If SQS could not be asked.
         """
@@ -45,7 +50,10 @@ class DeadLetterQueue:
             "OriginalMessageId": record.message_id,
             "OriginalQueueUrl": self.queue_url,
         }
-        attributes = {name: _attribute(value) for name, value in record.message_attributes.items()}
+        try:
+            attributes = {name: _attribute(value) for name, value in record.message_attributes.items()}
+        except (AttributeError, KeyError, ValueError) as malformed:
+            raise UnreadableAttributesError from malformed
         self.sqs.send_message(
             QueueUrl=self.dead_letter_queue_url,
             MessageBody=record.body,

@@ -31,6 +31,7 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
         ErrorClass.TRANSIENT: frozenset(
             {
                 "BandwidthLimitExceeded",
+                "BatchOutOfTimeError",
                 "ConnectTimeoutError",
                 "ConnectionClosedError",
                 "EndpointConnectionError",
@@ -40,11 +41,13 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "KMSInternalException",
                 "KMSThrottling",
                 "KMSThrottlingException",
+                "KmsThrottled",
                 "LimitExceededException",
                 "OperationAborted",
                 "PriorRequestNotComplete",
                 "ProvisionedThroughputExceededException",
                 "ReadTimeoutError",
+                "ReplicatedWriteConflictException",
                 "RequestLimitExceeded",
                 "RequestThrottled",
                 "RequestThrottledException",
@@ -56,37 +59,50 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "Throttling",
                 "ThrottlingException",
                 "TooManyRequestsException",
+                "TransactionConflictException",
                 "TransactionInProgressException",
             }
         ),
         ErrorClass.POISON: frozenset(
             {
                 "EntityTooLarge",
+                "InvalidMessageContents",
                 "InvalidParameter",
                 "InvalidParameterValue",
+                "InvalidParameterValueException",
+                "InvalidRequest",
+                "InvalidWriteOffset",
                 "ItemCollectionSizeLimitExceededException",
                 "KeyTooLongError",
                 "MaxMessageLengthExceeded",
                 "ParamValidationError",
+                "ParameterValueInvalid",
+                "TooManyParts",
                 "ValidationError",
                 "ValidationException",
             }
         ),
         ErrorClass.MISCONFIGURED: frozenset(
             {
+                "AWS.SimpleQueueService.NonExistentQueue",
                 "AccessDenied",
                 "AccessDeniedException",
                 "AllAccessDisabled",
                 "AuthorizationError",
                 "AuthorizationErrorException",
                 "AuthorizationHeaderMalformed",
+                "EncryptionTypeMismatch",
+                "EndpointDisabled",
                 "ExpiredToken",
                 "ExpiredTokenException",
                 "IncompleteSignature",
                 "InvalidAccessKeyId",
+                "InvalidAddress",
                 "InvalidClientTokenId",
                 "InvalidSecurity",
+                "KMS.AccessDeniedException",
                 "KMS.DisabledException",
+                "KMS.InvalidStateException",
                 "KMS.KMSInvalidStateException",
                 "KMS.NotFoundException",
                 "KMSAccessDenied",
@@ -98,6 +114,12 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "KMSNotFound",
                 "KMSNotFoundException",
                 "KMSOptInRequired",
+                "KmsAccessDenied",
+                "KmsDisabled",
+                "KmsInvalidKeyUsage",
+                "KmsInvalidState",
+                "KmsNotFound",
+                "KmsOptInRequired",
                 "MissingAuthenticationToken",
                 "NoCredentialsError",
                 "NoSuchBucket",
@@ -105,9 +127,12 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "NotFoundException",
                 "OptInRequired",
                 "PermanentRedirect",
+                "PlatformApplicationDisabled",
+                "QueueDoesNotExist",
                 "ResourceNotFoundException",
                 "SignatureDoesNotMatch",
                 "UnrecognizedClientException",
+                "UnsupportedOperation",
             }
         ),
     }
@@ -139,7 +164,12 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         reason = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
-    else:
+    elif classify(error) is ErrorClass.MISCONFIGURED:
+        # AWS names the permission or the resource that is missing.
         reason = str(error)
+    elif isinstance(error, ClientError):
+        reason = f"{error_code(error)} from {error.operation_name}"
+    else:
+        reason = type(error).__name__
     printable = "".join(character if character.isprintable() else " " for character in reason)
-    return printable[:REASON_MAX_LENGTH] or error_code(error)
+    return printable[:REASON_MAX_LENGTH]

@@ -1,9 +1,16 @@
 """What producers send."""
 
+import json
 from typing import Annotated
 
 from aws_lambda_powertools.utilities.parser import BaseModel
-from pydantic import ConfigDict, JsonValue, StringConstraints
+from pydantic import AfterValidator, ConfigDict, JsonValue, StringConstraints
+
+
+def _standard_json(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Refuse ``NaN`` and ``Infinity``, which Python's parsers accept and those of the payload's readers may not."""
+    json.dumps(data, allow_nan=False)
+    return data
 
 
 class Event(BaseModel):
@@ -20,4 +27,4 @@ class Event(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     type: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{1,128}$")]
-    data: dict[str, JsonValue]
+    data: Annotated[dict[str, JsonValue], AfterValidator(_standard_json)]

@@ -1,6 +1,7 @@
 """The function's entry point: a batch of messages in, the messages that must be delivered again out."""
 
 import os
+import traceback
 from typing import Any, Final, cast
 
 import boto3
@@ -20,14 +21,16 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from processor.dead_letters import DeadLetterQueue
-from processor.errors import ErrorClass, classify, describe, error_code
+from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
+from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
 from processor.names import DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.storage import MessageStore
 
 # A call is repeated with backoff before its error is classified; no call may take the time of the whole batch:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
+# A batch that is cut off by the timeout comes back as a whole: its last messages are rather returned in time.
+RESERVED_SHARE: Final = 0.2
 SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 
 logger = Logger(service=SERVICE)
@@ -49,6 +52,10 @@ dead_letter_queue = DeadLetterQueue(
 )
 
 
+class BatchOutOfTimeError(Exception):
+    """The invocation is too near its timeout to begin with another message."""
+
+
 class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools' own leaves the same one out
     """Powertools' batch processor, with each failure handled as its class demands.
 
@@ -68,7 +75,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         if classify(error) is ErrorClass.POISON:
             try:
                 dead_letter_queue.send(record, error)
-            except (BotoCoreError, ClientError) as refusal:
+            except (BotoCoreError, ClientError, UnreadableAttributesError) as refusal:
                 logger.warning("Message not dead-lettered", extra=_details(record, error))
                 error = refusal
             else:
@@ -79,15 +86,20 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
             logger.critical("Misconfigured: every message fails until this is mended", extra=_details(record, error))
             metrics.add_metric(name=MISCONFIGURED, unit=MetricUnit.Count, value=1)
         else:
-            # AWS's errors say all in their code; of any other, a person needs to see where it was raised.
-            traceback = None if isinstance(error, BotoCoreError | ClientError) else error
-            logger.warning("Message returned to its queue", extra=_details(record, error), exc_info=traceback)
+            logger.warning("Message returned to its queue", extra=_details(record, error))
             metrics.add_metric(name=RETURNED, unit=MetricUnit.Count, value=1)
         return super().failure_handler(record, exception)
 
 
-def _details(record: SQSRecord, error: BaseException) -> dict[str, str]:
-    return {"message_id": record.message_id, "error_code": error_code(error), "reason": describe(error)}
+def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
+    """Say what happened without the text of an exception, which may repeat what the message says.
+
+    Of an error that is not in the table, a person needs to see where it was raised.
+    """
+    details = {"message_id": record.message_id, "error_code": error_code(error), "reason": describe(error)}
+    if error_code(error) in ERROR_CLASSES:
+        return details
+    return details | {"raised_at": traceback.format_tb(error.__traceback__)}
 
 
 @logger.inject_lambda_context
@@ -104,9 +116,16 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         The messages that must be delivered again; SQS deletes the others:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
+    reserved = RESERVED_SHARE * context.get_remaining_time_in_millis()
+
+    def process(record: SQSRecord) -> None:
+        if context.get_remaining_time_in_millis() < reserved:
+            raise BatchOutOfTimeError
+        store.store(record)
+
     return process_partial_response(
         event=event,
-        record_handler=store.store,
+        record_handler=process,
         processor=ClassifyingProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False),
         context=context,
     )

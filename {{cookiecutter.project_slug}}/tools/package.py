@@ -12,7 +12,7 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from infrastructure.bundle import bundle_path
-from infrastructure.settings import SettingsError, read_settings
+from infrastructure.settings import SettingsError, find_problems
 from infrastructure.stack_files import PROJECT_FOLDER, StackFileError, read_project, read_stack_config
 
 UV = (sys.executable, "-m", "uv")
@@ -32,8 +32,7 @@ def build_bundle(stack: str) -> None:
         SystemExit: If it cannot be built, with the reason.
     """
     try:
-        settings = read_settings(read_project()["name"], read_stack_config(stack))
-        runtime, architecture = settings.lambda_runtime, settings.lambda_architecture
+        runtime, architecture = _target(stack)
         archive = bundle_path(runtime, architecture)
         archive.parent.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
@@ -48,6 +47,17 @@ def build_bundle(stack: str) -> None:
     except subprocess.CalledProcessError as error:
         sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
     print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB")
+
+
+def _target(stack: str) -> tuple[str, str]:
+    """Read a stack's runtime and architecture, if the rest is as it should be: a bundle for nothing helps nobody."""
+    project, config = read_project()["name"], read_stack_config(stack)
+    problems = find_problems(project, config.values, config.secret_keys)
+    # Whether a secret is good, only the engine can tell.
+    readable = [problem for problem in problems if problem.key not in config.secret_keys]
+    if readable:
+        raise SettingsError(readable)
+    return config.values[f"{project}:lambdaRuntime"], config.values[f"{project}:lambdaArchitecture"]
 
 
 def write_archive(folder: Path, archive: Path) -> None:

@@ -5,15 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.stack_files import read_stack_config
-from tests.unit.recording import PROJECT, STACKS, Deployment, deploy
+from tests.unit.recording import PROJECT, STACKS, Deployment, deploy, readable_config
 
 CUSTOM = {
     "lambdaRuntime": "python3.14",
     "lambdaArchitecture": "x86_64",
     "lambdaReservedConcurrency": "25",
     "bucketName": "our-own-bucket",
-    "kmsKeyArn": "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555",
 }
 
 Deploy = Callable[..., Deployment]
@@ -35,7 +33,7 @@ def fixture_deploy_stack(build_folder: Path) -> Deploy:
     finished: dict[tuple[object, ...], Deployment] = {}
 
     def deploy_once(stack: str, **settings: str) -> Deployment:
-        config = read_stack_config(stack) | {f"{PROJECT}:{name}": value for name, value in settings.items()}
+        config = readable_config(stack) | {f"{PROJECT}:{name}": value for name, value in settings.items()}
         key = (stack, *sorted(config.items()))
         if key not in finished:
             finished[key] = deploy(config, stack, build_folder)
@@ -53,7 +51,9 @@ def deployed(request: pytest.FixtureRequest, deploy_stack: Deploy) -> Deployment
 @pytest.fixture(scope="session")
 def customized(deploy_stack: Deploy) -> Deployment:
     """The dev stack with settings that differ from every file's."""
-    return deploy_stack("dev", **CUSTOM)
+    region = readable_config("dev")["aws:region"]
+    key_arn = f"arn:aws:kms:{region}:123456789012:key/99999999-8888-7777-6666-555555555555"
+    return deploy_stack("dev", kmsKeyArn=key_arn, **CUSTOM)
 
 
 @pytest.fixture(scope="session")

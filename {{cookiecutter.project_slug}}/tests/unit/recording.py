@@ -20,7 +20,28 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from infrastructure import bundle
-from infrastructure.stack_files import PROJECT_FOLDER, read_project
+from infrastructure.stack_files import PROJECT_FOLDER, read_project, read_stack_config
+
+# One good value of each setting.
+GOOD_CONFIG = {
+    "environment": "dev",
+    "environmentSuffix": "dev",
+    "lambdaRuntime": "python3.13",
+    "lambdaArchitecture": "arm64",
+    "lambdaMemoryMb": "512",
+    "lambdaTimeoutSeconds": "300",
+    "lambdaReservedConcurrency": "10",
+    "batchSize": "10",
+    "batchWindowSeconds": "0",
+    "maxReceiveCount": "3",
+    "messageRetentionSeconds": "1209600",
+    "noncurrentVersionDays": "30",
+    "logRetentionDays": "30",
+    "notificationEmail": "team@example.com",
+    "bucketName": "",
+    "kmsKeyArn": "",
+    "forceDestroy": "false",
+}
 
 PROJECT: str = read_project()["name"]
 STACKS = tuple(sorted(path.suffixes[0].removeprefix(".") for path in PROJECT_FOLDER.glob("Pulumi.*.yaml")))
@@ -120,6 +141,12 @@ class Deployment:
     def arn(self, type_: str, name: str) -> str:
         """Form the ARN that the mocks gave a resource."""
         return computed_outputs(type_, self.one(type_, name).inputs, self.region)["arn"]
+
+
+def readable_config(stack: str) -> dict[str, str]:
+    """Read a stack's configuration, with a good value in place of each secret, which only the engine can decrypt."""
+    config = read_stack_config(stack)
+    return config.values | {key: GOOD_CONFIG[key.rpartition(":")[2]] for key in config.secret_keys}
 
 
 def computed_outputs(type_: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The key that encrypts everything."""
 
-from tests.unit.conftest import CUSTOM
 from tests.unit.recording import PROJECT, Deployment
 
 # Every input that takes a key, by the type of the resource.
@@ -68,7 +67,7 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(dev: Depl
 
 
 def test_a_configured_key_takes_the_place_of_the_stacks_own(customized: Deployment) -> None:
-    configured_key = CUSTOM["kmsKeyArn"]
+    configured_key = customized.setting("kmsKeyArn")
 
     assert not customized.all("aws:kms/key:Key")
     assert not customized.all("aws:kms/alias:Alias")

@@ -14,8 +14,9 @@ def test_the_queue_is_configured(deployed: Deployment) -> None:
 
 def test_a_received_message_stays_hidden_for_six_times_the_functions_timeout(deployed: Deployment) -> None:
     queue = deployed.one("aws:sqs/queue:Queue", "queue")
+    six_timeouts = 6 * int(deployed.setting("lambdaTimeoutSeconds"))
 
-    assert queue.inputs["visibilityTimeoutSeconds"] == 6 * float(deployed.setting("lambdaTimeoutSeconds"))
+    assert queue.inputs["visibilityTimeoutSeconds"] == six_timeouts + int(deployed.setting("batchWindowSeconds"))
 
 
 def test_a_message_that_is_received_too_often_is_dead_lettered(deployed: Deployment) -> None:

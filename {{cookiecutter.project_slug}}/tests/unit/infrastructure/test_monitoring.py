@@ -54,7 +54,7 @@ def test_a_single_failure_is_alarming(deployed: Deployment, name: str) -> None:
 def test_a_message_that_waits_longer_than_one_delivery_is_alarming(deployed: Deployment) -> None:
     alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", "oldest-message-alarm").inputs
 
-    assert alarm["threshold"] == 6 * float(deployed.setting("lambdaTimeoutSeconds"))
+    assert alarm["threshold"] == deployed.one("aws:sqs/queue:Queue", "queue").inputs["visibilityTimeoutSeconds"]
 
 
 def test_every_alarm_says_what_to_do(deployed: Deployment) -> None:

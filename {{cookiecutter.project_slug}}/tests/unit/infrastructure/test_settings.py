@@ -5,31 +5,12 @@ from collections.abc import Mapping
 import pytest
 
 from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, model_schema, read_settings
-from infrastructure.stack_files import read_project, read_stack_config
-from tests.unit.recording import EMULATOR, STACKS
+from infrastructure.stack_files import read_project
+from tests.unit.recording import EMULATOR, GOOD_CONFIG, STACKS, readable_config
 
 SCHEMA = read_project()["config"]
 PROJECT = "orders"
-CONFIG = {
-    "aws:region": "us-east-1",
-    "orders:environment": "dev",
-    "orders:environmentSuffix": "dev",
-    "orders:lambdaRuntime": "python3.13",
-    "orders:lambdaArchitecture": "arm64",
-    "orders:lambdaMemoryMb": "512",
-    "orders:lambdaTimeoutSeconds": "300",
-    "orders:lambdaReservedConcurrency": "10",
-    "orders:batchSize": "10",
-    "orders:batchWindowSeconds": "0",
-    "orders:maxReceiveCount": "3",
-    "orders:messageRetentionSeconds": "1209600",
-    "orders:noncurrentVersionDays": "30",
-    "orders:logRetentionDays": "30",
-    "orders:notificationEmail": "team@example.com",
-    "orders:bucketName": "",
-    "orders:kmsKeyArn": "",
-    "orders:forceDestroy": "false",
-}
+CONFIG = {"aws:region": "us-east-1"} | {f"orders:{key}": value for key, value in GOOD_CONFIG.items()}
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 
 GOOD: dict[str, dict[str, object]] = {
@@ -46,7 +27,7 @@ GOOD: dict[str, dict[str, object]] = {
     "messageRetentionSeconds": {"5400": 5400, "1209600": 1209600},
     "noncurrentVersionDays": {"1": 1, "3650": 3650},
     "logRetentionDays": {"1": 1, "365": 365, "3653": 3653},
-    "notificationEmail": {"first.last+tag@mail.example.com": "first.last+tag@mail.example.com"},
+    "notificationEmail": {"first.last+tag@mail.example.com": "first.last+tag@mail.example.com", "a@b.co": "a@b.co"},
     "bucketName": {"": "", "abc": "abc", "b" * 63: "b" * 63},
     "kmsKeyArn": {"": "", KEY_ARN: KEY_ARN},
     "forceDestroy": {"true": True, "false": False},
@@ -56,7 +37,7 @@ BAD = {
     "environmentSuffix": ("", "1dev", "Dev", "dev-", "dev--1", "a_b", "abcdefghijklm", "dev\n"),
     "lambdaRuntime": ("", "python3.10", "python3.15", "nodejs24.x", "3.13"),
     "lambdaArchitecture": ("", "arm", "amd64"),
-    "lambdaMemoryMb": ("", "127", "10241", "512.0", "5_12", "0x200", " 512", "+512", "٥١٢", "9" * 30),
+    "lambdaMemoryMb": ("", "127", "10241", "512.0", "5_12", "0x200", "01000", "-0", " 512", "+512", "٥١٢", "9" * 30),
     "lambdaTimeoutSeconds": ("0", "901", "-1", "five"),
     "lambdaReservedConcurrency": ("-2", "0", "1", "1001"),
     "batchSize": ("0", "10001"),
@@ -65,9 +46,37 @@ BAD = {
     "messageRetentionSeconds": ("59", "1209601"),
     "noncurrentVersionDays": ("0", "3651"),
     "logRetentionDays": ("0", "2", "366"),
-    "notificationEmail": ("", "team", "team@", "@example.com", "a b@example.com", "team@example", "a" * 250 + "@b.co"),
-    "bucketName": ("ab", "b" * 64, "Bucket", "-bucket", "bucket-", "my.bucket"),
-    "kmsKeyArn": ("alias/key", "arn:aws:kms:us-east-1:123:key/1", KEY_ARN.replace("key/", "alias/")),
+    "notificationEmail": (
+        "",
+        "team",
+        "team@",
+        "@example.com",
+        "a b@example.com",
+        "team@example",
+        "%a@example.com",
+        "a.@example.com",
+        "a@-.com",
+        "1@1.1",
+        "a" * 250 + "@b.co",
+    ),
+    "bucketName": (
+        "ab",
+        "b" * 64,
+        "Bucket",
+        "-bucket",
+        "bucket-",
+        "my.bucket",
+        "xn--a",
+        "sthree-a",
+        "a-s3alias",
+        "a--x-s3",
+    ),
+    "kmsKeyArn": (
+        "alias/key",
+        "arn:aws-----:kms:us-east-1:123456789012:key/1",
+        "arn:aws:kms:us-east-1:123:key/1",
+        KEY_ARN.replace("key/", "alias/"),
+    ),
     "forceDestroy": ("", "True", "yes", "1"),
 }
 
@@ -162,6 +171,12 @@ def test_a_secret_is_never_printed() -> None:
     assert problems == {"orders:notificationEmail": "found [secret]; allowed: an e-mail address"}
 
 
+def test_a_secret_region_is_never_printed() -> None:
+    problems = refused(CONFIG | {"aws:region": "not-for-the-logs"}, secret_keys=["aws:region"])
+
+    assert problems["aws:region"].startswith("found [secret]; allowed: ")
+
+
 @pytest.mark.parametrize("region", ["us-east-1", "ap-southeast-5", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
 def test_a_region_is_accepted(region: str) -> None:
     assert read_settings(PROJECT, CONFIG | {"aws:region": region})
@@ -201,6 +216,18 @@ def test_a_message_must_outlive_its_deliveries() -> None:
     assert problems["orders:messageRetentionSeconds"].startswith('found "5399"; allowed: 5400 or more')
 
 
+def test_a_key_must_be_where_the_stack_is() -> None:
+    problems = refused(CONFIG | {"orders:kmsKeyArn": KEY_ARN.replace("us-east-1", "eu-west-1")})
+
+    assert problems == {"orders:kmsKeyArn": "the key is not in us-east-1, where the stack is; allowed: one that is"}
+
+
+def test_the_visibility_timeout_is_six_times_the_functions_and_the_time_for_a_batch_to_fill() -> None:
+    settings = read_settings(PROJECT, CONFIG | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "60"})
+
+    assert settings.visibility_timeout_seconds == 6 * 60 + 20
+
+
 def test_production_keeps_its_objects() -> None:
     assert refused(CONFIG | {"orders:environment": "prod", "orders:forceDestroy": "true"}) == {
         "orders:forceDestroy": 'found "true"; allowed: false in prod'
@@ -215,7 +242,16 @@ def test_a_local_stack_reaches_an_emulator_on_this_machine(host: str) -> None:
     assert read_settings(PROJECT, LOCAL, variables={"AWS_ENDPOINT_URL": f"http://{host}"}).is_local
 
 
-@pytest.mark.parametrize("url", ["https://sqs.us-east-1.amazonaws.com", "http://10.0.0.1:5000", "emulator", "http://["])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://sqs.us-east-1.amazonaws.com",
+        "http://10.0.0.1:5000",
+        "emulator",
+        "http://localhost.example.com",
+        "http://[",
+    ],
+)
 def test_a_local_stack_reaches_nothing_else(url: str) -> None:
     problems = refused(LOCAL, variables={"AWS_ENDPOINT_URL": url})
 
@@ -246,8 +282,11 @@ def test_a_local_stack_refuses_endpoints_of_its_own() -> None:
 
 @pytest.mark.parametrize("environment", ["dev", "staging", "prod"])
 @pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SQS"])
-def test_an_accounts_stack_never_reaches_an_emulator(environment: str, variable: str) -> None:
-    problems = refused(CONFIG | {"orders:environment": environment}, variables={variable: "http://localhost:5000"})
+@pytest.mark.parametrize(
+    "url", ["http://localhost:5000", "localhost:5000", "http://localhost.", "http://a.localhost", "http://0.0.0.0:5000"]
+)
+def test_an_accounts_stack_never_reaches_an_emulator(environment: str, variable: str, url: str) -> None:
+    problems = refused(CONFIG | {"orders:environment": environment}, variables={variable: url})
 
     assert f"{variable} is on this machine" in problems["orders:environment"]
 
@@ -269,6 +308,13 @@ def test_the_schema_says_what_the_model_allows(key: str) -> None:
     assert declared["type"] == model_schema()["properties"][key]["type"]
 
 
+def test_a_text_without_words_for_what_is_allowed_is_the_programmers_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(model_schema()["properties"], "team", {"type": "string"})
+
+    with pytest.raises(TypeError, match="team: json_schema_extra must say"):
+        allowed_values("team")
+
+
 def test_the_schema_knows_the_models_keys_and_no_others() -> None:
     assert tuple(SCHEMA) == KEYS
 
@@ -286,4 +332,4 @@ def test_what_must_differ_between_environments_has_no_default(key: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_file_is_valid(stack: str) -> None:
-    assert read_settings(read_project()["name"], read_stack_config(stack))
+    assert read_settings(read_project()["name"], readable_config(stack))

@@ -34,7 +34,7 @@ def stack_file(project: Path, content: str) -> None:
 def test_defaults_of_the_schema_are_filled_in(project: Path) -> None:
     stack_file(project, "config:\n  orders:environment: dev\n")
 
-    assert read_stack_config("dev", project) == {
+    assert read_stack_config("dev", project).values == {
         "orders:batchSize": "10",
         "orders:forceDestroy": "false",
         "orders:environment": "dev",
@@ -44,13 +44,13 @@ def test_defaults_of_the_schema_are_filled_in(project: Path) -> None:
 def test_a_value_of_the_file_takes_the_place_of_the_default(project: Path) -> None:
     stack_file(project, "config:\n  orders:batchSize: 5\n")
 
-    assert read_stack_config("dev", project)["orders:batchSize"] == "5"
+    assert read_stack_config("dev", project).values["orders:batchSize"] == "5"
 
 
 def test_a_key_without_a_namespace_is_the_projects(project: Path) -> None:
     stack_file(project, "config:\n  environment: dev\n  aws:region: us-east-1\n")
 
-    config = read_stack_config("dev", project)
+    config = read_stack_config("dev", project).values
 
     assert config["orders:environment"] == "dev"
     assert config["aws:region"] == "us-east-1"
@@ -59,20 +59,62 @@ def test_a_key_without_a_namespace_is_the_projects(project: Path) -> None:
 def test_a_structure_becomes_json_as_the_engine_makes_it(project: Path) -> None:
     stack_file(project, "config:\n  aws:defaultTags:\n    tags:\n      Team: orders\n")
 
-    assert read_stack_config("dev", project)["aws:defaultTags"] == '{"tags": {"Team": "orders"}}'
+    assert read_stack_config("dev", project).values["aws:defaultTags"] == '{"tags": {"Team": "orders"}}'
 
 
 def test_a_stack_without_configuration_has_the_defaults(project: Path) -> None:
     stack_file(project, "secretsprovider: passphrase\n")
 
-    assert read_stack_config("dev", project) == {"orders:batchSize": "10", "orders:forceDestroy": "false"}
+    assert read_stack_config("dev", project).values == {"orders:batchSize": "10", "orders:forceDestroy": "false"}
 
 
 def test_a_project_without_a_schema_has_no_defaults(project: Path) -> None:
     (project / "Pulumi.yaml").write_text("name: orders\nruntime: python\n", encoding="utf-8")
     stack_file(project, "config:\n  orders:environment: dev\n")
 
-    assert read_stack_config("dev", project) == {"orders:environment": "dev"}
+    assert read_stack_config("dev", project).values == {"orders:environment": "dev"}
+
+
+def test_a_value_of_the_project_file_is_every_stacks(project: Path) -> None:
+    with (project / "Pulumi.yaml").open("a", encoding="utf-8") as file:
+        file.write("  aws:region:\n    value: us-east-1\n  aws:profile: orders\n")
+    stack_file(project, "config:\n  aws:profile: own\n")
+
+    config = read_stack_config("dev", project).values
+
+    assert (config["aws:region"], config["aws:profile"]) == ("us-east-1", "own")
+
+
+def test_a_secret_is_told_apart_and_not_decrypted(project: Path) -> None:
+    stack_file(project, "config:\n  orders:environment:\n    secure: AAAB\n")
+
+    config = read_stack_config("dev", project)
+
+    assert config.secret_keys == {"orders:environment"}
+    assert config.values["orders:environment"] == '{"secure": "AAAB"}'
+
+
+@pytest.mark.parametrize("text", ["yes", "01000", "0x200", "2026-01-01", "512"])
+def test_a_value_is_the_text_that_the_file_holds(project: Path, text: str) -> None:
+    stack_file(project, f"config:\n  orders:environment: {text}\n")
+
+    assert read_stack_config("dev", project).values["orders:environment"] == text
+
+
+@pytest.mark.parametrize("config", ["text", "[a]", "{[a]: b}"])
+def test_a_configuration_that_is_no_mapping_is_refused(project: Path, config: str) -> None:
+    stack_file(project, f"config: {config}\n")
+
+    with pytest.raises(StackFileError, match=r"Pulumi\.dev\.yaml"):
+        read_stack_config("dev", project)
+
+
+@pytest.mark.parametrize("content", ["runtime: python\n", "name: [orders]\n"])
+def test_a_project_without_a_name_is_refused(project: Path, content: str) -> None:
+    (project / "Pulumi.yaml").write_text(content, encoding="utf-8")
+
+    with pytest.raises(StackFileError, match=r"Pulumi\.yaml names no project"):
+        read_project(project)
 
 
 def test_a_missing_stack_file_is_named(project: Path) -> None:

@@ -1,12 +1,13 @@
 """How a message gets to the dead-letter queue."""
 
 import base64
+from typing import Any
 
 import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
-from processor.dead_letters import DeadLetterQueue
+from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
 from tests.unit.processor.conftest import Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 
@@ -47,6 +48,21 @@ def test_the_producers_attributes_are_kept(dead_letter_queue: DeadLetterQueue, a
     assert kept["trace"] == {"StringValue": "abc", "DataType": "String"}
     assert kept["priority"] == {"StringValue": "5", "DataType": "Number"}
     assert kept["digest"] == {"BinaryValue": b"\x00\x01", "DataType": "Binary"}
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [{}, {"dataType": None}, {"dataType": "String"}, {"dataType": "Binary", "binaryValue": "abc"}],
+)
+def test_attributes_of_no_known_form_are_an_error_of_their_own(
+    dead_letter_queue: DeadLetterQueue, aws: Emulated, attribute: dict[str, Any]
+) -> None:
+    record = SQSRecord(sqs_record(BODY, odd=attribute))
+
+    with pytest.raises(UnreadableAttributesError):
+        dead_letter_queue.send(record, validation_error(BODY))
+
+    assert not aws.dead_letters()
 
 
 def test_a_refused_send_is_not_hidden(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:

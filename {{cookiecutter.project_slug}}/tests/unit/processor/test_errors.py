@@ -1,8 +1,16 @@
 """Errors told apart."""
 
+from typing import Any
+
 import pytest
 from aws_lambda_powertools.utilities.parser import ValidationError
-from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    EndpointConnectionError,
+    NoCredentialsError,
+    ParamValidationError,
+    ReadTimeoutError,
+)
 
 from processor.errors import _CODES, ERROR_CLASSES, ErrorClass, classify, describe, error_code
 from processor.events import Event
@@ -91,16 +99,41 @@ def test_a_body_that_is_not_json_is_described() -> None:
     assert describe(validation_error("our secret")).startswith("body: Invalid JSON")
 
 
-def test_awss_message_is_repeated() -> None:
-    assert "Key is too long" in describe(client_error("KeyTooLongError", "Key is too long"))
+def test_a_misconfiguration_is_described_in_awss_words() -> None:
+    assert "may not s3:PutObject" in describe(client_error("AccessDenied", "role may not s3:PutObject"))
+
+
+@pytest.mark.parametrize("code", ["KeyTooLongError", "ThrottlingException", "BrandNewException"])
+def test_any_other_answer_is_described_without_awss_words_which_may_repeat_the_message(code: str) -> None:
+    assert describe(client_error(code, "our secret")) == f"{code} from Operation"
+
+
+@pytest.mark.parametrize("error", [KeyError("our secret"), ParamValidationError(report="value: our secret")])
+def test_any_other_error_is_described_by_its_name(error: Exception) -> None:
+    assert describe(error) == type(error).__name__
+
+
+OPERATIONS = {
+    "s3": ["PutObject"],
+    "dynamodb": ["PutItem", "UpdateItem"],
+    "sns": ["Publish"],
+    "sqs": ["SendMessage"],
+}
+# What tells that a message was delivered before.
+EXPECTED = {"ConditionalCheckFailedException"}
+
+
+@pytest.mark.parametrize("service", OPERATIONS)
+def test_every_error_that_the_services_document_is_in_the_table(service: str, clients: dict[str, Any]) -> None:
+    model = clients[service].meta.service_model
+    shapes = [shape for name in OPERATIONS[service] for shape in model.operation_model(name).error_shapes]
+    codes = {shape.metadata.get("error", {}).get("code", shape.name) for shape in shapes} - EXPECTED
+
+    assert codes - set(ERROR_CLASSES) == set()
 
 
 def test_a_description_fits_into_a_message_attribute() -> None:
-    described = describe(client_error("InvalidParameter", "\x00\n\x1b" + "x" * 1000))
+    described = describe(client_error("AccessDenied", "\x00\n\x1b" + "x" * 1000))
 
     assert described.isprintable()
     assert len(described) == 256
-
-
-def test_an_error_that_says_nothing_is_described_by_its_name() -> None:
-    assert describe(ValueError()) == "ValueError"

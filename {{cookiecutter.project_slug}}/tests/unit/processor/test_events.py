@@ -23,6 +23,12 @@ def test_a_body_that_is_no_event_is_refused(body: str) -> None:
         Event.model_validate_json(body)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_what_standard_json_does_not_know_is_refused(number: str) -> None:
+    with pytest.raises(ValidationError, match="data"):
+        Event.model_validate_json(f'{{"type": "a", "data": {{"b": [{number}]}}}}')
+
+
 def test_data_may_be_any_json_object() -> None:
     assert Event.model_validate_json('{"type": "a", "data": {"b": [1, null, {"c": "é"}]}}').data == {
         "b": [1, None, {"c": "é"}]

@@ -22,6 +22,7 @@ CONTEXT = SimpleNamespace(
     memory_limit_in_mb=512,
     invoked_function_arn=f"arn:aws:lambda:us-east-1:123456789012:function:{FUNCTION_NAME}",
     aws_request_id="request-1",
+    get_remaining_time_in_millis=lambda: 300_000,
 )
 THROTTLED = client_error("ThrottlingException")
 DENIED = client_error("AccessDenied")
@@ -128,7 +129,32 @@ def test_a_mistake_of_the_programmer_returns_the_message_and_shows_where(
 
     (log,) = Output(capsys).logs
     assert (log["level"], log["error_code"]) == ("WARNING", "KeyError")
-    assert "in store" in log["exception"]
+    assert any("in store" in frame for frame in log["raised_at"])
+
+
+def test_a_batch_that_runs_out_of_time_returns_the_messages_that_it_has_not_begun(
+    aws: Emulated, handler: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler.logger.registered_handler, "stream", sys.stdout)
+    remaining = iter([1000, 900, 300, 199, 100])
+    context = SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": lambda: next(remaining)})
+    records = [sqs_record(GOOD, f"m-{number}") for number in range(1, 5)]
+
+    response = handler.lambda_handler({"Records": records}, context)
+
+    assert [failure["itemIdentifier"] for failure in response["batchItemFailures"]] == ["m-3", "m-4"]
+    assert len(aws.items()) == 2
+    assert {log["error_code"] for log in Output(capsys).logs} == {"BatchOutOfTimeError"}
+
+
+def test_a_poisoned_message_with_unreadable_attributes_returns_alone(aws: Emulated, handler: ModuleType) -> None:
+    odd = sqs_record(MALFORMED, "m-2", odd={"dataType": "Binary", "binaryValue": "abc"})
+    records = [sqs_record(GOOD, "m-1"), odd, sqs_record(GOOD, "m-3")]
+
+    response = handler.lambda_handler({"Records": records}, CONTEXT)
+
+    assert [failure["itemIdentifier"] for failure in response["batchItemFailures"]] == ["m-2"]
+    assert len(aws.items()) == 2
 
 
 def test_a_misconfiguration_is_critical_and_counted_by_itself(
@@ -187,13 +213,15 @@ def test_an_entry_of_the_log_names_the_request_and_the_environment(
     assert log["service"] == FUNCTION_NAME
 
 
-@pytest.mark.parametrize("error", [None, THROTTLED, DENIED])
+@pytest.mark.parametrize(
+    "error", [None, THROTTLED, DENIED, KeyError("confidential"), client_error("ValidationException", "confidential")]
+)
 def test_the_content_of_messages_never_reaches_the_log(
-    invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str], error: ClientError | None
+    invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str], error: Exception | None
 ) -> None:
     with (
         failing(handler.store.s3, "put_object", error),
-        failing(handler.dead_letter_queue.sqs, "send_message", error),
+        failing(handler.dead_letter_queue.sqs, "send_message", error if isinstance(error, ClientError) else None),
     ):
         invoke(GOOD, MALFORMED, '{"type": "a", "data": "confidential"}')
 

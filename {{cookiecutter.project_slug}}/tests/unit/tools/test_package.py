@@ -10,7 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from infrastructure import bundle
-from infrastructure.stack_files import PROJECT_FOLDER
+from infrastructure.stack_files import PROJECT_FOLDER, StackConfig
 from tests.unit.recording import PROJECT
 from tools import package
 
@@ -71,11 +71,16 @@ def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
     return uv
 
 
-def set_config(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+def set_config(monkeypatch: pytest.MonkeyPatch, secret: tuple[str, ...] = (), **settings: str) -> None:
     """Change settings of every stack file."""
     original = package.read_stack_config
     changed = {f"{PROJECT}:{name}": value for name, value in settings.items()}
-    monkeypatch.setattr(package, "read_stack_config", lambda stack: original(stack) | changed)
+    secrets = frozenset(f"{PROJECT}:{name}" for name in secret)
+
+    def read_changed(stack: str) -> StackConfig:
+        return StackConfig(original(stack).values | changed, secrets)
+
+    monkeypatch.setattr(package, "read_stack_config", read_changed)
 
 
 def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build: Path, uv: Uv) -> None:
@@ -131,6 +136,15 @@ def test_the_bundle_and_its_size_are_said(build: Path, capsys: pytest.CaptureFix
 def test_an_unknown_stack_is_refused_in_one_line() -> None:
     with pytest.raises(SystemExit, match=r"^package: Pulumi.absent.yaml cannot be read in .*: FileNotFoundError$"):
         package.build_bundle("absent")
+
+
+@pytest.mark.usefixtures("uv")
+def test_a_secret_that_only_the_engine_can_read_is_left_to_it(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_config(monkeypatch, secret=("notificationEmail",), notificationEmail='{"secure": "AAAB"}')
+
+    package.build_bundle("dev")
+
+    assert len(list(build.iterdir())) == 1
 
 
 @pytest.mark.usefixtures("uv")
