@@ -2,7 +2,7 @@
 .PHONY: help install new test test-fast lint format typecheck bench clean
 
 PYTHON ?= python3
-OUTPUT ?= build
+export OUTPUT ANSWERS
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := benchmarks hooks scripts tests {{cookiecutter.project_slug}}
 
@@ -15,7 +15,7 @@ install: .venv/installed ## Install the template's tools into .venv
 	$(PYTHON) scripts/install.py
 
 new: install ## Render a project into build/, or OUTPUT=folder; ANSWERS=file.yaml answers the questions
-	@$(BIN)/python -m scripts.new --output "$(OUTPUT)" $(if $(ANSWERS),--answers "$(ANSWERS)")
+	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
 	$(BIN)/pytest -n 2 --dist loadgroup

@@ -1,28 +1,39 @@
 """Renders a project, and says where it is and how to go on.
 
-Cookiecutter does the work. What is added: answers that nobody asked for are refused and not ignored, a refused answer
-does not cost the others, and a failure is a message and not a stack trace.
+Cookiecutter does the work. What is added: answers in a file are text and not Jinja, those that nobody asked for are
+refused and not ignored, a refused answer does not cost the others, and a failure is a message and not a stack trace.
 """
 
 import argparse
 import json
 import logging
+import os
 import shlex
 import shutil
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
 import yaml
 from cookiecutter.config import get_user_config
-from cookiecutter.exceptions import CookiecutterException, FailedHookException
+from cookiecutter.exceptions import CookiecutterException, FailedHookException, OutputDirExistsException
 from cookiecutter.main import cookiecutter
+from cookiecutter.prompt import render_variable
 from cookiecutter.replay import load
+from cookiecutter.utils import create_env_with_context
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+ASKED = [question for question in QUESTIONS if question[0] != "_"]
+# https://cookiecutter.readthedocs.io/en/stable/advanced/user_config.html
+CONFIGURATION = {"default_context", "cookiecutters_dir", "replay_dir", "abbreviations"}
 FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
+
+Answers = dict[str, str]
+
+
+class AnswersError(Exception):
+    """The file of answers cannot be used; the message says why."""
 
 
 def main() -> None:
@@ -32,50 +43,59 @@ def main() -> None:
         SystemExit: If it cannot be rendered, with the reason.
     """
     parser = argparse.ArgumentParser(prog="make new", description="Render a project from the template.")
-    parser.add_argument(
-        "--output", type=Path, default=Path("build"), help="folder that the project's folder is made in"
-    )
-    parser.add_argument("--answers", type=Path, help="YAML file: Cookiecutter's configuration, with default_context")
+    parser.add_argument("--output", default=os.environ.get("OUTPUT"), help="folder to render into, build/ by default")
+    parser.add_argument("--answers", default=os.environ.get("ANSWERS"), help="Cookiecutter's configuration, in YAML")
     arguments = parser.parse_args()
+    output = Path(arguments.output or "build").expanduser()
     # Cookiecutter logs a stack trace when a hook fails.
     logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)
     try:
-        if arguments.answers:
-            refuse_unknown_answers(arguments.answers)
-        project = render(arguments.output, arguments.answers, ask=sys.stdin.isatty())
+        config = Path(arguments.answers).expanduser() if arguments.answers else None
+        answers = read_answers(config) if config else {}
+        project = render(output, config, answers, ask=sys.stdin.isatty())
     except FailedHookException:
         # The hook has said what is refused.
         sys.exit(1)
-    except (AnswersError, CookiecutterException, UserWarning) as error:
+    except OutputDirExistsException as error:
+        sys.exit(f"make new: {error}; remove it, or give another OUTPUT= or project_slug")
+    except (AnswersError, CookiecutterException, OSError) as error:
         sys.exit(f"make new: {error}")
-    except KeyboardInterrupt:
+    except (EOFError, KeyboardInterrupt):
         sys.exit("\nmake new: stopped, nothing was written")
     print("\n".join(closing_words(project)))
 
 
-class AnswersError(Exception):
-    """The file of answers cannot be used; the message says why."""
-
-
-def refuse_unknown_answers(path: Path) -> None:
-    """Check a file of answers for what Cookiecutter would ignore in silence.
+def read_answers(path: Path) -> Answers:
+    """Read the answers of a configuration of Cookiecutter's, and refuse what Cookiecutter would ignore in silence.
 
     Raises:
-        AnswersError: If it cannot be read, or answers a question that is not asked.
+        AnswersError: If it cannot be read, or anything in it is not an answer to a question.
     """
     try:
-        answers = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("default_context") or {}
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError) as error:
         raise AnswersError(f"{path} cannot be read: {type(error).__name__}") from error
-    except (yaml.YAMLError, AttributeError) as error:
-        raise AnswersError(f"{path} is not a YAML mapping with default_context: {error}") from error
-    questions = [key for key in QUESTIONS if key[0] != "_"]
-    unknown = sorted(set(answers) - set(questions))
-    if unknown:
-        raise AnswersError(f"{path} answers unknown questions: {', '.join(unknown)}; allowed: {', '.join(questions)}")
+    except (yaml.YAMLError, ValueError) as error:
+        raise AnswersError(f"{path} is not YAML: {error}") from error
+    answers = config.get("default_context", {}) if isinstance(config, dict) else None
+    if not isinstance(config, dict) or not isinstance(answers, dict):
+        raise AnswersError(f"{path} is not a mapping whose default_context is a mapping of answers")
+    problems = [
+        f"unknown setting {key}; allowed: {', '.join(sorted(CONFIGURATION))}" for key in config.keys() - CONFIGURATION
+    ]
+    problems += [f"unknown question {key}; allowed: {', '.join(ASKED)}" for key in answers if key not in ASKED]
+    for question, answer in answers.items():
+        choices = QUESTIONS.get(question)
+        if not isinstance(answer, str):
+            problems.append(f"{question}: {answer!r} is refused; allowed: text, so put it in quotes")
+        elif isinstance(choices, list) and answer not in choices:
+            problems.append(f"{question}: {answer!r} is refused; allowed: one of {', '.join(choices)}")
+    if problems:
+        raise AnswersError("\n  - ".join([f"{path} has {len(problems)} problem(s):", *problems]))
+    return answers
 
 
-def render(output: Path, answers: Path | None, *, ask: bool) -> Path:
+def render(output: Path, config: Path | None, answers: Answers, *, ask: bool) -> Path:
     """Render a project; with a person at the terminal, ask again for as long as answers are refused.
 
     Returns:
@@ -83,28 +103,32 @@ def render(output: Path, answers: Path | None, *, ask: bool) -> Path:
 
     Raises:
         CookiecutterException: If Cookiecutter fails, or an answer is refused and nobody can be asked.
-        UserWarning: If the file of answers chooses what is not offered.
+        OSError: If the folder cannot be written.
     """
-    given: dict[str, Any] = {}
-    config = str(answers) if answers else None
+    config_file = str(config) if config else None
     while True:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", UserWarning)
-                rendered = cookiecutter(
-                    str(ROOT), no_input=not ask, extra_context=given, output_dir=str(output), config_file=config
-                )
+            given = {question: as_default(question, answer) for question, answer in answers.items()}
+            rendered = cookiecutter(
+                str(ROOT), no_input=not ask, extra_context=given, output_dir=str(output), config_file=config_file
+            )
             return Path(rendered)
         except FailedHookException:
             if not ask:
                 raise
-            replayed = load(get_user_config(config)["replay_dir"], ROOT.name)["cookiecutter"]
-            given = {key: as_default(key, replayed[key]) for key in QUESTIONS if key[0] != "_"}
+            answers = changed(load(get_user_config(config_file)["replay_dir"], ROOT.name)["cookiecutter"])
             print("\nYour answers are kept: press Enter to keep one, type to change it.\n")
 
 
+def changed(answers: dict[str, Any]) -> Answers:
+    """Pick the answers that are not their questions' defaults, so that what is derived follows what is corrected."""
+    environment = create_env_with_context({"cookiecutter": {}})
+    defaults = {question: render_variable(environment, QUESTIONS[question], answers) for question in ASKED}
+    return {question: answers[question] for question in ASKED if answers[question] != defaults[question]}
+
+
 def as_default(question: str, answer: str) -> str:
-    """Write an answer as the default of its question, when it is asked again."""
+    """Write an answer as the default of its question."""
     return answer if isinstance(QUESTIONS[question], list) else as_literal(answer)
 
 

@@ -82,11 +82,20 @@ def test_new_takes_answers_from_a_file(home: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("default_context:\n  licence: MIT\n", f"answers unknown questions: licence; allowed: {', '.join(ASKED)}"),
-        ("default_context:\n  license: GPL\n", "GPL provided for choice variable license"),
+        ("default_context:\n  licence: MIT\n", f"unknown question licence; allowed: {', '.join(ASKED)}"),
+        ("default_context:\n  license: GPL\n", "license: 'GPL' is refused; allowed: one of MIT, Apache-2.0"),
+        (
+            "default_context:\n  python_version: 3.12\n",
+            "python_version: 3.12 is refused; allowed: text, so put it in quotes",
+        ),
+        ("default_context:\n  project_name: [a, b]\n", "project_name: ['a', 'b'] is refused; allowed: text"),
+        ("project_name: Orders\n", "unknown setting project_name; allowed: abbreviations, cookiecutters_dir"),
+        ("default_context: text\n", "is not a mapping whose default_context is a mapping"),
+        ("default_context:\n  1: a\n", "unknown question 1; allowed: "),
+        ("null\n", "is not a mapping whose default_context is a mapping"),
         ("default_context:\n  project_slug: Orders\n", "project_slug: 'Orders' is refused; allowed: "),
-        ("default_context: [\n", "is not a YAML mapping with default_context"),
-        ("- orders\n", "is not a YAML mapping with default_context"),
+        ("default_context: [\n", "is not YAML: "),
+        ("- orders\n", "is not a mapping whose default_context is a mapping"),
         (None, "cannot be read: FileNotFoundError"),
     ],
 )
@@ -103,6 +112,35 @@ def test_new_refuses_bad_answers_in_one_message(home: Path, tmp_path: Path, cont
     assert not (tmp_path / "out").exists() or not list((tmp_path / "out").iterdir())
 
 
+def test_new_takes_answers_as_text_and_not_as_jinja(home: Path, tmp_path: Path) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text("default_context:\n  project_name: 'Orders {{ 7 * 7 }} {% raw %}'\n", encoding="utf-8")
+
+    finished = run(ROOT, home, *NEW, "--output", str(tmp_path / "out"), "--answers", str(answers))
+
+    assert finished.returncode == 0, finished.stdout
+    (readme,) = (tmp_path / "out").glob("*/README.md")
+    assert readme.read_text(encoding="utf-8").startswith("# Orders \\{\\{ 7 \\* 7 \\}\\} \\{% raw %\\}\n")
+
+
+@pytest.mark.parametrize("output", ["a folder", "it's", 'a "quoted" one'])
+def test_new_renders_into_any_folder(home: Path, tmp_path: Path, output: str) -> None:
+    finished = run(ROOT, home, "make", "new", f"OUTPUT={tmp_path / output}")
+
+    assert finished.returncode == 0, finished.stdout
+    assert (tmp_path / output / "event-pipeline" / "Pulumi.yaml").exists()
+
+
+def test_new_says_when_the_folder_cannot_be_written(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    finished = run(ROOT, home, *NEW, "--output", str(tmp_path / "file"))
+
+    assert finished.returncode == 1
+    assert finished.stdout.startswith("make new: ")
+    assert "Traceback" not in finished.stdout
+
+
 def test_new_leaves_a_folder_alone_that_exists(home: Path, tmp_path: Path) -> None:
     existing = tmp_path / "out" / "event-pipeline"
     existing.mkdir(parents=True)
@@ -110,7 +148,7 @@ def test_new_leaves_a_folder_alone_that_exists(home: Path, tmp_path: Path) -> No
     finished = run(ROOT, home, *NEW, "--output", str(tmp_path / "out"))
 
     assert finished.returncode == 1
-    assert "already exists" in finished.stdout
+    assert "already exists; remove it, or give another OUTPUT= or project_slug" in finished.stdout
     assert "Traceback" not in finished.stdout
     assert not list(existing.iterdir())
 
