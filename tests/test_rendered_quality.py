@@ -77,7 +77,8 @@ def test_every_public_thing_outside_the_tests_is_documented(default_project: Pro
         if name.startswith("tests/"):
             continue
         assert ast.get_docstring(tree), name
-        for node in ast.walk(tree):
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [*tree.body, *(member for each in classes for member in each.body)]:
             if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
                 assert ast.get_docstring(node), f"{name}:{node.lineno}"
 
