@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from tests.combinations import CHOICES, COMBINATIONS, QUESTIONS, ROOT
+from tests.combinations import name as combination_name
 from tests.projects import Project
 
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
@@ -117,8 +118,11 @@ def test_no_file_names_another_project(project: Project) -> None:
             assert namespaces <= {project.slug}, path
 
 
-def test_no_file_names_the_templates_own_default_once_renamed(bake: Callable[..., Project]) -> None:
-    renamed = bake(project_name="Orders")
+@pytest.mark.parametrize("answers", COMBINATIONS[::3], ids=combination_name)
+def test_no_file_names_the_templates_own_default_once_renamed(
+    bake: Callable[..., Project], answers: dict[str, str]
+) -> None:
+    renamed = bake(project_name="Orders", **answers)
 
     for path in renamed.files():
         assert "event-pipeline" not in path.read_text(encoding="utf-8"), path

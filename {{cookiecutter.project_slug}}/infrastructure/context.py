@@ -23,6 +23,15 @@ class Context:
     names: Names
     account: Account
 
+    def part_options(self, parent: pulumi.Resource, *, after: pulumi.Resource | None = None) -> pulumi.ResourceOptions:
+        """Form the options of what secures a resource that holds data: in production it outlives its stack too.
+
+        Args:
+            parent: The component that it belongs to.
+            after: What must exist first.
+        """
+        return pulumi.ResourceOptions(parent=parent, depends_on=after, retain_on_delete=self.settings.is_production)
+
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Form the options of a resource that holds data: in production it is protected, and outlives its stack."""
         return pulumi.ResourceOptions(

@@ -34,7 +34,7 @@ class Encryption(pulumi.ComponentResource):
                 policy=policies.document(
                     _allow_the_account(account),
                     _allow_the_logs(account, names),
-                    _allow_the_alarms(account),
+                    _allow_the_alarms(),
                 ),
                 tags=names.tags,
                 opts=context.data_options(parent=self),
@@ -77,8 +77,8 @@ def _allow_the_logs(account: Account, names: Names) -> policies.Statement:
     }
 
 
-def _allow_the_alarms(account: Account) -> policies.Statement:
-    """Let CloudWatch publish alarms to the encrypted topic.
+def _allow_the_alarms() -> policies.Statement:
+    """Let CloudWatch publish alarms to the encrypted topic; the topic's policy says for which account.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """
@@ -88,5 +88,4 @@ def _allow_the_alarms(account: Account) -> policies.Statement:
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
         "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
     }

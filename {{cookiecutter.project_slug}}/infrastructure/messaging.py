@@ -11,6 +11,11 @@ from infrastructure.context import Context
 DEAD_LETTER_RETENTION_SECONDS = 1_209_600
 
 
+# Attributes are a part of a message's size: what the queue takes must fit into the dead-letter queue with the reason.
+MESSAGE_BYTES = 258_048
+DEAD_LETTER_BYTES = 262_144
+
+
 class Messaging(pulumi.ComponentResource):
     """The queue, its dead-letter queue, and the topic for notifications and alarms.
 
@@ -39,6 +44,7 @@ class Messaging(pulumi.ComponentResource):
             "dead-letter-queue",
             name=names.of("dead-letter-queue"),
             kms_master_key_id=kms_key_arn,
+            max_message_size=DEAD_LETTER_BYTES,
             message_retention_seconds=DEAD_LETTER_RETENTION_SECONDS,
             tags=names.tags,
             opts=child,
@@ -47,6 +53,7 @@ class Messaging(pulumi.ComponentResource):
             "queue",
             name=names.of("queue"),
             kms_master_key_id=kms_key_arn,
+            max_message_size=MESSAGE_BYTES,
             message_retention_seconds=settings.message_retention_seconds,
             visibility_timeout_seconds=settings.visibility_timeout_seconds,
             redrive_policy=pulumi.Output.json_dumps(

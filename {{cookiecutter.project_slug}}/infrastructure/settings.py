@@ -407,7 +407,7 @@ def _is_loopback(url: str) -> bool:
     """Whether a URL, or an address without a scheme, leads to this machine."""
     try:
         host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
-        named_so = host == "localhost" or host.endswith(".localhost")
+        named_so = host == "localhost" or host.endswith((".localhost", "localhost.localstack.cloud"))
         return named_so or ip_address(host).is_loopback or ip_address(host).is_unspecified
     except ValueError:
         return False

@@ -43,7 +43,7 @@ class PrivateBucket(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pipeline:infrastructure:PrivateBucket", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
+        part = context.part_options(parent=self)
         self.bucket = aws.s3.Bucket(
             name,
             bucket=bucket_name,
@@ -55,7 +55,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-versioning",
             bucket=self.bucket.id,
             versioning_configuration={"status": "Enabled"},
-            opts=child,
+            opts=part,
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
@@ -70,13 +70,13 @@ class PrivateBucket(pulumi.ComponentResource):
                     "bucket_key_enabled": kms_key_arn is not None,
                 }
             ],
-            opts=child,
+            opts=part,
         )
         aws.s3.BucketOwnershipControls(
             f"{name}-ownership",
             bucket=self.bucket.id,
             rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=child,
+            opts=part,
         )
         access = aws.s3.BucketPublicAccessBlock(
             f"{name}-public-access",
@@ -85,14 +85,14 @@ class PrivateBucket(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
-            opts=child,
+            opts=part,
         )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=self.bucket.id,
             rules=_lifecycle_rules(context.settings, expiration_days),
             # S3 refuses a rule for noncurrent versions while versioning is still being turned on.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[versioning]),
+            opts=context.part_options(parent=self, after=versioning),
         )
         aws.s3.BucketPolicy(
             f"{name}-policy",
@@ -104,7 +104,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 *statements,
             ),
             # S3 refuses two changes of a bucket's access at the same time (OperationAborted).
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[access]),
+            opts=context.part_options(parent=self, after=access),
         )
         self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
 
@@ -154,9 +154,11 @@ class Storage(pulumi.ComponentResource):
             target_bucket=access_logs.bucket.id,
             target_prefix="payloads/",
             # S3 tries the target's policy when logging is turned on.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[access_logs]),
+            opts=context.part_options(parent=self, after=access_logs),
         )
-        aws.s3.BucketNotification("payloads-notification", bucket=self.bucket.id, eventbridge=True, opts=child)
+        aws.s3.BucketNotification(
+            "payloads-notification", bucket=self.bucket.id, eventbridge=True, opts=context.part_options(parent=self)
+        )
         self.table = aws.dynamodb.Table(
             "table",
             name=names.of("messages"),

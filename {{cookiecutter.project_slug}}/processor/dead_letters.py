@@ -23,8 +23,8 @@ class UnreadableAttributesError(Exception):
 class DeadLetterQueue:
     """Sends messages to the dead-letter queue: body and attributes as they were, the reason as further attributes.
 
-    SQS allows ten attributes, and 1 MiB for a message with its attributes. A message that leaves no room for the reason
-    is refused; it then stays in its queue until SQS itself moves it, after its last delivery.
+    SQS allows ten attributes. A message that leaves no room for the reason is refused; it then stays in its queue until
+    SQS itself moves it, after its last delivery.
 
     Attributes:
         sqs: Client of SQS.

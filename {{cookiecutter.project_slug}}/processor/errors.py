@@ -26,7 +26,7 @@ class ErrorClass(StrEnum):
 
 _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
     {
-        # The SDK repeats these before it raises them:
+        # Most of these the SDK has repeated before it raises them:
         # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
         ErrorClass.TRANSIENT: frozenset(
             {

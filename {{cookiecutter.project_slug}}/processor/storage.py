@@ -24,7 +24,7 @@ class MessageStore:
     """Stores messages, each as one object and one item, and announces each once.
 
     Each step can be repeated: a message that is delivered twice gives one object and one item. Its notification is
-    repeated only if it is unknown whether the first one was sent.
+    repeated only if it is not known, or not yet known, that the first one was sent.
 
     Attributes:
         s3: Client of S3.

@@ -60,7 +60,6 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(dev: Depl
                 "Principal": {"Service": "cloudwatch.amazonaws.com"},
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
                 "Resource": "*",
-                "Condition": {"StringEquals": {"aws:SourceAccount": "123456789012"}},
             },
         ],
     }

@@ -35,6 +35,12 @@ def test_the_dead_letter_queue_keeps_messages_for_as_long_as_sqs_can(deployed: D
     assert "redrivePolicy" not in queue.inputs
 
 
+def test_the_dead_letter_queue_has_room_for_the_largest_message_and_the_reason(deployed: Deployment) -> None:
+    queue, dead_letter_queue = (deployed.one("aws:sqs/queue:Queue", name) for name in ("queue", "dead-letter-queue"))
+
+    assert dead_letter_queue.inputs["maxMessageSize"] - queue.inputs["maxMessageSize"] == 4096
+
+
 def test_the_dead_letter_queue_serves_this_queue_alone(deployed: Deployment) -> None:
     policy = deployed.one("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "dead-letter-queue-redrive-allow")
 
@@ -49,6 +55,7 @@ def test_the_dead_letter_queue_serves_this_queue_alone(deployed: Deployment) -> 
 def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed: Deployment, name: str) -> None:
     policy = deployed.one("aws:sqs/queuePolicy:QueuePolicy", f"{name}-policy")
 
+    assert policy.inputs["queueUrl"] == deployed.exports["queue_url" if name == "queue" else "dlq_url"]
     assert policy.document("policy")["Statement"] == [
         {
             "Sid": "DenyInsecureTransport",

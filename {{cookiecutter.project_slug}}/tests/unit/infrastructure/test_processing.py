@@ -13,6 +13,7 @@ from tests.unit.recording import PROJECT, Deployment
 def test_the_function_is_configured(deployed: Deployment) -> None:
     function = deployed.one("aws:lambda/function:Function", "function").inputs
 
+    assert function["handler"] == HANDLER
     assert function["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-processor"
     assert function["runtime"] == deployed.setting("lambdaRuntime")
     assert function["architectures"] == [deployed.setting("lambdaArchitecture")]
@@ -104,6 +105,10 @@ STATEMENTS = {
     "UseTheKey": (["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], "{key_arn}"),
     "WriteTraces": (["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
 }
+
+
+def test_the_permissions_are_those_of_the_functions_role(deployed: Deployment) -> None:
+    assert deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").inputs["role"] == "function-role-id"
 
 
 def test_the_function_may_do_what_is_listed_and_nothing_more(deployed: Deployment) -> None:

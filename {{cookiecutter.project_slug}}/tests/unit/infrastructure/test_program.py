@@ -83,6 +83,35 @@ def test_every_resource_that_can_bear_tags_bears_them(deployed: Deployment) -> N
     assert [resource.name for resource in taggable if resource.inputs.get("tags") != expected] == []
 
 
+# Every input that the program sets, by type: one more, like a filter of messages or a silenced alarm, is a decision.
+INPUTS = {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": (
+        "alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods metricName name namespace "
+        "okActions period statistic tags threshold treatMissingData"
+    ),
+    "aws:kms/key:Key": "deletionWindowInDays description enableKeyRotation policy tags",
+    "aws:lambda/eventSourceMapping:EventSourceMapping": (
+        "batchSize enabled eventSourceArn functionName functionResponseTypes maximumBatchingWindowInSeconds "
+        "scalingConfig tags"
+    ),
+    "aws:lambda/function:Function": (
+        "architectures code deadLetterConfig description environment handler kmsKeyArn memorySize name "
+        "reservedConcurrentExecutions role runtime tags timeout tracingConfig"
+    ),
+    "aws:sns/topic:Topic": "kmsMasterKeyId name tags",
+    "aws:sqs/queue:Queue": (
+        "kmsMasterKeyId maxMessageSize messageRetentionSeconds name redrivePolicy tags visibilityTimeoutSeconds"
+    ),
+}
+
+
+@pytest.mark.parametrize("type_", INPUTS)
+def test_nothing_is_configured_that_no_test_knows(deployed: Deployment, type_: str) -> None:
+    configured = {key for resource in deployed.all(type_).values() for key in resource.inputs}
+
+    assert configured <= set(INPUTS[type_].split())
+
+
 def test_no_two_resources_of_a_type_have_the_same_name(deployed: Deployment) -> None:
     names = physical_names(deployed)
 

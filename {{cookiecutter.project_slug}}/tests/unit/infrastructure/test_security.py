@@ -54,7 +54,10 @@ def buckets(part: str, holds: Callable[[dict[str, Any]], bool], only: tuple[str,
     def rule(deployment: Deployment) -> bool:
         names = only or tuple(deployment.all(BUCKET))
         parts = deployment.all(BUCKET_PARTS[part])
-        return all(f"{name}-{part}" in parts and holds(parts[f"{name}-{part}"].inputs) for name in names)
+        found = {name: parts[f"{name}-{part}"].inputs for name in names if f"{name}-{part}" in parts}
+        return set(found) == set(names) and all(
+            inputs["bucket"] == f"{name}-id" and holds(inputs) for name, inputs in found.items()
+        )
 
     return rule
 
@@ -102,16 +105,19 @@ def anyone(statement: dict[str, Any]) -> bool:
     return any("*" in listed(each) for each in named)
 
 
-def tls_only(type_: str) -> Rule:
-    """Hold every policy of a type to refuse requests without TLS."""
+def tls_only(type_: str, policy_type: str, action: str) -> Rule:
+    """Hold every resource of a type to a policy that refuses everybody's requests without TLS."""
 
     def rule(deployment: Deployment) -> bool:
-        policies = deployment.all(type_).values()
-        refusals = [each.document("policy")["Statement"][0] for each in policies]
-        return bool(refusals) and all(
-            refusal["Effect"] == "Deny" and refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-            for refusal in refusals
-        )
+        refused = {
+            listed(each["Resource"])[0]
+            for each in statements(deployment, policy_type)
+            if each["Effect"] == "Deny"
+            and anyone(each)
+            and each["Action"] == action
+            and each["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+        }
+        return refused == {deployment.arn(type_, name) for name in deployment.all(type_)}
 
     return rule
 
@@ -134,6 +140,16 @@ def actions_match(pattern: str) -> Callable[[dict[str, Any]], bool]:
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
+
+
+def no_managed_policy(deployment: Deployment) -> bool:
+    """Whether all that a role may do stands in this project: no policy is attached that is written elsewhere."""
+    return not any(
+        resource.type
+        in {"aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/policyAttachment:PolicyAttachment"}
+        or "managedPolicyArns" in resource.inputs
+        for resource in deployment.resources
+    )
 
 
 def private(part_key: str) -> Rule:
@@ -182,7 +198,7 @@ RULES: dict[str, Rule] = {
     "CKV2_AWS_6 bucket has a public access block": private("blockPublicAcls"),
     "CKV2_AWS_61 bucket has a lifecycle": lifecycle("noncurrentVersionExpiration"),
     "CKV2_AWS_62 bucket announces events": buckets("notification", lambda inputs: inputs["eventbridge"] is True),
-    "bucket is reached over TLS only": tls_only(BUCKET_PARTS["policy"]),
+    "bucket is reached over TLS only": tls_only(BUCKET, BUCKET_PARTS["policy"], "s3:*"),
     "CKV_AWS_28 table can be recovered to a point in time": every(
         TABLE, lambda inputs: inputs["pointInTimeRecovery"]["enabled"] is True
     ),
@@ -218,13 +234,13 @@ RULES: dict[str, Rule] = {
     "CKV2_AWS_73 queue is encrypted with a customer-managed key": every(
         QUEUE, lambda inputs: ":key/" in inputs.get("kmsMasterKeyId", "")
     ),
-    "queue is reached over TLS only": tls_only(QUEUE_POLICY),
+    "queue is reached over TLS only": tls_only(QUEUE, QUEUE_POLICY, "sqs:*"),
     "CKV_AWS_26 topic is encrypted": every(TOPIC, lambda inputs: bool(inputs.get("kmsMasterKeyId"))),
     "CKV_AWS_169 topic's policy allows nothing to everybody": no_statement(TOPIC_POLICY, anyone),
     "CKV_AWS_385 topic's policy allows no public access": no_statement(
         TOPIC_POLICY, lambda statement: anyone(statement) and "Condition" not in statement
     ),
-    "topic is reached over TLS only": tls_only(TOPIC_POLICY),
+    "topic is reached over TLS only": tls_only(TOPIC, TOPIC_POLICY, "sns:Publish"),
     "CKV_AWS_60 role is assumed by named services": no_statement("aws:iam/role:Role", anyone, "assumeRolePolicy"),
     "CKV_AWS_61 role is assumed by no whole account": no_statement(
         "aws:iam/role:Role", lambda statement: "AWS" in statement["Principal"], "assumeRolePolicy"
@@ -233,12 +249,8 @@ RULES: dict[str, Rule] = {
         ROLE_POLICY, lambda statement: "*" in listed(statement["Action"])
     ),
     "CKV_AWS_63 policy allows no wildcard action": no_statement(ROLE_POLICY, wildcard_action),
-    "CKV_AWS_274 role has no administrator's policy": lambda deployment: (
-        not deployment.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
-    ),
-    "CKV_AWS_275 role has no managed policy": lambda deployment: (
-        not any("managedPolicyArns" in each.inputs for each in deployment.all("aws:iam/role:Role").values())
-    ),
+    "CKV_AWS_274 role has no administrator's policy": no_managed_policy,
+    "CKV_AWS_275 policy is not AWS's for administrators": no_managed_policy,
     "CKV_AWS_286 policy allows no escalation of privileges": no_statement(
         ROLE_POLICY, actions_match(r"^(iam:|lambda:(Create|Update)|sts:|\*)")
     ),
@@ -255,9 +267,7 @@ RULES: dict[str, Rule] = {
     "CKV_AWS_290 policy writes to named resources": no_statement(ROLE_POLICY, wildcard_resource),
     "CKV_AWS_355 policy names its resources": no_statement(ROLE_POLICY, wildcard_resource),
     "CKV2_AWS_40 policy grants no full access to IAM": no_statement(ROLE_POLICY, actions_match(r"^(iam:\*|\*)")),
-    "CKV2_AWS_56 role has no managed policy with full access to IAM": lambda deployment: (
-        not deployment.all("aws:iam/policyAttachment:PolicyAttachment")
-    ),
+    "CKV2_AWS_56 role has no managed policy with full access to IAM": no_managed_policy,
     "CKV_AWS_66 logs have a retention": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
     "CKV_AWS_158 logs are encrypted with KMS": every(LOG_GROUP, lambda inputs: bool(inputs.get("kmsKeyId"))),
     "CKV_AWS_338 logs are kept for a year": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] >= 365),

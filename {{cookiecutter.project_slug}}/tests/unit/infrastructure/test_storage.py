@@ -121,6 +121,29 @@ def test_versioning_comes_before_the_lifecycle_of_versions(deployed: Deployment,
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
+def test_public_access_is_blocked_before_the_policy_is_set(deployed: Deployment, bucket: str) -> None:
+    access = deployed.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", f"{bucket}-public-access")
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy")
+
+    assert access.urn in policy.dependencies
+
+
+def test_the_policy_that_takes_access_logs_comes_before_they_are_sent(deployed: Deployment) -> None:
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy")
+    logging = deployed.one("aws:s3/bucketLogging:BucketLogging", "payloads-logging")
+
+    assert policy.urn in logging.dependencies
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
+def test_what_secures_a_bucket_outlives_the_stack_exactly_if_the_bucket_does(deployed: Deployment, bucket: str) -> None:
+    parts = [each for each in deployed.resources if each.inputs.get("bucket") == f"{bucket}-id"]
+
+    assert len(parts) >= 6
+    assert {each.retain_on_delete for each in parts} == {deployed.setting("environment") == "prod"}
+
+
+@pytest.mark.parametrize("bucket", BUCKETS)
 def test_a_bucket_is_reached_over_tls_only(deployed: Deployment, bucket: str) -> None:
     policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy").document("policy")
     arn = deployed.arn("aws:s3/bucket:Bucket", bucket)

@@ -239,3 +239,4 @@ def test_the_sdk_repeats_a_call_before_its_error_counts(handler: ModuleType) -> 
     for client in (handler.store.s3, handler.store.dynamodb, handler.store.sns, handler.dead_letter_queue.sqs):
         assert client.meta.config.retries["mode"] == "standard"
         assert client.meta.config.retries["total_max_attempts"] == 4
+        assert (client.meta.config.connect_timeout, client.meta.config.read_timeout) == (2, 10)
