@@ -288,7 +288,7 @@ WEAKENINGS = {
         "storage",
         "bucket=self.bucket.id,\n            policy",
         'bucket="b",\n            policy',
-        "TLS only",
+        "test_a_bucket_is_reached_over_tls_only",
     ),
     "encryption of another bucket": (
         "storage",
@@ -300,7 +300,7 @@ WEAKENINGS = {
         "messaging",
         "queue_url=queue.url,",
         "queue_url=self.queue.url,",
-        "TLS only",
+        "test_a_queue_is_reached_over_tls_only",
     ),
     "permissions of another role": (
         "processing",

@@ -145,10 +145,11 @@ def test_what_secures_a_bucket_outlives_the_stack_exactly_if_the_bucket_does(dep
 
 @pytest.mark.parametrize("bucket", BUCKETS)
 def test_a_bucket_is_reached_over_tls_only(deployed: Deployment, bucket: str) -> None:
-    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy").document("policy")
+    policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy")
     arn = deployed.arn("aws:s3/bucket:Bucket", bucket)
 
-    assert policy["Statement"][0] == {
+    assert policy.inputs["bucket"] == f"{bucket}-id"
+    assert policy.document("policy")["Statement"][0] == {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",
         "Principal": "*",
