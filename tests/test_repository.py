@@ -10,7 +10,7 @@ import yaml
 
 from scripts.make_help import targets
 from tests.combinations import ASKED, COMBINATIONS, ROOT
-from tests.projects import BIN, Project
+from tests.projects import Project
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -116,10 +116,6 @@ def test_no_file_names_a_registry() -> None:
     hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted")))
 
     assert [name for name in filter(None, tracked) if hosts.search((ROOT / name).read_text(encoding="utf-8"))] == []
-
-
-def test_the_environments_folder_is_the_platforms() -> None:
-    assert (ROOT / ".venv" / BIN).is_dir() or BINARIES.name == BIN
 
 
 def test_the_readme_says_how_many_combinations_are_rendered() -> None:

@@ -15,7 +15,6 @@ from tests.unit.conftest import Deploy
 from tests.unit.recording import Deployment
 
 Rule = Callable[[Deployment], bool]
-Policy = list[dict[str, Any]]
 
 BUCKET = "aws:s3/bucket:Bucket"
 # Where the resources stand that configure a bucket: type, and what follows the bucket's logical name.
