@@ -9,7 +9,8 @@ import contextvars
 import json
 import os
 import runpy
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -218,6 +219,22 @@ async def _run_program(exports: dict[str, Any]) -> None:
         exports[name] = await pulumi.Output.from_input(output).future()
 
 
+@contextmanager
+def _closed_event_loops() -> Generator[None]:
+    """Close every event loop that is made meanwhile: Pulumi's mock monitor leaves one open in each of its threads."""
+    new_event_loop = asyncio.new_event_loop
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def new_recorded_loop() -> asyncio.AbstractEventLoop:
+        made.append(new_event_loop())
+        return made[-1]
+
+    with mock.patch.object(asyncio, "new_event_loop", new_recorded_loop):
+        yield
+    for loop in made:
+        loop.close()
+
+
 def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deployment:
     """Run the program as the engine would, with a configuration, and record what it registers."""
     deployment = Deployment(config)
@@ -231,6 +248,7 @@ def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deploym
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.object(bundle, "BUILD_FOLDER", build_folder),
+            _closed_event_loops(),
             asyncio.Runner() as runner,
         ):
             asyncio.set_event_loop(runner.get_loop())
