@@ -131,8 +131,9 @@ class Environment:
             "VIRTUAL_ENV": str(self.path),
             "PATH": os.pathsep.join([str(self.path / BIN), os.environ["PATH"]]),
             "NO_COLOR": "1",
-            # Caches of bytecode stay out of the project, which other tests read.
+            # Caches stay out of the project, which other tests read.
             "PYTHONPYCACHEPREFIX": str(self.path / "bytecode"),
+            "RUFF_CACHE_DIR": str(self.path / "ruff"),
         }
         return subprocess.run(
             [str(self.executable(command[0])), *command[1:]],
