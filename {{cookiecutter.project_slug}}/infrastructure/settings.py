@@ -265,7 +265,7 @@ def find_problems(
         Everything that is wrong, or nothing.
     """
     namespace = f"{project}:"
-    own = {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
+    own = _own_settings(namespace, config)
     secrets = set(secret_keys)
 
     problems = [*_project_problems(project), *_namespace_problems(namespace, config)]
@@ -295,8 +295,7 @@ def read_settings(
     problems = find_problems(project, config, secret_keys, variables)
     if problems:
         raise SettingsError(problems)
-    own = {key.removeprefix(f"{project}:"): value for key, value in config.items() if key.startswith(f"{project}:")}
-    return Settings.model_validate(own)
+    return Settings.model_validate(_own_settings(f"{project}:", config))
 
 
 def load_settings() -> Settings:
@@ -311,6 +310,10 @@ def load_settings() -> Settings:
         secret_keys=pulumi.runtime.get_config_secret_keys_env(),
         variables=os.environ,
     )
+
+
+def _own_settings(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
+    return {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
 
 
 def _project_problems(project: str) -> Iterator[Problem]:
