@@ -8,18 +8,23 @@ import pulumi
 BUILD_FOLDER: Final = Path(__file__).resolve().parent.parent / "build"
 
 
-def bundle_path(runtime: str, architecture: str) -> Path:
-    """Name the bundle that fits a runtime and an instruction set, whether or not it exists."""
-    return BUILD_FOLDER / f"processor-{runtime}-{architecture}.zip"
+def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
+    """Name a stack's bundle, whether or not it exists.
+
+    It is built for the runtime and the instruction set, but for a local stack it is built for this machine: what
+    takes Lambda's place there runs on it.
+    """
+    target = "local" if environment == "local" else f"{runtime}-{architecture}"
+    return BUILD_FOLDER / f"processor-{target}.zip"
 
 
-def bundle_archive(runtime: str, architecture: str) -> pulumi.FileArchive:
-    """Find the bundle that fits a runtime and an instruction set.
+def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.FileArchive:
+    """Find a stack's bundle; the arguments are `bundle_path`'s.
 
     Raises:
         pulumi.RunError: If there is none, with the task that builds it.
     """
-    path = bundle_path(runtime, architecture)
+    path = bundle_path(environment, runtime, architecture)
     if not path.is_file():
         raise pulumi.RunError(
             f"the function's bundle is missing: {path.name} is not in {path.parent}; the task `package` builds it"

@@ -23,7 +23,8 @@ def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]])
     return {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",
-        "Principal": "*",
+        # The same as "*" to AWS, and the one of both forms that the emulator reads everywhere.
+        "Principal": {"AWS": "*"},
         "Action": action,
         "Resource": resources,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},

@@ -74,7 +74,7 @@ class Processing(pulumi.ComponentResource):
             runtime=settings.lambda_runtime,
             architectures=[settings.lambda_architecture],
             handler=HANDLER,
-            code=bundle_archive(settings.lambda_runtime, settings.lambda_architecture),
+            code=bundle_archive(settings.environment, settings.lambda_runtime, settings.lambda_architecture),
             memory_size=settings.lambda_memory_mb,
             timeout=settings.lambda_timeout_seconds,
             reserved_concurrent_executions=settings.lambda_reserved_concurrency,

@@ -3,68 +3,127 @@
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 """
 
+import hashlib
 import json
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
-from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+from typing import Final
+from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from infrastructure.bundle import bundle_path
 from infrastructure.settings import SettingsError, find_problems
 from infrastructure.stack_files import PROJECT_FOLDER, StackFileError, read_project, read_stack_config
 
-UV = (sys.executable, "-m", "uv")
-PLATFORMS = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
+UV: Final = (sys.executable, "-m", "uv")
+SOURCE: Final = PROJECT_FOLDER / "processor"
+PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 # The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
-TIMESTAMP = (1980, 1, 1, 0, 0, 0)
-FILE_MODE = 0o100644 << 16
+TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
+FILE_MODE: Final = 0o100644 << 16
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a bundle is built for.
+
+    Attributes:
+        archive: Where it goes.
+        options: uv's options that choose what runs there:
+            https://docs.astral.sh/uv/guides/integration/aws-lambda/
+    """
+
+    archive: Path
+    options: tuple[str, ...]
 
 
 def build_bundle(stack: str) -> None:
-    """Build the bundle for a stack's runtime and architecture.
+    """Build the bundle of a stack, unless it is there and nothing that it was built from has changed since.
 
     Args:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If it cannot be built, with the reason.
+        SystemExit: If it cannot be built, with the reason; an earlier one is then left as it was.
     """
     try:
-        runtime, architecture = _target(stack)
-        archive = bundle_path(runtime, architecture)
-        archive.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-            content = Path(folder) / "content"
-            _install(content, runtime.removeprefix("python"), PLATFORMS[architecture])
-            shutil.copytree(PROJECT_FOLDER / "processor", content / "processor")
-            finished = Path(folder) / archive.name
-            write_archive(content, finished)
-            finished.replace(archive)
+        target = _target(stack)
+        archive = target.archive
+        requirements = locked_requirements()
+        digest = _digest(target, requirements)
+        built = _read_digest(archive) != digest
+        if built:
+            archive.parent.mkdir(exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+                content = Path(folder) / "content"
+                _install(content, requirements, target.options)
+                shutil.copytree(SOURCE, content / SOURCE.name)
+                finished = Path(folder) / archive.name
+                write_archive(content, finished, digest)
+                finished.replace(archive)
     except (StackFileError, SettingsError) as error:
         sys.exit(f"package: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
-    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB")
+    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
 
 
-def _target(stack: str) -> tuple[str, str]:
-    """Read a stack's runtime and architecture, if the rest is as it should be: a bundle for nothing helps nobody."""
+def _target(stack: str) -> Target:
+    """Read what a stack runs on, if the rest is as it should be: a bundle for nothing helps nobody."""
     project, config = read_project()["name"], read_stack_config(stack)
     problems = find_problems(project, config.values, config.secret_keys)
     # Whether a secret is good, only the engine can tell.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
-    return config.values[f"{project}:lambdaRuntime"], config.values[f"{project}:lambdaArchitecture"]
+    environment, runtime, architecture = (
+        config.values[f"{project}:{key}"] for key in ("environment", "lambdaRuntime", "lambdaArchitecture")
+    )
+    archive = bundle_path(environment, runtime, architecture)
+    if environment == "local":
+        return Target(archive, ("--python", sys.executable))
+    version = runtime.removeprefix("python")
+    return Target(archive, ("--python-version", version, "--python-platform", PLATFORMS[architecture]))
 
 
-def write_archive(folder: Path, archive: Path) -> None:
-    """Write a folder's files, without caches, into an archive that depends on nothing but their names and content."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+def _digest(target: Target, requirements: str) -> bytes:
+    """Digest all that a bundle is built from: what it is for, its dependencies, the function, and how it is built."""
+    machine = (sysconfig.get_platform(), sys.version) if "--python" in target.options else ()
+    files = [Path(__file__), *_files(SOURCE)]
+    content = [repr((target.options, machine, requirements)).encode()]
+    content += [path.name.encode() + b"\0" + path.read_bytes() for path in files]
+    return hashlib.sha256(b"\0".join(content)).hexdigest().encode()
+
+
+def _read_digest(archive: Path) -> bytes:
+    """Read from what a bundle was built, or nothing if there is none or it is damaged."""
+    try:
+        with ZipFile(archive) as bundle:
+            return bundle.comment
+    except (OSError, BadZipFile):
+        return b""
+
+
+def _files(folder: Path) -> list[Path]:
+    """List a folder's files, without caches, in an order that is always the same."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+
+
+def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
+    """Write a folder's files, without caches, into an archive that depends on nothing but their names and content.
+
+    Args:
+        folder: Its files' paths in the archive begin here.
+        archive: What is written.
+        comment: What it was built from.
+    """
     with ZipFile(archive, "w") as output:
-        for path in files:
+        output.comment = comment
+        for path in _files(folder):
             entry = ZipInfo(path.relative_to(folder).as_posix(), TIMESTAMP)
             entry.external_attr = FILE_MODE
             output.writestr(entry, path.read_bytes(), compress_type=ZIP_DEFLATED)
@@ -89,11 +148,10 @@ def _requirement(name: str, locked: dict[str, str]) -> str:
     return f"{name}{locked['version']}; {condition}" if condition else f"{name}{locked['version']}"
 
 
-def _install(target: Path, python_version: str, platform: str) -> None:
-    """Install the function's dependencies, as built for Lambda's Python and platform and not for this machine's."""
-    requirements = target.with_suffix(".txt")
-    requirements.write_text(locked_requirements(), encoding="utf-8")
-    command = [*UV, "pip", "install", "--quiet", "--requirements", str(requirements), "--target", str(target)]
-    command += ["--python-version", python_version, "--python-platform", platform]
+def _install(target: Path, requirements: str, options: tuple[str, ...]) -> None:
+    """Install the function's dependencies as they are built for its platform, compiling nothing on this machine."""
+    file = target.with_suffix(".txt")
+    file.write_text(requirements, encoding="utf-8")
+    command = [*UV, "pip", "install", "--quiet", "--requirements", str(file), "--target", str(target), *options]
     command += ["--only-binary", ":all:", "--no-installer-metadata", "--no-compile-bytecode"]
     subprocess.run(command, check=True, cwd=PROJECT_FOLDER)

@@ -21,6 +21,7 @@ Deploy = Callable[..., Deployment]
 def fixture_build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds a bundle for every runtime and architecture."""
     folder = tmp_path_factory.mktemp("build")
+    (folder / "processor-local.zip").touch()
     for minor in range(11, 15):
         for architecture in ("arm64", "x86_64"):
             (folder / f"processor-python3.{minor}-{architecture}.zip").touch()

@@ -1,7 +1,9 @@
 """The bundle: what goes into it, for which platform, and that the same input gives the same bytes."""
 
 import os
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -116,12 +118,63 @@ def test_dependencies_are_those_of_the_configured_runtime_and_architecture(
 def test_the_same_input_gives_the_same_bytes(build: Path) -> None:
     def built() -> bytes:
         package.build_bundle("dev")
-        return next(build.iterdir()).read_bytes()
+        (archive,) = build.iterdir()
+        content = archive.read_bytes()
+        archive.unlink()
+        return content
 
     first = built()
     os.utime(PROJECT_FOLDER / "processor" / "handler.py")
 
     assert built() == first
+
+
+def test_a_bundle_that_is_up_to_date_is_not_built_again(
+    build: Path, uv: Uv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package.build_bundle("dev")
+    uv.command = []
+
+    package.build_bundle("dev")
+
+    assert uv.command == []
+    (archive,) = build.iterdir()
+    assert capsys.readouterr().out.splitlines()[1] == f"{archive}: 0.0 MB, up to date"
+
+
+@pytest.mark.parametrize("change", ["requirements", "source", "damage", "platform"])
+def test_a_bundle_that_is_out_of_date_is_built_again(
+    build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
+) -> None:
+    source = Path(shutil.copytree(package.SOURCE, tmp_path / "processor", ignore=shutil.ignore_patterns("__pycache__")))
+    monkeypatch.setattr(package, "SOURCE", source)
+    package.build_bundle("dev")
+    uv.command = []
+    if change == "requirements":
+        monkeypatch.setattr(package, "locked_requirements", lambda: "aws-lambda-powertools==3.38.0\n")
+    elif change == "source":
+        (source / "errors.py").write_text("CHANGED = 1\n", encoding="utf-8")
+    elif change == "damage":
+        next(build.iterdir()).write_bytes(b"PK")
+    else:
+        monkeypatch.setattr(package, "PLATFORMS", dict.fromkeys(package.PLATFORMS, "x86_64-manylinux_2_28"))
+
+    package.build_bundle("dev")
+
+    assert uv.command
+
+
+def test_a_local_stacks_dependencies_are_this_machines(build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    package.build_bundle("local")
+    assert uv.option("--python") == sys.executable
+    assert "--python-platform" not in uv.command
+    assert [path.name for path in build.iterdir()] == ["processor-local.zip"]
+    uv.command = []
+    monkeypatch.setattr(sys, "version", "another Python")
+
+    package.build_bundle("local")
+
+    assert uv.command
 
 
 @pytest.mark.usefixtures("uv")
@@ -160,6 +213,7 @@ def test_a_bad_setting_is_refused_before_anything_is_built(build: Path, monkeypa
 def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path, uv: Uv) -> None:
     package.build_bundle("dev")
     (archive,) = build.iterdir()
+    archive.write_bytes(b"an earlier one")
     before = archive.read_bytes()
     uv.status = 3
 
