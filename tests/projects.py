@@ -123,9 +123,12 @@ class Environment:
         """Find a command of the environment."""
         return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
 
-    def run(self, project: Project, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment in a project's folder, as its package manager would."""
-        dropped = ("PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
+    def variables(self, **more: str) -> dict[str, str]:
+        """Form the environment variables that a package manager would give a command, and more.
+
+        Nothing of an account, and nothing of the test run itself, is among them.
+        """
+        dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         variables |= {
             "VIRTUAL_ENV": str(self.path),
@@ -135,16 +138,20 @@ class Environment:
             "PYTHONPYCACHEPREFIX": str(self.path / "bytecode"),
             "RUFF_CACHE_DIR": str(self.path / "ruff"),
         }
+        return variables | more
+
+    def run(self, project: Project, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command of the environment in a project's folder, as its package manager would."""
         return subprocess.run(
             [str(self.executable(command[0])), *command[1:]],
             check=False,
             cwd=project.path,
-            env=variables,
+            env=self.variables(**more),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
 
-    def task(self, project: Project, *task: str) -> subprocess.CompletedProcess[str]:
+    def task(self, project: Project, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a task of a project."""
-        return self.run(project, "poe", *task)
+        return self.run(project, "poe", *task, **more)

@@ -1,13 +1,14 @@
 """The ``outputs`` task: a deployed stack's outputs, in a file that integration tests and scripts can read."""
 
 import json
-import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from infrastructure.stack_files import PROJECT_FOLDER
+from tools.engine import find_engine
 
 OUTPUTS_FILE: Final = Path("cfn-outputs/flat-outputs.json")
 OUTPUT_NAMES: Final = (
@@ -26,20 +27,23 @@ OUTPUT_NAMES: Final = (
 )
 
 
-def save_outputs(stack: str) -> None:
+def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Write the outputs of a stack to the outputs file.
 
     Args:
         stack: Name of the stack.
+        variables: The engine's environment; this process's own when left out.
+
+    Returns:
+        What was written.
 
     Raises:
         SystemExit: If they cannot be read or are not complete, with the reason; the file is then left as it was.
     """
-    pulumi = shutil.which("pulumi")
-    if pulumi is None:
-        sys.exit("outputs: pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it")
-    command = [pulumi, "stack", "output", "--json", "--stack", stack]
-    finished = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, cwd=PROJECT_FOLDER)
+    command = [find_engine(), "stack", "output", "--json", "--stack", stack]
+    finished = subprocess.run(
+        command, stdout=subprocess.PIPE, encoding="utf-8", check=False, cwd=PROJECT_FOLDER, env=variables
+    )
     if finished.returncode:
         sys.exit(f"outputs: `pulumi stack output` failed with exit status {finished.returncode}; its message is above")
     outputs = json.loads(finished.stdout)
@@ -48,6 +52,7 @@ def save_outputs(stack: str) -> None:
         sys.exit(f"outputs: stack {stack} lacks {', '.join(missing)}; the task `pulumi-deploy` deploys it")
     write_outputs(outputs, PROJECT_FOLDER / OUTPUTS_FILE)
     print(f"{OUTPUTS_FILE.as_posix()}: {len(outputs)} outputs of {stack}")
+    return outputs
 
 
 def write_outputs(outputs: dict[str, Any], path: Path) -> None:

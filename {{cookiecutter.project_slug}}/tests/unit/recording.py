@@ -179,8 +179,8 @@ class Aws(mocks.Mocks):
 class RecordingMonitor(mocks.MockMonitor):
     """Pulumi's mock monitor, which also keeps the options that it hides from its mocks."""
 
-    def __init__(self, aws: Aws, deployment: Deployment) -> None:
-        super().__init__(aws)
+    def __init__(self, provider: mocks.Mocks, deployment: Deployment) -> None:
+        super().__init__(provider)
         self.deployment = deployment
 
     def RegisterResource(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
@@ -235,8 +235,17 @@ def _closed_event_loops() -> Generator[None]:
         loop.close()
 
 
-def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deployment:
-    """Run the program as the engine would, with a configuration, and record what it registers."""
+def deploy(
+    config: Mapping[str, str], stack: str, build_folder: Path, provider: mocks.Mocks | None = None
+) -> Deployment:
+    """Run the program as the engine would, with a configuration, and record what it registers.
+
+    Args:
+        config: Every key with its namespace, and its value as text.
+        stack: Name of the stack.
+        build_folder: Where bundles are.
+        provider: Answers the program in place of `Aws`.
+    """
     deployment = Deployment(config)
 
     def run() -> None:
@@ -244,7 +253,7 @@ def deploy(config: Mapping[str, str], stack: str, build_folder: Path) -> Deploym
         variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (
             EMULATOR if deployment.setting("environment") == "local" else {}
         )
-        monitor = RecordingMonitor(Aws(config["aws:region"]), deployment)
+        monitor = RecordingMonitor(provider or Aws(config["aws:region"]), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.object(bundle, "BUILD_FOLDER", build_folder),

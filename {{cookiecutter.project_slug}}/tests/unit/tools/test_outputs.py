@@ -39,7 +39,7 @@ def test_the_outputs_of_the_named_stack_are_written(
 ) -> None:
     commands = pulumi_answers(monkeypatch, COMPLETE)
 
-    outputs.save_outputs("staging")
+    assert outputs.save_outputs("staging") == COMPLETE
 
     assert commands == [["/usr/bin/pulumi", "stack", "output", "--json", "--stack", "staging"]]
     assert json.loads(file.read_text(encoding="utf-8")) == COMPLETE

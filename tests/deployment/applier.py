@@ -1,0 +1,413 @@
+"""Creates in the emulator what the rendered program registers, in the engine's place.
+
+Runs in the environment of a rendered project. Pulumi's mocks hand over each resource once all that it depends on
+exists; it is created through boto3, and what AWS answers goes back to the program.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import boto3
+from breakages import Breakage
+from pulumi.runtime import mocks
+
+Inputs = dict[str, Any]
+Created = tuple[str, Inputs]
+Create = Callable[["Clients", Inputs], Created]
+
+CREATORS: dict[str, Create] = {}
+
+
+class Clients:
+    """Clients of AWS's services, each made once.
+
+    Attributes:
+        session: Reaches the emulator.
+    """
+
+    def __init__(self, session: boto3.Session) -> None:
+        self.session = session
+        self.made: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str | None = None) -> Any:
+        """Find the client of a service, in the session's region unless another is named."""
+        key = service, region or self.session.region_name
+        if key not in self.made:
+            self.made[key] = self.session.client(service, region_name=key[1])  # ty: ignore[no-matching-overload]
+        return self.made[key]
+
+
+class UnknownResourceError(Exception):
+    """The program registers what this module cannot create: it must learn to."""
+
+
+class Applier(mocks.Mocks):
+    """Creates resources.
+
+    Attributes:
+        aws: Reaches the emulator.
+        breakage: What is created otherwise than the program says, if anything.
+        broken: How many resources the breakage has changed.
+    """
+
+    def __init__(self, session: boto3.Session, breakage: Breakage | None = None) -> None:
+        self.aws = Clients(session)
+        self.breakage = breakage
+        self.broken = 0
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Inputs]:
+        """Create a resource; a component is nothing but its children."""
+        inputs = whole_numbers(args.inputs)
+        if not args.custom:
+            return args.name, inputs
+        if args.typ not in CREATORS:
+            raise UnknownResourceError(args.typ)
+        if self.breakage and self.breakage.concerns(args.typ, args.name):
+            self.broken += 1
+            changed = self.breakage.apply(inputs)
+            if changed is None:
+                return args.name, inputs
+            inputs = changed
+        identity, computed = CREATORS[args.typ](self.aws, inputs)
+        return identity, args.inputs | computed
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[Inputs, list[tuple[str, str]] | None]:
+        """Answer what the program asks of the provider."""
+        answers: dict[str, Callable[[], Inputs]] = {
+            "aws:index/getCallerIdentity:getCallerIdentity": lambda: {
+                "accountId": self.aws.client("sts").get_caller_identity()["Account"]
+            },
+            "aws:index/getPartition:getPartition": lambda: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
+            "aws:index/getRegion:getRegion": lambda: {"region": self.aws.session.region_name},
+        }
+        return answers[args.token](), []
+
+
+def whole_numbers(value: Any) -> Any:
+    """Turn the numbers of Pulumi's protocol, which are all floating, into those of AWS's, which are none."""
+    if isinstance(value, dict):
+        return {key: whole_numbers(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [whole_numbers(each) for each in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def creates(type_: str) -> Callable[[Create], Create]:
+    """Register what creates resources of a type."""
+
+    def register(create: Create) -> Create:
+        CREATORS[type_] = create
+        return create
+
+    return register
+
+
+def listed(tags: dict[str, str] | None) -> list[dict[str, str]]:
+    """Write tags as most services want them."""
+    return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
+
+
+def pascal(value: Any) -> Any:
+    """Write the keys of a structure as AWS's APIs do."""
+    if isinstance(value, dict):
+        return {key[0].upper() + key[1:]: pascal(each) for key, each in value.items()}
+    return [pascal(each) for each in value] if isinstance(value, list) else value
+
+
+@creates("aws:kms/key:Key")
+def create_key(aws: Clients, inputs: Inputs) -> Created:
+    kms = aws.client("kms")
+    tags = [{"TagKey": key, "TagValue": value} for key, value in inputs.get("tags", {}).items()]
+    key = kms.create_key(
+        Description=inputs["description"], KeyUsage="ENCRYPT_DECRYPT", Policy=inputs["policy"], Tags=tags
+    )["KeyMetadata"]
+    if inputs["enableKeyRotation"]:
+        kms.enable_key_rotation(KeyId=key["KeyId"])
+    if inputs.get("isEnabled") is False:
+        kms.disable_key(KeyId=key["KeyId"])
+    return key["KeyId"], {"arn": key["Arn"], "keyId": key["KeyId"]}
+
+
+@creates("aws:kms/alias:Alias")
+def create_alias(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("kms").create_alias(AliasName=inputs["name"], TargetKeyId=inputs["targetKeyId"])
+    return inputs["name"], {}
+
+
+@creates("aws:s3/bucket:Bucket")
+def create_bucket(aws: Clients, inputs: Inputs) -> Created:
+    s3, name = aws.client("s3", inputs.get("region")), inputs["bucket"]
+    location = {"LocationConstraint": s3.meta.region_name}
+    elsewhere = {} if s3.meta.region_name == "us-east-1" else {"CreateBucketConfiguration": location}
+    s3.create_bucket(Bucket=name, **elsewhere)
+    if inputs.get("tags"):
+        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": listed(inputs["tags"])})
+    return name, {"arn": f"arn:aws:s3:::{name}"}
+
+
+@creates("aws:s3/bucketVersioning:BucketVersioning")
+def create_versioning(aws: Clients, inputs: Inputs) -> Created:
+    configuration = pascal(inputs["versioningConfiguration"])
+    aws.client("s3").put_bucket_versioning(Bucket=inputs["bucket"], VersioningConfiguration=configuration)
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+def create_bucket_encryption(aws: Clients, inputs: Inputs) -> Created:
+    rules = []
+    for rule in inputs["rules"]:
+        default = rule["applyServerSideEncryptionByDefault"]
+        written = {"SSEAlgorithm": default["sseAlgorithm"]}
+        if "kmsMasterKeyId" in default:
+            written["KMSMasterKeyID"] = default["kmsMasterKeyId"]
+        rules.append({"ApplyServerSideEncryptionByDefault": written, "BucketKeyEnabled": rule["bucketKeyEnabled"]})
+    aws.client("s3").put_bucket_encryption(Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
+def create_ownership(aws: Clients, inputs: Inputs) -> Created:
+    controls = {"Rules": [pascal(inputs["rule"])]}
+    aws.client("s3").put_bucket_ownership_controls(Bucket=inputs["bucket"], OwnershipControls=controls)
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+def create_public_access_block(aws: Clients, inputs: Inputs) -> Created:
+    block = pascal({key: value for key, value in inputs.items() if key != "bucket"})
+    aws.client("s3").put_public_access_block(Bucket=inputs["bucket"], PublicAccessBlockConfiguration=block)
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+def create_lifecycle(aws: Clients, inputs: Inputs) -> Created:
+    rules = [{"ID": rule.pop("id"), **pascal(rule)} for rule in map(dict, inputs["rules"])]
+    aws.client("s3").put_bucket_lifecycle_configuration(
+        Bucket=inputs["bucket"], LifecycleConfiguration={"Rules": rules}
+    )
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketPolicy:BucketPolicy")
+def create_bucket_policy(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("s3").put_bucket_policy(Bucket=inputs["bucket"], Policy=inputs["policy"])
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketLogging:BucketLogging")
+def create_logging(aws: Clients, inputs: Inputs) -> Created:
+    enabled = {"TargetBucket": inputs["targetBucket"], "TargetPrefix": inputs["targetPrefix"]}
+    aws.client("s3").put_bucket_logging(Bucket=inputs["bucket"], BucketLoggingStatus={"LoggingEnabled": enabled})
+    return inputs["bucket"], {}
+
+
+@creates("aws:s3/bucketNotification:BucketNotification")
+def create_notification(aws: Clients, inputs: Inputs) -> Created:
+    configuration: Inputs = {"EventBridgeConfiguration": {}} if inputs["eventbridge"] else {}
+    aws.client("s3").put_bucket_notification_configuration(
+        Bucket=inputs["bucket"], NotificationConfiguration=configuration
+    )
+    return inputs["bucket"], {}
+
+
+@creates("aws:dynamodb/table:Table")
+def create_table(aws: Clients, inputs: Inputs) -> Created:
+    dynamodb = aws.client("dynamodb")
+    key_schema = [{"AttributeName": inputs["hashKey"], "KeyType": "HASH"}]
+    if "rangeKey" in inputs:
+        key_schema.append({"AttributeName": inputs["rangeKey"], "KeyType": "RANGE"})
+    indexes = [
+        {
+            "IndexName": index["name"],
+            "KeySchema": pascal(index["keySchemas"]),
+            "Projection": {"ProjectionType": index["projectionType"]},
+        }
+        for index in inputs.get("globalSecondaryIndexes") or []
+    ]
+    used = {key["AttributeName"] for keys in (key_schema, *(index["KeySchema"] for index in indexes)) for key in keys}
+    attributes = [
+        {"AttributeName": attribute["name"], "AttributeType": attribute["type"]}
+        for attribute in inputs["attributes"]
+        if attribute["name"] in used
+    ]
+    arguments: Inputs = {"GlobalSecondaryIndexes": indexes} if indexes else {}
+    if inputs["billingMode"] == "PROVISIONED":
+        throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
+        arguments["ProvisionedThroughput"] = throughput
+        for index in indexes:
+            index["ProvisionedThroughput"] = throughput
+    encryption = inputs.get("serverSideEncryption") or {"enabled": False}
+    if encryption["enabled"]:
+        arguments["SSESpecification"] = {
+            "Enabled": True,
+            "SSEType": "KMS",
+            **({"KMSMasterKeyId": encryption["kmsKeyArn"]} if "kmsKeyArn" in encryption else {}),
+        }
+    table = dynamodb.create_table(
+        TableName=inputs["name"],
+        KeySchema=key_schema,
+        AttributeDefinitions=attributes,
+        BillingMode=inputs["billingMode"],
+        DeletionProtectionEnabled=inputs["deletionProtectionEnabled"],
+        Tags=listed(inputs.get("tags")),
+        **arguments,
+    )["TableDescription"]
+    recovery = inputs.get("pointInTimeRecovery") or {"enabled": False}
+    dynamodb.update_continuous_backups(
+        TableName=inputs["name"],
+        PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery["enabled"]},
+    )
+    return inputs["name"], {"arn": table["TableArn"]}
+
+
+@creates("aws:sqs/queue:Queue")
+def create_queue(aws: Clients, inputs: Inputs) -> Created:
+    sqs = aws.client("sqs")
+    names = {
+        "kmsMasterKeyId": "KmsMasterKeyId",
+        "maxMessageSize": "MaximumMessageSize",
+        "messageRetentionSeconds": "MessageRetentionPeriod",
+        "visibilityTimeoutSeconds": "VisibilityTimeout",
+        "redrivePolicy": "RedrivePolicy",
+    }
+    attributes = {names[key]: str(value) for key, value in inputs.items() if key in names}
+    url = sqs.create_queue(QueueName=inputs["name"], Attributes=attributes, tags=inputs.get("tags") or {})["QueueUrl"]
+    answer = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return url, {"arn": answer["Attributes"]["QueueArn"], "url": url}
+
+
+@creates("aws:sqs/queuePolicy:QueuePolicy")
+def create_queue_policy(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("sqs").set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]})
+    return inputs["queueUrl"], {}
+
+
+@creates("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
+def create_redrive_allow_policy(aws: Clients, inputs: Inputs) -> Created:
+    attributes = {"RedriveAllowPolicy": inputs["redriveAllowPolicy"]}
+    aws.client("sqs").set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes=attributes)
+    return inputs["queueUrl"], {}
+
+
+@creates("aws:sns/topic:Topic")
+def create_topic(aws: Clients, inputs: Inputs) -> Created:
+    sns = aws.client("sns")
+    attributes = {"KmsMasterKeyId": inputs["kmsMasterKeyId"]} if "kmsMasterKeyId" in inputs else {}
+    topic = sns.create_topic(Name=inputs["name"], Attributes=attributes, Tags=listed(inputs.get("tags")))
+    return topic["TopicArn"], {"arn": topic["TopicArn"]}
+
+
+@creates("aws:sns/topicPolicy:TopicPolicy")
+def create_topic_policy(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("sns").set_topic_attributes(
+        TopicArn=inputs["arn"], AttributeName="Policy", AttributeValue=inputs["policy"]
+    )
+    return inputs["arn"], {}
+
+
+@creates("aws:sns/topicSubscription:TopicSubscription")
+def create_subscription(aws: Clients, inputs: Inputs) -> Created:
+    answer = aws.client("sns").subscribe(
+        TopicArn=inputs["topic"], Protocol=inputs["protocol"], Endpoint=inputs["endpoint"]
+    )
+    return answer["SubscriptionArn"], {}
+
+
+@creates("aws:cloudwatch/logGroup:LogGroup")
+def create_log_group(aws: Clients, inputs: Inputs) -> Created:
+    logs = aws.client("logs")
+    encrypted = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
+    logs.create_log_group(logGroupName=inputs["name"], tags=inputs.get("tags") or {}, **encrypted)
+    if "retentionInDays" in inputs:
+        logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])
+    (group,) = logs.describe_log_groups(logGroupNamePrefix=inputs["name"])["logGroups"]
+    return inputs["name"], {"arn": group["arn"].removesuffix(":*")}
+
+
+@creates("aws:iam/role:Role")
+def create_role(aws: Clients, inputs: Inputs) -> Created:
+    iam = aws.client("iam")
+    role = iam.create_role(
+        RoleName=inputs["name"],
+        AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
+        Tags=listed(inputs.get("tags")),
+    )["Role"]
+    for arn in inputs.get("managedPolicyArns", []):
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+        name = arn.rpartition("/")[2]
+        made = iam.create_policy(PolicyName=name, PolicyDocument=json.dumps(policy))["Policy"]
+        iam.attach_role_policy(RoleName=inputs["name"], PolicyArn=made["Arn"])
+    return inputs["name"], {"arn": role["Arn"]}
+
+
+@creates("aws:iam/rolePolicy:RolePolicy")
+def create_role_policy(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("iam").put_role_policy(
+        RoleName=inputs["role"], PolicyName=inputs["name"], PolicyDocument=inputs["policy"]
+    )
+    return f"{inputs['role']}:{inputs['name']}", {}
+
+
+@creates("aws:lambda/function:Function")
+def create_function(aws: Clients, inputs: Inputs) -> Created:
+    client = aws.client("lambda")
+    same = ("architectures", "description", "handler", "role", "runtime", "timeout", "memorySize")
+    arguments = {key[0].upper() + key[1:]: inputs[key] for key in same}
+    if "deadLetterConfig" in inputs:
+        arguments["DeadLetterConfig"] = pascal(inputs["deadLetterConfig"])
+    if "kmsKeyArn" in inputs:
+        arguments["KMSKeyArn"] = inputs["kmsKeyArn"]
+    function = client.create_function(
+        FunctionName=inputs["name"],
+        Code={"ZipFile": Path(inputs["code"].path).read_bytes()},
+        Environment={"Variables": inputs["environment"]["variables"]},
+        TracingConfig=pascal(inputs["tracingConfig"]),
+        Tags=inputs.get("tags") or {},
+        **arguments,
+    )
+    if inputs["reservedConcurrentExecutions"] >= 0:
+        client.put_function_concurrency(
+            FunctionName=inputs["name"], ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
+        )
+    return inputs["name"], {"arn": function["FunctionArn"]}
+
+
+@creates("aws:lambda/eventSourceMapping:EventSourceMapping")
+def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
+    scaling = {"ScalingConfig": pascal(inputs["scalingConfig"])} if inputs.get("scalingConfig") else {}
+    filters = {"FilterCriteria": pascal(inputs["filterCriteria"])} if inputs.get("filterCriteria") else {}
+    mapping = aws.client("lambda").create_event_source_mapping(
+        EventSourceArn=inputs["eventSourceArn"],
+        FunctionName=inputs["functionName"],
+        BatchSize=inputs["batchSize"],
+        MaximumBatchingWindowInSeconds=inputs["maximumBatchingWindowInSeconds"],
+        FunctionResponseTypes=inputs.get("functionResponseTypes") or [],
+        Enabled=inputs["enabled"],
+        Tags=inputs.get("tags") or {},
+        **scaling,
+        **filters,
+    )
+    return mapping["UUID"], {}
+
+
+@creates("aws:cloudwatch/metricAlarm:MetricAlarm")
+def create_alarm(aws: Clients, inputs: Inputs) -> Created:
+    renamed = {"name": "AlarmName", "okActions": "OKActions"}
+    listed_apart = ("dimensions", "tags")
+    arguments = {
+        renamed.get(key, key[0].upper() + key[1:]): value for key, value in inputs.items() if key not in listed_apart
+    }
+    aws.client("cloudwatch").put_metric_alarm(
+        Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
+        Tags=listed(inputs.get("tags")),
+        **arguments,
+    )
+    return inputs["name"], {}
+
+
+@creates("aws:cloudwatch/dashboard:Dashboard")
+def create_dashboard(aws: Clients, inputs: Inputs) -> Created:
+    aws.client("cloudwatch").put_dashboard(DashboardName=inputs["dashboardName"], DashboardBody=inputs["dashboardBody"])
+    return inputs["dashboardName"], {}

@@ -1,0 +1,142 @@
+"""Rendered projects deployed to emulators without the engine."""
+
+import json
+import os
+import subprocess
+import urllib.request
+import xml.etree.ElementTree as ET
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.projects import Environment, Project
+
+DRIVER = Path(__file__).with_name("driver.py")
+OUTPUTS = "cfn-outputs/flat-outputs.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run of the integration tests has found.
+
+    Attributes:
+        status: Its exit status.
+        output: What it has printed.
+        outcomes: ``passed``, ``failed``, ``xfailed`` or ``skipped``, by the tests' names.
+    """
+
+    status: int
+    output: str
+    outcomes: dict[str, str]
+
+    def tests(self, outcome: str) -> set[str]:
+        """List the tests that have ended in some way."""
+        return {name for name, found in self.outcomes.items() if found == outcome}
+
+
+@dataclass(frozen=True)
+class Emulated:
+    """A project with an emulator of its own.
+
+    Attributes:
+        project: The project.
+        environment: What its commands run in.
+        address: The emulator's.
+    """
+
+    project: Project
+    environment: Environment
+    address: str
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What leads to the emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.address,
+            "AWS_ACCESS_KEY_ID": "testing",
+            "AWS_SECRET_ACCESS_KEY": "testing",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        }
+
+    def python(self, *arguments: str) -> str:
+        """Run Python in the project's folder and environment, with the emulator in AWS's place.
+
+        Returns:
+            What it has printed.
+        """
+        finished = self.environment.run(self.project, "python", *arguments, **self.variables)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    def deploy(self, *breakage: str) -> dict[str, str]:
+        """Empty the emulator, deploy to it, and write the outputs, which are returned too."""
+        reset = urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")  # noqa: S310 # our own emulator
+        urllib.request.urlopen(reset).close()  # noqa: S310
+        outputs = self.python(str(DRIVER), *breakage).splitlines()[-1]
+        path = self.project.path / OUTPUTS
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(outputs, encoding="utf-8")
+        return json.loads(outputs)
+
+    def integration_tests(self, *arguments: str) -> Report:
+        """Run the project's integration tests."""
+        report = self.project.path / "report.xml"
+        report.unlink(missing_ok=True)
+        finished = self.environment.task(
+            self.project, "test-py-integration", f"--junit-xml={report}", *arguments, **self.variables
+        )
+        return Report(finished.returncode, finished.stdout, _outcomes(report))
+
+
+def _outcomes(report: Path) -> dict[str, str]:
+    """Read pytest's report, if it has come to write one."""
+    if not report.exists():
+        return {}
+    outcomes: dict[str, str] = {}
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 # written by pytest
+        skipped = case.find("skipped")
+        if skipped is not None:
+            outcome = "xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"
+        else:
+            outcome = "passed" if case.find("failure") is None and case.find("error") is None else "failed"
+        # An error in the tear-down comes as a case of its own.
+        name = str(case.get("name"))
+        outcomes[name] = outcome if outcomes.get(name, "passed") == "passed" else outcomes[name]
+    return outcomes
+
+
+@contextmanager
+def emulated(project: Project, environment: Environment, log: Path) -> Generator[Emulated]:
+    """Start an emulator for a project, in the process that the project's own tasks start.
+
+    Args:
+        project: The project.
+        environment: What its commands run in.
+        log: Where the emulator's messages go.
+
+    Yields:
+        The project with its emulator.
+    """
+    command = [str(environment.executable("python")), "-m", "tools.emulator_process", str(log.parent / "nowhere")]
+    with (
+        log.open("w", encoding="utf-8") as messages,
+        subprocess.Popen(
+            command,
+            cwd=project.path,
+            env=environment.variables(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+            encoding="utf-8",
+        ) as process,
+    ):
+        assert process.stdin
+        assert process.stdout
+        address = process.stdout.readline().strip()
+        assert address, log.read_text(encoding="utf-8")
+        try:
+            yield Emulated(project, environment, address)
+        finally:
+            process.stdin.close()

@@ -1,0 +1,276 @@
+"""The rendered program deployed to an emulator without the engine, its integration tests run against it, and broken."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from tests.deployment.breakages import BREAKAGES
+from tests.deployment.emulated import DRIVER, OUTPUTS, Emulated, Report, emulated
+from tests.projects import Environment, Project
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]
+
+# Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
+AT_ONCE = 4
+# What is known to fail against the emulator; the rendered project says why.
+LIMITED = {"test_failed_asynchronous_events_are_dead_lettered", "test_changes_of_payloads_go_to_eventbridge"}
+# The output by which the stack is found: with another there is no stack to test, which is refused.
+UNBROKEN = {"test_an_output_names_what_exists[function_name]"}
+CUSTOM_SETTINGS = """\
+  event-pipeline:lambdaRuntime: python3.12
+  event-pipeline:lambdaArchitecture: x86_64
+  event-pipeline:lambdaTimeoutSeconds: 60
+  event-pipeline:lambdaReservedConcurrency: -1
+  event-pipeline:batchSize: 4
+  event-pipeline:batchWindowSeconds: 1
+  event-pipeline:maxReceiveCount: 2
+  event-pipeline:messageRetentionSeconds: 86400
+  event-pipeline:noncurrentVersionDays: 9
+  event-pipeline:bucketName: our-own-bucket
+"""
+# What is left of messages after the tests.
+LEFT = """
+import boto3, json, sys
+outputs = json.load(open("cfn-outputs/flat-outputs.json"))
+region = outputs["function_arn"].split(":")[3]
+s3, dynamodb, sqs, sns = (boto3.client(name, region_name=region) for name in ("s3", "dynamodb", "sqs", "sns"))
+attributes = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+print(json.dumps({
+    "objects": len(s3.list_object_versions(Bucket=outputs["bucket_name"]).get("Versions", [])),
+    "items": dynamodb.scan(TableName=outputs["table_name"])["Count"],
+    "messages": [
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
+        for url in sqs.list_queues()["QueueUrls"]
+    ],
+    "subscriptions": [each["Protocol"] for each in sns.list_subscriptions()["Subscriptions"]],
+}))
+"""
+NOTHING_LEFT = {
+    "objects": 0,
+    "items": 0,
+    "messages": [{"ApproximateNumberOfMessages": "0", "ApproximateNumberOfMessagesNotVisible": "0"}] * 2,
+    "subscriptions": ["email"],
+}
+
+
+@pytest.fixture(scope="session", name="packaged")
+def fixture_packaged(
+    default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """The default project with the local stack's bundle."""
+    project = default_project.copy(tmp_path_factory.mktemp("packaged"))
+    finished = environment.task(project, "package", "local")
+    assert finished.returncode == 0, finished.stdout
+    return project
+
+
+@pytest.fixture(name="stack")
+def fixture_stack(packaged: Project, environment: Environment, tmp_path: Path) -> Iterator[Emulated]:
+    """A copy of it with an emulator of its own, to which nothing is deployed yet."""
+    with emulated(packaged.copy(tmp_path), environment, tmp_path / "emulator.log") as found:
+        yield found
+
+
+@pytest.fixture(scope="session", name="broken_runs")
+def fixture_broken_runs(
+    request: pytest.FixtureRequest,
+    packaged: Project,
+    environment: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[str, Future[Report]]]:
+    """Runs of the integration tests against each broken deployment that this session asks for, several at a time."""
+    of_items = [getattr(item, "callspec", None) for item in request.session.items]
+    asked = [str(each.params["breakage"]) for each in of_items if each and "breakage" in each.params]
+    free: SimpleQueue[Emulated] = SimpleQueue()
+
+    def run(breakage: str) -> Report:
+        found = free.get()
+        try:
+            found.deploy(breakage)
+            return found.integration_tests("--tb=line")
+        finally:
+            free.put(found)
+
+    with ExitStack() as emulators, ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(min(AT_ONCE, len(asked))):
+            folder = tmp_path_factory.mktemp("broken")
+            copy = packaged.copy(folder)
+            free.put(emulators.enter_context(emulated(copy, environment, folder / "emulator.log")))
+        yield {breakage: pool.submit(run, breakage) for breakage in asked}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="session", name="unbroken")
+def fixture_unbroken(packaged: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """The integration tests run against what the program says."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with emulated(packaged.copy(folder), environment, folder / "emulator.log") as found:
+        found.deploy()
+        return found.integration_tests()
+
+
+def test_what_is_deployed_is_what_was_promised(unbroken: Report) -> None:
+    assert unbroken.status == 0, unbroken.output
+    assert unbroken.tests("xfailed") == LIMITED
+    assert unbroken.tests("skipped") == set()
+    assert len(unbroken.tests("passed")) > 100
+
+
+def test_the_report_names_the_stack_and_the_emulators_limits(unbroken: Report) -> None:
+    assert "stack: local, region: us-east-2, in the emulator at http://127.0.0.1:" in unbroken.output
+    assert "limits of the emulator" in unbroken.output
+    assert "- permissions are not enforced" in unbroken.output
+    assert "emulator: a function's own dead-letter queue is taken and forgotten" in unbroken.output
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_a_broken_promise_is_noticed_by_the_tests_that_hold_it_and_no_others(
+    broken_runs: dict[str, Future[Report]], breakage: str
+) -> None:
+    report = broken_runs[breakage].result()
+
+    assert report.tests("failed") == set(BREAKAGES[breakage].caught_by), report.output
+
+
+def test_every_promise_is_broken_by_something(unbroken: Report) -> None:
+    caught = {test for breakage in BREAKAGES.values() for test in breakage.caught_by}
+
+    assert unbroken.tests("passed") - caught == UNBROKEN
+    assert caught <= unbroken.tests("passed")
+
+
+def test_promises_are_those_of_the_stacks_file(stack: Emulated) -> None:
+    path = stack.project.path / "Pulumi.local.yaml"
+    text = stack.project.read("Pulumi.local.yaml").replace("lambdaMemoryMb: 512", "lambdaMemoryMb: 1769")
+    path.write_text(text.replace("logRetentionDays: 7", "logRetentionDays: 90") + CUSTOM_SETTINGS, encoding="utf-8")
+    stack.deploy()
+
+    report = stack.integration_tests()
+
+    assert report.status == 0, report.output
+
+
+def test_a_file_that_was_changed_after_the_deployment_is_noticed(stack: Emulated) -> None:
+    stack.deploy()
+    stack.project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
+
+    report = stack.integration_tests("--deselect", "tests/integration/test_workflow.py")
+
+    assert report.tests("failed") == {"test_the_function_has_the_configured_memory"}
+    assert "event-pipeline-local-processor: memory, MB: found 512, promised 1024" in report.output
+
+
+def test_two_people_can_test_one_stack_at_a_time_and_again_and_leave_nothing(stack: Emulated, tmp_path: Path) -> None:
+    stack.deploy()
+    somebody_else = Emulated(stack.project.copy(tmp_path / "copy"), stack.environment, stack.address)
+
+    with ThreadPoolExecutor(2) as people:
+        reports = list(people.map(Emulated.integration_tests, (stack, somebody_else)))
+    reports.append(stack.integration_tests())
+
+    assert [report.status for report in reports] == [0, 0, 0], "\n".join(report.output for report in reports)
+    assert json.loads(stack.python("-c", LEFT)) == NOTHING_LEFT
+
+
+def test_a_resource_that_the_applier_does_not_know_is_an_error(stack: Emulated) -> None:
+    program = stack.project.path / "__main__.py"
+    another = 'import pulumi_aws\n\npulumi_aws.ssm.Parameter("parameter", type="String", value="value")\n'
+    program.write_text(program.read_text(encoding="utf-8") + another, encoding="utf-8")
+
+    finished = stack.environment.run(stack.project, "python", str(DRIVER), **stack.variables)
+
+    assert finished.returncode != 0
+    assert "UnknownResourceError: aws:ssm/parameter:Parameter" in finished.stdout
+
+
+OUTPUTS_TEXT = json.dumps(
+    dict.fromkeys(["bucket_name", "queue_url"], "x") | {"function_name": "event-pipeline-local-processor"}
+)
+NAMES = "bucket_name bucket_arn table_name table_arn topic_arn queue_url queue_arn dlq_url dlq_arn function_arn"
+COMPLETE = dict.fromkeys([*NAMES.split(), "lambda_role_arn"], "x")
+
+
+@pytest.mark.parametrize(
+    ("outputs", "variables", "said"),
+    [
+        (None, {}, "is missing: deploy first, with the task `local-up` or `pulumi-deploy`"),
+        ("{", {}, "cannot be read: JSONDecodeError"),
+        (OUTPUTS_TEXT, {}, "lacks bucket_arn, table_name"),
+        ("[]", {}, "lacks bucket_name"),
+        (
+            json.dumps(COMPLETE | {"function_name": "orders-dev-processor"}),
+            {},
+            "is of the function orders-dev-processor, which is in no stack file",
+        ),
+        (
+            json.dumps(COMPLETE | {"function_name": "event-pipeline-local-processor"}),
+            {},
+            'is of the stack local, but event-pipeline:environment: found "local" while AWS_ENDPOINT_URL is not set',
+        ),
+        (
+            json.dumps(COMPLETE | {"function_name": "event-pipeline-dev-processor"}),
+            {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+            'is of the stack dev, but event-pipeline:environment: found "dev" while AWS_ENDPOINT_URL is on this',
+        ),
+    ],
+    ids=["missing", "not JSON", "incomplete", "no mapping", "unknown", "local without emulator", "dev with emulator"],
+)
+def test_without_a_stack_to_test_one_line_says_why(
+    default_project: Project,
+    environment: Environment,
+    tmp_path: Path,
+    outputs: str | None,
+    variables: dict[str, str],
+    said: str,
+) -> None:
+    project = default_project.copy(tmp_path)
+    if outputs is not None:
+        path = project.path / OUTPUTS
+        path.parent.mkdir()
+        path.write_text(outputs, encoding="utf-8")
+
+    finished = environment.run(project, "pytest", "tests/integration", **variables)
+
+    assert finished.returncode == 4, finished.stdout
+    lines = [line for line in finished.stdout.splitlines() if line.strip()]
+    assert len(lines) == 1, finished.stdout
+    assert lines[0].startswith(f"ERROR: {OUTPUTS} ")
+    assert said in lines[0]
+
+
+def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    path = project.path / OUTPUTS
+    path.parent.mkdir()
+    function = "arn:aws:lambda:us-east-1:123456789012:function:event-pipeline-prod-processor"
+    of_prod = COMPLETE | {"function_name": "event-pipeline-prod-processor", "function_arn": function}
+    path.write_text(json.dumps(of_prod), encoding="utf-8")
+    # A proxy that does not exist keeps the tests from asking AWS.
+    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+    finished = environment.run(
+        project, "pytest", "tests/integration/test_workflow.py", "-rs", "-k", "transient or too_often", **nowhere
+    )
+
+    assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
+    assert "2 skipped" in finished.stdout
+    assert "a fault can be injected into the local poller, not into Lambda" in finished.stdout
+    assert "limits of the emulator" not in finished.stdout
+
+
+def test_the_applier_is_typed(environment_of: Callable[[Project], Environment], default_project: Project) -> None:
+    environment = environment_of(default_project)
+    folder = str(DRIVER.parent)
+
+    finished = environment.run(
+        default_project, "ty", "check", "--python", str(environment.path), "--extra-search-path", folder, folder
+    )
+
+    assert finished.returncode == 0, finished.stdout

@@ -1,0 +1,60 @@
+"""What the integration tests share: the deployed stack, and the pipeline that messages are sent through."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.deployed import Deployed, NotDeployedError, find_deployed
+from tests.integration.limits import EMULATOR_LIMITS
+from tests.integration.pipeline import Pipeline, opened_pipeline
+
+DEPLOYED = pytest.StashKey[Deployed]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the stack before anything is collected, or say in one line why there is none."""
+    try:
+        config.stash[DEPLOYED] = find_deployed()
+    except NotDeployedError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Say which stack is asked about, and where."""
+    stack = config.stash[DEPLOYED]
+    where = f"the emulator at {os.environ['AWS_ENDPOINT_URL']}" if stack.settings.is_local else "AWS"
+    return f"stack: {stack.stack}, region: {stack.region}, in {where}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Expect the failures that the emulator's limits explain, and say on AWS what can only be tested without it."""
+    is_local = config.stash[DEPLOYED].settings.is_local
+    reasons = {test: limit.reason for limit in EMULATOR_LIMITS for test in limit.tests}
+    for item in items:
+        if is_local and item.name in reasons:
+            item.add_marker(pytest.mark.xfail(reason=f"emulator: {reasons[item.name]}", strict=True))
+        for marker in item.iter_markers("local_only"):
+            if not is_local:
+                item.add_marker(pytest.mark.skip(reason=marker.kwargs["reason"]))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Repeat the emulator's limits in every report of a run against it."""
+    if config.stash[DEPLOYED].settings.is_local:
+        terminalreporter.section("limits of the emulator")
+        for limit in EMULATOR_LIMITS:
+            terminalreporter.write_line(f"- {limit.reason}")
+
+
+@pytest.fixture(scope="session", name="deployed")
+def fixture_deployed(pytestconfig: pytest.Config) -> Deployed:
+    """The deployed stack."""
+    return pytestconfig.stash[DEPLOYED]
+
+
+@pytest.fixture(scope="session", name="pipeline")
+def fixture_pipeline(deployed: Deployed) -> Iterator[Pipeline]:
+    """The pipeline that messages are sent through; what they leave there is removed in the end."""
+    with opened_pipeline(deployed) as opened:
+        yield opened

@@ -1,0 +1,215 @@
+"""The deployed stack: what it promises, by its configuration, and clients to ask what is really there.
+
+The outputs file says which stack it is, ``AWS_ENDPOINT_URL`` whether AWS or the emulator is asked. Nothing else does.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from pydantic.alias_generators import to_camel
+
+from infrastructure.naming import Names
+from infrastructure.settings import REGION_KEY, Settings, find_problems
+from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
+from tests.unit.recording import STACKS, readable_config
+from tools.outputs import OUTPUT_NAMES, OUTPUTS_FILE
+
+# A person waits for the answer: what does not come soon will not come.
+CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+
+
+class NotDeployedError(Exception):
+    """There is no stack to ask about; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """One deployed stack.
+
+    Attributes:
+        stack: Its name.
+        config: Its whole configuration, as its file and ``Pulumi.yaml`` give it.
+        settings: The same, read; a secret, which only the engine can decrypt, has some good value in it.
+        names: Physical names.
+        outputs: What it exports.
+        clients: Clients of AWS's services, each made when it is first asked for.
+    """
+
+    stack: str
+    config: StackConfig
+    settings: Settings
+    names: Names
+    outputs: dict[str, str]
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def account_id(self) -> str:
+        """The account's twelve digits."""
+        return self.outputs["function_arn"].split(":")[4]
+
+    @property
+    def partition(self) -> str:
+        """For example ``aws``."""
+        return self.outputs["function_arn"].split(":")[1]
+
+    @property
+    def dns_suffix(self) -> str:
+        """The domain of the partition's services."""
+        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
+
+    @property
+    def region(self) -> str:
+        """The region that the stack is configured for."""
+        return self.config.values[REGION_KEY]
+
+    def arn(self, service: str, resource: str) -> str:
+        """Form the ARN of a resource of the stack's account and region."""
+        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+
+    def promised(self, setting: str) -> Any:
+        """Look up what a setting promises, by its name in `Settings`.
+
+        A secret cannot be compared: the test is then skipped, and says so.
+        """
+        key = to_camel(setting)
+        if f"{self.names.project}:{key}" in self.config.secret_keys:
+            pytest.skip(f"{key} is a secret, which only the engine can read")
+        return getattr(self.settings, setting)
+
+    @functools.cached_property
+    def session(self) -> boto3.Session:
+        """Form a session with the credentials and the region that the engine is configured to use."""
+        values = {key: value for key, value in self.config.values.items() if key not in self.config.secret_keys}
+        return boto3.Session(
+            aws_access_key_id=values.get("aws:accessKey"),
+            aws_secret_access_key=values.get("aws:secretKey"),
+            profile_name=values.get("aws:profile"),
+            region_name=self.region,
+        )
+
+    def client(self, service: str) -> Any:
+        """Find the client of a service, for example ``s3``."""
+        if service not in self.clients:
+            session: Any = self.session
+            self.clients[service] = session.client(service, config=CLIENT_CONFIG)
+        return self.clients[service]
+
+    @functools.cached_property
+    def key_arn(self) -> str:
+        """The ARN of the key that encrypts everything: the configured one, or the one with the stack's alias."""
+        configured = self.promised("kms_key_arn")
+        if configured:
+            return configured
+        return self.client("kms").describe_key(KeyId=f"alias/{self.names.of('key')}")["KeyMetadata"]["Arn"]
+
+    @functools.cached_property
+    def function(self) -> dict[str, Any]:
+        """The function's configuration, as Lambda has it."""
+        return self.client("lambda").get_function_configuration(FunctionName=self.outputs["function_name"])
+
+
+def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
+    """Find the stack that the outputs file describes.
+
+    Args:
+        folder: Where the outputs file's folder is.
+
+    Raises:
+        NotDeployedError: If there is none, or the environment leads elsewhere.
+    """
+    outputs = _read_outputs(folder / OUTPUTS_FILE)
+    project = read_project()["name"]
+    for stack in STACKS:
+        config = read_stack_config(stack)
+        readable = readable_config(stack)
+        if find_problems(project, readable):
+            continue
+        settings = Settings.model_validate(
+            {key.partition(":")[2]: value for key, value in readable.items() if key.startswith(f"{project}:")}
+        )
+        names = Names(project, settings)
+        if names.function == outputs["function_name"]:
+            misled = find_problems(project, readable, variables=os.environ)
+            if misled:
+                raise NotDeployedError(
+                    f"{OUTPUTS_FILE.as_posix()} is of the stack {stack}, but {'; '.join(map(str, misled))}"
+                )
+            return Deployed(stack, config, settings, names, outputs)
+    raise NotDeployedError(
+        f"{OUTPUTS_FILE.as_posix()} is of the function {outputs['function_name']}, which is in no stack file; "
+        "the task `outputs` writes it anew"
+    )
+
+
+def _read_outputs(path: Path) -> dict[str, str]:
+    try:
+        outputs = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotDeployedError(
+            f"{OUTPUTS_FILE.as_posix()} is missing: deploy first, with the task `local-up` or `pulumi-deploy`"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise NotDeployedError(f"{OUTPUTS_FILE.as_posix()} cannot be read: {type(error).__name__}") from error
+    missing = [name for name in OUTPUT_NAMES if not isinstance(outputs, dict) or not outputs.get(name)]
+    if missing:
+        raise NotDeployedError(
+            f"{OUTPUTS_FILE.as_posix()} lacks {', '.join(missing)}; the task `outputs` writes it anew"
+        )
+    return outputs
+
+
+def canonical(statement: Mapping[str, Any]) -> dict[str, Any]:
+    """Write a statement of a policy in the one of all equivalent ways in which every text is a sorted list.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    principal = statement.get("Principal", {})
+    everybody = {"AWS": "*"} if principal == "*" else principal
+    return {
+        "Effect": statement["Effect"],
+        "Principal": {kind: _sorted(names) for kind, names in everybody.items()},
+        "Action": _sorted(statement["Action"]),
+        "Resource": _sorted(statement.get("Resource", [])),
+        "Condition": {
+            operator: {key: _sorted(values) for key, values in keys.items()}
+            for operator, keys in statement.get("Condition", {}).items()
+        },
+    }
+
+
+def _sorted(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else sorted(value)
+
+
+def tls_only(action: str, resources: list[str]) -> dict[str, Any]:
+    """Form the statement that refuses every request that does not come over TLS."""
+    return {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": resources,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def hold(resource: str, promise: str, *, found: object, promised: object) -> None:
+    """Compare what is deployed with what was promised.
+
+    Args:
+        resource: Name of the resource, as AWS knows it.
+        promise: What is compared.
+        found: What AWS says.
+        promised: What the stack's configuration and its program say.
+
+    Raises:
+        AssertionError: If they differ; the message names all four.
+    """
+    assert found == promised, f"{resource}: {promise}: found {found!r}, promised {promised!r}"

@@ -1,0 +1,56 @@
+"""The ``local-send`` task: one message through the local stack, and what becomes of it."""
+
+import os
+import sys
+
+from tests.integration.deployed import NotDeployedError, find_deployed
+from tests.integration.pipeline import Pipeline, opened_pipeline
+from tools.emulator import find_emulator
+from tools.local import local_variables
+
+
+def send(body: str) -> None:
+    """Send a message, have the function process what is in the queue, and say where the message is then.
+
+    Args:
+        body: What the message says.
+
+    Raises:
+        SystemExit: If the local stack is not up, or nothing becomes of the message, with the reason.
+    """
+    address = find_emulator()
+    if address is None:
+        sys.exit("local-send: the local stack is not up; the task `local-up` deploys it")
+    variables = local_variables(address)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        with opened_pipeline(find_deployed(), keep=True) as pipeline:
+            print(f"Sent to {pipeline.deployed.outputs['queue_url']}:\n    {body}\n\nThe function's log:", flush=True)
+            (message,) = pipeline.send(body)
+            lines = pipeline.wait_for(lambda sent: _fate(pipeline, sent), message, "trace")
+    except (NotDeployedError, LookupError, RuntimeError, AssertionError) as error:
+        sys.exit(f"local-send: {error}")
+    except KeyboardInterrupt:
+        sys.exit("\nlocal-send: interrupted")
+    print("\n".join(["", *lines]))
+
+
+def _fate(pipeline: Pipeline, message: str) -> list[str] | None:
+    """Say what has become of a message, if anything has."""
+    outputs = pipeline.deployed.outputs
+    item = pipeline.item_of(message)
+    if item is not None and pipeline.notification_of(message):
+        return [
+            f"Payload:      s3://{outputs['bucket_name']}/{item['object_key']}",
+            f"Item:         {message} in the table {outputs['table_name']}, sent at {item['timestamp']}",
+            f"Notification: published to {outputs['topic_arn']}",
+        ]
+    dead_letter = pipeline.dead_letter_of(message)
+    if dead_letter is not None:
+        reason = {name: value["StringValue"] for name, value in dead_letter.get("MessageAttributes", {}).items()}
+        return [
+            f"Dead letter:  in {outputs['dlq_url']}",
+            f"Reason:       {reason.get('ErrorCode', 'received too often')}: {reason.get('ErrorReason', '')}",
+        ]
+    return None

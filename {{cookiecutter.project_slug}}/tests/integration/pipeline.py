@@ -1,0 +1,287 @@
+"""The deployed pipeline in use: messages sent, what becomes of them found, and all of it removed in the end.
+
+Nothing is found but what was sent through the same object, so that several people can use one stack at a time.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from infrastructure.bundle import bundle_path
+from infrastructure.storage import TIMESTAMP_INDEX
+from tests.integration.deployed import Deployed
+from tests.integration.poller import Poller, opened_poller
+
+# A function that has not run for a while, or just now for the first time, takes its time to start.
+DEADLINE_SECONDS = 60
+LOCAL_DEADLINE_SECONDS = 30
+# What has not come twice by then does not.
+SETTLING_SECONDS = 1
+# Somebody else's dead letters stay hidden from them for no longer.
+PEEK_SECONDS = 2
+
+Found = TypeVar("Found")
+
+
+@dataclass
+class Pipeline:
+    """The deployed pipeline, with an inbox for its notifications.
+
+    Attributes:
+        deployed: The stack.
+        inbox_url: A queue that is subscribed to the topic.
+        poller: What takes Lambda's place, in the emulator.
+        keep: Whether what the messages leave is left there.
+        sent: The messages that were sent, by identity, with their bodies.
+        notifications: What has come into the inbox for them.
+        dead_letters: What has come into the dead-letter queue for them.
+    """
+
+    deployed: Deployed
+    inbox_url: str
+    poller: Poller | None
+    keep: bool = False
+    sent: dict[str, str] = field(default_factory=dict)
+    notifications: list[dict[str, Any]] = field(default_factory=list)
+    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+
+    def send(self, *bodies: str, **attributes: str) -> list[str]:
+        """Send messages.
+
+        Args:
+            bodies: What they say.
+            attributes: What they bear besides.
+
+        Returns:
+            Their identities.
+        """
+        entries = [
+            {
+                "Id": str(number),
+                "MessageBody": body,
+                "MessageAttributes": {
+                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+                },
+            }
+            for number, body in enumerate(bodies)
+        ]
+        sqs = self.deployed.client("sqs")
+        answer = sqs.send_message_batch(QueueUrl=self.deployed.outputs["queue_url"], Entries=entries)
+        assert not answer.get("Failed"), answer["Failed"]
+        identities = {int(sent["Id"]): sent["MessageId"] for sent in answer["Successful"]}
+        messages = [identities[number] for number in range(len(bodies))]
+        self.sent |= dict(zip(messages, bodies, strict=True))
+        return messages
+
+    def wait_for(self, find: Callable[[str], Found | None], message: str, what: str) -> Found:
+        """Look for what becomes of a message until it is there.
+
+        Args:
+            find: One of the methods below.
+            message: The message's identity.
+            what: What is looked for, for people.
+
+        Raises:
+            AssertionError: If it does not come in time.
+        """
+        seconds = LOCAL_DEADLINE_SECONDS if self.poller else DEADLINE_SECONDS
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = find(message)
+            if found is not None:
+                return found
+            self.advance()
+        raise AssertionError(f"{self.deployed.outputs['function_name']}: no {what} of {message} in {seconds} seconds")
+
+    def settle(self) -> None:
+        """Wait for what should not come: a second notification, a second delivery."""
+        deadline = time.monotonic() + SETTLING_SECONDS
+        while time.monotonic() < deadline:
+            self.advance()
+        self._receive()
+
+    def advance(self) -> None:
+        """Have the poller take its turn, or give AWS the time to."""
+        if self.poller is None or not self.poller.poll():
+            time.sleep(0.3 if self.poller else 1)
+
+    def object_of(self, message: str) -> bytes | None:
+        """Read a message's payload from the bucket."""
+        item = self._item(message)
+        if item is None:
+            return None
+        s3 = self.deployed.client("s3")
+        found = s3.list_objects_v2(Bucket=self.deployed.outputs["bucket_name"], Prefix=item["object_key"]["S"])
+        if not found.get("KeyCount"):
+            return None
+        answer = s3.get_object(Bucket=self.deployed.outputs["bucket_name"], Key=item["object_key"]["S"])
+        return answer["Body"].read()
+
+    def item_of(self, message: str) -> dict[str, str] | None:
+        """Find a message's item as a reader finds it: through the index, by the range of time in which it was sent."""
+        item = self._item(message)
+        if item is None:
+            return None
+        found = self.deployed.client("dynamodb").query(
+            TableName=self.deployed.outputs["table_name"],
+            IndexName=TIMESTAMP_INDEX,
+            KeyConditionExpression="#date = :date AND #timestamp BETWEEN :from AND :to",
+            FilterExpression="message_id = :message",
+            ExpressionAttributeNames={"#date": "date", "#timestamp": "timestamp"},
+            ExpressionAttributeValues={
+                ":date": item["date"],
+                ":from": item["timestamp"],
+                ":to": item["timestamp"],
+                ":message": {"S": message},
+            },
+        )["Items"]
+        return {name: value["S"] for name, value in found[0].items() if "S" in value} if found else None
+
+    def notification_of(self, message: str) -> dict[str, Any] | None:
+        """Find the notification of a message."""
+        self._receive()
+        return next((each for each in self.notifications if each["message_id"] == message), None)
+
+    def dead_letter_of(self, message: str) -> dict[str, Any] | None:
+        """Find a message in the dead-letter queue, whether the function or SQS has put it there."""
+        self._receive()
+        return next((each for each in self.dead_letters if original(each) == message), None)
+
+    def announcements(self, message: str) -> int:
+        """Count the notifications of a message that have come."""
+        return sum(each["message_id"] == message for each in self.notifications)
+
+    def burials(self, message: str) -> int:
+        """Count how often a message has come into the dead-letter queue."""
+        return sum(original(each) == message for each in self.dead_letters)
+
+    def deliveries(self, message: str) -> dict[int, bool]:
+        """Tell of which of a message's deliveries, by their number, the poller knows, and whether each failed.
+
+        Somebody else's poller may have seen the others.
+        """
+        known = self.poller.deliveries if self.poller else []
+        return {each.receive_count: each.failed for each in known if each.message_id == message}
+
+    def _item(self, message: str) -> dict[str, Any] | None:
+        answer = self.deployed.client("dynamodb").get_item(
+            TableName=self.deployed.outputs["table_name"], Key={"message_id": {"S": message}}, ConsistentRead=True
+        )
+        return answer.get("Item")
+
+    def _receive(self) -> None:
+        """Take what has come for the messages of this run out of the inbox and out of the dead-letter queue."""
+        sqs = self.deployed.client("sqs")
+        for message in sqs.receive_message(QueueUrl=self.inbox_url, MaxNumberOfMessages=10).get("Messages", []):
+            sqs.delete_message(QueueUrl=self.inbox_url, ReceiptHandle=message["ReceiptHandle"])
+            envelope = json.loads(message["Body"])
+            notification = _notification(envelope["Message"])
+            if notification.get("message_id") in self.sent:
+                self.notifications.append(notification | {"subject": envelope["Subject"]})
+        dead_letter_queue = self.deployed.outputs["dlq_url"]
+        for message in sqs.receive_message(
+            QueueUrl=dead_letter_queue,
+            MaxNumberOfMessages=10,
+            MessageAttributeNames=["All"],
+            VisibilityTimeout=PEEK_SECONDS,
+        ).get("Messages", []):
+            if original(message) in self.sent:
+                self.dead_letters.append(message)
+                if not self.keep:
+                    sqs.delete_message(QueueUrl=dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def remove_all(self) -> None:
+        """Remove what the sent messages have left: objects with all their versions, items, dead letters."""
+        self.settle()
+        bucket, table = self.deployed.outputs["bucket_name"], self.deployed.outputs["table_name"]
+        s3, dynamodb = self.deployed.client("s3"), self.deployed.client("dynamodb")
+        for message in self.sent:
+            item = self._item(message)
+            if item is not None:
+                answer = s3.list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
+                for version in answer.get("Versions", []):
+                    s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+                dynamodb.delete_item(TableName=table, Key={"message_id": {"S": message}})
+
+
+def original(dead_letter: dict[str, Any]) -> str:
+    """Tell which message a dead letter was."""
+    attribute = dead_letter.get("MessageAttributes", {}).get("OriginalMessageId")
+    return attribute["StringValue"] if attribute else dead_letter["MessageId"]
+
+
+def _notification(text: str) -> dict[str, Any]:
+    """Read a notification; what is none of the function's, an alarm for example, is nothing."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+@contextmanager
+def _opened_inbox(deployed: Deployed) -> Generator[str]:
+    """Subscribe a temporary queue to the topic.
+
+    https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+    """
+    sqs, sns, topic_arn = deployed.client("sqs"), deployed.client("sns"), deployed.outputs["topic_arn"]
+    name = f"{deployed.names.function}-test-{uuid.uuid4().hex[:8]}"
+    arn = deployed.arn("sqs", name)
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+            }
+        ],
+    }
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)}, tags=deployed.names.tags)[
+        "QueueUrl"
+    ]
+    try:
+        subscription = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
+        try:
+            yield url
+        finally:
+            sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    finally:
+        sqs.delete_queue(QueueUrl=url)
+
+
+@contextmanager
+def opened_pipeline(deployed: Deployed, *, keep: bool = False) -> Generator[Pipeline]:
+    """Open the pipeline for use.
+
+    Args:
+        deployed: The stack.
+        keep: Whether what is sent through it stays there; it is removed in the end otherwise.
+
+    Yields:
+        The pipeline.
+    """
+    with ExitStack() as resources:
+        inbox_url = resources.enter_context(_opened_inbox(deployed))
+        poller = None
+        if deployed.settings.is_local:
+            settings, outputs = deployed.settings, deployed.outputs
+            bundle = bundle_path(settings.environment, settings.lambda_runtime, settings.lambda_architecture)
+            poller = resources.enter_context(
+                opened_poller(
+                    deployed.session, outputs["function_arn"], outputs["queue_arn"], outputs["queue_url"], bundle
+                )
+            )
+        pipeline = Pipeline(deployed, inbox_url, poller, keep)
+        try:
+            yield pipeline
+        finally:
+            if not keep:
+                pipeline.remove_all()

@@ -1,0 +1,285 @@
+"""The tasks of the local stack: what they do in which order, what they leave running, and what they say."""
+
+import os
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from infrastructure.settings import find_problems
+from tests.unit.recording import PROJECT, readable_config
+from tools import emulator, local, outputs
+
+ADDRESS = "http://127.0.0.1:4999"
+OUTPUTS = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES} | {"queue_url": f"{ADDRESS}/queue"}
+INIT = "stack init local --no-select"
+UP = "up --stack local --yes --skip-preview"
+DESTROY = "destroy --stack local --yes --skip-preview"
+
+
+class Machine:
+    """Stands in for everything that the tasks start, and notes what is done.
+
+    Attributes:
+        folder: The project's.
+        calls: What was done, in order.
+        kept: Address of the emulator that is up, if one is.
+        fail: What fails when it is called, with what.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.calls: list[str] = []
+        self.kept: str | None = None
+        self.fail: dict[str, Callable[[], int]] = {}
+
+    def do(self, call: str) -> int:
+        """Note a call, and fail if it should."""
+        self.calls.append(call)
+        return self.fail.get(call, int)()
+
+    def run_engine(self, *arguments: str, variables: dict[str, str]) -> int:
+        """Stand in for the engine."""
+        assert variables["AWS_ENDPOINT_URL"] == ADDRESS
+        return self.do(" ".join(arguments))
+
+    def run_tests(self, command: list[str], variables: dict[str, str]) -> int:
+        """Stand in for pytest."""
+        assert variables["AWS_ENDPOINT_URL"] == ADDRESS
+        return self.do(" ".join(command[1:]))
+
+    @contextmanager
+    def started(self) -> Generator[str]:
+        """Stand in for an emulator."""
+        self.do("start")
+        (self.folder / ".local").mkdir()
+        try:
+            yield ADDRESS
+        finally:
+            self.do("end" if self.kept is None else "stay")
+
+    def keep(self, address: str) -> None:
+        """Keep the emulator."""
+        self.kept = address
+
+    def stop(self) -> None:
+        """Stop a kept emulator."""
+        self.kept = None
+        self.do("stop")
+
+    def save(self, stack: str, variables: dict[str, str]) -> dict[str, str]:
+        """Write the outputs."""
+        assert variables["PULUMI_BACKEND_URL"] == "file://./.local/state"
+        self.do(f"outputs {stack}")
+        outputs.write_outputs(OUTPUTS, self.outputs)
+        return OUTPUTS
+
+    @property
+    def outputs(self) -> Path:
+        """The outputs file."""
+        return self.folder / outputs.OUTPUTS_FILE
+
+
+@pytest.fixture(name="machine")
+def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    """A machine on which nothing is really started, and a project folder that is not the project's own."""
+    machine = Machine(tmp_path)
+    replaced = {
+        "PROJECT_FOLDER": tmp_path,
+        "LOCAL_FOLDER": tmp_path / ".local",
+        "find_engine": lambda: "pulumi",
+        "build_bundle": lambda stack: machine.do(f"package {stack}"),
+        "find_emulator": lambda: machine.kept,
+        "started_emulator": machine.started,
+        "keep_emulator": machine.keep,
+        "stop_emulator": machine.stop,
+        "run_engine": machine.run_engine,
+        "run_to_its_end": machine.run_tests,
+        "save_outputs": machine.save,
+    }
+    for name, value in replaced.items():
+        monkeypatch.setattr(local, name, value)
+    return machine
+
+
+def interrupt() -> int:
+    """Interrupt, as a person does."""
+    raise KeyboardInterrupt
+
+
+def test_up_starts_an_emulator_deploys_to_it_and_keeps_it(machine: Machine) -> None:
+    local.up()
+
+    assert machine.calls == ["package local", "start", INIT, UP, "outputs local", "stay"]
+    assert machine.kept == ADDRESS
+    assert (machine.folder / ".local" / "state").is_dir()
+
+
+def test_up_again_deploys_to_the_emulator_that_is_up(machine: Machine) -> None:
+    machine.kept = ADDRESS
+
+    local.up()
+
+    assert machine.calls == ["package local", UP, "outputs local"]
+
+
+@pytest.mark.parametrize(("lock", "run"), [("uv.lock", "uv run poe"), ("Pipfile", "pipenv run")], ids=["uv", "pipenv"])
+def test_up_says_what_is_there_and_how_to_go_on(
+    machine: Machine, capsys: pytest.CaptureFixture[str], lock: str, run: str
+) -> None:
+    (machine.folder / lock).touch()
+
+    local.up()
+
+    said = capsys.readouterr().out
+    for name, value in OUTPUTS.items():
+        assert f"{name:<16} {value}\n" in said
+    assert f"    {run} local-send\n" in said
+    assert f"    {run} test-py-integration\n" in said
+    assert f"`{run} local-down`" in said
+
+
+@pytest.mark.parametrize(("system", "export"), [("posix", "export {}={}"), ("nt", "$env:{} = '{}'")])
+def test_up_says_how_this_machines_shell_is_led_to_the_emulator(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], system: str, export: str
+) -> None:
+    monkeypatch.setattr(local, "OPERATING_SYSTEM", system)
+
+    local.up()
+
+    said = capsys.readouterr().out
+    assert machine.kept == ADDRESS
+    assert f"    {export.format('AWS_ENDPOINT_URL', ADDRESS)}\n" in said
+    assert f"    {export.format('AWS_REGION', readable_config('local')['aws:region'])}\n" in said
+
+
+@pytest.mark.parametrize("step", [INIT, UP])
+def test_a_failed_deployment_leaves_no_emulator(machine: Machine, step: str) -> None:
+    machine.fail[step] = lambda: 255
+
+    with pytest.raises(SystemExit, match=f"^`pulumi {step}` failed with exit status 255; its message is above$"):
+        local.up()
+
+    assert machine.calls[-1] == "end"
+    assert machine.kept is None
+    assert not machine.outputs.exists()
+
+
+@pytest.mark.parametrize("step", ["package local", "start", INIT, UP, "outputs local"])
+@pytest.mark.parametrize(("task", "name"), [(local.up, "local-up"), (local.test, "test-local")])
+def test_an_interrupt_leaves_no_emulator(
+    machine: Machine, capsys: pytest.CaptureFixture[str], task: Callable[[], None], name: str, step: str
+) -> None:
+    machine.fail[step] = interrupt
+
+    with pytest.raises(SystemExit) as error:
+        task()
+
+    assert error.value.code == 130
+    assert machine.kept is None
+    assert machine.calls[-1] in {"package local", "start", "end"}
+    assert capsys.readouterr().err == f"\n{name}: interrupted\n"
+
+
+def test_down_destroys_the_stack_and_stops_the_emulator(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    local.up()
+    machine.calls.clear()
+
+    local.down()
+
+    assert machine.calls == [DESTROY, "stop"]
+    assert not machine.outputs.exists()
+    assert capsys.readouterr().out.endswith("local-down: stopped\n")
+
+
+def test_down_stops_the_emulator_even_if_the_stack_cannot_be_destroyed(machine: Machine) -> None:
+    local.up()
+    machine.fail[DESTROY] = lambda: 255
+
+    with pytest.raises(SystemExit, match="failed with exit status 255"):
+        local.down()
+
+    assert machine.calls[-1] == "stop"
+    assert not machine.outputs.exists()
+
+
+def test_down_with_nothing_up_says_so(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    local.down()
+
+    assert machine.calls == ["stop"]
+    assert capsys.readouterr().out == "local-down: nothing was up\n"
+
+
+def test_the_outputs_of_another_stack_stay(machine: Machine) -> None:
+    local.up()
+    outputs.write_outputs(OUTPUTS | {"queue_url": "https://sqs.us-east-2.amazonaws.com/queue"}, machine.outputs)
+
+    local.down()
+
+    assert machine.outputs.exists()
+
+
+def test_test_deploys_tests_destroys_and_stops(machine: Machine) -> None:
+    local.test()
+
+    assert machine.calls == [
+        "package local",
+        "start",
+        INIT,
+        UP,
+        "outputs local",
+        "-m pytest tests/integration",
+        DESTROY,
+        "end",
+        "stop",
+    ]
+    assert not machine.outputs.exists()
+
+
+def test_failed_tests_fail_the_task_once_everything_is_destroyed(machine: Machine) -> None:
+    machine.fail["-m pytest tests/integration"] = lambda: 1
+
+    with pytest.raises(SystemExit) as error:
+        local.test()
+
+    assert error.value.code == 1
+    assert machine.calls[-3:] == [DESTROY, "end", "stop"]
+
+
+def test_test_does_not_touch_what_is_up(machine: Machine) -> None:
+    machine.kept = ADDRESS
+
+    with pytest.raises(SystemExit, match=r"^test-local: local-up has deployed already; test-py-integration tests that"):
+        local.test()
+
+    assert machine.calls == []
+
+
+@pytest.mark.parametrize("task", [local.up, local.test])
+def test_without_the_engine_nothing_is_started(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, task: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(local, "find_engine", lambda: sys.exit("no engine"))
+
+    with pytest.raises(SystemExit, match="no engine"):
+        task()
+
+    assert machine.calls == []
+
+
+def test_the_environment_leads_to_the_emulator_and_to_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE"):
+        monkeypatch.setenv(name, "of an account")
+    monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.setenv("HOME", "/home/somebody")
+
+    variables = local.local_variables(ADDRESS)
+
+    assert "of an account" not in variables.values()
+    assert variables["HOME"] == "/home/somebody"
+    assert variables["NO_PROXY"] == "example.com,127.0.0.1,localhost"
+    assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
+    assert find_problems(PROJECT, readable_config("local"), variables=variables) == []
+    assert Path(variables["PULUMI_CREDENTIALS_PATH"]).is_relative_to(emulator.LOCAL_FOLDER)

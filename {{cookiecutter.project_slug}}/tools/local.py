@@ -1,0 +1,166 @@
+"""The tasks of the local stack: deployed to an AWS emulator on this machine, by the real engine, without an account.
+
+What they write (state, logs, credentials) stays in the folder ``.local``.
+"""
+
+import os
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from infrastructure.settings import REGION_KEY
+from infrastructure.stack_files import PROJECT_FOLDER, read_stack_config
+from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, started_emulator, stop_emulator
+from tools.engine import find_engine, run_engine, run_to_its_end
+from tools.outputs import OUTPUTS_FILE, save_outputs
+from tools.package import build_bundle
+
+STACK: Final = "local"
+# The state of a deployment to an emulator is worth no secret; Pulumi.local.yaml holds the salt that goes with it.
+PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
+CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
+INTERRUPTED: Final = 130
+OPERATING_SYSTEM: Final = os.name
+
+
+def up() -> None:
+    """Start the emulator unless it is up, deploy to it, and say what is there and how to send a first message.
+
+    Raises:
+        SystemExit: If it cannot be deployed, with the reason; nothing is then left running that was not before.
+    """
+    with _task("local-up"):
+        find_engine()
+        build_bundle(STACK)
+        address = find_emulator()
+        if address:
+            outputs = _deploy(address)
+        else:
+            with started_emulator() as address:
+                _create_stack(address)
+                outputs = _deploy(address)
+                keep_emulator(address)
+        print(_summary(address, outputs))
+
+
+def down() -> None:
+    """Destroy what is deployed to the emulator, and stop it.
+
+    Raises:
+        SystemExit: If it cannot be destroyed, with the reason; the emulator is stopped nevertheless.
+    """
+    with _task("local-down"):
+        address = find_emulator()
+        try:
+            if address:
+                _destroy(address)
+        finally:
+            stop_emulator()
+        print("local-down: stopped" if address else "local-down: nothing was up")
+
+
+def test() -> None:
+    """Deploy to an emulator of its own, run the integration tests, destroy, and stop the emulator.
+
+    Raises:
+        SystemExit: Always, unless every step succeeds.
+    """
+    with _task("test-local"):
+        find_engine()
+        if find_emulator():
+            sys.exit("test-local: local-up has deployed already; test-py-integration tests that, local-down ends it")
+        build_bundle(STACK)
+        with started_emulator() as address:
+            _create_stack(address)
+            try:
+                _deploy(address)
+                failed = run_to_its_end(INTEGRATION_TESTS, local_variables(address))
+            finally:
+                _destroy(address)
+        stop_emulator()
+        if failed:
+            sys.exit(failed)
+
+
+def local_variables(address: str) -> dict[str, str]:
+    """Form the environment in which the engine and the tests reach the emulator, and cannot reach an account.
+
+    Args:
+        address: The emulator's.
+    """
+    of_an_account = ("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(of_an_account)}
+    no_proxy = ",".join(filter(None, [inherited.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+    return (
+        inherited
+        | CREDENTIALS
+        | {
+            "AWS_ENDPOINT_URL": address,
+            # A profile can have an endpoint and credentials too.
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": no_proxy,
+            "PULUMI_BACKEND_URL": f"file://./{LOCAL_FOLDER.name}/state",
+            "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
+            "PULUMI_CREDENTIALS_PATH": str(LOCAL_FOLDER / "credentials"),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+        }
+    )
+
+
+@contextmanager
+def _task(name: str) -> Generator[None]:
+    """End with a line, and not with a stack trace, when a person interrupts the task."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\n{name}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _engine(address: str, *arguments: str) -> None:
+    status = run_engine(*arguments, variables=local_variables(address))
+    if status:
+        sys.exit(f"`pulumi {' '.join(arguments)}` failed with exit status {status}; its message is above")
+
+
+def _create_stack(address: str) -> None:
+    (LOCAL_FOLDER / "state").mkdir()
+    _engine(address, "stack", "init", STACK, "--no-select")
+
+
+def _deploy(address: str) -> dict[str, Any]:
+    _engine(address, "up", "--stack", STACK, "--yes", "--skip-preview")
+    return save_outputs(STACK, local_variables(address))
+
+
+def _destroy(address: str) -> None:
+    """Destroy the stack, and remove its outputs, which describe nothing any more; those of another stack stay."""
+    try:
+        _engine(address, "destroy", "--stack", STACK, "--yes", "--skip-preview")
+    finally:
+        outputs = PROJECT_FOLDER / OUTPUTS_FILE
+        if outputs.exists() and address in outputs.read_text(encoding="utf-8"):
+            outputs.unlink()
+
+
+def _summary(address: str, outputs: dict[str, Any]) -> str:
+    """Say what is deployed, and what can be done with it."""
+    run = "pipenv run" if (PROJECT_FOLDER / "Pipfile").exists() else "uv run poe"
+    region = read_stack_config(STACK).values[REGION_KEY]
+    export = "$env:{} = '{}'" if OPERATING_SYSTEM == "nt" else "export {}={}"
+    variables = {"AWS_ENDPOINT_URL": address, "AWS_REGION": region} | CREDENTIALS
+    lines = [
+        f"\nDeployed to the emulator at {address}:\n",
+        *(f"    {name:<16} {value}" for name, value in outputs.items()),
+        "\nSend a first message, and see what becomes of it:\n",
+        f"    {run} local-send",
+        "\nLook around with the AWS CLI, or run the integration tests, after these:\n",
+        *(f"    {export.format(name, value)}" for name, value in variables.items()),
+        f"\n    {run} test-py-integration",
+        f"\nDestroy and stop it with `{run} local-down`.",
+    ]
+    return "\n".join(lines)
