@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install new test test-fast lint format typecheck bench clean
+.PHONY: help install new test test-fast test-engine lint format typecheck bench clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS
@@ -18,10 +18,13 @@ new: install ## Render a project into build/, or OUTPUT=folder; ANSWERS=file.yam
 	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2
 
 test-fast: install ## Run the tests that take less than a minute together
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not slow"
+	$(BIN)/pytest -n 2 -m "not slow"
+
+test-engine: install ## Deploy a rendered project with the real engine; it needs the Pulumi CLI
+	$(BIN)/pytest tests/test_engine.py
 
 lint: install ## Check the code of the template and of what it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)

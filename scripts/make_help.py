@@ -14,7 +14,7 @@ def main() -> None:
     """Print a line for each target of the Makefiles that the arguments name."""
     for name in sys.argv[1:]:
         for target, description in targets(Path(name).read_text(encoding="utf-8")).items():
-            print(f"make {target:<10} {description}")
+            print(f"make {target:<12} {description}")
 
 
 if __name__ == "__main__":

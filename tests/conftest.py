@@ -8,16 +8,40 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from pytest_cookies.plugin import Cookies
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.combinations import ASKED, COMBINATIONS, ROOT, name
 from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
+DEPLOYING = {"test_engine.py", "test_rendered_deployment.py", "test_rendered_local.py"}
+NAMES = [name(combination) for combination in COMBINATIONS]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Let pytest-cookies find the template from any folder."""
     config.option.template = str(ROOT)
+
+
+class SharedWork(LoadScopeScheduling):
+    """Gives tests that share what is dear to make to one process, which makes it once.
+
+    These are all tests of a combination of answers, and all tests of a module that deploys. xdist's own groups are lost
+    with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module, _, test = nodeid.partition("::")
+        if Path(module).name in DEPLOYING:
+            return module
+        return next((combination for combination in NAMES if combination in test), nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedWork:
+    """Let xdist distribute the tests by what they share."""
+    return SharedWork(config, log)
 
 
 @pytest.fixture(scope="session", name="bake")
@@ -40,10 +64,7 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
 
 @pytest.fixture(
     scope="session",
-    params=[
-        pytest.param(combination, id=name(combination), marks=pytest.mark.xdist_group(name(combination)))
-        for combination in COMBINATIONS
-    ],
+    params=[pytest.param(combination, id=name(combination)) for combination in COMBINATIONS],
 )
 def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
     """Each combination of answers in turn. Tests of one combination run in one process, which renders it once."""

@@ -4,19 +4,23 @@ import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
 
-from tests.deployment.breakages import BREAKAGES
+from tests.deployment.breakages import BREAKAGES, WORKFLOW, Breakage
 from tests.deployment.emulated import DRIVER, OUTPUTS, Emulated, Report, emulated
 from tests.projects import Environment, Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]
+pytestmark = pytest.mark.slow
 
 # Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
 AT_ONCE = 4
+ALL = ("tests/integration",)
+WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
+ALL_BUT_THE_WORKFLOW = (*ALL, f"--ignore={WORKFLOW_ALONE[0]}")
 # What is known to fail against the emulator; the rendered project says why.
 LIMITED = {"test_failed_asynchronous_events_are_dead_lettered", "test_changes_of_payloads_go_to_eventbridge"}
 # The output by which the stack is found: with another there is no stack to test, which is refused.
@@ -58,6 +62,54 @@ NOTHING_LEFT = {
 }
 
 
+@dataclass(frozen=True)
+class Run:
+    """Tests that are run against a deployment with promises broken.
+
+    Attributes:
+        broken: What is broken, by the names of `BREAKAGES`.
+        tests: What is tested, for pytest.
+    """
+
+    broken: tuple[str, ...]
+    tests: tuple[str, ...]
+
+
+def concerns_the_workflow(breakage: Breakage) -> bool:
+    """Whether the workflow should notice."""
+    return bool(set(breakage.caught_by) & set(WORKFLOW))
+
+
+def each_alone() -> list[Run]:
+    """Break each promise by itself; the workflow takes its time, and is left out where it should not notice."""
+    return [
+        Run((name,), ALL if concerns_the_workflow(breakage) else ALL_BUT_THE_WORKFLOW)
+        for name, breakage in BREAKAGES.items()
+    ]
+
+
+def the_others_together() -> list[Run]:
+    """Break the promises that the workflow should not notice together, in each deployment at most one of a resource.
+
+    So a few runs of the workflow show what one for each of these promises would.
+    """
+    deployments: list[dict[tuple[str, str], str]] = []
+    for name, breakage in BREAKAGES.items():
+        if concerns_the_workflow(breakage):
+            continue
+        resource = breakage.type, breakage.name
+        free = [each for each in deployments if not any(same(resource, other) for other in each)]
+        if not free:
+            deployments.append({})
+        (free or deployments[-1:])[0][resource] = name
+    return [Run(tuple(each.values()), WORKFLOW_ALONE) for each in deployments]
+
+
+def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
+    """Whether two resources are the same, or one of them stands for several with the other among them."""
+    return one[0] == other[0] and (one[1] == other[1] or "*" in (one[1], other[1]))
+
+
 @pytest.fixture(scope="session", name="packaged")
 def fixture_packaged(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
@@ -76,23 +128,22 @@ def fixture_stack(packaged: Project, environment: Environment, tmp_path: Path) -
         yield found
 
 
-@pytest.fixture(scope="session", name="broken_runs")
-def fixture_broken_runs(
+@pytest.fixture(scope="session", name="reports")
+def fixture_reports(
     request: pytest.FixtureRequest,
     packaged: Project,
     environment: Environment,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[dict[str, Future[Report]]]:
-    """Runs of the integration tests against each broken deployment that this session asks for, several at a time."""
+) -> Iterator[dict[Run, Future[Report]]]:
+    """What all the runs that this session's tests ask for find, several running at a time."""
     of_items = [getattr(item, "callspec", None) for item in request.session.items]
-    asked = [str(each.params["breakage"]) for each in of_items if each and "breakage" in each.params]
+    asked = [each.params["run"] for each in of_items if each and "run" in each.params]
     free: SimpleQueue[Emulated] = SimpleQueue()
 
-    def run(breakage: str) -> Report:
+    def find(run: Run) -> Report:
         found = free.get()
         try:
-            found.deploy(breakage)
-            return found.integration_tests("--tb=line")
+            return found.broken_integration_tests(run.broken, *run.tests)
         finally:
             free.put(found)
 
@@ -101,7 +152,7 @@ def fixture_broken_runs(
             folder = tmp_path_factory.mktemp("broken")
             copy = packaged.copy(folder)
             free.put(emulators.enter_context(emulated(copy, environment, folder / "emulator.log")))
-        yield {breakage: pool.submit(run, breakage) for breakage in asked}
+        yield {run: pool.submit(find, run) for run in asked}
         pool.shutdown(cancel_futures=True)
 
 
@@ -128,13 +179,21 @@ def test_the_report_names_the_stack_and_the_emulators_limits(unbroken: Report) -
     assert "emulator: a function's own dead-letter queue is taken and forgotten" in unbroken.output
 
 
-@pytest.mark.parametrize("breakage", BREAKAGES)
+@pytest.mark.parametrize("run", [pytest.param(run, id=run.broken[0]) for run in each_alone()])
 def test_a_broken_promise_is_noticed_by_the_tests_that_hold_it_and_no_others(
-    broken_runs: dict[str, Future[Report]], breakage: str
+    reports: dict[Run, Future[Report]], run: Run
 ) -> None:
-    report = broken_runs[breakage].result()
+    report = reports[run].result()
 
-    assert report.tests("failed") == set(BREAKAGES[breakage].caught_by), report.output
+    assert report.tests("failed") == set(BREAKAGES[run.broken[0]].caught_by), report.output
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, id=f"{len(run.broken)} broken") for run in the_others_together()])
+def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[Run, Future[Report]], run: Run) -> None:
+    report = reports[run].result()
+
+    assert report.tests("failed") == set(), report.output
+    assert report.tests("passed") == set(WORKFLOW)
 
 
 def test_every_promise_is_broken_by_something(unbroken: Report) -> None:

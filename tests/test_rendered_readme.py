@@ -51,17 +51,24 @@ def test_every_command_exists(project: Project) -> None:
 def test_every_task_is_in_the_readme(project: Project) -> None:
     tasks = section(project, "Tasks")
 
-    assert re.findall(rf"^\| `{re.escape(project.run)} ([\w-]+)(?: STACK)?` \|", tasks, flags=re.MULTILINE) == list(
-        project.tasks()
-    )
+    assert re.findall(
+        rf"^\| `{re.escape(project.run)} ([\w-]+)(?: STACK| BODY)?` \|", tasks, flags=re.MULTILINE
+    ) == list(project.tasks())
     assert named_tasks(project) <= set(project.tasks())
 
 
-def test_a_task_takes_a_stack_exactly_if_the_readme_says_so(project: Project) -> None:
+def test_a_task_takes_the_argument_that_the_readme_says(project: Project) -> None:
     tasks = section(project, "Tasks")
 
     for name, task in project.tasks().items():
-        assert ("args" in task) is (f"{project.run} {name} STACK`" in tasks), name
+        arguments = "".join(f" {argument['name'].upper()}" for argument in task.get("args", []))
+        assert f"`{project.run} {name}{arguments}`" in tasks, name
+
+
+def test_the_local_way_comes_first(project: Project) -> None:
+    text = project.read("README.md")
+
+    assert text.index(f"{project.run} local-up") < text.index(f"{project.run} pulumi-login")
 
 
 def test_tasks_named_in_running_text_exist(project: Project) -> None:
@@ -106,7 +113,7 @@ def test_every_path_in_the_readme_exists(project: Project) -> None:
     paths = {
         path for path in re.findall(r"`([\w./]+)`", text) if "/" in path or path.endswith((".py", ".yaml", ".toml"))
     }
-    written_by_tasks = ("build", "cfn-outputs", "coverage")
+    written_by_tasks = (".local", "build", "cfn-outputs", "coverage")
     examples = {"Pulumi.NAME.yaml", "messages/DATE/MESSAGE_ID.json"}
 
     for path in paths - examples:
@@ -138,7 +145,8 @@ def test_the_readme_describes_the_backend_that_was_chosen(project: Project) -> N
 
 def test_the_login_task_logs_in_to_the_backend_that_was_chosen(project: Project) -> None:
     login, create = (project.tasks()[name]["cmd"] for name in ("pulumi-login", "pulumi-create-stack"))
-    backend = {"pulumi-cloud": "pulumi login", "s3": 'pulumi login "s3://', "local-file": "pulumi login file://."}
+    prefix = "python -m tools.engine login"
+    backend = {"pulumi-cloud": prefix, "s3": f'{prefix} "s3://', "local-file": f"{prefix} file://."}
     secrets = {
         "pulumi-cloud": "${stack}",
         "s3": '"awskms://alias/event-pipeline-pulumi-secrets?',
@@ -158,11 +166,14 @@ def test_the_readme_has_what_a_newcomer_looks_for(project: Project) -> None:
     assert "```mermaid" in text
     assert titles == [
         "First steps",
+        "On your own machine",
+        "On AWS",
         "Tasks",
         "Where things are",
         "Configuration",
         "Outputs",
         "How errors travel",
+        "Integration tests",
         "Another stack",
         "Another runtime",
         "Costs",

@@ -129,11 +129,30 @@ def test_the_bundle_has_the_same_bytes_whenever_it_is_built(
     archive = project.path / "build" / "processor-python3.13-arm64.zip"
 
     def built() -> bytes:
+        archive.unlink(missing_ok=True)
         finished = environment.task(project, "package")
         assert finished.returncode == 0, finished.stdout
         return archive.read_bytes()
 
     assert built() == built()
+
+
+def test_a_bundle_is_built_again_only_when_it_is_out_of_date(
+    default_project: Project, environment: Environment, calls: Calls, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    archive = project.path / "build" / "processor-python3.13-arm64.zip"
+    assert "up to date" not in environment.task(project, "package").stdout
+    before = archive.read_bytes()
+
+    assert "MB, up to date" in environment.task(project, "package").stdout
+    project.replace("processor/names.py", '"messages/"', '"payloads/"')
+    deployed = environment.task(project, "pulumi-deploy")
+
+    assert deployed.returncode == 0, deployed.stdout
+    assert "up to date" not in deployed.stdout
+    assert archive.read_bytes() != before
+    assert calls()[0] == ["up", "--stack", "dev"]
 
 
 def test_preview_shows_the_stack_that_is_named_and_dev_otherwise(

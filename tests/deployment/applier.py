@@ -5,7 +5,7 @@ exists; it is created through boto3, and what AWS answers goes back to the progr
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,14 +48,14 @@ class Applier(mocks.Mocks):
 
     Attributes:
         aws: Reaches the emulator.
-        breakage: What is created otherwise than the program says, if anything.
-        broken: How many resources the breakage has changed.
+        breakages: What is created otherwise than the program says.
+        broken: The breakages that have changed a resource.
     """
 
-    def __init__(self, session: boto3.Session, breakage: Breakage | None = None) -> None:
+    def __init__(self, session: boto3.Session, breakages: Sequence[Breakage] = ()) -> None:
         self.aws = Clients(session)
-        self.breakage = breakage
-        self.broken = 0
+        self.breakages = breakages
+        self.broken: list[Breakage] = []
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Inputs]:
         """Create a resource; a component is nothing but its children."""
@@ -64,12 +64,13 @@ class Applier(mocks.Mocks):
             return args.name, inputs
         if args.typ not in CREATORS:
             raise UnknownResourceError(args.typ)
-        if self.breakage and self.breakage.concerns(args.typ, args.name):
-            self.broken += 1
-            changed = self.breakage.apply(inputs)
-            if changed is None:
-                return args.name, inputs
-            inputs = changed
+        for breakage in self.breakages:
+            if breakage.concerns(args.typ, args.name):
+                self.broken.append(breakage)
+                changed = breakage.apply(inputs)
+                if changed is None:
+                    return args.name, inputs
+                inputs = changed
         identity, computed = CREATORS[args.typ](self.aws, inputs)
         return identity, args.inputs | computed
 

@@ -681,7 +681,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_replaced_payloads_and_abandoned_uploads_go",
             "test_the_function_knows_its_stack",
         ),
-        {"value": "event-pipeline-local-access-logs-123456789012"},
+        {"bucket_name": "event-pipeline-local-access-logs-123456789012"},
     ),
     "wrong output bucket_arn": Breakage(
         OUTPUT,
@@ -690,7 +690,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_an_output_names_what_exists[bucket_arn]",
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
         ),
-        {"value": "arn:aws:s3:::event-pipeline-local-access-logs-123456789012"},
+        {"bucket_arn": "arn:aws:s3:::event-pipeline-local-access-logs-123456789012"},
     ),
     "wrong output table_name": Breakage(
         OUTPUT,
@@ -707,7 +707,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_table_is_paid_for_by_use",
             "test_the_table_of_production_cannot_be_deleted",
         ),
-        {"value": "another"},
+        {"table_name": "another"},
     ),
     "wrong output table_arn": Breakage(
         OUTPUT,
@@ -717,7 +717,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_an_output_names_what_exists[table_arn]",
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
         ),
-        {"value": "arn:aws:dynamodb:us-east-2:123456789012:table/another"},
+        {"table_arn": "arn:aws:dynamodb:us-east-2:123456789012:table/another"},
     ),
     "wrong output topic_arn": Breakage(
         OUTPUT,
@@ -737,7 +737,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
             "test_the_topic_takes_the_accounts_alarms_over_tls_only",
         ),
-        {"value": "arn:aws:sns:us-east-2:123456789012:another"},
+        {"topic_arn": "arn:aws:sns:us-east-2:123456789012:another"},
     ),
     "wrong output queue_url": Breakage(
         OUTPUT,
@@ -753,7 +753,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_function_knows_its_stack",
             "test_what_the_queue_takes_fits_into_the_dead_letter_queue_with_its_reason",
         ),
-        {"value": "http://127.0.0.1/123456789012/event-pipeline-local-dead-letter-queue"},
+        {"queue_url": "http://127.0.0.1/123456789012/event-pipeline-local-dead-letter-queue"},
     ),
     "wrong output queue_arn": Breakage(
         OUTPUT,
@@ -768,7 +768,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_dead_letter_queue_takes_messages_of_its_queue_alone",
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
         ),
-        {"value": "arn:aws:sqs:us-east-2:123456789012:event-pipeline-local-dead-letter-queue"},
+        {"queue_arn": "arn:aws:sqs:us-east-2:123456789012:event-pipeline-local-dead-letter-queue"},
     ),
     "wrong output dlq_url": Breakage(
         OUTPUT,
@@ -783,7 +783,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_function_knows_its_stack",
             "test_what_the_queue_takes_fits_into_the_dead_letter_queue_with_its_reason",
         ),
-        {"value": "http://127.0.0.1/123456789012/event-pipeline-local-queue"},
+        {"dlq_url": "http://127.0.0.1/123456789012/event-pipeline-local-queue"},
     ),
     "wrong output dlq_arn": Breakage(
         OUTPUT,
@@ -795,7 +795,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_dashboard_shows_every_metric",
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
         ),
-        {"value": "arn:aws:sqs:us-east-2:123456789012:event-pipeline-local-queue"},
+        {"dlq_arn": "arn:aws:sqs:us-east-2:123456789012:event-pipeline-local-queue"},
     ),
     "wrong output function_arn": Breakage(
         OUTPUT,
@@ -810,7 +810,7 @@ BREAKAGES: dict[str, Breakage] = {
             "test_an_output_names_what_exists[function_arn]",
             "test_the_dashboard_shows_every_metric",
         ),
-        {"value": "arn:aws:lambda:us-east-2:123456789012:function:another"},
+        {"function_arn": "arn:aws:lambda:us-east-2:123456789012:function:another"},
     ),
     "wrong output lambda_role_arn": Breakage(
         OUTPUT,
@@ -823,6 +823,6 @@ BREAKAGES: dict[str, Breakage] = {
             "test_the_role_has_no_other_policies",
             "test_the_role_may_do_what_the_function_does_and_nothing_more",
         ),
-        {"value": OTHER_ROLE},
+        {"lambda_role_arn": OTHER_ROLE},
     ),
 }

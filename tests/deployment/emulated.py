@@ -1,11 +1,10 @@
 """Rendered projects deployed to emulators without the engine."""
 
-import json
 import os
 import subprocess
 import urllib.request
 import xml.etree.ElementTree as ET
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,23 +69,36 @@ class Emulated:
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
-    def deploy(self, *breakage: str) -> dict[str, str]:
-        """Empty the emulator, deploy to it, and write the outputs, which are returned too."""
+    def deploy(self) -> None:
+        """Empty the emulator, deploy to it, and write the outputs."""
+        self.empty()
+        self.python(str(DRIVER))
+
+    def empty(self) -> None:
+        """Empty the emulator."""
         reset = urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")  # noqa: S310 # our own emulator
         urllib.request.urlopen(reset).close()  # noqa: S310
-        outputs = self.python(str(DRIVER), *breakage).splitlines()[-1]
-        path = self.project.path / OUTPUTS
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(outputs, encoding="utf-8")
-        return json.loads(outputs)
 
     def integration_tests(self, *arguments: str) -> Report:
-        """Run the project's integration tests."""
+        """Run the project's integration tests, as a person would."""
+        return self._report("poe", "test-py-integration", *arguments)
+
+    def broken_integration_tests(self, breakages: Iterable[str], *arguments: str) -> Report:
+        """Empty the emulator, deploy with promises broken, and run integration tests.
+
+        Args:
+            breakages: Names of what is broken.
+            arguments: What is tested, for pytest.
+        """
+        self.empty()
+        options = [f"--break={breakage}" for breakage in breakages]
+        return self._report("python", str(DRIVER), *options, "--", *arguments, "--tb=line")
+
+    def _report(self, *command: str) -> Report:
+        """Run a command that passes its last arguments to pytest, and read what it has found."""
         report = self.project.path / "report.xml"
         report.unlink(missing_ok=True)
-        finished = self.environment.task(
-            self.project, "test-py-integration", f"--junit-xml={report}", *arguments, **self.variables
-        )
+        finished = self.environment.run(self.project, *command, f"--junit-xml={report}", **self.variables)
         return Report(finished.returncode, finished.stdout, _outcomes(report))
 
 

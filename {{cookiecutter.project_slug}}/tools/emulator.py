@@ -22,8 +22,10 @@ ADDRESS_FILE: Final = "emulator.json"
 LOG_FILE: Final = "emulator.log"
 PROCESS: Final = "tools.emulator_process"
 # A page of moto's own, by which it is told from whatever else listens there by now:
-# https://docs.getmoto.org/en/latest/docs/server_mode.html
-PROOF: Final = "/moto-api/data.json"
+# https://docs.getmoto.org/en/latest/docs/configuration/index.html
+PROOF: Final = "/moto-api/config"
+# What reading the address of an emulator can raise, if it never was there or was damaged.
+UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError)
 ANSWER_SECONDS: Final = 5
 END_SECONDS: Final = 10
 
@@ -109,7 +111,7 @@ def read_address(folder: Path) -> str | None:
     """Read the address of the emulator that is to stay, or nothing."""
     try:
         return json.loads((folder / ADDRESS_FILE).read_text(encoding="utf-8"))["url"]
-    except (OSError, ValueError, TypeError, KeyError):
+    except UNREADABLE:
         return None
 
 

@@ -21,6 +21,7 @@ STACK: Final = "local"
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
+DESTROY: Final = ("destroy", "--stack", STACK, "--yes", "--skip-preview")
 INTERRUPTED: Final = 130
 OPERATING_SYSTEM: Final = os.name
 
@@ -55,7 +56,8 @@ def down() -> None:
         address = find_emulator()
         try:
             if address:
-                _destroy(address)
+                with _outputs_forgotten(address):
+                    _engine(address, *DESTROY)
         finally:
             stop_emulator()
         print("local-down: stopped" if address else "local-down: nothing was up")
@@ -74,11 +76,10 @@ def test() -> None:
         build_bundle(STACK)
         with started_emulator() as address:
             _create_stack(address)
-            try:
+            with _outputs_forgotten(address):
                 _deploy(address)
                 failed = run_to_its_end(INTEGRATION_TESTS, local_variables(address))
-            finally:
-                _destroy(address)
+                _engine(address, *DESTROY)
         stop_emulator()
         if failed:
             sys.exit(failed)
@@ -137,10 +138,11 @@ def _deploy(address: str) -> dict[str, Any]:
     return save_outputs(STACK, local_variables(address))
 
 
-def _destroy(address: str) -> None:
-    """Destroy the stack, and remove its outputs, which describe nothing any more; those of another stack stay."""
+@contextmanager
+def _outputs_forgotten(address: str) -> Generator[None]:
+    """Remove the outputs in the end, when they describe nothing any more; those of another stack stay."""
     try:
-        _engine(address, "destroy", "--stack", STACK, "--yes", "--skip-preview")
+        yield
     finally:
         outputs = PROJECT_FOLDER / OUTPUTS_FILE
         if outputs.exists() and address in outputs.read_text(encoding="utf-8"):

@@ -25,6 +25,8 @@ PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinu
 # The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 FILE_MODE: Final = 0o100644 << 16
+# What reading a bundle can raise, if it never was there or was damaged.
+UNREADABLE: Final = (OSError, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def _read_digest(archive: Path) -> bytes:
     try:
         with ZipFile(archive) as bundle:
             return bundle.comment
-    except (OSError, BadZipFile):
+    except UNREADABLE:
         return b""
 
 
