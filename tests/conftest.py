@@ -113,6 +113,17 @@ def environment(environment_of: Callable[[Project], Environment], default_projec
     return environment_of(default_project)
 
 
+@pytest.fixture(scope="session")
+def packaged_project(
+    default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Project:
+    """The default project with the local stack's bundle."""
+    project = default_project.copy(tmp_path_factory.mktemp("packaged"))
+    finished = environment.task(project, "package", "local")
+    assert finished.returncode == 0, finished.stdout
+    return project
+
+
 def refusal(cookies: Cookies, capfd: pytest.CaptureFixture[str], **answers: Any) -> str:
     """Render with answers that must be refused, and return what was said.
 

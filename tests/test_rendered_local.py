@@ -81,21 +81,10 @@ class Shell:
         return [line for line in listed.splitlines() if str(self.project.path) in line]
 
 
-@pytest.fixture(scope="session", name="packaged")
-def fixture_packaged(
-    default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
-) -> Project:
-    """The default project with the local stack's bundle."""
-    project = default_project.copy(tmp_path_factory.mktemp("packaged"))
-    finished = environment.task(project, "package", "local")
-    assert finished.returncode == 0, finished.stdout
-    return project
-
-
 @pytest.fixture(name="shell")
-def fixture_shell(packaged: Project, environment: Environment, tmp_path: Path) -> Iterator[Shell]:
+def fixture_shell(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Shell]:
     """A shell in a copy of the project; what is up there ends with the test."""
-    shell = Shell(packaged.copy(tmp_path), environment, tmp_path)
+    shell = Shell(packaged_project.copy(tmp_path), environment, tmp_path)
     yield shell
     (shell.project.path / ".local" / "emulator.json").unlink(missing_ok=True)
 

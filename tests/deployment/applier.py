@@ -219,7 +219,7 @@ def create_table(aws: Clients, inputs: Inputs) -> Created:
     key_schema = [{"AttributeName": inputs["hashKey"], "KeyType": "HASH"}]
     if "rangeKey" in inputs:
         key_schema.append({"AttributeName": inputs["rangeKey"], "KeyType": "RANGE"})
-    indexes = [
+    indexes: list[Inputs] = [
         {
             "IndexName": index["name"],
             "KeySchema": pascal(index["keySchemas"]),

@@ -131,6 +131,27 @@ MAPPING_TESTS = (
     "test_the_queues_messages_reach_the_function",
 )
 
+
+def lifecycle(*, status: str = "Enabled", prefix: str = "", days: int = 30) -> Inputs:
+    """Form a lifecycle of which only the rule for replaced versions can be wrong."""
+    return {
+        "rules": [
+            {
+                "id": "replaced",
+                "status": status,
+                "filter": {"prefix": prefix},
+                "noncurrentVersionExpiration": {"noncurrentDays": days},
+            },
+            {
+                "id": "abandoned",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
+            },
+        ]
+    }
+
+
 BREAKAGES: dict[str, Breakage] = {
     "versioning off": Breakage(
         VERSIONING,
@@ -171,67 +192,16 @@ BREAKAGES: dict[str, Breakage] = {
     "no encryption of logs": Breakage(BUCKET_ENCRYPTION, "access-logs-encryption", ("test_access_logs_are_encrypted",)),
     "no lifecycle": Breakage(LIFECYCLE, "payloads-lifecycle", ("test_replaced_payloads_and_abandoned_uploads_go",)),
     "replaced versions kept for too long": Breakage(
-        LIFECYCLE,
-        "payloads-lifecycle",
-        ("test_replaced_payloads_and_abandoned_uploads_go",),
-        {
-            "rules": [
-                {
-                    "id": "one",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "noncurrentVersionExpiration": {"noncurrentDays": 3000},
-                },
-                {
-                    "id": "two",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-                },
-            ]
-        },
+        LIFECYCLE, "payloads-lifecycle", ("test_replaced_payloads_and_abandoned_uploads_go",), lifecycle(days=3000)
     ),
     "rules switched off": Breakage(
         LIFECYCLE,
         "payloads-lifecycle",
         ("test_replaced_payloads_and_abandoned_uploads_go",),
-        {
-            "rules": [
-                {
-                    "id": "one",
-                    "status": "Disabled",
-                    "filter": {"prefix": ""},
-                    "noncurrentVersionExpiration": {"noncurrentDays": 30},
-                },
-                {
-                    "id": "two",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-                },
-            ]
-        },
+        lifecycle(status="Disabled"),
     ),
     "rules for some objects": Breakage(
-        LIFECYCLE,
-        "payloads-lifecycle",
-        ("test_replaced_payloads_and_abandoned_uploads_go",),
-        {
-            "rules": [
-                {
-                    "id": "one",
-                    "status": "Enabled",
-                    "filter": {"prefix": "x"},
-                    "noncurrentVersionExpiration": {"noncurrentDays": 30},
-                },
-                {
-                    "id": "two",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-                },
-            ]
-        },
+        LIFECYCLE, "payloads-lifecycle", ("test_replaced_payloads_and_abandoned_uploads_go",), lifecycle(prefix="x")
     ),
     "logs kept for ever": Breakage(LIFECYCLE, "access-logs-lifecycle", ("test_access_logs_go_after_a_year",)),
     "payloads without TLS": Breakage(
