@@ -107,6 +107,7 @@ def test_the_stack_is_deployed_updated_and_destroyed(project: Project, environme
     changed = changes(environment, project, variables)
     assert changed["function"] == "update"
     assert changed.keys() <= FORGOTTEN.keys()
+    assert '"memorySize"' in run_engine(environment, project, variables, "preview", "--stack", "local", "--json")
     run(environment, project, "local-up")
     run(environment, project, "test-py-integration", "-k", "memory", **variables)
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.deployment.breakages import BREAKAGES, WORKFLOW, Breakage
 from tests.deployment.emulated import DRIVER, OUTPUTS, Emulated, Report, emulated
+from tests.deployment.mistakes import MISTAKES
 from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
@@ -69,10 +70,12 @@ class Run:
     Attributes:
         broken: What is broken, by the names of `BREAKAGES`.
         tests: What is tested, for pytest.
+        mistake: What is wrong with the function, by the names of `MISTAKES`.
     """
 
     broken: tuple[str, ...]
     tests: tuple[str, ...]
+    mistake: str = ""
 
 
 def concerns_the_workflow(breakage: Breakage) -> bool:
@@ -132,9 +135,18 @@ def fixture_reports(
     def find(run: Run) -> Report:
         found = free.get()
         try:
-            return found.broken_integration_tests(run.broken, *run.tests)
+            tested = with_mistake(found, run.mistake) if run.mistake else found
+            return tested.broken_integration_tests(run.broken, *run.tests)
         finally:
             free.put(found)
+
+    def with_mistake(found: Emulated, name: str) -> Emulated:
+        project = packaged_project.copy(tmp_path_factory.mktemp("mistaken"))
+        mistake = MISTAKES[name]
+        project.replace(mistake.file, mistake.old, mistake.new)
+        finished = environment.task(project, "package", "local")
+        assert finished.returncode == 0, finished.stdout
+        return Emulated(project, environment, found.address)
 
     with ExitStack() as emulators, ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in range(min(AT_ONCE, len(asked))):
@@ -142,7 +154,7 @@ def fixture_reports(
             copy = packaged_project.copy(folder)
             free.put(emulators.enter_context(emulated(copy, environment, folder / "emulator.log")))
         # Where the workflow fails, it waits in vain: these come first, so that none is waited for alone in the end.
-        asked.sort(key=lambda run: run.tests != ALL)
+        asked.sort(key=lambda run: run.tests != ALL and not run.mistake)
         yield {run: pool.submit(find, run) for run in asked}
         pool.shutdown(cancel_futures=True)
 
@@ -187,6 +199,13 @@ def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[R
 
     assert report.tests("failed") == set(), report.output
     assert report.tests("passed") == set(WORKFLOW)
+
+
+@pytest.mark.parametrize("run", [pytest.param(Run((), WORKFLOW_ALONE, name), id=name) for name in MISTAKES])
+def test_a_mistake_in_the_function_is_noticed_by_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
+    report = reports[run].result()
+
+    assert report.tests("failed") == set(MISTAKES[run.mistake].caught_by), report.output
 
 
 def test_every_promise_is_broken_by_something(unbroken: Report) -> None:
@@ -244,7 +263,9 @@ OUTPUTS_TEXT = json.dumps(
     dict.fromkeys(["bucket_name", "queue_url"], "x") | {"function_name": "event-pipeline-local-processor"}
 )
 NAMES = "bucket_name bucket_arn table_name table_arn topic_arn queue_url queue_arn dlq_url dlq_arn function_arn"
-COMPLETE = dict.fromkeys([*NAMES.split(), "lambda_role_arn"], "x")
+COMPLETE = dict.fromkeys([*NAMES.split(), "lambda_role_arn"], "x") | {
+    "function_arn": "arn:aws:lambda:us-east-2:123456789012:function:x"
+}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +278,7 @@ COMPLETE = dict.fromkeys([*NAMES.split(), "lambda_role_arn"], "x")
         (
             json.dumps(COMPLETE | {"function_name": "orders-dev-processor"}),
             {},
-            "is of the function orders-dev-processor, which is in no stack file",
+            "is of the function orders-dev-processor in us-east-2, which is what the files of no stack name",
         ),
         (
             json.dumps(COMPLETE | {"function_name": "event-pipeline-local-processor"}),
@@ -288,11 +309,49 @@ def test_without_a_stack_to_test_one_line_says_why(
 
     finished = environment.run(project, "pytest", "tests/integration", **variables)
 
+    for_all = environment.run(project, "pytest", "tests", **variables)
+
+    assert for_all.returncode == 4, for_all.stdout[-2000:]
+    assert said in for_all.stdout.splitlines()[-1] + for_all.stdout.splitlines()[-2]
     assert finished.returncode == 4, finished.stdout
     lines = [line for line in finished.stdout.splitlines() if line.strip()]
     assert len(lines) == 1, finished.stdout
     assert lines[0].startswith(f"ERROR: {OUTPUTS} ")
     assert said in lines[0]
+
+
+def test_a_stack_is_told_from_one_of_the_same_name_in_another_region(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    for name in ("Pulumi.dev.yaml", "Pulumi.prod.yaml"):
+        suffix = name.split(".")[1]
+        project.replace(name, f"environmentSuffix: {suffix}", "environmentSuffix: main")
+    (project.path / "Pulumi.broken.yaml").write_text("config: [", encoding="utf-8")
+    path = project.path / OUTPUTS
+    path.parent.mkdir()
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:event-pipeline-main-processor"
+    names = {"function_name": "event-pipeline-main-processor", "function_arn": arn}
+    path.write_text(json.dumps(COMPLETE | names), encoding="utf-8")
+
+    finished = environment.run(project, "pytest", "tests/integration", "--collect-only")
+
+    assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
+
+
+def test_a_mistake_in_the_stacks_own_file_is_named(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    project.replace("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 64")
+    path = project.path / OUTPUTS
+    path.parent.mkdir()
+    path.write_text(json.dumps(COMPLETE | {"function_name": "event-pipeline-dev-processor"}), encoding="utf-8")
+
+    finished = environment.run(project, "pytest", "tests/integration")
+
+    assert finished.returncode == 4
+    assert 'is of the stack dev, but event-pipeline:lambdaMemoryMb: found "64"; allowed' in finished.stdout
 
 
 def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(

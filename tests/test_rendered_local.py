@@ -133,7 +133,7 @@ def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
     assert shell.calls() == [DESTROY]
     assert not answers(address)
     left = {name for name in shell.project.names() - committed if "__pycache__" not in name}
-    assert left <= {"uv.lock"}
+    assert left <= {"uv.lock", ".local.lock"}
 
 
 def test_the_integration_tests_run_against_what_is_up(shell: Shell) -> None:
@@ -169,25 +169,36 @@ def test_failed_integration_tests_fail_test_local(shell: Shell) -> None:
     assert shell.processes() == []
 
 
-@pytest.mark.parametrize("task", ["local-up", "test-local"])
-@pytest.mark.parametrize("step", ["init", "up"])
+@pytest.mark.parametrize(
+    ("task", "step"),
+    [
+        ("local-up", "init"),
+        ("local-up", "up"),
+        ("test-local", "tests"),
+        ("test-local", "destroy"),
+        ("pulumi-deploy", "up"),
+    ],
+)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "kill"])
 def test_an_interrupt_leaves_no_process_and_the_next_start_works(
     shell: Shell, task: str, step: str, number: signal.Signals
 ) -> None:
-    command = [str(shell.environment.executable("poe")), task]
-    variables = shell.variables(PULUMI_WAITS=step)
+    if step == "tests":
+        slow = "import pathlib, os, time\n\n\ndef test_slow(pipeline):\n"
+        slow += "    pathlib.Path(os.environ['PULUMI_WAITING']).touch()\n    time.sleep(60)\n"
+        (shell.project.path / "tests" / "integration" / "test_a_slow_one.py").write_text(slow, encoding="utf-8")
+    waiting = shell.folder / "waiting"
     with subprocess.Popen(
-        command,
+        [str(shell.environment.executable("poe")), task],
         cwd=shell.project.path,
-        env=variables,
+        env=shell.variables(PULUMI_WAITS=step),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 60
-        while not (shell.folder / "waiting").exists():
+        while not waiting.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -198,9 +209,11 @@ def test_an_interrupt_leaves_no_process_and_the_next_start_works(
             process.send_signal(number)
         output, _ = process.communicate(timeout=60)
 
-    assert process.returncode != 0
+    assert process.returncode == 130, output
     assert f"{task}: interrupted" in output
-    assert "Traceback" not in output
+    if step != "tests":
+        assert "Traceback" not in output
+        assert json.loads(waiting.read_text(encoding="utf-8")) == [signal.SIGINT], "the engine was disturbed"
     deadline = time.monotonic() + 10
     while shell.processes():
         assert time.monotonic() < deadline, shell.processes()

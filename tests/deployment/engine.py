@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+ENDING_SECONDS = 3
 OUTPUTS = Path(".local/outputs.json")
 
 
@@ -47,9 +48,13 @@ def wait_to_be_interrupted() -> None:
     """
     received: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
-    Path(os.environ["PULUMI_WAITING"]).touch()
+    waiting = Path(os.environ["PULUMI_WAITING"])
+    waiting.touch()
     while not received:
         time.sleep(0.05)
+    # A deployment finishes what it has begun; another signal meanwhile would cost it its state.
+    time.sleep(ENDING_SECONDS)
+    waiting.write_text(json.dumps(received), encoding="utf-8")
     sys.exit(1)
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from tools.engine import find_engine, run_engine
+from tools.engine import find_engine, interruptible, run_engine
 from tools.outputs import save_outputs
 from tools.package import build_bundle
 
@@ -16,9 +16,10 @@ def preview(stack: str) -> None:
     Raises:
         SystemExit: If it cannot be shown, with the reason.
     """
-    find_engine()
-    build_bundle(stack)
-    _end_with(run_engine("preview", "--diff", "--stack", stack))
+    with interruptible("pulumi-preview"):
+        find_engine()
+        build_bundle(stack)
+        _end_with(run_engine("preview", "--diff", "--stack", stack))
 
 
 def deploy(stack: str) -> None:
@@ -30,10 +31,11 @@ def deploy(stack: str) -> None:
     Raises:
         SystemExit: If it is not deployed, with the reason; the outputs are then left as they were.
     """
-    find_engine()
-    build_bundle(stack)
-    _end_with(run_engine("up", "--stack", stack))
-    save_outputs(stack)
+    with interruptible("pulumi-deploy"):
+        find_engine()
+        build_bundle(stack)
+        _end_with(run_engine("up", "--stack", stack))
+        save_outputs(stack)
 
 
 def _end_with(status: int) -> None:

@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -26,6 +27,8 @@ PROCESS: Final = "tools.emulator_process"
 PROOF: Final = "/moto-api/config"
 # What reading the address of an emulator can raise, if it never was there or was damaged.
 UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError)
+# What asking whatever has come to listen at such an address can raise.
+NO_EMULATOR: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 END_SECONDS: Final = 10
 
@@ -122,7 +125,7 @@ def answers(address: str) -> bool:
     try:
         with opener.open(address + PROOF, timeout=ANSWER_SECONDS):
             return True
-    except OSError:
+    except NO_EMULATOR:
         return False
 
 

@@ -4,15 +4,18 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
 from infrastructure.stack_files import PROJECT_FOLDER
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
-# What a terminal does not send to every process of a command. Windows has no SIGHUP.
+# What would end this process and leave the engine behind. Windows has no SIGHUP.
 ENDING: Final = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# What a shell reports of a command that was interrupted.
+INTERRUPTED: Final = 130
 
 
 def find_engine() -> str:
@@ -68,7 +71,9 @@ def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None =
             interrupted = True
             process.send_signal(signal.SIGINT)
 
-        handlers = {number: signal.signal(number, interrupt) for number in ENDING}
+        # What is ignored already, as by nohup, stays ignored.
+        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+        handlers = {number: signal.signal(number, interrupt) for number in heard}
         try:
             while process.returncode is None:
                 try:
@@ -83,5 +88,23 @@ def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None =
     return process.returncode
 
 
+@contextmanager
+def interruptible(task: str) -> Generator[None]:
+    """End with a line, and not with a stack trace, when a person interrupts a task.
+
+    Args:
+        task: Its name.
+
+    Raises:
+        SystemExit: If it is interrupted, with the status 130.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"\n{task}: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
 if __name__ == "__main__":
-    sys.exit(run_engine(*sys.argv[1:]))
+    with interruptible(f"pulumi {sys.argv[1]}"):
+        sys.exit(run_engine(*sys.argv[1:]))

@@ -9,20 +9,23 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from filelock import FileLock, Timeout
+
 from infrastructure.settings import REGION_KEY
 from infrastructure.stack_files import PROJECT_FOLDER, read_stack_config
 from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, started_emulator, stop_emulator
-from tools.engine import find_engine, run_engine, run_to_its_end
+from tools.engine import find_engine, interruptible, run_engine, run_to_its_end
 from tools.outputs import OUTPUTS_FILE, save_outputs
 from tools.package import build_bundle
 
 STACK: Final = "local"
+LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
 # The state of a deployment to an emulator is worth no secret; Pulumi.local.yaml holds the salt that goes with it.
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
+NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 DESTROY: Final = ("destroy", "--stack", STACK, "--yes", "--skip-preview")
-INTERRUPTED: Final = 130
 OPERATING_SYSTEM: Final = os.name
 
 
@@ -56,9 +59,10 @@ def down() -> None:
         address = find_emulator()
         try:
             if address:
-                with _outputs_forgotten(address):
-                    _engine(address, *DESTROY)
+                _engine(address, *DESTROY)
         finally:
+            if address:
+                _forget_outputs(address)
             stop_emulator()
         print("local-down: stopped" if address else "local-down: nothing was up")
 
@@ -76,7 +80,7 @@ def test() -> None:
         build_bundle(STACK)
         with started_emulator() as address:
             _create_stack(address)
-            with _outputs_forgotten(address):
+            with _outputs_restored():
                 _deploy(address)
                 failed = run_to_its_end(INTEGRATION_TESTS, local_variables(address))
                 _engine(address, *DESTROY)
@@ -93,7 +97,8 @@ def local_variables(address: str) -> dict[str, str]:
     """
     of_an_account = ("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(of_an_account)}
-    no_proxy = ",".join(filter(None, [inherited.get("NO_PROXY"), "127.0.0.1", "localhost"]))
+    # Some programs read the one, some the other.
+    no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
         inherited
         | CREDENTIALS
@@ -104,6 +109,7 @@ def local_variables(address: str) -> dict[str, str]:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
             "PULUMI_BACKEND_URL": f"file://./{LOCAL_FOLDER.name}/state",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_CREDENTIALS_PATH": str(LOCAL_FOLDER / "credentials"),
@@ -114,12 +120,13 @@ def local_variables(address: str) -> dict[str, str]:
 
 @contextmanager
 def _task(name: str) -> Generator[None]:
-    """End with a line, and not with a stack trace, when a person interrupts the task."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        print(f"\n{name}: interrupted", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+    """Keep other tasks of the local stack out of this folder meanwhile; end with a line when a person interrupts."""
+    with interruptible(name):
+        try:
+            with FileLock(LOCK_FILE, timeout=0):
+                yield
+        except Timeout:
+            sys.exit(f"{name}: another task of the local stack is running in this folder")
 
 
 def _engine(address: str, *arguments: str) -> None:
@@ -139,14 +146,24 @@ def _deploy(address: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _outputs_forgotten(address: str) -> Generator[None]:
-    """Remove the outputs in the end, when they describe nothing any more; those of another stack stay."""
+def _outputs_restored() -> Generator[None]:
+    """Leave the outputs file as it was: what is deployed meanwhile does not outlive the task."""
+    path = PROJECT_FOLDER / OUTPUTS_FILE
+    before = path.read_bytes() if path.exists() else None
     try:
         yield
     finally:
-        outputs = PROJECT_FOLDER / OUTPUTS_FILE
-        if outputs.exists() and address in outputs.read_text(encoding="utf-8"):
-            outputs.unlink()
+        if before is not None:
+            path.write_bytes(before)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _forget_outputs(address: str) -> None:
+    """Remove the outputs of what the emulator had; those of another stack stay."""
+    path = PROJECT_FOLDER / OUTPUTS_FILE
+    if path.exists() and address in path.read_text(encoding="utf-8"):
+        path.unlink()
 
 
 def _summary(address: str, outputs: dict[str, Any]) -> str:
@@ -155,6 +172,8 @@ def _summary(address: str, outputs: dict[str, Any]) -> str:
     region = read_stack_config(STACK).values[REGION_KEY]
     export = "$env:{} = '{}'" if OPERATING_SYSTEM == "nt" else "export {}={}"
     variables = {"AWS_ENDPOINT_URL": address, "AWS_REGION": region} | CREDENTIALS
+    if any(name.lower() in {"http_proxy", "all_proxy"} for name in os.environ):
+        variables |= {name: local_variables(address)[name] for name in NO_PROXY}
     lines = [
         f"\nDeployed to the emulator at {address}:\n",
         *(f"    {name:<16} {value}" for name, value in outputs.items()),

@@ -25,6 +25,7 @@ PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinu
 # The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 FILE_MODE: Final = 0o100644 << 16
+LEFT_THERE: Final = frozenset({"__pycache__", ".DS_Store"})
 # What reading a bundle can raise, if it never was there or was damaged.
 UNREADABLE: Final = (OSError, BadZipFile)
 
@@ -69,6 +70,8 @@ def build_bundle(stack: str) -> None:
                 finished.replace(archive)
     except (StackFileError, SettingsError) as error:
         sys.exit(f"package: {error}")
+    except json.JSONDecodeError as error:
+        sys.exit(f"package: Pipfile.lock is not JSON: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
     print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
@@ -95,9 +98,11 @@ def _target(stack: str) -> Target:
 def _digest(target: Target, requirements: str) -> bytes:
     """Digest all that a bundle is built from: what it is for, its dependencies, the function, and how it is built."""
     machine = (sysconfig.get_platform(), sys.version) if "--python" in target.options else ()
-    files = [Path(__file__), *_files(SOURCE)]
+    files = {Path(__file__).name: Path(__file__)} | {
+        path.relative_to(SOURCE).as_posix(): path for path in _files(SOURCE)
+    }
     content = [repr((target.options, machine, requirements)).encode()]
-    content += [path.name.encode() + b"\0" + path.read_bytes() for path in files]
+    content += [name.encode() + b"\0" + path.read_bytes() for name, path in files.items()]
     return hashlib.sha256(b"\0".join(content)).hexdigest().encode()
 
 
@@ -111,8 +116,8 @@ def _read_digest(archive: Path) -> bytes:
 
 
 def _files(folder: Path) -> list[Path]:
-    """List a folder's files, without caches, in an order that is always the same."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    """List a folder's files, without what Python and file managers leave there, in an order that is always the same."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not LEFT_THERE & {*path.parts})
 
 
 def write_archive(folder: Path, archive: Path, comment: bytes) -> None:

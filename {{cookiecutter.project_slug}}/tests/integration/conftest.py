@@ -5,30 +5,39 @@ from collections.abc import Iterator
 
 import pytest
 
+from infrastructure.stack_files import StackFileError
 from tests.integration.deployed import Deployed, NotDeployedError, find_deployed
 from tests.integration.limits import EMULATOR_LIMITS
 from tests.integration.pipeline import Pipeline, opened_pipeline
 
 DEPLOYED = pytest.StashKey[Deployed]()
+REASON = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Find the stack before anything is collected, or say in one line why there is none."""
     try:
         config.stash[DEPLOYED] = find_deployed()
-    except NotDeployedError as error:
-        raise pytest.UsageError(str(error)) from error
+    except (NotDeployedError, StackFileError) as error:
+        # Other tests may be asked for, too, and have come before: then it is said once all are collected.
+        config.stash[REASON] = str(error)
+        if any("integration" in argument for argument in config.args):
+            raise pytest.UsageError(str(error)) from error
 
 
-def pytest_report_header(config: pytest.Config) -> str:
+def pytest_report_header(config: pytest.Config) -> str | None:
     """Say which stack is asked about, and where."""
-    stack = config.stash[DEPLOYED]
+    stack = config.stash.get(DEPLOYED, None)
+    if stack is None:
+        return None
     where = f"the emulator at {os.environ['AWS_ENDPOINT_URL']}" if stack.settings.is_local else "AWS"
     return f"stack: {stack.stack}, region: {stack.region}, in {where}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Expect the failures that the emulator's limits explain, and say on AWS what can only be tested without it."""
+    if DEPLOYED not in config.stash:
+        raise pytest.UsageError(config.stash[REASON])
     is_local = config.stash[DEPLOYED].settings.is_local
     reasons = {test: limit.reason for limit in EMULATOR_LIMITS for test in limit.tests}
     for item in items:
@@ -41,7 +50,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Repeat the emulator's limits in every report of a run against it."""
-    if config.stash[DEPLOYED].settings.is_local:
+    if DEPLOYED in config.stash and config.stash[DEPLOYED].settings.is_local:
         terminalreporter.section("limits of the emulator")
         for limit in EMULATOR_LIMITS:
             terminalreporter.write_line(f"- {limit.reason}")

@@ -18,7 +18,7 @@ from pydantic.alias_generators import to_camel
 
 from infrastructure.naming import Names
 from infrastructure.settings import REGION_KEY, Settings, find_problems
-from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
+from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, StackFileError, read_project, read_stack_config
 from tests.unit.recording import STACKS, readable_config
 from tools.outputs import OUTPUT_NAMES, OUTPUTS_FILE
 
@@ -86,11 +86,12 @@ class Deployed:
 
     @functools.cached_property
     def session(self) -> boto3.Session:
-        """Form a session with the credentials and the region that the engine is configured to use."""
+        """Form a session with the region of the stack's configuration, and with its profile or keys if it has some."""
         values = {key: value for key, value in self.config.values.items() if key not in self.config.secret_keys}
         return boto3.Session(
             aws_access_key_id=values.get("aws:accessKey"),
             aws_secret_access_key=values.get("aws:secretKey"),
+            aws_session_token=values.get("aws:token"),
             profile_name=values.get("aws:profile"),
             region_name=self.region,
         )
@@ -126,27 +127,36 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
         NotDeployedError: If there is none, or the environment leads elsewhere.
     """
     outputs = _read_outputs(folder / OUTPUTS_FILE)
+    region = (outputs["function_arn"].split(":") + [""] * 4)[3]
     project = read_project()["name"]
+    found: list[tuple[str, StackConfig]] = []
     for stack in STACKS:
-        config = read_stack_config(stack)
-        readable = readable_config(stack)
-        if find_problems(project, readable):
+        try:
+            config = read_stack_config(stack)
+        except StackFileError:
+            # Of a stack whose file cannot be read nothing can be compared; the unit tests say why.
             continue
-        settings = Settings.model_validate(
-            {key.partition(":")[2]: value for key, value in readable.items() if key.startswith(f"{project}:")}
+        suffix = config.values.get(f"{project}:environmentSuffix", "")
+        names = Names(project, Settings.model_construct(environment_suffix=suffix))
+        if (names.function, config.values.get(REGION_KEY)) == (outputs["function_name"], region):
+            found.append((stack, config))
+    if len(found) != 1:
+        stacks = " and ".join(stack for stack, _ in found) or "no stack"
+        raise NotDeployedError(
+            f"{OUTPUTS_FILE.as_posix()} is of the function {outputs['function_name']} in {region}, which is what "
+            f"the files of {stacks} name; the task `outputs` writes it anew"
         )
-        names = Names(project, settings)
-        if names.function == outputs["function_name"]:
-            misled = find_problems(project, readable, variables=os.environ)
-            if misled:
-                raise NotDeployedError(
-                    f"{OUTPUTS_FILE.as_posix()} is of the stack {stack}, but {'; '.join(map(str, misled))}"
-                )
-            return Deployed(stack, config, settings, names, outputs)
-    raise NotDeployedError(
-        f"{OUTPUTS_FILE.as_posix()} is of the function {outputs['function_name']}, which is in no stack file; "
-        "the task `outputs` writes it anew"
+    stack, config = found[0]
+    readable = readable_config(stack)
+    problems = find_problems(project, readable, variables=os.environ)
+    if problems:
+        raise NotDeployedError(
+            f"{OUTPUTS_FILE.as_posix()} is of the stack {stack}, but {'; '.join(map(str, problems))}"
+        )
+    settings = Settings.model_validate(
+        {key.partition(":")[2]: value for key, value in readable.items() if key.startswith(f"{project}:")}
     )
+    return Deployed(stack, config, settings, Names(project, settings), outputs)
 
 
 def _read_outputs(path: Path) -> dict[str, str]:

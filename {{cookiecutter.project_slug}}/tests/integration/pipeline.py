@@ -14,13 +14,18 @@ from typing import Any, TypeVar
 from infrastructure.bundle import bundle_path
 from infrastructure.storage import TIMESTAMP_INDEX
 from tests.integration.deployed import Deployed
-from tests.integration.poller import Poller, opened_poller
+from tests.integration.poller import RETRY_SECONDS, Poller, opened_poller
 
 # A function that has not run for a while, or just now for the first time, takes its time to start.
 DEADLINE_SECONDS = 60
-LOCAL_DEADLINE_SECONDS = 30
-# What has not come twice by then does not.
-SETTLING_SECONDS = 1
+LOCAL_DEADLINE_SECONDS = 20
+# What has not come twice by then does not: longer than a message that failed takes to come back.
+SETTLING_SECONDS = 2 * RETRY_SECONDS
+# A queue can be used a second after it was created:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
+QUEUE_SECONDS = 1
+# Somebody else may have left many dead letters: as many times ten are looked through at once.
+LOOKS = 20
 # Somebody else's dead letters stay hidden from them for no longer.
 PEEK_SECONDS = 2
 
@@ -88,7 +93,11 @@ class Pipeline:
         Raises:
             AssertionError: If it does not come in time.
         """
-        seconds = LOCAL_DEADLINE_SECONDS if self.poller else DEADLINE_SECONDS
+        settings = self.deployed.settings
+        deliveries = (RETRY_SECONDS + settings.batch_window_seconds) * settings.max_receive_count
+        seconds = (
+            LOCAL_DEADLINE_SECONDS + deliveries if self.poller else DEADLINE_SECONDS + settings.batch_window_seconds
+        )
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = find(message)
@@ -167,6 +176,15 @@ class Pipeline:
         known = self.poller.deliveries if self.poller else []
         return {each.receive_count: each.failed for each in known if each.message_id == message}
 
+    def versions_of(self, message: str) -> int:
+        """Count how often a message's payload was stored."""
+        item = self._item(message)
+        if item is None:
+            return 0
+        bucket = self.deployed.outputs["bucket_name"]
+        answer = self.deployed.client("s3").list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
+        return len(answer.get("Versions", []))
+
     def _item(self, message: str) -> dict[str, Any] | None:
         answer = self.deployed.client("dynamodb").get_item(
             TableName=self.deployed.outputs["table_name"], Key={"message_id": {"S": message}}, ConsistentRead=True
@@ -183,16 +201,20 @@ class Pipeline:
             if notification.get("message_id") in self.sent:
                 self.notifications.append(notification | {"subject": envelope["Subject"]})
         dead_letter_queue = self.deployed.outputs["dlq_url"]
-        for message in sqs.receive_message(
-            QueueUrl=dead_letter_queue,
-            MaxNumberOfMessages=10,
-            MessageAttributeNames=["All"],
-            VisibilityTimeout=PEEK_SECONDS,
-        ).get("Messages", []):
-            if original(message) in self.sent:
-                self.dead_letters.append(message)
-                if not self.keep:
-                    sqs.delete_message(QueueUrl=dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
+        for _ in range(LOOKS):
+            messages = sqs.receive_message(
+                QueueUrl=dead_letter_queue,
+                MaxNumberOfMessages=10,
+                MessageAttributeNames=["All"],
+                VisibilityTimeout=PEEK_SECONDS,
+            ).get("Messages", [])
+            for message in messages:
+                if original(message) in self.sent:
+                    self.dead_letters.append(message)
+                    if not self.keep:
+                        sqs.delete_message(QueueUrl=dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
+            if not messages:
+                break
 
     def remove_all(self) -> None:
         """Remove what the sent messages have left: objects with all their versions, items, dead letters."""
@@ -248,6 +270,8 @@ def _opened_inbox(deployed: Deployed) -> Generator[str]:
         "QueueUrl"
     ]
     try:
+        if not deployed.settings.is_local:
+            time.sleep(QUEUE_SECONDS)
         subscription = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
         try:
             yield url

@@ -29,10 +29,16 @@ from tests.integration.runtime import READY
 
 # SQS hands over ten messages at a time, a batch can be larger.
 RECEIVED_AT_ONCE = 10
-# A message that failed stays hidden for the queue's visibility timeout, half an hour by default. Nobody waits for that.
-HIDDEN_SECONDS = 2
+# On AWS a message that failed stays hidden for the rest of the queue's visibility timeout, half an hour by default.
+# Nobody waits for that here.
+RETRY_SECONDS = 1
+WAIT_SECONDS = 0.1
 RUNTIME = Path(__file__).with_name("runtime.py")
 LIBRARIES = Path(boto3.__file__).parent.parent
+
+
+class InvocationError(Exception):
+    """The function has crashed or run out of time."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +93,10 @@ class FunctionProcess:
         """Hand an event to the function.
 
         Returns:
-            What the handler answers, or nothing if it crashed or ran out of time.
+            What the handler answers.
 
         Raises:
+            InvocationError: If it crashed or ran out of time.
             RuntimeError: If the handler cannot be imported.
         """
         if self.process is None:
@@ -108,7 +115,7 @@ class FunctionProcess:
             timer.cancel()
         if not answer:
             self._end()
-            return None
+            raise InvocationError
         return json.loads(answer)
 
     def start(self) -> None:
@@ -169,8 +176,11 @@ class Poller:
         if batch:
             failed = self._failed(batch)
             for message in batch:
-                if message["MessageId"] not in failed:
-                    self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+                receipt = {"QueueUrl": self.queue_url, "ReceiptHandle": message["ReceiptHandle"]}
+                if message["MessageId"] in failed:
+                    self.sqs.change_message_visibility(**receipt, VisibilityTimeout=RETRY_SECONDS)
+                else:
+                    self.sqs.delete_message(**receipt)
                 count = int(message["Attributes"]["ApproximateReceiveCount"])
                 self.deliveries.append(Delivery(message["MessageId"], count, message["MessageId"] in failed))
         return len(batch)
@@ -186,24 +196,27 @@ class Poller:
                 MaxNumberOfMessages=min(RECEIVED_AT_ONCE, size - len(batch)),
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
-                VisibilityTimeout=HIDDEN_SECONDS,
-                WaitTimeSeconds=0,
             ).get("Messages", [])
             batch += received
-            if time.monotonic() >= end or not (received or batch):
+            if time.monotonic() >= end or not batch:
                 break
+            if not received:
+                time.sleep(WAIT_SECONDS)
         return batch
 
     def _failed(self, batch: list[dict[str, Any]]) -> set[str]:
         """Have the function process a batch, and tell which of its messages go back to the queue."""
         everything = {message["MessageId"] for message in batch}
-        answer = self.function.invoke({"Records": [record(message, self.mapping) for message in batch]})
-        if answer is None:
+        try:
+            answer = self.function.invoke({"Records": [record(message, self.mapping) for message in batch]})
+        except InvocationError:
             return everything
         if "ReportBatchItemFailures" not in self.mapping.get("FunctionResponseTypes", []):
             return set()
-        failed = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
-        # An answer that names what was not in the batch counts as a failure of the whole.
+        # No answer, an empty one or one without failures is a success, one that names no message of the batch a failure
+        # of the whole.
+        failures = (answer or {}).get("batchItemFailures") or []
+        failed = {failure.get("itemIdentifier") for failure in failures}
         return everything if failed - everything else failed
 
 
@@ -247,15 +260,18 @@ def opened_poller(
         bundle: The archive that the ``package`` task has built.
 
     Raises:
-        LookupError: If no event source mapping brings the queue's messages to the function.
+        LookupError: If no event source mapping brings the queue's messages to the function, or there is no bundle.
     """
+    if not bundle.is_file():
+        raise LookupError(f"{bundle} is missing; the task `package` builds it")
     client = session.client("lambda")
     found = client.list_event_source_mappings(FunctionName=function_arn, EventSourceArn=queue_arn)
     if not found["EventSourceMappings"]:
         raise LookupError(f"no event source mapping brings messages of {queue_arn} to {function_arn}")
     (mapping,) = cast(list[dict[str, Any]], found["EventSourceMappings"])
     credentials = session.get_credentials()
-    variables = {name: os.environ[name] for name in ("AWS_ENDPOINT_URL", "PATH", "SYSTEMROOT") if name in os.environ}
+    passed_on = ("AWS_ENDPOINT_URL", "NO_PROXY", "no_proxy", "PATH", "SYSTEMROOT")
+    variables = {name: os.environ[name] for name in passed_on if name in os.environ}
     variables |= {"AWS_DEFAULT_REGION": str(session.region_name), "AWS_REGION": str(session.region_name)}
     if credentials:
         variables |= {"AWS_ACCESS_KEY_ID": credentials.access_key, "AWS_SECRET_ACCESS_KEY": credentials.secret_key}

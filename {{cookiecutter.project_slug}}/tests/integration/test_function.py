@@ -138,8 +138,9 @@ def test_the_role_may_do_what_the_function_does_and_nothing_more(deployed: Deplo
     for name in iam.list_role_policies(RoleName=role_name)["PolicyNames"]:
         document = iam.get_role_policy(RoleName=role_name, PolicyName=name)["PolicyDocument"]
         for statement in map(canonical, document["Statement"]):
+            effect = statement["Effect"] + (" under a condition" if statement["Condition"] else "")
             for action in statement["Action"]:
-                found |= {(statement["Effect"], action, resource) for resource in statement["Resource"]}
+                found |= {(effect, action, resource) for resource in statement["Resource"]}
 
     expected = {("Allow", action, resource) for action, resource in promised.items()}
     hold(role_name, "permissions that are missing", found=sorted(expected - found), promised=[])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from infrastructure.monitoring import PERIOD_SECONDS
 from processor.names import METRICS_NAMESPACE, MISCONFIGURED
 from tests.integration.deployed import Deployed, hold
 
@@ -16,6 +17,10 @@ ALARMS = {
     "oldest-message": ("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", "queue_arn"),
     "misconfigured": (METRICS_NAMESPACE, MISCONFIGURED, "service", "function_arn"),
 }
+
+
+# A queue's metrics are levels, the others are counts.
+LEVELS = {"dead-letters", "oldest-message"}
 
 
 def metric_of(deployed: Deployed, alarm: str) -> tuple[str, str, str, str]:
@@ -40,10 +45,13 @@ def fixture_found(deployed: Deployed, alarm: str) -> dict[str, Any]:
 
 
 def test_an_alarm_watches_its_metric(deployed: Deployed, alarm: str, found: dict[str, Any]) -> None:
-    (dimension,) = found["Dimensions"]
+    dimensions = [part for dimension in found["Dimensions"] for part in (dimension["Name"], dimension["Value"])]
 
-    watched = (found["Namespace"], found["MetricName"], dimension["Name"], dimension["Value"])
+    watched = (found["Namespace"], found["MetricName"], *dimensions)
     hold(found["AlarmName"], "metric", found=watched, promised=metric_of(deployed, alarm))
+    measured = (found.get("Statistic"), found["Period"])
+    promised = ("Maximum" if alarm in LEVELS else "Sum", PERIOD_SECONDS)
+    hold(found["AlarmName"], "statistic and period, seconds", found=measured, promised=promised)
 
 
 def test_an_alarm_is_raised_at_once(deployed: Deployed, alarm: str, found: dict[str, Any]) -> None:

@@ -10,34 +10,54 @@ from tests.integration.deployed import Deployed, hold
 Ask = Callable[[Deployed], Any]
 
 
-def queue_arn(deployed: Deployed, url: str) -> str:
-    """Ask SQS which queue has a URL."""
-    client = deployed.client("sqs")
-    return client.get_queue_attributes(QueueUrl=deployed.outputs[url], AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
-
-
 def queue_url(deployed: Deployed, name: str) -> str:
     """Ask SQS for the URL of a queue of the stack."""
     return deployed.client("sqs").get_queue_url(QueueName=deployed.names.of(name))["QueueUrl"]
 
 
+def queue_arn(deployed: Deployed, name: str) -> str:
+    """Ask SQS for the ARN of a queue of the stack."""
+    url = queue_url(deployed, name)
+    answer = deployed.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return answer["Attributes"]["QueueArn"]
+
+
+def bucket_name(deployed: Deployed) -> str:
+    """Ask S3 whether there is a bucket of the stack's name."""
+    name = deployed.names.payload_bucket(deployed.account_id)
+    deployed.client("s3").head_bucket(Bucket=name)
+    return name
+
+
+def table(deployed: Deployed) -> dict[str, Any]:
+    """Ask DynamoDB for the table of the stack's name."""
+    return deployed.client("dynamodb").describe_table(TableName=deployed.names.of("messages"))["Table"]
+
+
+def topic_arn(deployed: Deployed) -> str:
+    """Ask SNS for the topic of the stack's name."""
+    arn = deployed.arn("sns", deployed.names.of("notifications"))
+    return deployed.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["TopicArn"]
+
+
+def role_arn(deployed: Deployed) -> str:
+    """Ask IAM for the role of the stack's name."""
+    return deployed.client("iam").get_role(RoleName=deployed.names.function)["Role"]["Arn"]
+
+
 EXISTING: dict[str, Ask] = {
-    "bucket_name": lambda stack: stack.names.payload_bucket(stack.account_id),
-    "bucket_arn": lambda stack: f"arn:{stack.partition}:s3:::{stack.outputs['bucket_name']}",
-    "table_name": lambda stack: stack.names.of("messages"),
-    "table_arn": lambda stack: stack.client("dynamodb").describe_table(TableName=stack.outputs["table_name"])["Table"][
-        "TableArn"
-    ],
-    "topic_arn": lambda stack: stack.arn("sns", stack.names.of("notifications")),
+    "bucket_name": bucket_name,
+    "bucket_arn": lambda stack: f"arn:{stack.partition}:s3:::{bucket_name(stack)}",
+    "table_name": lambda stack: table(stack)["TableName"],
+    "table_arn": lambda stack: table(stack)["TableArn"],
+    "topic_arn": topic_arn,
     "queue_url": lambda stack: queue_url(stack, "queue"),
-    "queue_arn": lambda stack: queue_arn(stack, "queue_url"),
+    "queue_arn": lambda stack: queue_arn(stack, "queue"),
     "dlq_url": lambda stack: queue_url(stack, "dead-letter-queue"),
-    "dlq_arn": lambda stack: queue_arn(stack, "dlq_url"),
+    "dlq_arn": lambda stack: queue_arn(stack, "dead-letter-queue"),
     "function_arn": lambda stack: stack.function["FunctionArn"],
-    "function_name": lambda stack: stack.names.function,
-    "lambda_role_arn": lambda stack: stack.client("iam").get_role(RoleName=stack.names.function)["Role"]["Arn"],
+    "function_name": lambda stack: stack.function["FunctionName"],
+    "lambda_role_arn": role_arn,
 }
 
 

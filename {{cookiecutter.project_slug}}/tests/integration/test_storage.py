@@ -46,7 +46,7 @@ def ask(operation: Callable[..., dict[str, Any]], bucket: str) -> dict[str, Any]
 def policy_statements(deployed: Deployed, bucket: str) -> dict[str, dict[str, Any]]:
     """Read the statements of a bucket's policy, by their names."""
     policy = ask(deployed.client("s3").get_bucket_policy, bucket).get("Policy", '{"Statement": []}')
-    return {statement["Sid"]: canonical(statement) for statement in json.loads(policy)["Statement"]}
+    return {statement.get("Sid", ""): canonical(statement) for statement in json.loads(policy)["Statement"]}
 
 
 def lifecycle(deployed: Deployed, bucket: str) -> dict[str, Any]:
@@ -54,8 +54,8 @@ def lifecycle(deployed: Deployed, bucket: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     rules = ask(deployed.client("s3").get_bucket_lifecycle_configuration, bucket).get("Rules", [])
     for rule in rules:
-        # Without a filter a rule is for every object.
-        if rule["Status"] == "Enabled" and rule.get("Filter", {}).get("Prefix", "") == "":
+        # Any other filter leaves objects out.
+        if rule["Status"] == "Enabled" and rule.get("Filter") in ({}, {"Prefix": ""}):
             found |= {
                 "noncurrent": rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays"),
                 "uploads": rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.integration.deployed import Deployed, hold
 
@@ -17,7 +18,12 @@ def as_mapping(tags: list[dict[str, str]], key: str = "Key", value: str = "Value
 
 def bucket_tags(deployed: Deployed, bucket: str) -> dict[str, str]:
     """Ask S3 for a bucket's tags."""
-    return as_mapping(deployed.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"])
+    try:
+        return as_mapping(deployed.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchTagSet":
+            raise
+        return {}
 
 
 def queue_tags(deployed: Deployed, output: str) -> dict[str, str]:

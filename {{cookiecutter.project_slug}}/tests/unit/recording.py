@@ -147,7 +147,7 @@ class Deployment:
 def readable_config(stack: str) -> dict[str, str]:
     """Read a stack's configuration, with a good value in place of each secret, which only the engine can decrypt."""
     config = read_stack_config(stack)
-    return config.values | {key: GOOD_CONFIG[key.rpartition(":")[2]] for key in config.secret_keys}
+    return config.values | {key: GOOD_CONFIG.get(key.rpartition(":")[2], "") for key in config.secret_keys}
 
 
 def computed_outputs(type_: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:

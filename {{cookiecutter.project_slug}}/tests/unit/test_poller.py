@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from tests.integration import poller, runtime
-from tests.integration.poller import Delivery, FunctionProcess, Poller
+from tests.integration.poller import Delivery, FunctionProcess, InvocationError, Poller
 
 REGION = "us-east-2"
 QUEUE_ARN = f"arn:aws:sqs:{REGION}:123456789012:queue"
@@ -87,14 +87,16 @@ def test_what_the_function_prints_is_no_answer(install: Install, capfd: pytest.C
     function = install("def lambda_handler(event, context):\n    print('a log')\n    return 'an answer'\n")
 
     assert function.invoke(EVENT) == "an answer"
-    assert capfd.readouterr().err == "a log\n"
+    assert capfd.readouterr().err.splitlines() == ["a log"]
 
 
 @pytest.mark.parametrize("end", ["raise ValueError", "os._exit(3)"])
 def test_a_function_that_crashes_gives_no_answer_and_is_started_anew(install: Install, end: str) -> None:
     function = install(f"def lambda_handler(event, context):\n    if event['Records']:\n        {end}\n    return 1\n")
 
-    assert [function.invoke({"Records": [1]}), function.invoke(EVENT)] == [None, 1]
+    with pytest.raises(InvocationError):
+        function.invoke({"Records": [1]})
+    assert function.invoke(EVENT) == 1
 
 
 def test_a_function_that_has_ended_since_is_started_anew(install: Install) -> None:
@@ -104,13 +106,16 @@ def test_a_function_that_has_ended_since_is_started_anew(install: Install) -> No
     function.process.kill()
     function.process.wait()
 
-    assert [function.invoke(EVENT), function.invoke(EVENT)] == [None, 1]
+    with pytest.raises(InvocationError):
+        function.invoke(EVENT)
+    assert function.invoke(EVENT) == 1
 
 
 def test_a_function_that_runs_out_of_time_is_ended(install: Install) -> None:
     function = install("def lambda_handler(event, context):\n    time.sleep(60)\n", timeout=1)
 
-    assert function.invoke(EVENT) is None
+    with pytest.raises(InvocationError):
+        function.invoke(EVENT)
 
 
 @pytest.mark.parametrize("package", ["pydantic", "aws_lambda_powertools", "infrastructure", "tests"])
@@ -177,7 +182,7 @@ def fixture_queue() -> Iterator[Any]:
     with mock_aws():
         session = boto3.Session("testing", "testing", region_name=REGION)
         sqs = session.client("sqs")
-        sqs.create_queue(QueueName="queue", Attributes={"VisibilityTimeout": "0"})
+        sqs.create_queue(QueueName="queue", Attributes={"VisibilityTimeout": "1800"})
         yield sqs
 
 
@@ -240,7 +245,7 @@ def test_a_record_is_what_lambda_hands_over(queue: Any, function: Function) -> N
 def test_what_does_not_fail_is_deleted_and_what_fails_stays(
     queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(poller, "HIDDEN_SECONDS", 0)
+    monkeypatch.setattr(poller, "RETRY_SECONDS", 0)
     messages = send(queue, 3)
     function.answer = lambda _: {"batchItemFailures": [{"itemIdentifier": messages[1]}]}
     polling = poller_of(queue, function)
@@ -252,18 +257,45 @@ def test_what_does_not_fail_is_deleted_and_what_fails_stays(
 
 
 @pytest.mark.parametrize(
-    "answer", [None, {"batchItemFailures": [{"itemIdentifier": "unknown"}]}], ids=["no answer", "an unknown message"]
+    "failure", [{"itemIdentifier": "unknown"}, {"itemIdentifier": ""}, {"itemIdentifier": None}, {"wrong": "m-1"}]
 )
-def test_a_failed_invocation_returns_the_whole_batch(
-    queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch, answer: Any
+def test_an_answer_that_names_no_message_of_the_batch_returns_the_whole_batch(
+    queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch, failure: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(poller, "HIDDEN_SECONDS", 0)
+    monkeypatch.setattr(poller, "RETRY_SECONDS", 0)
     messages = send(queue, 2)
-    function.answer = lambda _: answer
+    function.answer = lambda _: {"batchItemFailures": [failure]}
 
     poller_of(queue, function).poll()
 
     assert left(queue) == set(messages)
+
+
+@pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
+def test_an_answer_without_failures_is_a_success(queue: Any, function: Function, answer: Any) -> None:
+    send(queue, 2)
+    function.answer = lambda _: answer
+
+    poller_of(queue, function).poll()
+
+    assert left(queue) == set()
+
+
+def test_a_function_that_crashes_returns_the_whole_batch(
+    queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(poller, "RETRY_SECONDS", 0)
+    messages = send(queue, 2)
+    function.answer = crash
+
+    poller_of(queue, function).poll()
+
+    assert left(queue) == set(messages)
+
+
+def crash(_messages: list[str]) -> Any:
+    """Crash as a function does."""
+    raise InvocationError
 
 
 def test_without_partial_responses_an_answer_deletes_the_whole_batch(queue: Any, function: Function) -> None:
@@ -292,9 +324,9 @@ def test_a_message_that_is_being_processed_is_hidden(queue: Any, function: Funct
 
 
 def test_a_message_that_comes_back_is_counted(queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(poller, "HIDDEN_SECONDS", 0)
+    monkeypatch.setattr(poller, "RETRY_SECONDS", 0)
     (message,) = send(queue, 1)
-    function.answer = lambda _: None
+    function.answer = crash
     polling = poller_of(queue, function)
 
     polling.poll()
@@ -316,19 +348,34 @@ def test_a_batch_is_as_large_as_the_mapping_says_and_sqs_hands_over(
 def test_a_batch_is_gathered_for_the_batching_window(
     queue: Any, function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    moments = iter([0.0, 0.5, 0.9, 1.1])
+    moments = iter([0.0, 0.5, 0.9, 0.95, 0.97, 1.1])
+    waits: list[float] = []
     monkeypatch.setattr(poller.time, "monotonic", lambda: next(moments))
+    monkeypatch.setattr(poller.time, "sleep", waits.append)
     send(queue, 25)
 
     assert poller_of(queue, function, BatchSize=100, MaximumBatchingWindowInSeconds=1).poll() == 25
+    assert len(waits) == 1
 
 
 def test_without_a_mapping_there_is_nothing_to_take_the_place_of(tmp_path: Path) -> None:
     session = boto3.Session("testing", "testing", region_name=REGION)
 
+    (tmp_path / "bundle.zip").touch()
+
     with (
         mock_aws(),
         pytest.raises(LookupError, match=f"^no event source mapping brings messages of {QUEUE_ARN} to"),
-        poller.opened_poller(session, FUNCTION_ARN, QUEUE_ARN, "", tmp_path),
+        poller.opened_poller(session, FUNCTION_ARN, QUEUE_ARN, "", tmp_path / "bundle.zip"),
+    ):
+        pytest.fail("it is open")
+
+
+def test_without_a_bundle_there_is_nothing_to_run(tmp_path: Path) -> None:
+    session = boto3.Session("testing", "testing", region_name=REGION)
+
+    with (
+        pytest.raises(LookupError, match=r"bundle\.zip is missing; the task `package` builds it$"),
+        poller.opened_poller(session, FUNCTION_ARN, QUEUE_ARN, "", tmp_path / "bundle.zip"),
     ):
         pytest.fail("it is open")

@@ -3,6 +3,7 @@
 import io
 import json
 import runpy
+import socket
 import subprocess
 import sys
 import threading
@@ -123,6 +124,23 @@ def test_what_an_emulator_left_when_the_machine_went_down_is_no_emulator(folder:
     assert emulator.find_emulator(folder) is None
     emulator.stop_emulator(folder)
     assert not folder.exists()
+
+
+def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Path) -> None:
+    folder.mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        emulator.keep_emulator(f"http://127.0.0.1:{server.getsockname()[1]}", folder)
+
+        def say_something_else() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1024)
+                connection.sendall(b"220 not a web server\r\n")
+
+        thread = threading.Thread(target=say_something_else)
+        thread.start()
+        assert emulator.find_emulator(folder) is None
+        thread.join()
 
 
 def test_an_emulator_that_does_not_start_is_reported_with_its_log(

@@ -5,43 +5,56 @@ import runpy
 import signal
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
 from infrastructure.stack_files import PROJECT_FOLDER
 from tools import engine
 
-# Ends with the status 7 when it is interrupted, and with 1 after ten seconds; says when it is ready by making a file.
-PATIENT = """
-import pathlib, signal, sys, time
-signal.signal(signal.SIGINT, lambda number, frame: sys.exit(7))
-pathlib.Path(sys.argv[1]).touch()
-time.sleep(10)
-sys.exit(1)
-"""
 
-posix_only = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals between processes")
+class Process:
+    """Stands in for a process that needs a while to end once it is interrupted.
+
+    Attributes:
+        interrupt: What interrupts whoever waits for it first.
+        signals: What was sent to it.
+        returncode: How it has ended, or nothing as long as it runs.
+    """
+
+    def __init__(self, interrupt: Callable[[], None]) -> None:
+        self.interrupt = interrupt
+        self.signals: list[int] = []
+        self.returncode: int | None = None
+        self.waits = 0
+
+    def __call__(self, *_arguments: Any, **_options: Any) -> Self:
+        """Start it."""
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        assert self.returncode is not None, "it was left behind"
+
+    def send_signal(self, number: int) -> None:
+        """Note a signal."""
+        self.signals.append(number)
+
+    def wait(self) -> None:
+        """Wait for it: the first wait is interrupted, the second sees it end."""
+        self.waits += 1
+        if self.waits == 1:
+            self.interrupt()
+        else:
+            self.returncode = 1
 
 
-@pytest.fixture(name="ready")
-def fixture_ready(tmp_path: Path) -> Path:
-    """A file that a patient process makes."""
-    return tmp_path / "ready"
-
-
-def once_ready(ready: Path, act: Callable[[], None]) -> None:
-    """Act in the background as soon as a patient process is ready."""
-
-    def wait_and_act() -> None:
-        while not ready.exists():
-            time.sleep(0.01)
-        act()
-
-    threading.Thread(target=wait_and_act).start()
+def interrupt_from_the_terminal() -> None:
+    """Interrupt as a terminal does, which interrupts the engine too."""
+    raise KeyboardInterrupt
 
 
 def test_the_engine_is_called_with_its_arguments_and_its_status_returned(
@@ -53,7 +66,7 @@ def test_the_engine_is_called_with_its_arguments_and_its_status_returned(
     status = engine.run_engine("-c", program, "up", variables=os.environ | {"STACK": "dev"})
 
     assert status == 3
-    assert capfd.readouterr().out == f"['up'] dev {PROJECT_FOLDER}\n"
+    assert capfd.readouterr().out.splitlines() == [f"['up'] dev {PROJECT_FOLDER}"]
 
 
 def test_a_missing_engine_is_reported_in_one_line_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,43 +80,55 @@ def test_a_missing_engine_is_reported_in_one_line_with_how_to_install_it(monkeyp
     )
 
 
-def test_an_interrupt_is_raised_once_the_engine_has_ended(ready: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    started: list[subprocess.Popen[bytes]] = []
-    wait = subprocess.Popen.wait
-
-    def interrupted_wait(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
-        # A terminal interrupts the engine, too.
-        started.append(process)
-        if len(started) == 1:
-            while not ready.exists():
-                time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
-            raise KeyboardInterrupt
-        return wait(process, timeout)
-
-    monkeypatch.setattr(subprocess.Popen, "wait", interrupted_wait)
+def test_an_interrupted_engine_is_waited_for_and_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(interrupt_from_the_terminal)
+    monkeypatch.setattr(subprocess, "Popen", process)
 
     with pytest.raises(KeyboardInterrupt):
-        engine.run_to_its_end([sys.executable, "-c", PATIENT, str(ready)])
+        engine.run_to_its_end(["pulumi", "up"])
 
-    assert started[0].returncode == 7
+    assert not process.signals
+    assert process.waits == 2
 
 
-@posix_only
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_what_would_end_this_process_interrupts_the_engine(ready: Path, name: str) -> None:
-    number = signal.Signals[name]
+@pytest.mark.parametrize("number", engine.ENDING)
+def test_what_would_end_this_process_interrupts_the_engine_once(
+    monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
     before = signal.getsignal(number)
-    once_ready(ready, lambda: os.kill(os.getpid(), number))
+    process = Process(lambda: signal.raise_signal(number))
+    monkeypatch.setattr(subprocess, "Popen", process)
 
     with pytest.raises(KeyboardInterrupt):
-        engine.run_to_its_end([sys.executable, "-c", PATIENT, str(ready)])
+        engine.run_to_its_end(["pulumi", "up"])
 
+    assert process.signals == [signal.SIGINT]
     assert signal.getsignal(number) is before
+
+
+def test_what_is_ignored_already_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = Process(lambda: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(subprocess, "Popen", process)
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        assert engine.run_to_its_end(["pulumi", "up"]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+    assert not process.signals
+
+
+def test_an_interrupted_task_ends_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as error, engine.interruptible("a-task"):
+        raise KeyboardInterrupt
+
+    assert error.value.code == 130
+    assert capsys.readouterr().err == "\na-task: interrupted\n"
 
 
 def test_the_tasks_call_the_engine_by_this_modules_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(sys, "argv", ["engine", "login"])
 
     with pytest.raises(SystemExit, match=r"^pulumi is not on the PATH"):
         runpy.run_path(engine.__file__, run_name="__main__")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from infrastructure.settings import find_problems
 from tests.unit.recording import PROJECT, readable_config
@@ -89,6 +90,7 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     replaced = {
         "PROJECT_FOLDER": tmp_path,
         "LOCAL_FOLDER": tmp_path / ".local",
+        "LOCK_FILE": tmp_path / ".local.lock",
         "find_engine": lambda: "pulumi",
         "build_bundle": lambda stack: machine.do(f"package {stack}"),
         "find_emulator": lambda: machine.kept,
@@ -248,6 +250,39 @@ def test_failed_tests_fail_the_task_once_everything_is_destroyed(machine: Machin
     assert machine.calls[-3:] == [DESTROY, "end", "stop"]
 
 
+def test_test_leaves_the_outputs_of_another_stack_as_they_were(machine: Machine) -> None:
+    outputs.write_outputs(OUTPUTS | {"queue_url": "https://sqs.us-east-2.amazonaws.com/queue"}, machine.outputs)
+    before = machine.outputs.read_bytes()
+
+    local.test()
+
+    assert machine.outputs.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [(local.up, "local-up"), (local.down, "local-down"), (local.test, "test-local")]
+)
+def test_two_tasks_do_not_run_in_one_folder(machine: Machine, task: Callable[[], None], name: str) -> None:
+    with (
+        FileLock(local.LOCK_FILE),
+        pytest.raises(SystemExit, match=f"^{name}: another task of the local stack is running in this folder$"),
+    ):
+        task()
+
+    assert machine.calls == []
+
+
+def test_up_says_that_no_proxy_knows_the_emulator(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com")
+
+    local.up()
+
+    assert machine.kept == ADDRESS
+    assert "no_proxy" in capsys.readouterr().out
+
+
 def test_test_does_not_touch_what_is_up(machine: Machine) -> None:
     machine.kept = ADDRESS
 
@@ -273,13 +308,14 @@ def test_the_environment_leads_to_the_emulator_and_to_no_account(monkeypatch: py
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         monkeypatch.setenv(name, "of an account")
     monkeypatch.setenv("NO_PROXY", "example.com")
+    monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.setenv("HOME", "/home/somebody")
 
     variables = local.local_variables(ADDRESS)
 
     assert "of an account" not in variables.values()
     assert variables["HOME"] == "/home/somebody"
-    assert variables["NO_PROXY"] == "example.com,127.0.0.1,localhost"
+    assert variables["NO_PROXY"] == variables["no_proxy"] == "example.com,127.0.0.1,localhost"
     assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
     assert find_problems(PROJECT, readable_config("local"), variables=variables) == []
     assert Path(variables["PULUMI_CREDENTIALS_PATH"]).is_relative_to(emulator.LOCAL_FOLDER)

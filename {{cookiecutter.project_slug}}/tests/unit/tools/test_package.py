@@ -15,6 +15,7 @@ from infrastructure import bundle
 from infrastructure.stack_files import PROJECT_FOLDER, StackConfig
 from tests.unit.recording import PROJECT
 from tools import package
+from tools.package import locked_requirements
 
 REQUIREMENTS = "aws-lambda-powertools==3.37.0\n"
 PIPFILE_LOCK = """\
@@ -142,7 +143,7 @@ def test_a_bundle_that_is_up_to_date_is_not_built_again(
     assert capsys.readouterr().out.splitlines()[1] == f"{archive}: 0.0 MB, up to date"
 
 
-@pytest.mark.parametrize("change", ["requirements", "source", "damage", "platform"])
+@pytest.mark.parametrize("change", ["requirements", "source", "name", "damage", "platform"])
 def test_a_bundle_that_is_out_of_date_is_built_again(
     build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
 ) -> None:
@@ -154,6 +155,9 @@ def test_a_bundle_that_is_out_of_date_is_built_again(
         monkeypatch.setattr(package, "locked_requirements", lambda: "aws-lambda-powertools==3.38.0\n")
     elif change == "source":
         (source / "errors.py").write_text("CHANGED = 1\n", encoding="utf-8")
+    elif change == "name":
+        (source / "nested").mkdir()
+        (source / "errors.py").rename(source / "nested" / "errors.py")
     elif change == "damage":
         next(build.iterdir()).write_bytes(b"PK")
     else:
@@ -222,6 +226,31 @@ def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path, uv: U
 
     assert list(build.iterdir()) == [archive]
     assert archive.read_bytes() == before
+
+
+def test_a_damaged_lock_file_is_reported_in_one_line(
+    build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "Pipfile.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    monkeypatch.setattr(package, "locked_requirements", lambda: locked_requirements(tmp_path))
+
+    with pytest.raises(SystemExit, match=r"^package: Pipfile\.lock is not JSON: "):
+        package.build_bundle("dev")
+
+    assert uv.command == []
+    assert not build.exists()
+
+
+def test_what_a_file_manager_leaves_is_not_in_the_bundle(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").touch()
+    (tmp_path / "handler.py").touch()
+    (tmp_path / "out").mkdir()
+    archive = tmp_path / "out" / "bundle.zip"
+
+    package.write_archive(tmp_path, archive, b"")
+
+    with ZipFile(archive) as content:
+        assert ".DS_Store" not in content.namelist()
 
 
 def test_dependencies_are_those_that_uv_has_locked(uv: Uv, tmp_path: Path) -> None:
