@@ -115,7 +115,7 @@ def test_a_lint_error_fails(quick: Project, environment: Environment) -> None:
 
 
 def test_what_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
-    broken.replace("tools/outputs.py", "    if pulumi is None:\n", "    if pulumi is None and shutil is shutil:\n")
+    broken.replace("tools/engine.py", "    if engine is None:\n", "    if engine is None and shutil is shutil:\n")
 
     finished = environment.task(broken, "lint")
 

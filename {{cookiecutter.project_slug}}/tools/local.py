@@ -35,8 +35,8 @@ def up() -> None:
     Raises:
         SystemExit: If it cannot be deployed, with the reason; nothing is then left running that was not before.
     """
+    find_engine()
     with _task("local-up"):
-        find_engine()
         build_bundle(STACK)
         address = find_emulator()
         if address:
@@ -73,8 +73,8 @@ def test() -> None:
     Raises:
         SystemExit: Always, unless every step succeeds.
     """
+    find_engine()
     with _task("test-local"):
-        find_engine()
         if find_emulator():
             sys.exit("test-local: local-up has deployed already; test-py-integration tests that, local-down ends it")
         build_bundle(STACK)
