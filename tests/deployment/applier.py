@@ -355,7 +355,7 @@ def create_role_policy(aws: Clients, inputs: Inputs) -> Created:
 def create_function(aws: Clients, inputs: Inputs) -> Created:
     client = aws.client("lambda")
     same = ("architectures", "description", "handler", "role", "runtime", "timeout", "memorySize")
-    arguments = {key[0].upper() + key[1:]: inputs[key] for key in same}
+    arguments = pascal({key: inputs[key] for key in same})
     if "deadLetterConfig" in inputs:
         arguments["DeadLetterConfig"] = pascal(inputs["deadLetterConfig"])
     if "kmsKeyArn" in inputs:
@@ -395,11 +395,10 @@ def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
 
 @creates("aws:cloudwatch/metricAlarm:MetricAlarm")
 def create_alarm(aws: Clients, inputs: Inputs) -> Created:
-    renamed = {"name": "AlarmName", "okActions": "OKActions"}
+    renamed = {"Name": "AlarmName", "OkActions": "OKActions"}
     listed_apart = ("dimensions", "tags")
-    arguments = {
-        renamed.get(key, key[0].upper() + key[1:]): value for key, value in inputs.items() if key not in listed_apart
-    }
+    given = pascal({key: value for key, value in inputs.items() if key not in listed_apart})
+    arguments = {renamed.get(key, key): value for key, value in given.items()}
     aws.client("cloudwatch").put_metric_alarm(
         Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
         Tags=listed(inputs.get("tags")),

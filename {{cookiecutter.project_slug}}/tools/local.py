@@ -102,14 +102,13 @@ def local_variables(address: str) -> dict[str, str]:
     return (
         inherited
         | CREDENTIALS
+        | dict.fromkeys(NO_PROXY, no_proxy)
         | {
             "AWS_ENDPOINT_URL": address,
             # A profile can have an endpoint and credentials too.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": no_proxy,
-            "no_proxy": no_proxy,
             "PULUMI_BACKEND_URL": f"file://./{LOCAL_FOLDER.name}/state",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_CREDENTIALS_PATH": str(LOCAL_FOLDER / "credentials"),

@@ -31,7 +31,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
     if stack is None:
         return None
     where = f"the emulator at {os.environ['AWS_ENDPOINT_URL']}" if stack.settings.is_local else "AWS"
-    return f"stack: {stack.stack}, region: {stack.region}, in {where}"
+    return f"stack: {stack.stack}, region: {stack.account.region}, in {where}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

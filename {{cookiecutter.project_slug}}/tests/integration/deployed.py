@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ import pytest
 from botocore.config import Config
 from pydantic.alias_generators import to_camel
 
+from infrastructure.account import Account
 from infrastructure.naming import Names
-from infrastructure.settings import REGION_KEY, Settings, find_problems
+from infrastructure.settings import REGION_KEY, Settings, SettingsError, read_settings
 from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, StackFileError, read_project, read_stack_config
 from tests.unit.recording import STACKS, readable_config
 from tools.outputs import OUTPUT_NAMES, OUTPUTS_FILE
@@ -50,29 +52,16 @@ class Deployed:
     outputs: dict[str, str]
     clients: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def account_id(self) -> str:
-        """The account's twelve digits."""
-        return self.outputs["function_arn"].split(":")[4]
-
-    @property
-    def partition(self) -> str:
-        """For example ``aws``."""
-        return self.outputs["function_arn"].split(":")[1]
-
-    @property
-    def dns_suffix(self) -> str:
-        """The domain of the partition's services."""
-        return "amazonaws.com.cn" if self.partition == "aws-cn" else "amazonaws.com"
-
-    @property
-    def region(self) -> str:
-        """The region that the stack is configured for."""
-        return self.config.values[REGION_KEY]
-
-    def arn(self, service: str, resource: str) -> str:
-        """Form the ARN of a resource of the stack's account and region."""
-        return f"arn:{self.partition}:{service}:{self.region}:{self.account_id}:{resource}"
+    @functools.cached_property
+    def account(self) -> Account:
+        """The account and the region that the stack is deployed to, as its outputs and its configuration say."""
+        partition, account_id = itemgetter(1, 4)(self.outputs["function_arn"].split(":"))
+        return Account(
+            id=account_id,
+            region=self.config.values[REGION_KEY],
+            partition=partition,
+            dns_suffix="amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
+        )
 
     def promised(self, setting: str) -> Any:
         """Look up what a setting promises, by its name in `Settings`.
@@ -93,7 +82,7 @@ class Deployed:
             aws_secret_access_key=values.get("aws:secretKey"),
             aws_session_token=values.get("aws:token"),
             profile_name=values.get("aws:profile"),
-            region_name=self.region,
+            region_name=self.account.region,
         )
 
     def client(self, service: str) -> Any:
@@ -147,15 +136,12 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
             f"the files of {stacks} name; the task `outputs` writes it anew"
         )
     stack, config = found[0]
-    readable = readable_config(stack)
-    problems = find_problems(project, readable, variables=os.environ)
-    if problems:
+    try:
+        settings = read_settings(project, readable_config(stack), variables=os.environ)
+    except SettingsError as error:
         raise NotDeployedError(
-            f"{OUTPUTS_FILE.as_posix()} is of the stack {stack}, but {'; '.join(map(str, problems))}"
-        )
-    settings = Settings.model_validate(
-        {key.partition(":")[2]: value for key, value in readable.items() if key.startswith(f"{project}:")}
-    )
+            f"{OUTPUTS_FILE.as_posix()} is of the stack {stack}, but {'; '.join(map(str, error.problems))}"
+        ) from error
     return Deployed(stack, config, settings, Names(project, settings), outputs)
 
 

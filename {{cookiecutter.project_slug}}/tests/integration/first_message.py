@@ -7,6 +7,7 @@ from infrastructure.stack_files import StackFileError
 from tests.integration.deployed import NotDeployedError, find_deployed
 from tests.integration.pipeline import Pipeline, opened_pipeline
 from tools.emulator import find_emulator
+from tools.engine import interruptible
 from tools.local import local_variables
 
 
@@ -25,15 +26,15 @@ def send(body: str) -> None:
     variables = local_variables(address)
     os.environ.clear()
     os.environ.update(variables)
-    try:
-        with opened_pipeline(find_deployed(), keep=True) as pipeline:
-            print(f"Sent to {pipeline.deployed.outputs['queue_url']}:\n    {body}\n\nThe function's log:", flush=True)
-            (message,) = pipeline.send(body)
-            lines = pipeline.wait_for(lambda sent: _fate(pipeline, sent), message, "trace")
-    except (NotDeployedError, StackFileError, LookupError, RuntimeError, AssertionError) as error:
-        sys.exit(f"local-send: {error}")
-    except KeyboardInterrupt:
-        sys.exit("\nlocal-send: interrupted")
+    with interruptible("local-send"):
+        try:
+            with opened_pipeline(find_deployed(), keep=True) as pipeline:
+                queue_url = pipeline.deployed.outputs["queue_url"]
+                print(f"Sent to {queue_url}:\n    {body}\n\nThe function's log:", flush=True)
+                (message,) = pipeline.send(body)
+                lines = pipeline.wait_for(lambda sent: _fate(pipeline, sent), message, "trace")
+        except (NotDeployedError, StackFileError, LookupError, RuntimeError, AssertionError) as error:
+            sys.exit(f"local-send: {error}")
     print("\n".join(["", *lines]))
 
 

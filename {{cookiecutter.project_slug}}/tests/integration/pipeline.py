@@ -176,14 +176,14 @@ class Pipeline:
         known = self.poller.deliveries if self.poller else []
         return {each.receive_count: each.failed for each in known if each.message_id == message}
 
-    def versions_of(self, message: str) -> int:
-        """Count how often a message's payload was stored."""
+    def versions_of(self, message: str) -> list[dict[str, Any]]:
+        """List the versions of a message's payload: one for each time that it was stored."""
         item = self._item(message)
         if item is None:
-            return 0
+            return []
         bucket = self.deployed.outputs["bucket_name"]
         answer = self.deployed.client("s3").list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
-        return len(answer.get("Versions", []))
+        return answer.get("Versions", [])
 
     def _item(self, message: str) -> dict[str, Any] | None:
         answer = self.deployed.client("dynamodb").get_item(
@@ -222,12 +222,9 @@ class Pipeline:
         bucket, table = self.deployed.outputs["bucket_name"], self.deployed.outputs["table_name"]
         s3, dynamodb = self.deployed.client("s3"), self.deployed.client("dynamodb")
         for message in self.sent:
-            item = self._item(message)
-            if item is not None:
-                answer = s3.list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
-                for version in answer.get("Versions", []):
-                    s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
-                dynamodb.delete_item(TableName=table, Key={"message_id": {"S": message}})
+            for version in self.versions_of(message):
+                s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+            dynamodb.delete_item(TableName=table, Key={"message_id": {"S": message}})
 
 
 def original(dead_letter: dict[str, Any]) -> str:
@@ -253,7 +250,7 @@ def _opened_inbox(deployed: Deployed) -> Generator[str]:
     """
     sqs, sns, topic_arn = deployed.client("sqs"), deployed.client("sns"), deployed.outputs["topic_arn"]
     name = f"{deployed.names.function}-test-{uuid.uuid4().hex[:8]}"
-    arn = deployed.arn("sqs", name)
+    arn = deployed.account.arn("sqs", name)
     policy = {
         "Version": "2012-10-17",
         "Statement": [

@@ -32,11 +32,11 @@ def test_the_key_is_rotated(deployed: Deployed, own_key: str) -> None:
 def test_the_key_serves_the_account_its_logs_and_its_alarms_alone(deployed: Deployed, own_key: str) -> None:
     policy = json.loads(deployed.client("kms").get_key_policy(KeyId=own_key, PolicyName="default")["Policy"])
 
-    logs = deployed.arn("logs", f"log-group:{deployed.names.log_group}")
+    logs = deployed.account.arn("logs", f"log-group:{deployed.names.log_group}")
     promised = [
-        {"Principal": {"AWS": f"arn:{deployed.partition}:iam::{deployed.account_id}:root"}, "Action": "kms:*"},
+        {"Principal": {"AWS": deployed.account.root_arn}, "Action": "kms:*"},
         {
-            "Principal": {"Service": f"logs.{deployed.region}.{deployed.dns_suffix}"},
+            "Principal": {"Service": f"logs.{deployed.account.region}.{deployed.account.dns_suffix}"},
             "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
             "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": logs}},
         },

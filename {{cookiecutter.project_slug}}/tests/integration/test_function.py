@@ -120,7 +120,7 @@ def test_the_role_may_do_what_the_function_does_and_nothing_more(deployed: Deplo
     promised = {
         **dict.fromkeys(
             ["logs:CreateLogStream", "logs:PutLogEvents"],
-            deployed.arn("logs", f"log-group:{deployed.names.log_group}:*"),
+            deployed.account.arn("logs", f"log-group:{deployed.names.log_group}:*"),
         ),
         **dict.fromkeys(
             ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],

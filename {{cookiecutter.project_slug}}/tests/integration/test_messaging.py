@@ -120,7 +120,7 @@ def test_the_topic_takes_the_accounts_alarms_over_tls_only(deployed: Deployed, t
         "Principal": {"Service": "cloudwatch.amazonaws.com"},
         "Action": "sns:Publish",
         "Resource": topic["TopicArn"],
-        "Condition": {"StringEquals": {"aws:SourceAccount": deployed.account_id}},
+        "Condition": {"StringEquals": {"aws:SourceAccount": deployed.account.id}},
     }
 
     promised = {

@@ -24,7 +24,7 @@ def queue_arn(deployed: Deployed, name: str) -> str:
 
 def bucket_name(deployed: Deployed) -> str:
     """Ask S3 whether there is a bucket of the stack's name."""
-    name = deployed.names.payload_bucket(deployed.account_id)
+    name = deployed.names.payload_bucket(deployed.account.id)
     deployed.client("s3").head_bucket(Bucket=name)
     return name
 
@@ -36,7 +36,7 @@ def table(deployed: Deployed) -> dict[str, Any]:
 
 def topic_arn(deployed: Deployed) -> str:
     """Ask SNS for the topic of the stack's name."""
-    arn = deployed.arn("sns", deployed.names.of("notifications"))
+    arn = deployed.account.arn("sns", deployed.names.of("notifications"))
     return deployed.client("sns").get_topic_attributes(TopicArn=arn)["Attributes"]["TopicArn"]
 
 
@@ -47,7 +47,7 @@ def role_arn(deployed: Deployed) -> str:
 
 EXISTING: dict[str, Ask] = {
     "bucket_name": bucket_name,
-    "bucket_arn": lambda stack: f"arn:{stack.partition}:s3:::{bucket_name(stack)}",
+    "bucket_arn": lambda stack: f"arn:{stack.account.partition}:s3:::{bucket_name(stack)}",
     "table_name": lambda stack: table(stack)["TableName"],
     "table_arn": lambda stack: table(stack)["TableArn"],
     "topic_arn": topic_arn,

@@ -24,7 +24,7 @@ def fixture_payloads(deployed: Deployed) -> str:
 @pytest.fixture(name="access_logs")
 def fixture_access_logs(deployed: Deployed) -> str:
     """Name of the bucket that holds the access logs of the payloads' bucket."""
-    return deployed.names.access_log_bucket(deployed.account_id)
+    return deployed.names.access_log_bucket(deployed.account.id)
 
 
 @pytest.fixture(name="bucket", params=["payloads", "access_logs"])
@@ -68,7 +68,7 @@ def test_a_bucket_is_in_the_stacks_region(deployed: Deployed, bucket: str) -> No
     location = deployed.client("s3").get_bucket_location(Bucket=bucket)["LocationConstraint"]
 
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-    hold(bucket, "region", found=location or "us-east-1", promised=deployed.region)
+    hold(bucket, "region", found=location or "us-east-1", promised=deployed.account.region)
 
 
 def test_a_bucket_keeps_replaced_versions(deployed: Deployed, bucket: str) -> None:
@@ -93,7 +93,7 @@ def test_a_bucket_owns_its_objects(deployed: Deployed, bucket: str) -> None:
 def test_a_bucket_is_reached_over_tls_only(deployed: Deployed, bucket: str) -> None:
     statement = policy_statements(deployed, bucket).get("DenyInsecureTransport")
 
-    arn = f"arn:{deployed.partition}:s3:::{bucket}"
+    arn = f"arn:{deployed.account.partition}:s3:::{bucket}"
     hold(bucket, "policy", found=statement, promised=canonical(tls_only("s3:*", [arn, f"{arn}/*"])))
 
 
@@ -140,15 +140,15 @@ def test_access_to_payloads_is_logged(deployed: Deployed, payloads: str, access_
 def test_access_logs_come_from_the_payloads_alone(deployed: Deployed, payloads: str, access_logs: str) -> None:
     statements = policy_statements(deployed, access_logs)
 
-    source = f"arn:{deployed.partition}:s3:::{payloads}"
+    source = f"arn:{deployed.account.partition}:s3:::{payloads}"
     promised = {
         "Effect": "Allow",
         "Principal": {"Service": "logging.s3.amazonaws.com"},
         "Action": "s3:PutObject",
-        "Resource": f"arn:{deployed.partition}:s3:::{access_logs}/payloads/*",
+        "Resource": f"arn:{deployed.account.partition}:s3:::{access_logs}/payloads/*",
         "Condition": {
             "ArnLike": {"aws:SourceArn": source},
-            "StringEquals": {"aws:SourceAccount": deployed.account_id},
+            "StringEquals": {"aws:SourceAccount": deployed.account.id},
         },
     }
     hold(access_logs, "writers", found=statements.get("AllowAccessLogs"), promised=canonical(promised))

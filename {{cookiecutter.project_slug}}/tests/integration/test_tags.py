@@ -33,7 +33,7 @@ def queue_tags(deployed: Deployed, output: str) -> dict[str, str]:
 
 def alarm_tags(deployed: Deployed, alarm: str) -> dict[str, str]:
     """Ask CloudWatch for an alarm's tags."""
-    arn = deployed.arn("cloudwatch", f"alarm:{deployed.names.of(alarm)}")
+    arn = deployed.account.arn("cloudwatch", f"alarm:{deployed.names.of(alarm)}")
     return as_mapping(deployed.client("cloudwatch").list_tags_for_resource(ResourceARN=arn)["Tags"])
 
 
@@ -42,13 +42,13 @@ def mapping_tags(deployed: Deployed) -> dict[str, str]:
     client = deployed.client("lambda")
     function, queue = deployed.outputs["function_arn"], deployed.outputs["queue_arn"]
     (mapping,) = client.list_event_source_mappings(FunctionName=function, EventSourceArn=queue)["EventSourceMappings"]
-    arn = deployed.arn("lambda", f"event-source-mapping:{mapping['UUID']}")
+    arn = deployed.account.arn("lambda", f"event-source-mapping:{mapping['UUID']}")
     return client.list_tags(Resource=arn)["Tags"]
 
 
 TAGGED: dict[str, Ask] = {
     "payload bucket": lambda stack: bucket_tags(stack, stack.outputs["bucket_name"]),
-    "access log bucket": lambda stack: bucket_tags(stack, stack.names.access_log_bucket(stack.account_id)),
+    "access log bucket": lambda stack: bucket_tags(stack, stack.names.access_log_bucket(stack.account.id)),
     "table": lambda stack: as_mapping(
         stack.client("dynamodb").list_tags_of_resource(ResourceArn=stack.outputs["table_arn"])["Tags"]
     ),
@@ -63,7 +63,7 @@ TAGGED: dict[str, Ask] = {
         stack.client("iam").list_role_tags(RoleName=stack.outputs["lambda_role_arn"].rpartition("/")[2])["Tags"]
     ),
     "log group": lambda stack: stack.client("logs").list_tags_for_resource(
-        resourceArn=stack.arn("logs", f"log-group:{stack.names.log_group}")
+        resourceArn=stack.account.arn("logs", f"log-group:{stack.names.log_group}")
     )["tags"],
     "dead-letters alarm": lambda stack: alarm_tags(stack, "dead-letters"),
     "errors alarm": lambda stack: alarm_tags(stack, "errors"),
