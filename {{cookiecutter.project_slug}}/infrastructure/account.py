@@ -1,9 +1,12 @@
 """The account and the region that a stack is deployed to."""
 
+import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import pulumi_aws as aws
+
+ARN: Final = re.compile(r"arn:(?P<partition>aws(-[a-z]+)*):[a-z0-9-]+:[a-z0-9-]*:(?P<account>[0-9]{12}):.+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,23 @@ class Account:
             partition=partition.partition,
             dns_suffix=partition.dns_suffix,
         )
+
+    @classmethod
+    def of(cls, arn: str, region: str) -> Self:
+        """Read the account from the ARN of something that is in it.
+
+        Args:
+            arn: The ARN, for example of a function.
+            region: The region that the stack is configured for.
+
+        Raises:
+            ValueError: If it is not the ARN of anything in an account.
+        """
+        match = ARN.fullmatch(arn)
+        if not match:
+            raise ValueError(f"{arn} is not the ARN of anything in an account")
+        dns_suffix = "amazonaws.com.cn" if match["partition"] == "aws-cn" else "amazonaws.com"
+        return cls(id=match["account"], region=region, partition=match["partition"], dns_suffix=dns_suffix)
 
     def arn(self, service: str, resource: str) -> str:
         """Form the ARN of a resource of this account and region.

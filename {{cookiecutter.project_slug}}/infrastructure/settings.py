@@ -18,6 +18,8 @@ import pulumi
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
+from infrastructure.documents import shown
+
 # The longest name that a project becomes part of is the access log bucket's. S3 allows 63 characters:
 # project (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
 PROJECT_MAX_LENGTH: Final = 25
@@ -39,15 +41,27 @@ NO_RESERVATION: Final = -1
 # An event source mapping's maximum concurrency is at least two, and a reservation below it would only throttle:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
 MIN_RESERVATION: Final = 2
+PROJECT_NAME_KEY: Final = "name (Pulumi.yaml)"
 MASKED: Final = "[secret]"
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a stack's configuration: the ``key``, and a ``message`` that says what is wrong and allowed."""
+    """One mistake in a stack's configuration.
 
+    Attributes:
+        rule: What kind of mistake, for example ``unknown-key``.
+        key: The key that is at fault, with its namespace.
+        message: What is wrong and what is allowed, for a person.
+        found: The value as a message may show it; nothing if it is not the value that is wrong.
+        allowed: What may stand there.
+    """
+
+    rule: str
     key: str
     message: str
+    found: str | None
+    allowed: str
 
     def __str__(self) -> str:
         return f"{self.key}: {self.message}"
@@ -316,13 +330,22 @@ def _own_settings(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
     return {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
 
 
+def _bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
+    message = f"found {found}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
+    return Problem(rule, key, message, found, allowed)
+
+
+def _missing_key(key: str, allowed: str) -> Problem:
+    return Problem("missing-key", key, f"missing; allowed: {allowed}", None, allowed)
+
+
 def _project_problems(project: str) -> Iterator[Problem]:
     if len(project) > PROJECT_MAX_LENGTH or not re.fullmatch(PROJECT_PATTERN, project):
-        yield Problem(
-            "name (Pulumi.yaml)",
-            f'found "{project}"; allowed: lower-case letters, digits and single hyphens, from a letter, '
-            f"1 to {PROJECT_MAX_LENGTH} long, because every AWS name begins with it",
+        allowed = (
+            f"lower-case letters, digits and single hyphens, from a letter, 1 to {PROJECT_MAX_LENGTH} long, "
+            "because every AWS name begins with it"
         )
+        yield _bad_value(PROJECT_NAME_KEY, shown(project), allowed)
 
 
 def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[Problem]:
@@ -330,17 +353,18 @@ def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[P
     for full_key in config:
         prefix, _, key = full_key.rpartition(":")
         if key in KEYS and f"{prefix}:" != namespace:
-            yield Problem(full_key, f'wrong namespace "{prefix}"; the key is {namespace}{key}')
+            right = f"{namespace}{key}"
+            message = f"wrong namespace {shown(prefix)}; the key is {right}"
+            yield Problem("wrong-namespace", full_key, message, None, right)
 
 
 def _region_problems(config: Mapping[str, str], *, hidden: bool) -> Iterator[Problem]:
     region = config.get(REGION_KEY)
-    allowed = "allowed: the name of an AWS region, for example us-east-1"
+    allowed = "the name of an AWS region, for example us-east-1"
     if region is None:
-        yield Problem(REGION_KEY, f"missing; {allowed}")
+        yield _missing_key(REGION_KEY, allowed)
     elif not re.fullmatch(REGION_PATTERN, region):
-        found = MASKED if hidden else f'"{region}"'
-        yield Problem(REGION_KEY, f"found {found}; {allowed}")
+        yield _bad_value(REGION_KEY, MASKED if hidden else shown(region), allowed)
 
 
 def _model_problems(
@@ -349,36 +373,41 @@ def _model_problems(
     """Put the model's errors into the stack files' words: what was found, what is allowed."""
     for detail in error.errors():
         key = str(detail["loc"][0])
+        full_key = f"{namespace}{key}"
         if detail["type"] == "missing":
-            yield Problem(f"{namespace}{key}", f"missing; allowed: {allowed_values(key)}")
+            yield _missing_key(full_key, allowed_values(key))
         elif detail["type"] == "extra_forbidden":
-            close = difflib.get_close_matches(key.lower(), map(str.lower, KEYS), n=1)
-            nearest = [known for known in KEYS if known.lower() in close]
-            known_keys = f"did you mean {namespace}{nearest[0]}?" if nearest else f"allowed: {', '.join(KEYS)}"
-            yield Problem(f"{namespace}{key}", f"unknown key; {known_keys}")
+            yield _unknown_key(namespace, key)
         else:
-            found = MASKED if f"{namespace}{key}" in secrets else f'"{own[key]}"'
-            yield Problem(f"{namespace}{key}", f"found {found}; allowed: {allowed_values(key)}")
+            yield _bad_value(full_key, MASKED if full_key in secrets else shown(own[key]), allowed_values(key))
+
+
+def _unknown_key(namespace: str, key: str) -> Problem:
+    close = difflib.get_close_matches(key.lower(), map(str.lower, KEYS), n=1)
+    nearest = [f"{namespace}{known}" for known in KEYS if known.lower() in close]
+    allowed = nearest[0] if nearest else ", ".join(KEYS)
+    message = f"unknown key; did you mean {allowed}?" if nearest else f"unknown key; allowed: {allowed}"
+    return Problem("unknown-key", f"{namespace}{key}", message, None, allowed)
 
 
 def _contradictions(namespace: str, settings: Settings, region: str) -> Iterator[Problem]:
     """Find settings that are good each by itself and wrong together."""
     if settings.batch_size > MAX_BATCH_SIZE_WITHOUT_WINDOW and settings.batch_window_seconds == 0:
-        yield Problem(
-            f"{namespace}batchWindowSeconds",
-            f'found "0"; allowed: 1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}',
-        )
+        allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
+        yield _bad_value(f"{namespace}batchWindowSeconds", shown("0"), allowed, rule="batch-without-window")
     retries_take = settings.visibility_timeout_seconds * settings.max_receive_count
     if settings.message_retention_seconds < retries_take:
-        yield Problem(
-            f"{namespace}messageRetentionSeconds",
-            f'found "{settings.message_retention_seconds}"; allowed: {retries_take} or more, the time that '
-            "maxReceiveCount deliveries take, or a message would expire before it is dead-lettered",
+        allowed = (
+            f"{retries_take} or more, the time that maxReceiveCount deliveries take, or a message would expire before "
+            "it is dead-lettered"
         )
+        found = shown(str(settings.message_retention_seconds))
+        yield _bad_value(f"{namespace}messageRetentionSeconds", found, allowed, rule="retention-too-short")
     if settings.kms_key_arn and settings.kms_key_arn.split(":")[3] != region:
-        yield Problem(f"{namespace}kmsKeyArn", f"the key is not in {region}, where the stack is; allowed: one that is")
+        allowed = f"a key in {region}, where the stack is"
+        yield _bad_value(f"{namespace}kmsKeyArn", shown(settings.kms_key_arn), allowed, rule="key-elsewhere")
     if settings.is_production and settings.force_destroy:
-        yield Problem(f"{namespace}forceDestroy", 'found "true"; allowed: false in prod')
+        yield _bad_value(f"{namespace}forceDestroy", shown("true"), "false in prod", rule="force-destroy")
 
 
 def _endpoint_problems(
@@ -389,21 +418,24 @@ def _endpoint_problems(
     The variables are those of the AWS SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
-    key = f"{namespace}environment"
+    refused = functools.partial(_bad_value, f"{namespace}environment", shown(environment), rule="endpoint")
     if environment != "local":
         for name, value in endpoints.items():
             if _is_loopback(value):
-                yield Problem(key, f'found "{environment}" while {name} is on this machine; allowed there: local')
+                yield refused("local", circumstances=f" while {name} is on this machine")
         return
     if "AWS_ENDPOINT_URL" not in endpoints:
-        yield Problem(key, 'found "local" while AWS_ENDPOINT_URL is not set; it must be the address of the emulator')
+        allowed = "dev, staging, prod, or set it to the emulator's address"
+        yield refused(allowed, circumstances=" while AWS_ENDPOINT_URL is not set")
     for name, value in endpoints.items():
         if not _is_loopback(value):
-            yield Problem(key, f'found "local" while {name} is not on this machine; allowed there: dev, staging, prod')
+            yield refused("dev, staging, prod", circumstances=f" while {name} is not on this machine")
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
-        yield Problem(key, 'found "local" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set; allowed: unset it')
+        allowed = "dev, staging, prod, or unset it"
+        yield refused(allowed, circumstances=" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set")
     if "aws:endpoints" in config:
-        yield Problem("aws:endpoints", "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is")
+        message = "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is"
+        yield Problem("endpoint", "aws:endpoints", message, None, "none in a local stack")
 
 
 def _is_loopback(url: str) -> bool:

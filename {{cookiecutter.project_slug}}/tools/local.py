@@ -95,8 +95,7 @@ def local_variables(address: str) -> dict[str, str]:
     Args:
         address: The emulator's.
     """
-    of_an_account = ("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(of_an_account)}
+    inherited = {name: value for name, value in os.environ.items() if not of_an_account(name)}
     # Some programs read the one, some the other.
     no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
@@ -115,6 +114,11 @@ def local_variables(address: str) -> dict[str, str]:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
         }
     )
+
+
+def of_an_account(variable: str) -> bool:
+    """Whether an environment variable may lead to an account, or to a stack of one."""
+    return variable.startswith(("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK"))
 
 
 @contextmanager

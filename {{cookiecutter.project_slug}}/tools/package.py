@@ -16,8 +16,9 @@ from typing import Final
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from infrastructure.bundle import bundle_path
+from infrastructure.documents import DocumentError
 from infrastructure.settings import SettingsError, find_problems
-from infrastructure.stack_files import PROJECT_FOLDER, StackFileError, read_project, read_stack_config
+from infrastructure.stack_files import PROJECT_FOLDER, read_project, read_stack_config
 
 UV: Final = (sys.executable, "-m", "uv")
 SOURCE: Final = PROJECT_FOLDER / "processor"
@@ -68,7 +69,7 @@ def build_bundle(stack: str) -> None:
                 finished = Path(folder) / archive.name
                 write_archive(content, finished, digest)
                 finished.replace(archive)
-    except (StackFileError, SettingsError) as error:
+    except (DocumentError, SettingsError) as error:
         sys.exit(f"package: {error}")
     except json.JSONDecodeError as error:
         sys.exit(f"package: Pipfile.lock is not JSON: {error}")
@@ -79,7 +80,7 @@ def build_bundle(stack: str) -> None:
 
 def _target(stack: str) -> Target:
     """Read what a stack runs on, if the rest is as it should be: a bundle for nothing helps nobody."""
-    project, config = read_project()["name"], read_stack_config(stack)
+    project, config = read_project().name, read_stack_config(stack)
     problems = find_problems(project, config.values, config.secret_keys)
     # Whether a secret is good, only the engine can tell.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]

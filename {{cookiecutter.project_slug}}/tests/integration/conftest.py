@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infrastructure.stack_files import StackFileError
+from infrastructure.documents import DocumentError
 from tests.integration.deployed import Deployed, NotDeployedError, find_deployed
 from tests.integration.limits import EMULATOR_LIMITS
 from tests.integration.pipeline import Pipeline, opened_pipeline
@@ -18,7 +18,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the stack before anything is collected, or say in one line why there is none."""
     try:
         config.stash[DEPLOYED] = find_deployed()
-    except (NotDeployedError, StackFileError) as error:
+    except (NotDeployedError, DocumentError) as error:
         # Other tests may be asked for, too, and have come before: then it is said once all are collected.
         config.stash[REASON] = str(error)
         if any("integration" in argument for argument in config.args):

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,10 @@ from botocore.config import Config
 from pydantic.alias_generators import to_camel
 
 from infrastructure.account import Account
+from infrastructure.documents import DocumentError
 from infrastructure.naming import Names
 from infrastructure.settings import REGION_KEY, Settings, SettingsError, read_settings
-from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, StackFileError, read_project, read_stack_config
+from infrastructure.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
 from tests.unit.recording import STACKS, readable_config
 from tools.outputs import OUTPUT_NAMES, OUTPUTS_FILE
 
@@ -55,13 +55,7 @@ class Deployed:
     @functools.cached_property
     def account(self) -> Account:
         """The account and the region that the stack is deployed to, as its outputs and its configuration say."""
-        partition, account_id = itemgetter(1, 4)(self.outputs["function_arn"].split(":"))
-        return Account(
-            id=account_id,
-            region=self.config.values[REGION_KEY],
-            partition=partition,
-            dns_suffix="amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com",
-        )
+        return Account.of(self.outputs["function_arn"], self.config.values[REGION_KEY])
 
     def promised(self, setting: str) -> Any:
         """Look up what a setting promises, by its name in `Settings`.
@@ -117,12 +111,12 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
     """
     outputs = _read_outputs(folder / OUTPUTS_FILE)
     region = (outputs["function_arn"].split(":") + [""] * 4)[3]
-    project = read_project()["name"]
+    project = read_project().name
     found: list[tuple[str, StackConfig]] = []
     for stack in STACKS:
         try:
             config = read_stack_config(stack)
-        except StackFileError:
+        except DocumentError:
             # Of a stack whose file cannot be read nothing can be compared; the unit tests say why.
             continue
         suffix = config.values.get(f"{project}:environmentSuffix", "")

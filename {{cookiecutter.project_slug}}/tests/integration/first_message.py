@@ -3,7 +3,7 @@
 import os
 import sys
 
-from infrastructure.stack_files import StackFileError
+from infrastructure.documents import DocumentError
 from tests.integration.deployed import NotDeployedError, find_deployed
 from tests.integration.pipeline import Pipeline, opened_pipeline
 from tools.emulator import find_emulator
@@ -33,7 +33,7 @@ def send(body: str) -> None:
                 print(f"Sent to {queue_url}:\n    {body}\n\nThe function's log:", flush=True)
                 (message,) = pipeline.send(body)
                 lines = pipeline.wait_for(lambda sent: _fate(pipeline, sent), message, "trace")
-        except (NotDeployedError, StackFileError, LookupError, RuntimeError, AssertionError) as error:
+        except (NotDeployedError, DocumentError, LookupError, RuntimeError, AssertionError) as error:
             sys.exit(f"local-send: {error}")
     print("\n".join(["", *lines]))
 

@@ -44,8 +44,8 @@ GOOD_CONFIG = {
     "forceDestroy": "false",
 }
 
-PROJECT: str = read_project()["name"]
-STACKS = tuple(sorted(path.suffixes[0].removeprefix(".") for path in PROJECT_FOLDER.glob("Pulumi.*.yaml")))
+PROJECT = read_project().name
+STACKS = read_project().stacks
 EMULATOR = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 
 ACCOUNT_ID = "123456789012"

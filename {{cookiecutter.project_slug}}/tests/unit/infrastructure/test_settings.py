@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import pytest
 
+from infrastructure.documents import shown
 from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, model_schema, read_settings
 from infrastructure.stack_files import read_project
 from tests.unit.recording import EMULATOR, GOOD_CONFIG, STACKS, readable_config
 
-SCHEMA = read_project()["config"]
+SCHEMA = {key.partition(":")[2]: entry.value for key, entry in read_project().config}
 PROJECT = "orders"
 CONFIG = {"aws:region": "us-east-1"} | {f"orders:{key}": value for key, value in GOOD_CONFIG.items()}
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
@@ -110,7 +111,7 @@ def test_a_good_value_is_read(key: str, text: str) -> None:
 def test_a_bad_value_is_refused_with_what_is_allowed(key: str, text: str) -> None:
     problems = refused(CONFIG | {f"orders:{key}": text})
 
-    assert problems == {f"orders:{key}": f'found "{text}"; allowed: {allowed_values(key)}'}
+    assert problems == {f"orders:{key}": f"found {shown(text)}; allowed: {allowed_values(key)}"}
 
 
 @pytest.mark.parametrize("key", KEYS)
@@ -220,9 +221,11 @@ def test_a_message_must_outlive_its_deliveries() -> None:
 
 
 def test_a_key_must_be_where_the_stack_is() -> None:
-    problems = refused(CONFIG | {"orders:kmsKeyArn": KEY_ARN.replace("us-east-1", "eu-west-1")})
+    key_arn = KEY_ARN.replace("us-east-1", "eu-west-1")
 
-    assert problems == {"orders:kmsKeyArn": "the key is not in us-east-1, where the stack is; allowed: one that is"}
+    problems = refused(CONFIG | {"orders:kmsKeyArn": key_arn})
+
+    assert problems == {"orders:kmsKeyArn": f"found {shown(key_arn)}; allowed: a key in us-east-1, where the stack is"}
 
 
 def test_the_visibility_timeout_is_six_times_the_functions_and_the_time_for_a_batch_to_fill() -> None:
@@ -335,4 +338,4 @@ def test_what_must_differ_between_environments_has_no_default(key: str) -> None:
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_every_stack_file_is_valid(stack: str) -> None:
-    assert read_settings(read_project()["name"], readable_config(stack))
+    assert read_settings(read_project().name, readable_config(stack))

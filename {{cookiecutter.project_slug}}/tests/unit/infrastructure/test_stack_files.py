@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.stack_files import StackFileError, read_project, read_stack_config
+from infrastructure.documents import DocumentError
+from infrastructure.stack_files import PROJECT_FOLDER, Place, read_project, read_stack_config
 
 PROJECT_FILE = """\
 name: orders
@@ -101,11 +102,11 @@ def test_a_value_is_the_text_that_the_file_holds(project: Path, text: str) -> No
     assert read_stack_config("dev", project).values["orders:environment"] == text
 
 
-@pytest.mark.parametrize("config", ["text", "[a]", "{[a]: b}"])
+@pytest.mark.parametrize("config", ["text", "[a]", "{[a]: b}", "{? {a: b} : c}"])
 def test_a_configuration_that_is_no_mapping_is_refused(project: Path, config: str) -> None:
     stack_file(project, f"config: {config}\n")
 
-    with pytest.raises(StackFileError, match=r"Pulumi\.dev\.yaml"):
+    with pytest.raises(DocumentError, match=r"Pulumi\.dev\.yaml"):
         read_stack_config("dev", project)
 
 
@@ -113,37 +114,70 @@ def test_a_configuration_that_is_no_mapping_is_refused(project: Path, config: st
 def test_a_project_without_a_name_is_refused(project: Path, content: str) -> None:
     (project / "Pulumi.yaml").write_text(content, encoding="utf-8")
 
-    with pytest.raises(StackFileError, match=r"Pulumi\.yaml names no project"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.yaml: names no project"):
         read_project(project)
 
 
 def test_a_missing_stack_file_is_named(project: Path) -> None:
-    with pytest.raises(StackFileError, match=r"Pulumi.qa.yaml cannot be read in .*: FileNotFoundError"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.qa\.yaml: cannot be read in .*: No such file"):
         read_stack_config("qa", project)
 
 
 def test_a_file_in_another_encoding_is_refused(project: Path) -> None:
     (project / "Pulumi.dev.yaml").write_bytes(b"config:\n  orders:environment: \xff\n")
 
-    with pytest.raises(StackFileError, match=r"Pulumi.dev.yaml cannot be read in .*: UnicodeDecodeError"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:2: is not UTF-8"):
         read_stack_config("dev", project)
 
 
 def test_a_file_that_is_not_yaml_is_refused_with_the_place(project: Path) -> None:
     stack_file(project, "config: [\n")
 
-    with pytest.raises(StackFileError, match=r"(?s)Pulumi.dev.yaml is not YAML: .*line 2"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:2: is not YAML: "):
         read_stack_config("dev", project)
 
 
 def test_a_file_without_a_mapping_is_refused(project: Path) -> None:
     stack_file(project, "- config\n")
 
-    with pytest.raises(StackFileError, match=r"Pulumi\.dev\.yaml holds no mapping"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:1: holds no mapping"):
         read_stack_config("dev", project)
 
 
 def test_the_projects_own_file_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
-    assert read_project()["runtime"]["name"] == "python"
+    assert read_project().folder == PROJECT_FOLDER
+    assert read_project().stacks
+
+
+def test_every_value_has_a_place(project: Path) -> None:
+    stack_file(project, "config:\n  # a comment\n  orders:environment: dev\n  batchSize: 5\n")
+
+    assert read_stack_config("dev", project).places == {
+        "orders:batchSize": Place("Pulumi.dev.yaml", 4),
+        "orders:forceDestroy": Place("Pulumi.yaml", 7),
+        "orders:environment": Place("Pulumi.dev.yaml", 3),
+    }
+
+
+def test_a_secret_in_a_structure_makes_it_one(project: Path) -> None:
+    stack_file(project, "config:\n  orders:a:\n    - b:\n        secure: AAAB\n  orders:c: [d]\n")
+
+    assert read_stack_config("dev", project).secret_keys == {"orders:a"}
+
+
+def test_the_stacks_are_those_that_have_a_file(project: Path) -> None:
+    for name in ("Pulumi.dev.yaml", "Pulumi.feature-1.2.yaml", "Pulumi.prod.yml", "Pulumi.a b.yaml", "Other.yaml"):
+        (project / name).touch()
+
+    assert read_project(project).stacks == ("dev", "feature-1.2")
+
+
+def test_stack_files_may_have_a_folder_of_their_own(project: Path) -> None:
+    (project / "Pulumi.yaml").write_text("name: orders\nstackConfigDir: stacks\n", encoding="utf-8")
+    (project / "stacks").mkdir()
+    (project / "stacks" / "Pulumi.dev.yaml").write_text("config:\n  environment: dev\n", encoding="utf-8")
+
+    assert read_project(project).stacks == ("dev",)
+    assert read_stack_config("dev", project).values == {"orders:environment": "dev"}

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -81,7 +82,7 @@ def set_config(monkeypatch: pytest.MonkeyPatch, secret: tuple[str, ...] = (), **
     secrets = frozenset(f"{PROJECT}:{name}" for name in secret)
 
     def read_changed(stack: str) -> StackConfig:
-        return StackConfig(original(stack).values | changed, secrets)
+        return replace(original(stack), values=original(stack).values | changed, secret_keys=secrets)
 
     monkeypatch.setattr(package, "read_stack_config", read_changed)
 
@@ -191,7 +192,7 @@ def test_the_bundle_and_its_size_are_said(build: Path, capsys: pytest.CaptureFix
 
 @pytest.mark.usefixtures("build", "uv")
 def test_an_unknown_stack_is_refused_in_one_line() -> None:
-    with pytest.raises(SystemExit, match=r"^package: Pulumi.absent.yaml cannot be read in .*: FileNotFoundError$"):
+    with pytest.raises(SystemExit, match=r"^package: Pulumi\.absent\.yaml: cannot be read in .*: No such file"):
         package.build_bundle("absent")
 
 

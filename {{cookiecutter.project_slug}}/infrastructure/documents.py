@@ -1,0 +1,177 @@
+"""YAML documents read as text, with the line of every key, and without what only an attacker would write."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, cast
+
+import yaml
+
+# Far beyond what a person writes, and soon read.
+MAX_BYTES: Final = 262_144
+MAX_DEPTH: Final = 20
+LONGEST_SHOWN: Final = 60
+
+
+class DocumentError(Exception):
+    """A file cannot be read.
+
+    Attributes:
+        file: Its name.
+        line: The line that is at fault, from 1, if there is one.
+        problem: What is wrong, and what is allowed.
+    """
+
+    def __init__(self, file: str, problem: str, line: int | None = None) -> None:
+        self.file, self.problem, self.line = file, problem, line
+        super().__init__(f"{file}: {problem}" if line is None else f"{file}:{line}: {problem}")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One key of a mapping, and what it stands for.
+
+    Attributes:
+        file: Name of the file.
+        line: Line of the key, from 1.
+        key: The key.
+        node: The value as the parser has composed it.
+    """
+
+    file: str
+    line: int
+    key: str
+    node: yaml.Node
+
+    @property
+    def value(self) -> Any:
+        """The value: every scalar as the text that it is, in lists and dictionaries where the file has them."""
+        return _plain(self.file, self.node)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing stands there."""
+        return isinstance(self.node, yaml.ScalarNode) and not self.node.value
+
+    def entries(self) -> tuple["Entry", ...]:
+        """List the keys of the mapping that the value is.
+
+        Raises:
+            DocumentError: If it is none.
+        """
+        return _entries(self.file, self.node, f"{self.key} is not a mapping of keys to values")
+
+    def mappings(self) -> Iterator[tuple["Entry", ...]]:
+        """Walk through the mappings that the value consists of, and list the keys of each."""
+        return _mappings(self.file, self.node)
+
+
+def read_document(path: Path) -> tuple[Entry, ...]:
+    """Read a file that holds one mapping.
+
+    Anchors and aliases, which can make a small file a huge one, and tags, which can make text anything else, are
+    refused, as are files that are larger or more deeply nested than a person writes.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The keys of the mapping, in their order; a key that stands there twice is there twice.
+
+    Raises:
+        DocumentError: If it cannot be read, with the line if there is one.
+    """
+    text = _read_text(path)
+    try:
+        node = _Loader(text).get_single_node()
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        problem = f"the character U+{error.character:04X} is not allowed"
+        raise DocumentError(path.name, problem, line) from error
+    except yaml.MarkedYAMLError as error:
+        problem = " ".join(filter(None, [error.context, error.problem]))
+        mark = error.problem_mark
+        told = problem if isinstance(error, _RefusedError) else f"is not YAML: {problem}"
+        raise DocumentError(path.name, told, mark.line + 1 if mark else None) from error
+    return _entries(path.name, node, "holds no mapping of keys to values")
+
+
+def shown(text: str) -> str:
+    """Write a text so that a message can hold it: quoted, on one line, nothing that a terminal would obey.
+
+    Args:
+        text: Of any length and content; what is longer than a person reads is cut off.
+    """
+    cut = json.dumps(text[:LONGEST_SHOWN])
+    return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
+
+
+class _RefusedError(yaml.MarkedYAMLError):
+    """It is YAML, and not what these files may hold."""
+
+    def __init__(self, event: yaml.NodeEvent, problem: str) -> None:
+        super().__init__(problem=problem, problem_mark=cast(yaml.Mark | None, event.start_mark))
+
+
+class _Loader(yaml.BaseLoader):
+    """Composes text, lists and mappings, and nothing that stands for something else."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
+            raise _RefusedError(event, "anchors and aliases are not allowed: write the value where it is meant")
+        if event.tag is not None:
+            raise _RefusedError(event, "tags are not allowed: every value is text")
+        if self.depth > MAX_DEPTH:
+            raise _RefusedError(event, f"nested too deeply; allowed: {MAX_DEPTH} levels")
+        if isinstance(event, yaml.ScalarEvent) and any("\ud800" <= character <= "\udfff" for character in event.value):
+            raise _RefusedError(event, "half a character (a surrogate) is not allowed")
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        if isinstance(node, yaml.MappingNode) and not all(isinstance(key, yaml.ScalarNode) for key, _ in node.value):
+            raise _RefusedError(event, "a key of this mapping is not text")
+        return node
+
+
+def _read_text(path: Path) -> str:
+    """Read a file that is a file, and no larger than allowed."""
+    try:
+        if path.exists() and not path.is_file():
+            raise DocumentError(path.name, "is not a file")
+        if path.stat().st_size > MAX_BYTES:
+            raise DocumentError(path.name, f"is {path.stat().st_size:,} bytes long; allowed: up to {MAX_BYTES:,}")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DocumentError(path.name, "is not UTF-8", line) from error
+    except OSError as error:
+        raise DocumentError(path.name, f"cannot be read in {path.parent}: {error.strerror}") from error
+
+
+def _entries(file: str, node: yaml.Node | None, otherwise: str) -> tuple[Entry, ...]:
+    if not isinstance(node, yaml.MappingNode):
+        raise DocumentError(file, otherwise, node.start_mark.line + 1 if node else None)
+    return tuple(Entry(file, key.start_mark.line + 1, key.value, value) for key, value in node.value)
+
+
+def _mappings(file: str, node: yaml.Node) -> Iterator[tuple[Entry, ...]]:
+    if isinstance(node, yaml.MappingNode):
+        entries = _entries(file, node, "")
+        yield entries
+        for entry in entries:
+            yield from entry.mappings()
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _mappings(file, item)
+
+
+def _plain(file: str, node: yaml.Node) -> Any:
+    if isinstance(node, yaml.MappingNode):
+        return {entry.key: entry.value for entry in _entries(file, node, "")}
+    if isinstance(node, yaml.SequenceNode):
+        return [_plain(file, item) for item in node.value]
+    return node.value

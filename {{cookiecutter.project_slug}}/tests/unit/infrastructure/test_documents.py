@@ -1,0 +1,120 @@
+"""YAML read as text: every key with its line, and nothing that could do harm."""
+
+from pathlib import Path
+
+import pytest
+
+from infrastructure.documents import MAX_BYTES, DocumentError, read_document, shown
+
+# A small file that would become 10 to the power of 9 texts.
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
+)
+HOSTILE = {
+    "anchor": ("config:\n  a: &here 1\n", 2, "anchors and aliases are not allowed"),
+    "alias of nothing": ("a: 1\nb: *there\n", 2, "anchors and aliases are not allowed"),
+    "bomb": (BOMB, 1, "anchors and aliases are not allowed"),
+    "merge key": ("a: 1\n<<: *b\n", 2, "anchors and aliases are not allowed"),
+    "tag of Python": ("a: 1\nb: !!python/object/apply:os.system [touch owned]\n", 2, "tags are not allowed"),
+    "tag of a type": ("a: !!int 1\n", 1, "tags are not allowed"),
+    "tag of nothing": ("a: ! 1\n", 1, "tags are not allowed"),
+    "tag of a mapping": ("!!map\na: 1\n", 1, "tags are not allowed"),
+    "nested flow": ("a: " + "[" * 10_000, 1, "nested too deeply; allowed: 20 levels"),
+    "nested blocks": ("".join(f"{' ' * n}a:\n" for n in range(100)), 21, "nested too deeply; allowed: 20 levels"),
+    "value of 1 MB": (f"a: {'x' * 1_000_000}\n", None, f"is 1,000,004 bytes long; allowed: up to {MAX_BYTES:,}"),
+    "NUL": ("a: 1\nb: \0\n", 2, "the character U+0000 is not allowed"),
+    "escape": ("a: 1\n\n\nb: \x1b[31m\n", 4, "the character U+001B is not allowed"),
+    "half a character": ('a: "\\uD800"\n', 1, "half a character (a surrogate) is not allowed"),
+    "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key of this mapping is not text"),
+    "two documents": ("a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
+    "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed here"),
+    "an open quote": ('a: "b\n', 2, "is not YAML: while scanning a quoted scalar found unexpected end of stream"),
+    "text": ("a\n", 1, "holds no mapping of keys to values"),
+    "nothing": ("", None, "holds no mapping of keys to values"),
+}
+
+
+@pytest.fixture(name="path")
+def fixture_path(tmp_path: Path) -> Path:
+    return tmp_path / "Pulumi.dev.yaml"
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_what_could_do_harm_is_refused_with_its_line(path: Path, name: str) -> None:
+    content, line, problem = HOSTILE[name]
+    path.write_text(content, encoding="utf-8")
+
+    with pytest.raises(DocumentError) as refusal:
+        read_document(path)
+
+    assert refusal.value.line == line
+    assert refusal.value.problem.startswith(problem)
+
+
+@pytest.mark.parametrize(("content", "line"), [(b"\xff\xfea: 1", 1), (b"a: 1\nb: \xe9\n", 2)])
+def test_a_file_in_another_encoding_is_refused_with_the_line(path: Path, content: bytes, line: int) -> None:
+    path.write_bytes(content)
+
+    with pytest.raises(DocumentError, match=rf"^Pulumi\.dev\.yaml:{line}: is not UTF-8$"):
+        read_document(path)
+
+
+def test_what_is_no_file_is_refused(path: Path) -> None:
+    path.mkdir()
+
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: is not a file$"):
+        read_document(path)
+
+
+def test_a_missing_file_is_refused(path: Path) -> None:
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: cannot be read in .*: No such file"):
+        read_document(path)
+
+
+def test_every_key_has_its_line(path: Path) -> None:
+    path.write_text("\ufeffa: 1 # one\r\n\r\nb:\r\n  c: [x, {d: y}]\r\n", encoding="utf-8", newline="")
+
+    first, second = read_document(path)
+
+    assert (first.key, first.line, first.value) == ("a", 1, "1")
+    assert (second.key, second.line, second.value) == ("b", 3, {"c": ["x", {"d": "y"}]})
+    assert [[entry.key for entry in mapping] for mapping in second.mappings()] == [["c"], ["d"]]
+    assert [entry.line for entry in second.entries()] == [4]
+
+
+def test_a_key_that_stands_there_twice_is_there_twice(path: Path) -> None:
+    path.write_text("a: 1\na: 2\n", encoding="utf-8")
+
+    assert [(entry.key, entry.value) for entry in read_document(path)] == [("a", "1"), ("a", "2")]
+
+
+@pytest.mark.parametrize("text", ["yes", "~", "null", "0x1F", "1e3", "2026-01-01", "1_000", "%", "ünï", "日本"])
+def test_a_value_is_the_text_that_it_is(path: Path, text: str) -> None:
+    path.write_text(f"a: '{text}'\n", encoding="utf-8")
+
+    (entry,) = read_document(path)
+
+    assert entry.value == text
+
+
+def test_only_a_mapping_has_entries(path: Path) -> None:
+    path.write_text("a: 1\n", encoding="utf-8")
+    (entry,) = read_document(path)
+
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:1: a is not a mapping of keys to values$"):
+        entry.entries()
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("dev", '"dev"'),
+        ("", '""'),
+        ('a "b"\n', '"a \\"b\\"\\n"'),
+        ("\x1b[31m\u202e", '"\\u001b[31m\\u202e"'),
+        ("x" * 60, f'"{"x" * 60}"'),
+        ("x" * 61, f'"{"x" * 60}"... (61 characters)'),
+    ],
+)
+def test_a_text_is_shown_so_that_a_terminal_obeys_nothing(text: str, written: str) -> None:
+    assert shown(text) == written

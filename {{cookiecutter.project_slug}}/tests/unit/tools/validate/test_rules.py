@@ -1,0 +1,574 @@
+"""The rules of the stacks' files: a project with nothing to say, and each rule broken in it."""
+
+from collections.abc import Callable
+from datetime import date
+
+import pytest
+
+from tests.unit.tools.validate.folder import TODAY, ProjectFolder
+
+KEY_ARN = "arn:aws:kms:{}:123456789012:key/11111111-2222-3333-4444-555555555555"
+Change = Callable[[ProjectFolder], object]
+
+
+def several(*changes: Change) -> Change:
+    """Make one change after the other."""
+    return lambda folder: [change(folder) for change in changes]
+
+
+def setting(stack: str, key: str, value: str | None) -> Change:
+    """Set a key of a stack's file."""
+    return lambda folder: folder.set(stack, key, value)
+
+
+def settings(key: str, **values: str) -> Change:
+    """Set a key of several stacks' files."""
+    return lambda folder: [folder.set(stack, key, value) for stack, value in values.items()]
+
+
+def appended(name: str, text: str) -> Change:
+    """Add text to the end of a file."""
+    return lambda folder: folder.write(name, folder.read(name) + text)
+
+
+def replaced(name: str, old: str, new: str) -> Change:
+    """Change the text of a file."""
+    return lambda folder: folder.replace(name, old, new)
+
+
+# What is changed, and what is then found: rule, severity, stacks, file, line, key, and a part of the message.
+BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None, str | None, str]]] = {
+    "bad value": (
+        setting("dev", "lambdaMemoryMb", "64"),
+        ("bad-value", "error", ("dev",), "Pulumi.dev.yaml", 4, "orders:lambdaMemoryMb", 'found "64"; allowed: a whole'),
+    ),
+    "bad default": (
+        replaced("Pulumi.yaml", 'default: "300"', 'default: "0"'),
+        (
+            "bad-value",
+            "error",
+            ("dev", "local", "prod", "staging"),
+            "Pulumi.yaml",
+            16,
+            "orders:lambdaTimeoutSeconds",
+            'found "0"; allowed: a whole number from 1 to 900',
+        ),
+    ),
+    "bad region": (
+        setting("local", "aws:region", "here"),
+        ("bad-value", "error", ("local",), "Pulumi.local.yaml", 3, "aws:region", 'found "here"; allowed: the name of'),
+    ),
+    "missing key": (
+        setting("dev", "notificationEmail", None),
+        ("missing-key", "error", ("dev",), "Pulumi.dev.yaml", 1, "orders:notificationEmail", "missing; allowed: an"),
+    ),
+    "key that an imported environment may set": (
+        several(
+            setting("dev", "notificationEmail", None),
+            appended("Pulumi.dev.yaml", "environment:\n  - orders/dev\n"),
+        ),
+        (
+            "missing-key",
+            "warning",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            1,
+            "orders:notificationEmail",
+            "missing; allowed: an e-mail address; the environments that the file imports may set it",
+        ),
+    ),
+    "unknown key": (
+        setting("dev", "lambdaMemoryMB", "512"),
+        (
+            "unknown-key",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:lambdaMemoryMB",
+            "unknown key; did you mean orders:lambdaMemoryMb?",
+        ),
+    ),
+    "wrong namespace": (
+        setting("dev", "order:batchSize", "10"),
+        (
+            "wrong-namespace",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "order:batchSize",
+            'wrong namespace "order"; the key is orders:batchSize',
+        ),
+    ),
+    "unknown namespace": (
+        setting("dev", "datadog:site", "eu"),
+        (
+            "unknown-namespace",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "datadog:site",
+            'unknown namespace "datadog"; allowed: orders, aws, pulumi (policies.toml lists the providers\')',
+        ),
+    ),
+    "key of a provider in another case": (
+        setting("dev", "aws:Region", "us-east-1"),
+        ("misspelt-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "aws:Region", "differs from aws:region in its"),
+    ),
+    "key of a provider in another spelling than elsewhere": (
+        several(
+            settings("aws:skipMetadataApiCheck", local="true", dev="true"),
+            setting("prod", "aws:skip_metadata-API-check", "true"),
+        ),
+        (
+            "misspelt-key",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            8,
+            "aws:skip_metadata-API-check",
+            "differs from aws:skipMetadataApiCheck in its spelling only",
+        ),
+    ),
+    "key twice": (
+        appended("Pulumi.dev.yaml", "  orders:environment: dev\n"),
+        (
+            "duplicate-key",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:environment",
+            "the key is on line 2 already; allowed: once",
+        ),
+    ),
+    "key twice, once without its namespace": (
+        appended("Pulumi.dev.yaml", "  environment: dev\n"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "orders:environment", "is on line 2 already"),
+    ),
+    "key twice in a structure": (
+        appended("Pulumi.dev.yaml", "  aws:defaultTags:\n    tags:\n      Team: a\n      Team: b\n"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 11, "Team", "is on line 10 already"),
+    ),
+    "section twice": (
+        appended("Pulumi.dev.yaml", "secretsprovider: passphrase\nsecretsprovider: default\n"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 9, "secretsprovider", "is on line 8 already"),
+    ),
+    "key of the project twice": (
+        replaced("Pulumi.yaml", "runtime: python\n", "runtime: python\nruntime: nodejs\n"),
+        ("duplicate-key", "error", (), "Pulumi.yaml", 3, "runtime", "is on line 2 already"),
+    ),
+    "unknown section": (
+        appended("Pulumi.dev.yaml", "Config:\n  orders:batchSize: 5\n"),
+        (
+            "unknown-section",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "Config",
+            "knows no such section; did you mean config",
+        ),
+    ),
+    "unknown section that resembles none": (
+        appended("Pulumi.dev.yaml", "zzz: 1\n"),
+        ("unknown-section", "error", ("dev",), "Pulumi.dev.yaml", 8, "zzz", "allowed: config, environment, secrets"),
+    ),
+    "file that Pulumi does not read": (
+        lambda folder: folder.write("Pulumi.qa.yml", "config: {}\n"),
+        (
+            "ignored-file",
+            "warning",
+            (),
+            "Pulumi.qa.yml",
+            None,
+            None,
+            "Pulumi does not read this file; allowed: Pulumi.ST",
+        ),
+    ),
+    "file that cannot be read": (
+        lambda folder: folder.write("Pulumi.dev.yaml", "config: &all\n"),
+        ("unreadable-file", "error", ("dev",), "Pulumi.dev.yaml", 1, None, "anchors and aliases are not allowed"),
+    ),
+    "file with a structure that cannot be read": (
+        lambda folder: folder.write("Pulumi.dev.yaml", "config: [a]\n"),
+        ("unreadable-file", "error", ("dev",), "Pulumi.dev.yaml", 1, None, "config is not a mapping of keys to values"),
+    ),
+    "project that cannot begin a name": (
+        lambda folder: [folder.replace(path.name, "orders", "Orders") for path in sorted(folder.path.glob("Pulumi.*"))],
+        (
+            "bad-value",
+            "error",
+            ("dev", "local", "prod", "staging"),
+            "Pulumi.yaml",
+            1,
+            "name (Pulumi.yaml)",
+            'found "Orders"; allowed: lower-case letters',
+        ),
+    ),
+    "batch without a window": (
+        several(
+            setting("dev", "batchSize", "20"),
+            replaced("policies.toml", "5, 10", "5, 10, 20"),
+        ),
+        (
+            "batch-without-window",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            1,
+            "orders:batchWindowSeconds",
+            "allowed: 1 or more",
+        ),
+    ),
+    "retention too short": (
+        setting("dev", "messageRetentionSeconds", "60"),
+        (
+            "retention-too-short",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:messageRetentionSeconds",
+            'found "60"; allowed: 5400 or more',
+        ),
+    ),
+    "key elsewhere": (
+        settings("kmsKeyArn", prod=KEY_ARN.format("eu-west-1")),
+        ("key-elsewhere", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:kmsKeyArn", "allowed: a key in us-east-1"),
+    ),
+    "credential in plain text": (
+        setting("dev", "aws:secretKey", "not-for-the-logs"),
+        (
+            "plain-credential",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "aws:secretKey",
+            "found in plain text; allowed: enc",
+        ),
+    ),
+    "suffix twice": (
+        setting("staging", "environmentSuffix", "dev"),
+        (
+            "same-suffix",
+            "error",
+            ("dev", "staging"),
+            "Pulumi.staging.yaml",
+            6,
+            "orders:environmentSuffix",
+            'found "dev", which dev (Pulumi.dev.yaml:6) has too',
+        ),
+    ),
+    "suffix twice, in accounts of which one is the same": (
+        several(
+            setting("staging", "environmentSuffix", "dev"),
+            settings("aws:allowedAccountIds", dev='["123456789012"]', staging='["210987654321", "123456789012"]')(
+                folder
+            ),
+        ),
+        ("same-suffix", "error", ("dev", "staging"), "Pulumi.staging.yaml", 6, "orders:environmentSuffix", "found"),
+    ),
+    "bucket name twice": (
+        several(
+            replaced("policies.toml", 'bucketName = "empty"\n', ""),
+            settings("bucketName", dev="our-bucket", staging="our-bucket"),
+        ),
+        (
+            "same-bucket-name",
+            "error",
+            ("dev", "staging"),
+            "Pulumi.staging.yaml",
+            8,
+            "orders:bucketName",
+            'found "our-bucket", which dev (Pulumi.dev.yaml:8) has too; allowed: a name that is nobody else\'s',
+        ),
+    ),
+    "bucket name that another stack derives": (
+        setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
+        ("same-bucket-name", "error", ("staging", "dev"), "Pulumi.dev.yaml", 8, "orders:bucketName", "which staging ("),
+    ),
+    "bucket name of the stack's own access logs": (
+        setting("dev", "bucketName", "orders-dev-access-logs-123456789012"),
+        (
+            "same-bucket-name",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:bucketName",
+            "which the stack gives to a bucket of its own",
+        ),
+    ),
+    "value that is not allowed": (
+        setting("prod", "aws:region", "eu-central-1"),
+        (
+            "region",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            3,
+            "aws:region",
+            'found "eu-central-1"; allowed: us-east-1 or eu-west-1 in prod',
+        ),
+    ),
+    "value that is forbidden": (
+        setting("prod", "notificationEmail", "nobody@example.com"),
+        (
+            "placeholder-email",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            7,
+            "orders:notificationEmail",
+            'found "nobody@example.com"; allowed: an address that people read in prod',
+        ),
+    ),
+    "value that is warned of": (
+        setting("dev", "batchSize", "7"),
+        ("small-batches", "warning", ("dev",), "Pulumi.dev.yaml", 8, "orders:batchSize", "allowed: 5 or 10 in dev"),
+    ),
+    "default that is warned of": (
+        replaced("policies.toml", "allowed = [5, 10]", 'allowed = [5]\nenvironments = ["dev"]'),
+        (
+            "small-batches",
+            "warning",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            1,
+            "orders:batchSize",
+            'found "10"; allowed: 5 in dev',
+        ),
+    ),
+    "objects that production does not keep": (
+        setting("prod", "forceDestroy", "true"),
+        ("force-destroy", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:forceDestroy", "allowed: false in prod"),
+    ),
+    "objects that staging does not keep": (
+        settings("forceDestroy", dev="true", staging="true"),
+        ("force-destroy", "error", ("staging",), "Pulumi.staging.yaml", 8, "orders:forceDestroy", "false in staging"),
+    ),
+    "less memory in production": (
+        setting("prod", "lambdaMemoryMb", "256"),
+        (
+            "weaker-setting",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            4,
+            "orders:lambdaMemoryMb",
+            'found "256", weaker than "512" of dev (Pulumi.dev.yaml:4), which comes before prod; allowed: 512 or more',
+        ),
+    ),
+    "more memory before production": (
+        settings("lambdaMemoryMb", staging="2048"),
+        (
+            "weaker-setting",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            4,
+            "orders:lambdaMemoryMb",
+            'than "2048" of staging',
+        ),
+    ),
+    "longer window in production": (
+        setting("prod", "batchWindowSeconds", "5"),
+        (
+            "weaker-setting",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            8,
+            "orders:batchWindowSeconds",
+            "allowed: 0 or less",
+        ),
+    ),
+    "no key in production": (
+        settings("kmsKeyArn", dev=KEY_ARN.format("us-east-2"), staging=KEY_ARN.format("us-west-1")),
+        (
+            "weaker-setting",
+            "error",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            1,
+            "orders:kmsKeyArn",
+            "allowed: any value but none",
+        ),
+    ),
+    "own bucket name in production": (
+        setting("prod", "bucketName", "our-bucket"),
+        ("weaker-setting", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:bucketName", "allowed: no value"),
+    ),
+    "runtime that ends soon": (
+        setting("dev", "lambdaRuntime", "python3.11"),
+        (
+            "runtime-ending",
+            "warning",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:lambdaRuntime",
+            'found "python3.11", which AWS supports until 2026-05-30, 90 days more; allowed: python3.12 or python3.13',
+        ),
+    ),
+    "runtime that has ended": (
+        several(
+            setting("dev", "lambdaRuntime", "python3.12"),
+            replaced("policies.toml", '"python3.12" = 2028-10-31', '"python3.12" = 2026-02-28'),
+        ),
+        (
+            "runtime-ended",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "orders:lambdaRuntime",
+            'found "python3.12", which AWS supports no longer since 2026-02-28; allowed: python3.13 or python3.14',
+        ),
+    ),
+}
+
+
+def test_there_is_nothing_to_say_about_a_good_project(folder: ProjectFolder) -> None:
+    report = folder.validate()
+
+    assert report.findings == ()
+    assert report.status == 0
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_found_with_its_place_and_nothing_else_is(folder: ProjectFolder, name: str) -> None:
+    change, (rule, severity, stacks, file, line, key, message) = BROKEN[name]
+    change(folder)
+
+    (finding,) = folder.validate().findings
+
+    found = (finding.rule, finding.severity, set(finding.stacks), finding.file, finding.line, finding.key)
+    assert found == (rule, severity, set(stacks), file, line, key)
+    assert message in finding.message
+
+
+def test_every_mistake_is_found_at_once(folder: ProjectFolder) -> None:
+    folder.set("dev", "lambdaMemoryMb", "64")
+    folder.set("dev", "zzz", "1")
+    folder.set("prod", "notificationEmail", "nobody@example.com")
+    folder.write("Pulumi.staging.yaml", "- config\n")
+
+    assert [(finding.file, finding.line, finding.rule) for finding in folder.validate().findings] == [
+        ("Pulumi.dev.yaml", 4, "bad-value"),
+        ("Pulumi.dev.yaml", 8, "unknown-key"),
+        ("Pulumi.prod.yaml", 7, "placeholder-email"),
+        ("Pulumi.staging.yaml", 1, "unreadable-file"),
+    ]
+
+
+GOOD: dict[str, Change] = {
+    "suffix twice in other accounts": lambda folder: (
+        folder.set("staging", "environmentSuffix", "dev"),
+        folder.set("dev", "aws:allowedAccountIds", '["123456789012"]'),
+        folder.set("staging", "aws:allowedAccountIds", '["210987654321"]'),
+    ),
+    "suffix of the emulator's stack on AWS": setting("local", "environmentSuffix", "dev"),
+    "bucket name of the emulator's stack on AWS": settings("bucketName", local="our-bucket", dev="our-bucket"),
+    "credential that is encrypted": setting("dev", "aws:secretKey", "{secure: AAAB}"),
+    "credential of the emulator's": setting("local", "aws:secretKey", "testing"),
+    "section that Pulumi writes": appended("Pulumi.dev.yaml", "encryptionsalt: v1:abc=:v1:def\n"),
+    "no configuration without a value": appended("Pulumi.yaml", "plugins:\n"),
+    "structure": appended(
+        "Pulumi.dev.yaml", "  aws:defaultTags:\n    tags: {Team: a}\n  aws:assumeRoles: [{a: 1}, {a: 2}]\n"
+    ),
+    "key without a namespace": replaced("Pulumi.dev.yaml", "orders:lambdaMemoryMb", "lambdaMemoryMb"),
+    "stronger in production": settings("lambdaMemoryMb", prod="2048"),
+    "weaker before production": settings("lambdaMemoryMb", dev="256"),
+    "runtime of the emulator's stack that ends soon": setting("local", "lambdaRuntime", "python3.11"),
+    "stack of no order": lambda folder: folder.replace(
+        "policies.toml", 'prod = ["dev", "staging"], staging = ["dev"]', ""
+    ),
+    "key of a provider that is listed": lambda folder: (
+        folder.replace("policies.toml", '"pulumi"', '"pulumi", "datadog"'),
+        folder.set("dev", "datadog:site", "eu"),
+    ),
+    "secret whose value nobody can judge": setting("prod", "notificationEmail", "{secure: AAAB}"),
+    "secret suffix": lambda folder: [
+        folder.set(stack, "environmentSuffix", "{secure: AAAB}") for stack in ("dev", "prod")
+    ],
+    "folder of other files": lambda folder: folder.write("Pulumi-notes.yaml", "a: b\n"),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_breaks_no_rule_is_passed_over(folder: ProjectFolder, name: str) -> None:
+    GOOD[name](folder)
+
+    assert folder.validate().findings == ()
+
+
+@pytest.mark.parametrize(
+    ("today", "rules"),
+    [
+        (date(2026, 2, 28), []),
+        (TODAY, ["runtime-ending"]),
+        (date(2026, 5, 30), ["runtime-ending"]),
+        (date(2026, 5, 31), ["runtime-ended"]),
+    ],
+)
+def test_a_runtime_is_warned_of_for_ninety_days_and_then_refused(
+    folder: ProjectFolder, today: date, rules: list[str]
+) -> None:
+    folder.set("prod", "lambdaRuntime", "python3.11")
+
+    assert [finding.rule for finding in folder.validate(today=today).findings] == rules
+
+
+def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder) -> None:
+    (finding,) = folder.validate(today=date(2029, 6, 1)).findings
+
+    assert finding.file == "Pulumi.yaml"
+    assert finding.stacks == ("dev", "staging", "prod")
+    assert finding.message.endswith("a newer one, once infrastructure/settings.py and policies.toml know it")
+
+
+def test_only_the_stacks_that_are_asked_for_are_looked_at(folder: ProjectFolder) -> None:
+    folder.set("dev", "lambdaMemoryMb", "4096")
+    folder.write("Pulumi.staging.yaml", "- config\n")
+    folder.write("Pulumi.qa.yml", "config: {}\n")
+
+    report = folder.validate("prod", "local")
+
+    assert report.findings == ()
+    assert [stack.name for stack in report.stacks] == ["local", "prod"]
+
+
+def test_strict_makes_errors_of_warnings(folder: ProjectFolder) -> None:
+    folder.set("dev", "batchSize", "7")
+
+    assert [finding.severity for finding in folder.validate().findings] == ["warning"]
+    assert [finding.severity for finding in folder.validate(strict=True).findings] == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        (setting("dev", "batchSize", "5"), 0),
+        (setting("dev", "batchSize", "7"), 0),
+        (setting("dev", "batchSize", "0"), 1),
+        (lambda folder: folder.write("Pulumi.dev.yaml", "- config\n"), 2),
+    ],
+)
+def test_the_status_is_the_worst_of_what_was_found(folder: ProjectFolder, change: Change, status: int) -> None:
+    folder.set("prod", "lambdaRuntime", "python3.11")
+    change(folder)
+
+    assert folder.validate().status == status
+
+
+def test_a_secret_is_in_no_finding(folder: ProjectFolder) -> None:
+    folder.set("dev", "aws:secretKey", "not-for-the-logs")
+    folder.set("prod", "aws:secretKey", "not-for-the-logs")
+    folder.set("prod", "lambdaMemoryMb", "{secure: not-for-the-logs}")
+
+    assert "not-for-the-logs" not in folder.validate().model_dump_json()

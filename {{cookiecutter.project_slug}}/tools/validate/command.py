@@ -1,0 +1,99 @@
+"""The command line of ``validate``."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+from rich.console import Console
+
+from infrastructure.stack_files import PROJECT_FOLDER
+from tools.engine import interruptible
+from tools.validate.configuration import CannotValidateError, validate_configuration
+from tools.validate.formats import print_report, to_github, to_json
+from tools.validate.report import Status
+
+DESCRIPTION = "Compare the stacks' files with one another and with policies.toml, and what is deployed with the files."
+EPILOG = """\
+exit status:
+  0  nothing to say, or warnings only
+  1  an error was found
+  2  used wrongly, or something could not be read
+
+examples:
+  {run} validate
+  {run} validate --stack staging --stack prod --strict
+  {run} validate --live
+  {run} validate --format json > report.json
+  {run} validate --format github
+  {run} validate --date 2027-06-01
+"""
+
+
+def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) -> int:
+    """Validate, and write the report to the standard output.
+
+    Args:
+        arguments: Those of the command line when left out.
+        folder: Where the project is.
+
+    Returns:
+        The exit status, one of `Status`.
+
+    Raises:
+        SystemExit: If the arguments are wrong, with status 2 and a message, or ask for help.
+    """
+    options = _parser(folder).parse_args(arguments)
+    with interruptible("validate"):
+        try:
+            report = validate_configuration(
+                folder, stacks=options.stack, live=options.live, strict=options.strict, today=options.date
+            )
+        except CannotValidateError as error:
+            print("\n".join(f"validate: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            return Status.NOT_VALIDATED.value
+    if options.format == "json":
+        print(to_json(report))
+    elif options.format == "github":
+        for command in to_github(report, folder):
+            print(command)
+    else:
+        # Any value but none counts: https://no-color.org
+        print_report(report, Console(no_color=options.no_color or bool(os.environ.get("NO_COLOR")), highlight=False))
+    return report.status
+
+
+def _parser(folder: Path) -> argparse.ArgumentParser:
+    run = "pipenv run" if (folder / "Pipfile").exists() else "uv run poe"
+    parser = argparse.ArgumentParser(
+        prog=f"{run} validate",
+        description=DESCRIPTION,
+        epilog=EPILOG.format(run=run),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--stack", action="append", default=[], metavar="NAME", help="look at this stack only; may be given again"
+    )
+    parser.add_argument(
+        "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"
+    )
+    parser.add_argument("--strict", action="store_true", help="count warnings as errors")
+    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="text unless given")
+    parser.add_argument("--no-color", action="store_true", help="no colours; so does the environment variable NO_COLOR")
+    parser.add_argument(
+        "--date",
+        type=_date,
+        metavar="YYYY-MM-DD",
+        help="compare the dates of the runtimes with this day; today unless given",
+    )
+    return parser
+
+
+def _date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a day like 2027-06-01") from error

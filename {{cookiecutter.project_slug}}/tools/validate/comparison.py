@@ -1,0 +1,34 @@
+"""The comparison itself: every setting in every stack."""
+
+from collections.abc import Iterator, Sequence
+
+from infrastructure.settings import KEYS
+from tools.validate.report import Setting, Value
+from tools.validate.stacks import ReadStack
+
+
+def compared(project: str, stacks: Sequence[ReadStack]) -> Iterator[Setting]:
+    """Put the stacks side by side.
+
+    Args:
+        project: Name of the project.
+        stacks: The stacks.
+
+    Yields:
+        The project's settings in the model's order, then every other key that a stack has.
+    """
+    own = [f"{project}:{key}" for key in KEYS]
+    others = sorted({key for stack in stacks for key in stack.config.values} - {*own})
+    for key in (*own, *others):
+        values = {stack.name: _value(stack, key) for stack in stacks}
+        differs = len({(value.text, value.secret, value.origin == "missing") for value in values.values()}) > 1
+        yield Setting(key=key, differs=differs, values=values)
+
+
+def _value(stack: ReadStack, key: str) -> Value:
+    if key not in stack.config.values:
+        return Value(origin="missing")
+    is_set = stack.config.places[key].file == stack.file.name
+    secret = key in stack.config.secret_keys
+    text = None if secret else stack.config.values[key]
+    return Value(text=text, origin="set" if is_set else "default", secret=secret)

@@ -1,0 +1,118 @@
+"""The validation: everything is read, every rule is asked, the stacks are compared."""
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from infrastructure.documents import DocumentError, shown
+from infrastructure.stack_files import PROJECT_FOLDER, Project, read_project
+from tools.engine import find_engine
+from tools.validate import rules
+from tools.validate.comparison import compared
+from tools.validate.live import inspect_deployed
+from tools.validate.policies import ENVIRONMENTS, Policies, PoliciesError, read_policies
+from tools.validate.report import Finding, Report, Stack
+from tools.validate.stacks import ReadStack, read_stacks
+
+
+class CannotValidateError(Exception):
+    """There is nothing to validate, or nothing to validate it with; the message says why."""
+
+
+def validate_configuration(
+    folder: Path = PROJECT_FOLDER,
+    *,
+    stacks: Collection[str] = (),
+    live: bool = False,
+    strict: bool = False,
+    today: date | None = None,
+) -> Report:
+    """Compare the stacks of a project: their files with one another, and what is deployed with the files.
+
+    Args:
+        folder: Where the project is.
+        stacks: The stacks to look at, as if there were no others; all that have a file when left out.
+        live: Whether to look at what is deployed, too. It needs the engine, and access to the backend and to AWS; it
+            changes nothing.
+        strict: Whether warnings count as errors.
+        today: The day that the dates of the runtimes are compared with; this one (UTC) when left out.
+
+    Returns:
+        All that was found. Its ``status`` tells whether that is anything.
+
+    Raises:
+        CannotValidateError: If the project's own files cannot be read, a stack has no file, or the engine is missing.
+    """
+    try:
+        project = read_project(folder)
+        policies = read_policies(folder)
+        names = _chosen(project, stacks)
+        if live:
+            find_engine()
+    except (DocumentError, PoliciesError) as error:
+        raise CannotValidateError(str(error)) from error
+    except SystemExit as error:
+        raise CannotValidateError(str(error.code)) from error
+    today = today or datetime.now(tz=UTC).date()
+
+    results = list(read_stacks(project, names, policies.credentials))
+    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_on_the_way_to_production)
+    findings = [result for result in results if isinstance(result, Finding)]
+    findings += _file_findings(project, read, policies, today, all_stacks=not stacks)
+    deployments = None
+    if live:
+        deployments, more = inspect_deployed(project, read, all_stacks=not stacks)
+        findings += more
+    if strict:
+        findings = [finding.model_copy(update={"severity": "error"}) for finding in findings]
+    return Report(
+        project=project.name,
+        date=today,
+        strict=strict,
+        stacks=tuple(
+            Stack(name=stack.name, file=stack.file.name, environment=stack.environment or None) for stack in read
+        ),
+        findings=tuple(sorted(rules.merged(findings), key=_order)),
+        settings=tuple(compared(project.name, read)),
+        deployments=deployments,
+    )
+
+
+def _chosen(project: Project, stacks: Collection[str]) -> tuple[str, ...]:
+    """Find the stacks to look at among those that have a file."""
+    if not project.stacks:
+        raise CannotValidateError(f"no stack has a file in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
+    unknown = sorted({*stacks} - {*project.stacks})
+    if unknown:
+        found = ", ".join(map(shown, unknown))
+        raise CannotValidateError(f"no file for the stack {found}; allowed: {', '.join(project.stacks)}")
+    return tuple(stack for stack in project.stacks if not stacks or stack in stacks)
+
+
+def _file_findings(
+    project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date, *, all_stacks: bool
+) -> Iterator[Finding]:
+    """Ask every rule of the files."""
+    if all_stacks:
+        yield from rules.ignored_files(project)
+    yield from rules.duplicate_keys_of_project(project)
+    yield from rules.duplicate_keys(stacks)
+    yield from rules.unknown_sections(stacks)
+    yield from rules.refused_settings(stacks)
+    yield from rules.misspelt_keys(stacks)
+    yield from rules.unknown_namespaces(stacks, policies)
+    yield from rules.plain_credentials(stacks)
+    yield from rules.same_suffix(stacks)
+    yield from rules.same_bucket_name(stacks)
+    yield from rules.forbidden_values(stacks, policies)
+    yield from rules.weaker_settings(stacks, policies)
+    yield from rules.ending_runtimes(stacks, policies, today)
+
+
+def _on_the_way_to_production(stack: ReadStack) -> tuple[int, str]:
+    known = stack.environment in ENVIRONMENTS
+    return (ENVIRONMENTS.index(stack.environment) if known else len(ENVIRONMENTS), stack.name)
+
+
+def _order(finding: Finding) -> tuple[str, int, str, str]:
+    return (finding.file or "", finding.line or 0, finding.key or "", finding.rule)

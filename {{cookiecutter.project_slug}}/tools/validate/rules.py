@@ -1,0 +1,343 @@
+"""The rules of the stacks' files: each looks at all stacks, and yields what it has against them."""
+
+import difflib
+import itertools
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final
+
+from infrastructure.documents import Entry, shown
+from infrastructure.settings import KEYS, REGION_KEY
+from infrastructure.stack_files import PROJECT_FILE, Project
+from tools.validate.policies import FILE, Direction, Environment, Policies
+from tools.validate.report import Finding
+from tools.validate.stacks import ReadStack
+
+# https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
+SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
+STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
+# What is wrong with one stack's settings together, so that a default is not to blame.
+CONTRADICTIONS: Final = frozenset({"batch-without-window", "retention-too-short", "key-elsewhere", "force-destroy"})
+# Names that a stack gives its buckets when it is not told another; S3 has one set of names for all accounts.
+DERIVED_BUCKET_NAME: Final = "{project}-{suffix}-(payloads|access-logs)-[0-9]{{12}}"
+
+
+def ignored_files(project: Project) -> Iterator[Finding]:
+    """Files that look like a stack's to a person, but not to Pulumi."""
+    read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
+    names = sorted(path.name for path in project.stack_folder.iterdir())
+    for name in names:
+        if STACK_FILE_LIKE.fullmatch(name) and name not in read:
+            message = "Pulumi does not read this file; allowed: Pulumi.STACK.yaml"
+            yield Finding(rule="ignored-file", severity="warning", message=message, file=name)
+
+
+def duplicate_keys_of_project(project: Project) -> Iterator[Finding]:
+    """Keys that stand twice in one mapping of ``Pulumi.yaml``."""
+    yield from _duplicates(project.sections, project.name, ())
+
+
+def duplicate_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Keys that stand twice in one mapping of a stack's file: YAML forbids it, and the engine refuses it."""
+    for stack in stacks:
+        yield from _duplicates(stack.file.sections, stack.project.name, (stack.name,))
+
+
+def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ...]) -> Iterator[Finding]:
+    mappings = [(sections, "")]
+    for section in sections:
+        # A key of the configuration without a namespace is the project's.
+        namespaces = itertools.chain([f"{project}:" if section.key == "config" else ""], itertools.repeat(""))
+        mappings += zip(section.mappings(), namespaces, strict=False)
+    for entries, namespace in mappings:
+        seen: dict[str, Entry] = {}
+        for entry in entries:
+            key = entry.key if ":" in entry.key else f"{namespace}{entry.key}"
+            first = seen.setdefault(key, entry)
+            if first is not entry:
+                yield Finding(
+                    rule="duplicate-key",
+                    severity="error",
+                    message=f"the key is on line {first.line} already; allowed: once",
+                    stacks=stacks,
+                    file=entry.file,
+                    line=entry.line,
+                    key=key,
+                )
+
+
+def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Outermost keys of a stack's file that Pulumi does not know, and passes over in silence."""
+    for stack in stacks:
+        for entry in stack.file.sections:
+            if entry.key not in SECTIONS:
+                nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
+                allowed = nearest[0] if nearest else ", ".join(SECTIONS)
+                question = f"did you mean {allowed}?" if nearest else f"allowed: {allowed}"
+                yield Finding(
+                    rule="unknown-section",
+                    severity="error",
+                    message=f"Pulumi knows no such section; {question}",
+                    stacks=(stack.name,),
+                    file=entry.file,
+                    line=entry.line,
+                    key=entry.key,
+                    allowed=allowed,
+                )
+
+
+def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """What the program would refuse: bad and missing values, unknown keys, wrong namespaces, contradictions."""
+    for stack in stacks:
+        # What a Pulumi ESC environment sets is not in the file.
+        imports = any(entry.key == "environment" for entry in stack.file.sections)
+        for problem in stack.problems:
+            place = stack.own_place(problem.key) if problem.rule in CONTRADICTIONS else None
+            if imports and problem.rule == "missing-key":
+                message = f"{problem.message}; the environments that the file imports may set it"
+                yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
+            else:
+                yield stack.finding(
+                    problem.rule,
+                    problem.key,
+                    problem.message,
+                    found=problem.found,
+                    allowed=problem.allowed,
+                    place=place,
+                )
+
+
+def misspelt_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Keys of providers that differ only in case, hyphens or underscores from one that is known or used more."""
+    uses = Counter(key for stack in stacks for key in _foreign_keys(stack))
+    uses[REGION_KEY] += len(stacks)
+    spellings: defaultdict[str, list[str]] = defaultdict(list)
+    for key, _ in uses.most_common():
+        spellings[_bare(key)].append(key)
+    for stack in stacks:
+        for key in _foreign_keys(stack):
+            usual = spellings[_bare(key)][0]
+            if key != usual:
+                yield stack.finding("misspelt-key", key, f"differs from {usual} in its spelling only", allowed=usual)
+
+
+def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
+    """Keys under a namespace that is neither the project's nor a provider's."""
+    for stack in stacks:
+        known = (stack.project.name, *policies.namespaces)
+        for key in _foreign_keys(stack):
+            namespace, _, setting = key.rpartition(":")
+            if namespace not in known and setting not in KEYS:
+                allowed = ", ".join(known)
+                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers')"
+                yield stack.finding("unknown-namespace", key, message, allowed=allowed)
+
+
+def _foreign_keys(stack: ReadStack) -> Iterator[str]:
+    return (key for key in stack.config.values if not key.startswith(f"{stack.project.name}:"))
+
+
+def _bare(key: str) -> str:
+    return re.sub(r"[-_]", "", key).casefold()
+
+
+def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Credentials that stand in a file for everybody to read; an emulator's are no secret."""
+    for stack in stacks:
+        if stack.environment != "local":
+            for key in sorted(stack.plain_credentials):
+                allowed = f"encrypted, as `pulumi config set --secret {key}` does; and a new one, as this one is known"
+                yield stack.finding(
+                    "plain-credential", key, f"found in plain text; allowed: {allowed}", allowed=allowed
+                )
+
+
+def same_suffix(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Stacks of one account with the same environment suffix, and therefore with the same names for all they own."""
+    by_suffix: defaultdict[str, list[ReadStack]] = defaultdict(list)
+    for stack in stacks:
+        suffix = stack.good_value("environmentSuffix")
+        if suffix is None:
+            continue
+        other = next((other for other in by_suffix[suffix] if _share_account(stack, other)), None)
+        if other:
+            message = (
+                f"found {shown(suffix)}, which {_located(other, 'environmentSuffix')} has too, so that both give their "
+                "resources the same names; allowed: a suffix of its own, or other aws:allowedAccountIds"
+            )
+            yield _shared(
+                stack,
+                other,
+                stack.finding(
+                    "same-suffix", "environmentSuffix", message, found=shown(suffix), allowed="a suffix of its own"
+                ),
+            )
+        by_suffix[suffix].append(stack)
+
+
+def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Bucket names that another stack has too, or that a stack gives one of its other buckets."""
+    named: dict[str, ReadStack] = {}
+    on_aws = [stack for stack in stacks if stack.environment != "local"]
+    derived = [(_derived_bucket_names(stack), stack) for stack in on_aws if stack.good_value("environmentSuffix")]
+    joined = re.compile("|".join(pattern for pattern, _ in derived) or "(?!)")
+    for stack in on_aws:
+        name = stack.good_value("bucketName")
+        if not name:
+            continue
+        others = [named.setdefault(name, stack)]
+        if others == [stack]:
+            others = [each for pattern, each in derived if joined.fullmatch(name) and re.fullmatch(pattern, name)]
+        if not others:
+            continue
+        other = others[0]
+        has = "gives to a bucket of its own" if other is stack else "has too"
+        whose = "which the stack" if other is stack else f"which {_located(other, 'bucketName')}"
+        message = f"found {shown(name)}, {whose} {has}; allowed: a name that is nobody else's"
+        yield _shared(
+            stack,
+            other,
+            stack.finding(
+                "same-bucket-name", "bucketName", message, found=shown(name), allowed="a name that is nobody else's"
+            ),
+        )
+
+
+def _derived_bucket_names(stack: ReadStack) -> str:
+    suffix = stack.good_value("environmentSuffix") or ""
+    return DERIVED_BUCKET_NAME.format(project=re.escape(stack.project.name), suffix=re.escape(suffix))
+
+
+def _share_account(one: ReadStack, other: ReadStack) -> bool:
+    """Whether two stacks may meet: one account unless they say otherwise, and never an emulator and AWS."""
+    if (one.environment == "local") != (other.environment == "local"):
+        return False
+    accounts = _accounts(one), _accounts(other)
+    return not all(accounts) or not accounts[0].isdisjoint(accounts[1])
+
+
+def _accounts(stack: ReadStack) -> frozenset[str]:
+    """Read which accounts a stack may be deployed to; none if it does not say."""
+    text = stack.good_value("aws:allowedAccountIds") or ""
+    return frozenset(re.findall(r"[0-9]{12}", text))
+
+
+def _located(stack: ReadStack, setting: str) -> str:
+    place = stack.place(setting)
+    return f"{stack.name} ({place.file}:{place.line})"
+
+
+def _shared(stack: ReadStack, other: ReadStack, finding: Finding) -> Finding:
+    names = dict.fromkeys([other.name, stack.name])
+    return finding.model_copy(update={"stacks": tuple(names)})
+
+
+def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
+    """Values that an environment must not have, as ``policies.toml`` says."""
+    for stack in stacks:
+        for policy in policies.values:
+            text = stack.good_value(policy.setting)
+            if text is None or stack.environment not in policy.environments or policy.permits(text):
+                continue
+            allowed = f"{policy.permitted} in {stack.environment}"
+            message = f"found {shown(text)}; allowed: {allowed}"
+            yield stack.finding(
+                policy.rule,
+                policy.setting,
+                message,
+                found=shown(text),
+                allowed=allowed,
+                severity=policy.severity,
+                place=stack.own_place(policy.setting),
+            )
+
+
+def weaker_settings(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
+    """Settings in which an environment is weaker than one that comes before it."""
+    for setting, direction in policies.stronger.items():
+        yield from _weaker(stacks, setting, direction, policies.comes_after)
+
+
+def _weaker(
+    stacks: Sequence[ReadStack],
+    setting: str,
+    direction: Direction,
+    comes_after: Mapping[Environment, Sequence[Environment]],
+) -> Iterator[Finding]:
+    def strength(held: tuple[ReadStack, str]) -> int:
+        return STRENGTHS[direction](held[1])
+
+    values = [(stack, text) for stack in stacks if (text := stack.good_value(setting)) is not None]
+    strongest: dict[str, tuple[ReadStack, str]] = {}
+    for stack, text in values:
+        strongest[stack.environment] = max(strongest.get(stack.environment, (stack, text)), (stack, text), key=strength)
+    before = {
+        later: max((strongest[each] for each in earlier if each in strongest), key=strength, default=None)
+        for later, earlier in comes_after.items()
+    }
+    for stack, text in values:
+        best = before.get(stack.environment)
+        if best and strength(best) > strength((stack, text)):
+            allowed = ALLOWED[direction].format(best=best[1])
+            message = (
+                f"found {shown(text)}, weaker than {shown(best[1])} of {_located(best[0], setting)}, which comes "
+                f"before {stack.environment}; allowed: {allowed}"
+            )
+            place = stack.own_place(setting)
+            yield stack.finding("weaker-setting", setting, message, found=shown(text), allowed=allowed, place=place)
+
+
+STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
+    "higher": int,
+    "lower": lambda text: -int(text),
+    "true": lambda text: text == "true",
+    "false": lambda text: text == "false",
+    "set": bool,
+    "empty": lambda text: not text,
+}
+ALLOWED: Final[dict[Direction, str]] = {
+    "higher": "{best} or more",
+    "lower": "{best} or less",
+    "true": "true",
+    "false": "false",
+    "set": "any value but none",
+    "empty": "no value",
+}
+
+
+def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
+    """Runtimes that AWS supports no longer, or soon will not."""
+    for stack in stacks:
+        runtime = stack.good_value("lambdaRuntime")
+        if runtime is None or stack.environment == "local":
+            continue
+        until = policies.runtimes.supported_until[runtime]
+        later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
+        allowed = " or ".join(sorted(later)) or f"a newer one, once infrastructure/settings.py and {FILE} know it"
+        found = f"found {shown(runtime)}"
+        if today > until:
+            message = f"{found}, which AWS supports no longer since {until}; allowed: {allowed}"
+            yield stack.finding("runtime-ended", "lambdaRuntime", message, found=shown(runtime), allowed=allowed)
+        elif until - today <= _days(policies):
+            message = f"{found}, which AWS supports until {until}, {(until - today).days} days more; allowed: {allowed}"
+            yield stack.finding(
+                "runtime-ending", "lambdaRuntime", message, found=shown(runtime), allowed=allowed, severity="warning"
+            )
+
+
+def _days(policies: Policies) -> timedelta:
+    return timedelta(days=policies.runtimes.warning_days)
+
+
+def merged(findings: Iterable[Finding]) -> list[Finding]:
+    """Say once what was found several times: a rule broken twice over, a default of ``Pulumi.yaml`` in every stack."""
+    once: dict[tuple[object, ...], Finding] = {}
+    for finding in findings:
+        stacks = () if finding.file == PROJECT_FILE else finding.stacks
+        key = (finding.rule, finding.file, finding.line, finding.key, stacks)
+        first = once.setdefault(key, finding)
+        together = dict.fromkeys([*first.stacks, *finding.stacks])
+        once[key] = first.model_copy(update={"stacks": tuple(together)})
+    return list(once.values())
