@@ -11,7 +11,7 @@ import yaml
 # Far beyond what a person writes, and soon read.
 MAX_BYTES: Final = 262_144
 MAX_DEPTH: Final = 20
-LONGEST_SHOWN: Final = 60
+LONGEST_SHOWN: Final = 160
 
 
 class DocumentError(Exception):

@@ -143,9 +143,9 @@ def _unreadable(stack: ReadStack, error: Exception) -> tuple[Deployment, list[Fi
 
 def _reason(error: Exception) -> str:
     """Find what a person needs to know of an error: the engine's own first message, if it is the engine's."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    first = next((number for number, line in enumerate(lines) if "error:" in line), 0)
-    told = " ".join(lines[first : first + 3]).rpartition("error: ")[2] if lines else type(error).__name__
+    text = str(error) or type(error).__name__
+    from_the_first = (text.partition("error: ")[2] or text).partition("\n stderr: ")[0]
+    told = " ".join([line.strip() for line in from_the_first.splitlines() if line.strip()][:3])
     return told if len(told) <= REASON_LENGTH else f"{told[:REASON_LENGTH]}..."
 
 

@@ -336,7 +336,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     once: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         stacks = () if finding.file == PROJECT_FILE else finding.stacks
-        key = (finding.rule, finding.file, finding.line, finding.key, stacks)
+        key = (finding.rule, finding.file, finding.line, finding.key, finding.message, stacks)
         first = once.setdefault(key, finding)
         together = dict.fromkeys([*first.stacks, *finding.stacks])
         once[key] = first.model_copy(update={"stacks": tuple(together)})

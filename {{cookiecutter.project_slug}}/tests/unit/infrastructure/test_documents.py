@@ -112,8 +112,8 @@ def test_only_a_mapping_has_entries(path: Path) -> None:
         ("", '""'),
         ('a "b"\n', '"a \\"b\\"\\n"'),
         ("\x1b[31m\u202e", '"\\u001b[31m\\u202e"'),
-        ("x" * 60, f'"{"x" * 60}"'),
-        ("x" * 61, f'"{"x" * 60}"... (61 characters)'),
+        ("x" * 160, f'"{"x" * 160}"'),
+        ("x" * 161, f'"{"x" * 160}"... (161 characters)'),
     ],
 )
 def test_a_text_is_shown_so_that_a_terminal_obeys_nothing(text: str, written: str) -> None:

@@ -266,9 +266,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
     "suffix twice, in accounts of which one is the same": (
         several(
             setting("staging", "environmentSuffix", "dev"),
-            settings("aws:allowedAccountIds", dev='["123456789012"]', staging='["210987654321", "123456789012"]')(
-                folder
-            ),
+            settings("aws:allowedAccountIds", dev='["123456789012"]', staging='["210987654321", "123456789012"]'),
         ),
         ("same-suffix", "error", ("dev", "staging"), "Pulumi.staging.yaml", 6, "orders:environmentSuffix", "found"),
     ),

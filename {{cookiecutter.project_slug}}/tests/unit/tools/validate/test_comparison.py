@@ -1,0 +1,201 @@
+"""The comparison: every setting in every stack, and a result that no input leaves unchanged."""
+
+from datetime import date
+
+import pytest
+
+from infrastructure.settings import KEYS
+from infrastructure.stack_files import PROJECT_FOLDER, read_project
+from tests.unit.tools.validate.folder import IN_EVERY_FILE, PROJECT, STACKS, ProjectFolder
+from tools.validate import CannotValidateError, validate_configuration
+from tools.validate.report import Report, Setting, Value
+
+
+def of(report: Report, key: str) -> Setting:
+    """Find a setting in a report."""
+    (setting,) = (setting for setting in report.settings if setting.key == key)
+    return setting
+
+
+def test_the_stacks_stand_in_the_order_of_their_way_to_production(folder: ProjectFolder) -> None:
+    folder.write(
+        "Pulumi.a.yaml", folder.read("Pulumi.prod.yaml").replace("environmentSuffix: prod", "environmentSuffix: a")
+    )
+    folder.set("local", "environment", "elsewhere")
+
+    report = folder.validate()
+
+    assert [stack.name for stack in report.stacks] == ["dev", "staging", "a", "prod", "local"]
+    assert [stack.environment for stack in report.stacks] == ["dev", "staging", "prod", "prod", None]
+
+
+def test_the_settings_stand_in_the_models_order_and_others_follow(folder: ProjectFolder) -> None:
+    keys = [setting.key for setting in folder.validate().settings]
+
+    assert keys == [*(f"{PROJECT}:{key}" for key in KEYS), "aws:region"]
+
+
+def test_a_set_value_is_told_from_a_default_and_from_a_missing_one(folder: ProjectFolder) -> None:
+    folder.set("dev", "batchSize", "10")
+    folder.set("prod", "aws:region", None)
+
+    report = folder.validate("dev", "prod")
+
+    assert of(report, "orders:batchSize").values == {
+        "dev": Value(text="10", origin="set"),
+        "prod": Value(text="10", origin="default"),
+    }
+    assert of(report, "aws:region").values["prod"] == Value(origin="missing")
+
+
+def test_the_same_value_is_no_difference_wherever_it_comes_from(folder: ProjectFolder) -> None:
+    folder.set("dev", "batchSize", "10")
+
+    assert not of(folder.validate(), "orders:batchSize").differs
+
+
+def test_another_value_is_a_difference(folder: ProjectFolder) -> None:
+    folder.set("dev", "batchSize", "5")
+
+    assert of(folder.validate(), "orders:batchSize").differs
+
+
+def test_a_missing_value_is_a_difference(folder: ProjectFolder) -> None:
+    folder.set("dev", "aws:profile", '""')
+
+    assert of(folder.validate(), "aws:profile").differs
+
+
+def test_secrets_are_masked_and_count_as_the_same(folder: ProjectFolder) -> None:
+    for stack in ("dev", "staging"):
+        folder.set(stack, "notificationEmail", f"{{secure: {stack}}}")
+
+    setting = of(folder.validate("dev", "staging"), "orders:notificationEmail")
+
+    assert not setting.differs
+    assert setting.values["dev"] == Value(origin="set", secret=True)
+
+
+def test_a_secret_differs_from_plain_text(folder: ProjectFolder) -> None:
+    folder.set("dev", "notificationEmail", "{secure: AAAB}")
+
+    assert of(folder.validate("dev", "staging"), "orders:notificationEmail").differs
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("key", [*KEYS, "aws:region"])
+def test_no_value_can_change_without_changing_the_result(folder: ProjectFolder, stack: str, key: str) -> None:
+    before = folder.validate()
+    folder.set(stack, key, "changed")
+
+    assert folder.validate() != before
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("key", IN_EVERY_FILE)
+def test_no_value_can_go_without_changing_the_result(folder: ProjectFolder, stack: str, key: str) -> None:
+    before = folder.validate()
+    folder.set(stack, key, None)
+
+    assert folder.validate() != before
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key not in IN_EVERY_FILE])
+def test_no_default_can_change_without_changing_the_result(folder: ProjectFolder, key: str) -> None:
+    before = folder.validate()
+    head, _, tail = folder.read("Pulumi.yaml").partition(f"  {key}:\n    type: string\n    default: ")
+    folder.write(
+        "Pulumi.yaml", f'{head}  {key}:\n    type: string\n    default: "changed"\n{tail.partition(chr(10))[2]}'
+    )
+
+    assert folder.validate() != before
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('namespaces = ["aws", "pulumi"]', 'namespaces = ["pulumi"]'),
+        ('credentials = ["aws:secretKey"]', 'credentials = ["aws:region"]'),
+        ('prod = ["dev", "staging"]', 'prod = ["local"]'),
+        ('staging = ["dev"]', 'staging = ["prod"]'),
+        ('lambdaMemoryMb = "higher"', 'lambdaMemoryMb = "lower"'),
+        ('batchWindowSeconds = "lower"', 'maxReceiveCount = "lower"'),
+        ('forceDestroy = "false"', 'forceDestroy = "true"'),
+        ('kmsKeyArn = "set"', 'kmsKeyArn = "empty"'),
+        ('bucketName = "empty"', 'bucketName = "set"'),
+        ('environments = ["prod", "staging"]', 'environments = ["local"]'),
+        ("allowed = [false]", "allowed = [true]"),
+        ('"nobody@.*"', '"team@.*"'),
+        ('["us-east-1", "eu-west-1"]', '["eu-west-1"]'),
+        ("[5, 10]", "[5]"),
+        ("warning_days = 90", "warning_days = 2000"),
+        ('"python3.13" = 2029-06-30', '"python3.13" = 2026-02-28'),
+    ],
+)
+def test_no_policy_can_change_without_changing_the_result(folder: ProjectFolder, old: str, new: str) -> None:
+    # Production is stronger than what comes before it, in every way that a policy can ask for.
+    folder.set("dev", "maxReceiveCount", "2")
+    folder.set("dev", "bucketName", "our-bucket")
+    folder.set("prod", "kmsKeyArn", "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555")
+    for stack in ("local", "dev"):
+        folder.set(stack, "forceDestroy", "true")
+    folder.set("local", "lambdaMemoryMb", "4096")
+    assert folder.validate().findings == ()
+    folder.replace("policies.toml", old, new)
+
+    assert folder.validate().findings != ()
+
+
+def test_the_name_of_the_project_changes_the_result(folder: ProjectFolder) -> None:
+    folder.replace("Pulumi.yaml", f"name: {PROJECT}", "name: other")
+
+    assert {finding.rule for finding in folder.validate().findings} >= {"missing-key", "wrong-namespace"}
+
+
+def test_the_day_changes_the_result(folder: ProjectFolder) -> None:
+    assert folder.validate(today=date(2030, 1, 1)).findings != folder.validate().findings
+
+
+def test_another_stack_changes_the_result(folder: ProjectFolder) -> None:
+    before = folder.validate()
+    folder.write("Pulumi.qa.yaml", folder.read("Pulumi.dev.yaml"))
+
+    assert folder.validate() != before
+
+
+def test_the_projects_own_stacks_are_compared_today() -> None:
+    report = validate_configuration()
+
+    assert {stack.name for stack in report.stacks} == set(read_project().stacks)
+    assert report == validate_configuration(PROJECT_FOLDER, today=report.date)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("Pulumi.yaml", "runtime: python\n", r"^Pulumi\.yaml: names no project$"),
+        ("Pulumi.yaml", "name: orders\nconfig: [a]\n", r"^Pulumi\.yaml:2: config is not a mapping of keys to values$"),
+        ("Pulumi.yaml", "name: &a orders\n", r"^Pulumi\.yaml:1: anchors and aliases are not allowed"),
+        ("policies.toml", "a =", r"^policies\.toml: is not TOML"),
+    ],
+)
+def test_a_project_that_cannot_be_read_is_not_validated(
+    folder: ProjectFolder, name: str, content: str, message: str
+) -> None:
+    folder.write(name, content)
+
+    with pytest.raises(CannotValidateError, match=message):
+        folder.validate()
+
+
+def test_a_project_without_stacks_is_not_validated(folder: ProjectFolder) -> None:
+    for stack in STACKS:
+        (folder.path / f"Pulumi.{stack}.yaml").unlink()
+
+    with pytest.raises(CannotValidateError, match=r"^no stack has a file in .*; allowed: Pulumi\.STACK\.yaml$"):
+        folder.validate()
+
+
+def test_an_unknown_stack_is_not_validated(folder: ProjectFolder) -> None:
+    with pytest.raises(CannotValidateError, match=r'^no file for the stack "qa"; allowed: dev, local, prod, staging$'):
+        folder.validate("dev", "qa")

@@ -1,0 +1,221 @@
+"""What a preview with refresh tells: events in the form that the engine gives them to the Automation API.
+
+The form is that of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
+"""
+
+from typing import Any
+
+import pytest
+from pulumi.automation.events import EngineEvent, OpType
+
+from tools.validate.drift import EventsLostError, read_events
+from tools.validate.report import Property, Resource
+
+QUEUE = "urn:pulumi:dev::orders::pipeline:infrastructure:Messaging$aws:sqs/queue:Queue::queue"
+TABLE = "urn:pulumi:dev::orders::pipeline:infrastructure:Storage$aws:dynamodb/table:Table::messages"
+PROVIDER = "urn:pulumi:dev::orders::pulumi:providers:aws::default_7_51_0"
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "AAAB"}
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+NOTHING_COUNTED: dict[OpType, int] = {}
+
+
+def state(urn: str, inputs: dict[str, Any], **outputs: Any) -> dict[str, Any]:
+    """Form a resource's state as an event holds it."""
+    return {
+        "type": urn.split("::")[2].rpartition("$")[2],
+        "urn": urn,
+        "custom": True,
+        "id": "id",
+        "parent": "",
+        "provider": "",
+        "inputs": inputs,
+        "outputs": inputs | outputs,
+    }
+
+
+def metadata(op: str, urn: str, **details: Any) -> dict[str, Any]:
+    """Form the description of a step; what the engine leaves out is left out."""
+    type_ = urn.split("::")[2].rpartition("$")[2]
+    return {
+        "op": op,
+        "urn": urn,
+        "type": type_,
+        "provider": "",
+        "old": None,
+        "new": None,
+        "detailedDiff": None,
+    } | details
+
+
+def refreshed(urn: str, old: dict[str, Any], new: dict[str, Any] | None, **details: Any) -> EngineEvent:
+    """Form the event that a resource was read."""
+    states = {"old": state(urn, old), "new": None if new is None else state(urn, new, approximateNumberOfMessages=7)}
+    event = {"metadata": metadata("refresh", urn, **states, **details), "planning": True}
+    return EngineEvent.from_json({"sequence": 1, "timestamp": 1, "resOutputsEvent": event})
+
+
+def planned(op: str, urn: str, old: dict[str, Any] | None, new: dict[str, Any] | None, **details: Any) -> EngineEvent:
+    """Form the event that the engine would change a resource."""
+    states = {"old": old and state(urn, old), "new": new and state(urn, new)}
+    event = {"metadata": metadata(op, urn, **states, **details), "planning": True}
+    return EngineEvent.from_json({"sequence": 2, "timestamp": 2, "resourcePreEvent": event})
+
+
+def diff(*paths: str) -> dict[str, Any]:
+    """Form the engine's own difference."""
+    return {"detailedDiff": {path: {"diffKind": "update", "inputDiff": True} for path in paths}}
+
+
+def resource(urn: str, operation: str, *properties: tuple[str, str | None, str | None]) -> Resource:
+    """Form what is reported: of each property its path, what was found, and what was expected."""
+    return Resource(
+        urn=urn,
+        name=urn.rpartition("::")[2],
+        type=urn.split("::")[2].rpartition("$")[2],
+        operation=operation,
+        properties=tuple(Property(path=path, found=found, expected=expected) for path, found, expected in properties),
+    )
+
+
+def drifted(*events: EngineEvent) -> tuple[Resource, ...]:
+    """Read events that tell of drift alone."""
+    drift, changes = read_events(events, NOTHING_COUNTED)
+    assert not changes
+    return drift
+
+
+def pending(*events: EngineEvent, **counted: int) -> tuple[Resource, ...]:
+    """Read events that tell of changes alone."""
+    drift, changes = read_events(events, {OpType(operation): count for operation, count in counted.items()})
+    assert not drift
+    return changes
+
+
+def test_nothing_has_drifted_when_the_provider_reads_what_it_was_told() -> None:
+    # What the provider computes by itself, as the number of messages, is no drift.
+    assert not drifted(refreshed(QUEUE, {"delaySeconds": 0}, {"delaySeconds": 0}))
+
+
+def test_a_changed_property_has_drifted() -> None:
+    old, new = {"visibilityTimeoutSeconds": 1800, "tags": {"Team": "a"}}, {"visibilityTimeoutSeconds": 30}
+
+    assert drifted(refreshed(QUEUE, old, new, **diff("visibilityTimeoutSeconds", "tags.Team"))) == (
+        resource(QUEUE, "changed", ("tags.Team", None, '"a"'), ("visibilityTimeoutSeconds", "30", "1800")),
+    )
+
+
+def test_an_older_engine_names_the_properties_alone() -> None:
+    event = refreshed(QUEUE, {"delaySeconds": 0}, {"delaySeconds": 5}, diffs=["delaySeconds"])
+
+    assert drifted(event) == (resource(QUEUE, "changed", ("delaySeconds", "5", "0")),)
+
+
+def test_without_the_engines_difference_the_inputs_are_compared() -> None:
+    old = {"tags": {"a.b": "1", "c": "2"}, "rules": [{"id": "x"}, {"id": "y"}], "same": [1], "gone": True}
+    new = {"tags": {"a.b": "3", "c": "2"}, "rules": [{"id": "z"}], "same": [1], "added": None}
+
+    assert drifted(refreshed(QUEUE, old, new)) == (
+        resource(
+            QUEUE,
+            "changed",
+            ("added", "null", None),
+            ("gone", None, "true"),
+            ("rules[0].id", '"z"', '"x"'),
+            ("rules[1]", None, '{"id": "y"}'),
+            ('tags["a.b"]', '"3"', '"1"'),
+        ),
+    )
+
+
+def test_a_resource_that_is_gone_has_drifted() -> None:
+    assert drifted(refreshed(TABLE, {"name": "t"}, None)) == (resource(TABLE, "deleted"),)
+
+
+def test_a_property_that_only_the_provider_knows_is_looked_up_in_its_outputs() -> None:
+    (found,) = drifted(refreshed(QUEUE, {}, {}, **diff("approximateNumberOfMessages", "rules[0]", "a.b")))
+
+    assert [each.found for each in found.properties] == [None, "7", None]
+
+
+@pytest.mark.parametrize("secret", ["[secret]", SECRET])
+def test_a_secret_is_masked(secret: Any) -> None:
+    (found,) = drifted(refreshed(QUEUE, {"a": secret}, {"a": [{"b": secret}]}, **diff("a")))
+
+    assert found.properties == (Property(path="a", found='[{"b": "[secret]"}]', expected='"[secret]"'),)
+
+
+def test_a_secret_is_compared_as_a_whole() -> None:
+    (found,) = drifted(refreshed(QUEUE, {"a": SECRET}, {"a": SECRET | {"ciphertext": "AAAC"}}))
+
+    assert [each.path for each in found.properties] == ["a"]
+
+
+def test_providers_neither_drift_nor_change() -> None:
+    events = [
+        refreshed(PROVIDER, {"version": "1"}, {"version": "2"}),
+        planned("update", PROVIDER, {"version": "1"}, {"version": "2"}, **diff("version")),
+    ]
+
+    assert not pending(*events, update=1)
+
+
+def test_other_events_tell_nothing() -> None:
+    summary = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 1}, "PolicyPacks": {}}
+    without_state = {"metadata": metadata("refresh", QUEUE), "planning": True}
+
+    assert not drifted(
+        EngineEvent.from_json({"sequence": 0, "timestamp": 0, "summaryEvent": summary}),
+        EngineEvent.from_json({"sequence": 0, "timestamp": 0, "cancelEvent": {}}),
+        EngineEvent.from_json({"sequence": 0, "timestamp": 0, "resOutputsEvent": without_state}),
+        planned("same", QUEUE, {"a": 1}, {"a": 1}),
+        planned("refresh", QUEUE, {"a": 1}, None),
+    )
+
+
+@pytest.mark.parametrize("operation", ["create", "delete"])
+def test_what_comes_or_goes_has_no_properties(operation: str) -> None:
+    old, new = (None, {"a": 1}) if operation == "create" else ({"a": 1}, None)
+
+    assert pending(planned(operation, QUEUE, old, new), **{operation: 1}) == (resource(QUEUE, operation),)
+
+
+@pytest.mark.parametrize("operation", ["update", "replace"])
+def test_a_change_of_the_program_is_pending(operation: str) -> None:
+    event = planned(operation, QUEUE, {"a": 1}, {"a": 2, "b": UNKNOWN}, **diff("a", "b"))
+
+    assert pending(event, **{operation: 1}) == (
+        resource(QUEUE, operation, ("a", "1", "2"), ("b", None, "known after the update")),
+    )
+
+
+def test_what_the_next_update_only_undoes_is_drift_and_not_pending() -> None:
+    drift, changes = read_events(
+        [
+            refreshed(QUEUE, {"a": 1}, {"a": 2}, **diff("a")),
+            planned("update", QUEUE, {"a": 2}, {"a": 1}, **diff("a")),
+            refreshed(TABLE, {"a": 1}, None),
+            planned("create", TABLE, None, {"a": 1}),
+        ],
+        {OpType.UPDATE: 1, OpType.CREATE: 1},
+    )
+
+    assert [each.urn for each in drift] == sorted([QUEUE, TABLE])
+    assert not changes
+
+
+def test_what_the_next_update_changes_besides_is_pending() -> None:
+    drift, changes = read_events(
+        [
+            refreshed(QUEUE, {"a": 1, "b": 1}, {"a": 2, "b": 1}, **diff("a")),
+            planned("update", QUEUE, {"a": 2, "b": 1}, {"a": 1, "b": 3}, **diff("a", "b")),
+        ],
+        {OpType.UPDATE: 1},
+    )
+
+    assert drift == (resource(QUEUE, "changed", ("a", "2", "1")),)
+    assert changes == (resource(QUEUE, "update", ("b", "1", "3")),)
+
+
+def test_lost_events_are_not_taken_for_no_changes() -> None:
+    with pytest.raises(EventsLostError, match=r"^the engine counts 2 resources to update, and its events tell of 1$"):
+        read_events([planned("update", QUEUE, {"a": 1}, {"a": 2}, **diff("a"))], {OpType.UPDATE: 2, OpType.SAME: 9})

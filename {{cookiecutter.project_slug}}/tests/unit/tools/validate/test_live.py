@@ -1,0 +1,493 @@
+"""What is deployed, as the Automation API's commands would answer: their arguments and answers, recorded.
+
+The answers have the form of the Pulumi CLI's: https://www.pulumi.com/docs/iac/cli/commands/
+"""
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pulumi import automation
+from pulumi.automation import CommandResult
+from pulumi.automation.errors import create_command_error
+from pulumi.automation.events import EngineEvent
+
+from infrastructure.account import Account
+from infrastructure.naming import Names
+from infrastructure.settings import read_settings
+from infrastructure.stack_files import read_stack_config
+from tests.unit.recording import ACCOUNT_ID, PROJECT, STACKS, Deployment, readable_config
+from tests.unit.tools.validate.folder import TODAY, ProjectFolder
+from tests.unit.tools.validate.test_drift import QUEUE, diff, planned, refreshed
+from tools.validate import Report, configuration, live, validate_configuration
+
+Config = dict[str, dict[str, Any]]
+# Of another type, and of the same name.
+NEW = "urn:pulumi:dev::orders::pipeline:infrastructure:Messaging$aws:sqs/queuePolicy:QueuePolicy::queue"
+TIMES = {"startTime": "2026-03-01T12:00:00.000Z", "endTime": "2026-03-01T12:01:00.000Z"}
+SUMMARY = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 40}, "PolicyPacks": {}}
+ERROR = """\
+Previewing update (dev):
+Diagnostics:
+  pulumi:pulumi:Stack (orders-dev):
+    error: the function's bundle is missing:
+      build/processor-python3.13-arm64.zip
+"""
+
+
+def update(kind: str = "update", result: str = "succeeded", config: Config | None = None) -> dict[str, Any]:
+    """Form an entry of ``pulumi stack history --json``."""
+    entry = {"kind": kind, "message": "", "environment": {}, "config": config or {}, "result": result, "version": 1}
+    return entry | TIMES
+
+
+@dataclass
+class Backend:
+    """Stands in for the CLI: answers commands from what it was told.
+
+    Attributes:
+        history: By stack, newest first.
+        outputs: By stack.
+        events: Of each stack's preview.
+        failing: The error that a command prints, by command or by stack.
+        commands: What was asked, with the environment variables that were added.
+    """
+
+    history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    outputs: dict[str, dict[str, str]] = field(default_factory=dict)
+    events: dict[str, list[EngineEvent]] = field(default_factory=dict)
+    changes: dict[str, dict[str, int]] = field(default_factory=dict)
+    failing: dict[str, str] = field(default_factory=dict)
+    commands: list[tuple[list[str], Mapping[str, str]]] = field(default_factory=list)
+    version: Any = None
+
+    def run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], *_callbacks: object) -> CommandResult:
+        """Answer a command as the CLI does."""
+        assert Path(cwd).is_dir()
+        self.commands.append((args, additional_env))
+        stack = args[args.index("--stack") + 1] if "--stack" in args else ""
+        for cause in (args[0], args[1], stack):
+            if cause in self.failing:
+                raise create_command_error(CommandResult(stdout=ERROR, stderr=self.failing[cause], code=255))
+        answers: dict[str, Callable[[], object]] = {
+            "ls": lambda: [{"name": name, "current": False} for name in self.history],
+            "history": lambda: self.history[stack],
+            "output": lambda: self.outputs[stack],
+        }
+        return CommandResult(stdout=json.dumps(answers[args[1]]()), stderr="", code=0)
+
+
+@pytest.fixture(name="backend")
+def fixture_backend(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Backend:
+    """A backend in which dev is deployed as its file says."""
+    values = read_stack_config("dev", folder.path).values
+    config = {key: {"value": value, "secret": False} for key, value in values.items()}
+    backend = Backend(
+        history={"dev": [update(config=config)]},
+        outputs={"dev": outputs_of(folder)},
+        events={"dev": [refreshed(QUEUE, {"a": 1}, {"a": 1})]},
+    )
+
+    def preview(deployed: automation.Stack, *, on_event: Callable[[EngineEvent], None], **options: Any) -> Any:
+        assert options == {"refresh": True, "color": "never"}
+        if deployed.name in backend.failing:
+            raise create_command_error(CommandResult(stdout=ERROR, stderr="error: preview failed", code=255))
+        for event in backend.events[deployed.name]:
+            on_event(event)
+        return SimpleNamespace(change_summary=backend.changes.get(deployed.name, {}))
+
+    monkeypatch.setattr("pulumi.automation._local_workspace.PulumiCommand", lambda **_: backend)
+    monkeypatch.setattr(automation.Stack, "preview", preview)
+    monkeypatch.setattr(configuration, "find_engine", lambda: "pulumi")
+    monkeypatch.setattr(live, "build_bundle", lambda stack: sys.stdout.write(f"built {stack}\n"))
+    monkeypatch.setattr(live, "find_emulator", lambda: None)
+    return backend
+
+
+def outputs_of(folder: ProjectFolder, stack: str = "dev") -> dict[str, str]:
+    """Form the outputs of a stack."""
+    values = read_stack_config(stack, folder.path).values
+    account = Account(ACCOUNT_ID, values["aws:region"], "aws", "amazonaws.com")
+    expected = live.expected_outputs(Names("orders", read_settings("orders", values)), account)
+    urls = {name: f"https://sqs.us-east-2.amazonaws.com/{expected[name]}" for name in ("queue_url", "dlq_url")}
+    return expected | urls
+
+
+def validate(folder: ProjectFolder, *stacks: str, **options: Any) -> Report:
+    """Look at what is deployed of the project, or of some of its stacks."""
+    return validate_configuration(folder.path, stacks=stacks, live=True, today=TODAY, **options)
+
+
+def states(report: Report) -> dict[str, str]:
+    """Tell what was found of each stack."""
+    return {deployment.stack: deployment.state for deployment in report.deployments or ()}
+
+
+def rules(report: Report) -> list[tuple[str, str | None]]:
+    """List what was found, by rule and key."""
+    return [(finding.rule, finding.key) for finding in report.findings]
+
+
+def test_there_is_nothing_to_say_of_a_stack_that_is_as_its_file_says(folder: ProjectFolder, backend: Backend) -> None:
+    report = validate(folder)
+
+    assert report.findings == ()
+    assert states(report) == {
+        "local": "not-deployed",
+        "dev": "deployed",
+        "staging": "not-deployed",
+        "prod": "not-deployed",
+    }
+    assert backend.commands
+
+
+def test_nothing_is_changed_and_no_stack_is_selected(folder: ProjectFolder, backend: Backend) -> None:
+    validate(folder)
+
+    asked = [" ".join(args) for args, _ in backend.commands]
+    assert asked == [
+        "stack ls --json",
+        "stack history --json --page-size 20 --page 1 --stack dev",
+        "stack output --json --stack dev",
+        "stack output --json --show-secrets --stack dev",
+    ]
+
+
+def test_what_is_deployed_is_looked_at_only_when_asked_for(folder: ProjectFolder, backend: Backend) -> None:
+    assert folder.validate().deployments is None
+    assert not backend.commands
+
+
+@pytest.mark.parametrize(
+    ("stack_config", "message"),
+    [
+        ({"value": "256", "secret": False}, 'the file has "512", and the last update had "256"; deploy the file, or'),
+        (None, 'the file has "512", and the last update had nothing'),
+        ({"secret": True}, 'the file has "512", and the last update had [secret]'),
+    ],
+)
+def test_configuration_that_differs_from_the_last_updates_is_found(
+    folder: ProjectFolder, backend: Backend, stack_config: dict[str, Any] | None, message: str
+) -> None:
+    config = backend.history["dev"][0]["config"]
+    del config["orders:lambdaMemoryMb"]
+    if stack_config:
+        config["orders:lambdaMemoryMb"] = stack_config
+
+    (finding,) = validate(folder).findings
+
+    assert (finding.rule, finding.file, finding.line) == ("config-differs", "Pulumi.dev.yaml", 4)
+    assert finding.message.startswith(message)
+
+
+def test_configuration_that_the_file_has_no_more_is_found(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"][0]["config"]["aws:profile"] = {"value": "x", "secret": False}
+
+    (finding,) = validate(folder).findings
+
+    assert (finding.rule, finding.key, finding.line) == ("config-differs", "aws:profile", 1)
+    assert finding.message.startswith('the file has nothing, and the last update had "x"')
+
+
+def test_secrets_are_neither_compared_nor_shown(folder: ProjectFolder, backend: Backend) -> None:
+    folder.set("dev", "notificationEmail", "{secure: AAAB}")
+    folder.set("dev", "aws:secretKey", "not-for-the-logs")
+    config = backend.history["dev"][0]["config"]
+    config["orders:notificationEmail"] = {"secret": True}
+    config["aws:secretKey"] = {"value": "other-for-no-logs", "secret": False}
+    backend.outputs["dev"]["function_arn"] = "anything"
+
+    report = validate(folder)
+
+    assert rules(report) == [("plain-credential", "aws:secretKey")]
+    assert "for-" not in report.model_dump_json()
+
+
+def test_structures_are_compared_by_what_they_hold(folder: ProjectFolder, backend: Backend) -> None:
+    folder.set("dev", "aws:assumeRoles", "[{durationSeconds: 900, roleArn: a, flag: true}]")
+    value = '[{"roleArn":"a","durationSeconds":900,"flag":true}]'
+    backend.history["dev"][0]["config"]["aws:assumeRoles"] = {"value": value, "secret": False}
+
+    assert validate(folder).findings == ()
+
+
+def test_defaults_that_an_older_engine_has_not_kept_are_no_difference(folder: ProjectFolder, backend: Backend) -> None:
+    del backend.history["dev"][0]["config"]["orders:batchSize"]
+
+    assert validate(folder).findings == ()
+
+
+def test_a_default_that_has_changed_since_is_found(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"][0]["config"]["orders:batchSize"]["value"] = "5"
+
+    assert rules(validate(folder)) == [("config-differs", "orders:batchSize")]
+
+
+def test_missing_outputs_are_found(folder: ProjectFolder, backend: Backend) -> None:
+    del backend.outputs["dev"]["queue_url"]
+    backend.outputs["dev"]["table_arn"] = ""
+
+    assert rules(validate(folder)) == [("missing-output", "queue_url"), ("missing-output", "table_arn")]
+
+
+@pytest.mark.parametrize("name", ["bucket_name", "table_arn", "queue_url", "function_name", "lambda_role_arn"])
+def test_an_output_that_is_not_what_the_names_say_is_found(folder: ProjectFolder, backend: Backend, name: str) -> None:
+    backend.outputs["dev"][name] += "-other"
+
+    (finding,) = validate(folder).findings
+
+    assert (finding.rule, finding.key) == ("malformed-output", name)
+    assert finding.found
+    assert "-other" in finding.found
+
+
+def test_without_a_functions_arn_it_is_the_only_output_that_is_judged(folder: ProjectFolder, backend: Backend) -> None:
+    backend.outputs["dev"] |= {"function_arn": "processor", "table_name": "t"}
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message == 'found "processor"; allowed: the ARN of orders-dev-processor'
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_outputs_that_are_expected_are_the_programs(stack: str, deploy_stack: Callable[[str], Deployment]) -> None:
+    deployed = deploy_stack(stack)
+    account = Account(ACCOUNT_ID, deployed.region, "aws", "amazonaws.com")
+
+    expected = live.expected_outputs(Names(PROJECT, read_settings(PROJECT, readable_config(stack))), account)
+
+    assert set(expected) == set(deployed.exports)
+    for name, value in deployed.exports.items():
+        assert value == expected[name] or (name.endswith("_url") and value.endswith(f"/{expected[name]}"))
+
+
+def test_drift_is_told_property_by_property(folder: ProjectFolder, backend: Backend) -> None:
+    backend.events["dev"] = [refreshed(QUEUE, {"delaySeconds": 0, "tags": {"a": "b"}}, {"delaySeconds": 5})]
+
+    report = validate(folder)
+
+    (finding,) = report.findings
+    assert (finding.rule, finding.stacks, finding.file, finding.key) == ("drift", ("dev",), "Pulumi.dev.yaml", "queue")
+    assert finding.message == (
+        "queue (aws:sqs/queue:Queue) was changed, and not by an update: delaySeconds is 5 instead of 0, "
+        'tags is not there instead of {"a": "b"}'
+    )
+    assert report.status == 1
+
+
+def test_a_resource_that_is_gone_is_drift(folder: ProjectFolder, backend: Backend) -> None:
+    backend.events["dev"] = [refreshed(QUEUE, {"a": 1}, None)]
+
+    assert [finding.message for finding in validate(folder).findings] == [
+        "queue (aws:sqs/queue:Queue) was deleted, and not by an update"
+    ]
+
+
+def test_what_the_next_update_would_change_is_told(folder: ProjectFolder, backend: Backend) -> None:
+    backend.events["dev"] = [
+        planned("update", QUEUE, {"a": 1}, {"a": 2}, **diff("a")),
+        planned("create", NEW, None, {"a": 1}),
+    ]
+    backend.changes["dev"] = {"update": 1, "create": 1}
+
+    report = validate(folder)
+
+    assert {finding.rule for finding in report.findings} == {"pending-change"}
+    assert {finding.message for finding in report.findings} == {
+        "the next update would update queue (aws:sqs/queue:Queue): a is 1 instead of 2",
+        "the next update would create queue (aws:sqs/queuePolicy:QueuePolicy)",
+    }
+
+
+def test_an_update_that_has_not_succeeded_is_told(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"][0]["result"] = "failed"
+
+    (finding,) = validate(folder).findings
+
+    assert finding.rule == "update-failed"
+    assert finding.message == "the last update has failed; what is deployed may be a part of two versions"
+
+
+def test_what_only_looks_is_no_update(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"].insert(0, update("refresh", "failed"))
+
+    assert validate(folder).findings == ()
+
+
+@pytest.mark.parametrize("history", [[], [update("destroy")], [update("rename")]])
+def test_a_stack_that_was_never_deployed_or_destroyed_is_not_deployed(
+    folder: ProjectFolder, backend: Backend, history: list[dict[str, Any]]
+) -> None:
+    backend.history["dev"] = history
+
+    report = validate(folder)
+
+    assert report.findings == ()
+    assert states(report)["dev"] == "not-deployed"
+
+
+@pytest.mark.parametrize("cause", ["history", "output", "dev"])
+def test_a_stack_that_cannot_be_read_is_reported_and_the_others_go_on(
+    folder: ProjectFolder, backend: Backend, cause: str
+) -> None:
+    if cause == "dev":
+        backend.history["staging"] = []
+    backend.failing[cause] = "error: preview failed"
+
+    report = validate(folder)
+
+    (finding,) = report.findings
+    assert (finding.rule, finding.stacks) == ("unreadable-stack", ("dev",))
+    assert finding.message == (
+        "what is deployed cannot be read: the function's bundle is missing: build/processor-python3.13-arm64.zip"
+    )
+    assert states(report)["dev"] == "unreadable"
+    assert report.status == 2
+
+
+@pytest.mark.parametrize("text", ["no JSON", "[{}]"])
+def test_an_answer_that_is_not_the_clis_makes_the_stack_unreadable(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(live.automation.Stack, "outputs", lambda _: json.loads(text)[0]["value"])
+
+    assert rules(validate(folder)) == [("unreadable-stack", None)]
+    assert backend.commands
+
+
+def test_a_stack_that_is_being_updated_is_not_looked_at(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"].insert(0, update("update", "in-progress"))
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message == "what is deployed cannot be read: its update is going on; try again when it has ended"
+
+
+def test_a_backend_that_cannot_be_read_makes_its_stacks_unreadable(folder: ProjectFolder, backend: Backend) -> None:
+    backend.failing["ls"] = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
+
+    report = validate(folder)
+
+    assert {finding.rule for finding in report.findings} == {"unreadable-stack"}
+    assert states(report) == {"local": "not-deployed"} | dict.fromkeys(("dev", "staging", "prod"), "unreadable")
+
+
+def test_a_stack_whose_bundle_cannot_be_built_is_unreadable(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_stack: str) -> None:
+        raise SystemExit("package: uv failed with exit status 2; its message is above")
+
+    monkeypatch.setattr(live, "build_bundle", failing)
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message == (
+        "what is deployed cannot be read: package: uv failed with exit status 2; its message is above"
+    )
+    assert backend.history
+
+
+def test_the_report_alone_is_on_the_standard_output(
+    folder: ProjectFolder, backend: Backend, capsys: pytest.CaptureFixture[str]
+) -> None:
+    validate(folder)
+
+    assert capsys.readouterr() == ("", "built dev\n")
+    assert backend.commands
+
+
+def test_a_long_reason_is_cut_off(folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(_stack: str) -> None:
+        raise SystemExit("x" * 1000)
+
+    monkeypatch.setattr(live, "build_bundle", failing)
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message.endswith(f"{'x' * 300}...")
+    assert backend.history
+
+
+def test_a_reason_without_words_is_the_name_of_the_error(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_stack: automation.Stack) -> None:
+        raise TypeError
+
+    monkeypatch.setattr(automation.Stack, "outputs", failing)
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message == "what is deployed cannot be read: TypeError"
+    assert backend.history
+
+
+def test_lost_events_make_a_stack_unreadable(folder: ProjectFolder, backend: Backend) -> None:
+    backend.changes["dev"] = {"update": 1}
+
+    (finding,) = validate(folder).findings
+
+    assert finding.rule == "unreadable-stack"
+
+
+def test_a_stack_without_a_file_is_told_unless_stacks_are_asked_for(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["acme/feature-1"] = []
+
+    (finding,) = validate(folder).findings
+    assert (finding.rule, finding.severity, finding.stacks) == ("stack-without-file", "warning", ("feature-1",))
+    assert validate(folder, "dev").findings == ()
+
+
+def test_a_stack_of_an_organization_is_asked_for_by_its_full_name(folder: ProjectFolder, backend: Backend) -> None:
+    for told in (backend.history, backend.outputs, backend.events):
+        told["acme/dev"] = told.pop("dev")  # ty: ignore[invalid-assignment] # three alike
+
+    assert states(validate(folder))["dev"] == "deployed"
+    assert backend.commands[-1][0][-1] == "acme/dev"
+
+
+def test_stacks_are_looked_at_side_by_side(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = threading.Barrier(3, timeout=10)
+
+    def outputs(_stack: automation.Stack) -> dict[str, Any]:
+        together.wait()
+        return {}
+
+    for stack in ("staging", "prod"):
+        backend.history[stack], backend.events[stack] = [update()], []
+    monkeypatch.setattr(automation.Stack, "outputs", outputs)
+
+    assert set(states(validate(folder, "dev", "staging", "prod")).values()) == {"deployed"}
+
+
+def test_the_emulators_stack_is_looked_at_in_the_emulators_backend(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "find_emulator", lambda: "http://127.0.0.1:5000")
+    monkeypatch.setenv("AWS_PROFILE", "production")
+    backend.history["local"] = [update()]
+    backend.outputs["local"] = {"function_arn": "x"}
+    backend.events["local"] = []
+
+    report = validate(folder)
+
+    assert states(report)["local"] == "deployed"
+    variables = next(added for args, added in backend.commands if args[-1] == "local")
+    assert variables["AWS_ENDPOINT_URL"] == "http://127.0.0.1:5000"
+    assert variables["AWS_PROFILE"] == ""
+    assert variables["PULUMI_BACKEND_URL"] == "file://./.local/state"
+    assert all("AWS_ENDPOINT_URL" not in added for args, added in backend.commands if args[-1] == "dev")
+
+
+def test_the_emulators_stack_alone_asks_no_other_backend(folder: ProjectFolder, backend: Backend) -> None:
+    assert states(validate(folder, "local")) == {"local": "not-deployed"}
+    assert not backend.commands

@@ -1,0 +1,153 @@
+"""``policies.toml``: the project's own, and what a person may write into it by mistake."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from infrastructure.settings import KEYS
+from infrastructure.stack_files import PROJECT_FOLDER
+from tests.unit.tools.validate.folder import POLICIES
+from tools.validate.policies import FILE, PoliciesError, read_policies
+
+OWN = read_policies(PROJECT_FOLDER)
+BAD = {
+    "unknown table": ("namespaces", "namespace", ["namespaces: missing", "namespace: unknown key"]),
+    "unknown environment": (
+        "staging = [",
+        "qa = [",
+        ["comes_after.qa: found \"qa\"; Input should be 'local', 'dev', "],
+    ),
+    "unknown setting": (
+        'setting = "batchSize"',
+        'setting = "batchsize"',
+        [f'values.3.setting: found "batchsize"; allowed: {", ".join(KEYS)}, or a key of a provider'],
+    ),
+    "setting of no known strength": (
+        'lambdaMemoryMb = "higher"',
+        'lambdaMemory = "higher"',
+        ['stronger.lambdaMemory: found "lambdaMemory"; allowed: '],
+    ),
+    "direction that does not fit a number": (
+        'lambdaMemoryMb = "higher"',
+        'lambdaMemoryMb = "true"',
+        ['stronger.lambdaMemoryMb: "true"; allowed: higher or lower'],
+    ),
+    "direction that does not fit a truth value": (
+        'forceDestroy = "false"',
+        'forceDestroy = "set"',
+        ['stronger.forceDestroy: "set"; allowed: true or false'],
+    ),
+    "direction that does not fit a provider's key": (
+        'kmsKeyArn = "set"',
+        '"aws:profile" = "higher"',
+        ['stronger.aws:profile: "higher"; allowed: set or empty'],
+    ),
+    "neither allowed nor forbidden": (
+        "allowed = [false]",
+        "allowed = []",
+        ["values.0: allowed: either `allowed` or `forbidden`"],
+    ),
+    "allowed and forbidden": (
+        'instead = "an address that people read"',
+        'instead = "an address"\nallowed = ["a"]',
+        ["values.1: allowed: either `allowed` or `forbidden`"],
+    ),
+    "forbidden without what instead": (
+        'instead = "an address that people read"',
+        "",
+        ["values.1: allowed: `instead` where there is `forbidden`, and nowhere else"],
+    ),
+    "no regular expression": (
+        'forbidden = "nobody@.*"',
+        'forbidden = "("',
+        ['values.1.forbidden: found "("; allowed: a regular expression; missing ), unterminated subpattern'],
+    ),
+    "name that is none": (
+        'rule = "region"',
+        'rule = "The Region"',
+        ['values.2.rule: found "The Region"; String should'],
+    ),
+    "value that is none": (
+        "allowed = [5, 10]",
+        "allowed = [5.5]",
+        ["values.3.allowed.0: Input should be a valid string"],
+    ),
+    "no date": ("2026-05-30", '"soon"', ['runtimes.supported_until.python3.11: found "soon"; Input should be a valid']),
+    "unknown runtime": (
+        '"python3.11"',
+        '"python3.1"',
+        ['supported_until.python3.1: found "python3.1"; Input should be'],
+    ),
+    "missing runtime": ('"python3.14" = 2029-06-30', "", ["runtimes: supported_until lacks python3.14"]),
+    "no TOML": ("[stronger]", "[stronger", ["is not TOML: Expected ']' at the end of a table declaration"]),
+}
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_mistake_is_refused_with_its_place_and_what_is_allowed(tmp_path: Path, name: str) -> None:
+    old, new, problems = BAD[name]
+    assert old in POLICIES
+
+    with pytest.raises(PoliciesError) as refusal:
+        read_policies(written(tmp_path, POLICIES.replace(old, new, 1)))
+
+    lines = str(refusal.value).splitlines()
+    assert all(line.startswith(f"{FILE}: ") for line in lines)
+    for problem in problems:
+        assert problem in str(refusal.value)
+
+
+def test_every_mistake_is_refused_at_once(tmp_path: Path) -> None:
+    text = POLICIES.replace("namespaces", "namespace").replace('setting = "batchSize"', 'setting = "size"')
+
+    with pytest.raises(PoliciesError) as refusal:
+        read_policies(written(tmp_path, text))
+
+    assert len(str(refusal.value).splitlines()) == 3
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(PoliciesError, match=rf"^{FILE}: cannot be read in .*: No such file"):
+        read_policies(tmp_path)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"# \xe9")
+
+    with pytest.raises(PoliciesError, match=rf"^{FILE}: is not UTF-8$"):
+        read_policies(tmp_path)
+
+
+def test_a_value_of_toml_is_compared_as_configuration_has_it(tmp_path: Path) -> None:
+    policies = read_policies(written(tmp_path, POLICIES))
+
+    assert [policy.allowed for policy in policies.values] == [("false",), (), ("us-east-1", "eu-west-1"), ("5", "10")]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["team@example.com", "Team@Mail.EXAMPLE.net", "team@example.org", "a@example", "a@orders.test", "a@b.invalid"],
+)
+def test_a_placeholder_is_told_from_an_address(address: str) -> None:
+    (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
+
+    assert not policy.permits(address)
+
+
+@pytest.mark.parametrize("address", ["team@example.dev", "example.com@orders.dev", "test@myexample.com", "a@test.dev"])
+def test_an_address_that_resembles_a_placeholder_is_none(address: str) -> None:
+    (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
+
+    assert policy.permits(address)
+
+
+def test_the_dates_have_their_source() -> None:
+    text = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
+
+    assert re.search(r"# https://docs\.aws\.amazon\.com/lambda/\S+\n\[runtimes\]", text)
