@@ -47,6 +47,7 @@ def what_unit_tests_read(project: Project) -> str:
     """Digest the files that the unit tests depend on: the Python files, Pulumi's, and the tests' own settings."""
     tools = project.toml("pyproject.toml")["tool"]
     names = [*project.python_files(), *sorted(name for name in project.names() if name.startswith("Pulumi."))]
+    names += ["policies.toml", "tools/validate/report.schema.json"]
     content = [str(tools["pytest"]), str(tools["coverage"]), *map(project.read, names), *project.requirements()]
     return hashlib.sha256("\0".join([*content, str(tools["poe"]["tasks"]["test-py-unit"])]).encode()).hexdigest()
 

@@ -120,6 +120,25 @@ def test_every_path_in_the_readme_exists(project: Project) -> None:
         assert path.startswith(written_by_tasks) or (project.path / path).exists(), path
 
 
+def test_every_rule_of_the_validation_is_in_the_readme(project: Project) -> None:
+    sources = ["infrastructure/settings.py", "policies.toml"]
+    sources += [name for name in project.python_files() if name.startswith("tools/validate/")]
+    given = r'rule: str = "([a-z-]+)"|rule ?= ?"([a-z-]+)"|(?:inding|Problem)\(\s*(?:stack, )?"([a-z-]+)"'
+    rules = {"".join(found) for name in sources for found in re.findall(given, project.read(name))}
+    rows = re.findall(r"^\| ((?:`[a-z][a-z-]+`(?:, )?)+) \|", section(project, "Validation"), flags=re.MULTILINE)
+
+    # The shell's endpoint is the program's concern: files say nothing of it.
+    assert {rule for row in rows for rule in re.findall("`([a-z-]+)`", row)} == rules - {"endpoint"}
+
+
+def test_every_option_of_the_validation_is_in_the_readme(project: Project) -> None:
+    parser = project.read("tools/validate/command.py")
+    options = set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', parser))
+    rows = re.findall(r"^\| `(--[a-z-]+)[^`]*` \|", section(project, "Validation"), flags=re.MULTILINE)
+
+    assert set(rows) == options
+
+
 def test_every_setting_in_the_readme_exists(project: Project) -> None:
     settings = set(project.yaml("Pulumi.yaml")["config"])
     named = set(
@@ -174,6 +193,7 @@ def test_the_readme_has_what_a_newcomer_looks_for(project: Project) -> None:
         "Outputs",
         "How errors travel",
         "Integration tests",
+        "Validation",
         "Another stack",
         "Another runtime",
         "Costs",

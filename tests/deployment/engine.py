@@ -1,8 +1,9 @@
 """Stands in for Pulumi's engine: what its commands would do to the emulator, they do here too.
 
-``up`` deploys as `driver` does, but once only, and keeps the outputs; ``stack output`` prints them, ``destroy`` forgets
-them. Every command is noted in the file that ``PULUMI_CALLS`` names. ``PULUMI_FAILS`` names one that fails,
-``PULUMI_WAITS`` one that waits until it is interrupted; it creates the file that ``PULUMI_WAITING`` names.
+``up`` deploys as `driver` does, but once only, and keeps the outputs; ``stack output`` prints them, ``stack history``
+tells of that one update, ``destroy`` forgets all. ``preview`` sends the events of the file that ``PULUMI_EVENTS`` names.
+Every command is noted in the file that ``PULUMI_CALLS`` names. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS``
+one that waits until it is interrupted; it creates the file that ``PULUMI_WAITING`` names.
 """
 
 import json
@@ -14,6 +15,8 @@ from pathlib import Path
 
 ENDING_SECONDS = 3
 OUTPUTS = Path(".local/outputs.json")
+HISTORY = Path(".local/history.json")
+SUMMARY = {"summaryEvent": {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 1}}}
 
 
 def main() -> None:
@@ -22,7 +25,7 @@ def main() -> None:
     Raises:
         SystemExit: If it should fail, or was interrupted.
     """
-    words = [word for word in sys.argv[1:] if word != "stack"]
+    words = [word for word in sys.argv[1:] if word not in {"stack", "--non-interactive"}]
     with Path(os.environ["PULUMI_CALLS"]).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(sys.argv[1:]) + "\n")
     if words[0] == os.environ.get("PULUMI_FAILS"):
@@ -34,10 +37,44 @@ def main() -> None:
         from driver import deploy  # noqa: PLC0415 # nothing else needs so much
 
         OUTPUTS.write_text(json.dumps(deploy()), encoding="utf-8")
+        HISTORY.write_text(json.dumps([last_update()]), encoding="utf-8")
+    elif words[0] == "version":
+        sys.stdout.write("v3.999.0\n")
+    elif words[0] == "ls":
+        sys.stdout.write(json.dumps([{"name": "local", "current": False}] if OUTPUTS.exists() else []))
+    elif words[0] == "history":
+        sys.stdout.write(HISTORY.read_text(encoding="utf-8"))
+    elif words[0] == "preview" and "--event-log" in words:
+        send_events(words[words.index("--event-log") + 1].removeprefix("tcp://"))
     elif words[0] == "output":
         sys.stdout.write(OUTPUTS.read_text(encoding="utf-8"))
     elif words[0] == "destroy":
         OUTPUTS.unlink()
+
+
+def last_update() -> dict[str, object]:
+    """Form the entry of an update in the history."""
+    from infrastructure.stack_files import read_stack_config  # noqa: PLC0415 # of the rendered project
+
+    config = {key: {"value": value, "secret": False} for key, value in read_stack_config("local").values.items()}
+    now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
+    entry = {"kind": "update", "message": "", "environment": {}, "config": config, "result": "succeeded", "version": 1}
+    return entry | {"startTime": now, "endTime": now}
+
+
+def send_events(address: str) -> None:
+    """Send the events of a preview, as the engine does."""
+    import grpc  # noqa: PLC0415 # nothing else needs so much
+    from google.protobuf import empty_pb2  # noqa: PLC0415
+    from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
+
+    events = Path(os.environ["PULUMI_EVENTS"])
+    lines = events.read_text(encoding="utf-8").splitlines() if events.exists() else []
+    summary = json.dumps({"sequence": 99, "timestamp": 99} | SUMMARY)
+    requests = (events_pb2.EventRequest(event=line) for line in [*lines, summary])
+    with grpc.insecure_channel(address) as channel:
+        answer = events_pb2_grpc.EventsStub(channel).StreamEvents(requests)
+    assert isinstance(answer, empty_pb2.Empty)
 
 
 def wait_to_be_interrupted() -> None:
