@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cookiecutter.main import cookiecutter
 
-from benchmarks import function, gate, rendering
+from benchmarks import function, gate, rendering, validation
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
@@ -24,6 +24,8 @@ def main() -> None:
         environment = Environment.create(folder / "environment", [*project.requirements(), MYPY])
         function.main(project, environment)
         gate.main(project, environment)
+        # Last: it adds stacks to the project.
+        validation.main(project, environment)
 
 
 main()

@@ -26,6 +26,12 @@ FORGOTTEN = {
     "payloads-notification": "EventBridge is forgotten",
 }
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
+# Changes what is deployed as a person does who is in a hurry.
+CHANGE_BEHIND_ITS_BACK = """
+import boto3, sys
+logs = boto3.client("logs", region_name=sys.argv[1])
+logs.put_retention_policy(logGroupName="/aws/lambda/event-pipeline-local-processor", retentionInDays=1)
+"""
 # What is in the emulator; a key that was deleted is kept for a while.
 CONTENT = """
 import boto3, json, sys
@@ -72,6 +78,13 @@ def changes(environment: Environment, project: Project, variables: dict[str, str
     return {step["urn"].rpartition("::")[2]: step["op"] for step in steps if step["op"] != "same"}
 
 
+def look(environment: Environment, project: Project) -> dict[str, Any]:
+    """Validate what is deployed of the local stack, and return the report."""
+    command = ("python", "-m", "tools.validate", "--live", "--stack", "local", "--format", "json")
+    output = environment.run(project, *command).stdout
+    return json.loads(output[f"\n{output}".index("\n{\n") :])
+
+
 def run_engine(environment: Environment, project: Project, variables: dict[str, str], *arguments: str) -> str:
     """Call the engine, which must succeed, and return what it has said."""
     finished = environment.run(project, "python", "-m", "tools.engine", *arguments, **variables)
@@ -101,6 +114,27 @@ def test_the_stack_is_deployed_updated_and_destroyed(project: Project, environme
     assert changes(environment, project, variables).keys() <= FORGOTTEN.keys()
     run(environment, project, "local-up")
     assert project.read(OUTPUTS) == outputs
+
+    # What is deployed is what the file says, but for what the emulator forgets.
+    report = look(environment, project)
+    assert report["deployments"][0]["state"] == "deployed"
+    assert {(finding["rule"], finding["key"]) for finding in report["findings"]} <= {
+        (rule, key) for rule in ("drift", "pending-change") for key in FORGOTTEN
+    }
+
+    # What is changed behind the engine's back is drift, and what is changed in the file is told before it is deployed.
+    region = project.yaml("Pulumi.local.yaml")["config"]["aws:region"]
+    environment.run(project, "python", "-c", CHANGE_BEHIND_ITS_BACK, region, **variables).check_returncode()
+    drifted = look(environment, project)["deployments"][0]["drift"]
+    assert {"path": "retentionInDays", "found": "1", "expected": "7"} in [
+        each for resource in drifted if resource["name"] == "function-logs" for each in resource["properties"]
+    ]
+    project.replace("Pulumi.local.yaml", "logRetentionDays: 7", "logRetentionDays: 14")
+    assert ("config-differs", "event-pipeline:logRetentionDays") in {
+        (finding["rule"], finding["key"]) for finding in look(environment, project)["findings"]
+    }
+    run(environment, project, "local-up")
+    assert {finding["key"] for finding in look(environment, project)["findings"]} <= FORGOTTEN.keys()
 
     # A changed setting is an update in place.
     project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")

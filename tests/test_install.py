@@ -1,5 +1,6 @@
 """The README's first steps, typed as a newcomer types them: installed from scratch with each package manager."""
 
+import json
 import os
 import re
 import shutil
@@ -47,13 +48,19 @@ def test_the_first_steps_of_the_readme_pass(
     assert (project.path / {"uv": "uv.lock", "pipenv": "Pipfile.lock"}[package_manager]).exists()
     assert {name: (project.path / name).read_bytes() for name in before} == before
 
-    bundled = subprocess.run(
-        [*{"uv": [tool, "run", "poe"], "pipenv": [tool, "run"]}[package_manager], "package"],
-        cwd=project.path,
-        env=variables,
-        check=False,
-        capture_output=True,
-        encoding="utf-8",
-    )
+    def task(*words: str) -> subprocess.CompletedProcess[str]:
+        prefix = {"uv": [tool, "run", "poe"], "pipenv": [tool, "run"]}[package_manager]
+        return subprocess.run(
+            [*prefix, *words], cwd=project.path, env=variables, check=False, capture_output=True, encoding="utf-8"
+        )
+
+    report = task("validate", "--strict", "--format", "json", "--date", "2026-03-01")
+    assert report.returncode == 1, report.stderr
+    assert [finding["rule"] for finding in json.loads(report.stdout)["findings"]] == ["placeholder-email"]
+    usage = task("validate", "--help")
+    assert usage.returncode == 0
+    assert usage.stdout.startswith(f"usage: {project.run} validate [-h]")
+
+    bundled = task("package")
     assert bundled.returncode == 0, bundled.stdout + bundled.stderr
     assert re.search(r"build.processor-python3\.13-arm64\.zip: \d+\.\d MB\n$", bundled.stdout)

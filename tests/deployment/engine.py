@@ -1,9 +1,9 @@
 """Stands in for Pulumi's engine: what its commands would do to the emulator, they do here too.
 
 ``up`` deploys as `driver` does, but once only, and keeps the outputs; ``stack output`` prints them, ``stack history``
-tells of that one update, ``destroy`` forgets all. ``preview`` sends the events of the file that ``PULUMI_EVENTS`` names.
-Every command is noted in the file that ``PULUMI_CALLS`` names. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS``
-one that waits until it is interrupted; it creates the file that ``PULUMI_WAITING`` names.
+tells of that one update, ``destroy`` forgets all. ``preview`` sends the events of the file ``PULUMI_EVENTS``. Every
+command is noted in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS`` one that waits
+until it is interrupted; it creates the file ``PULUMI_WAITING``.
 """
 
 import json

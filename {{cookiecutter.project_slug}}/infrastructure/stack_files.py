@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from infrastructure.documents import DocumentError, Entry, read_document
+from infrastructure.documents import DocumentError, Entry, keys_of, read_document
 
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 PROJECT_FILE: Final = "Pulumi.yaml"
@@ -164,7 +164,7 @@ def read_stack_config(stack: str, folder: Path = PROJECT_FOLDER) -> StackConfig:
 def _config(project: str, sections: Iterable[Entry]) -> tuple[tuple[str, Entry], ...]:
     """List the configuration among a file's sections. A key without a namespace is the project's."""
     named = (section for section in sections if section.key == "config" and not section.is_empty)
-    entries = itertools.chain.from_iterable(section.entries() for section in named)
+    entries = itertools.chain.from_iterable(keys_of(section) for section in named)
     return tuple((entry.key if ":" in entry.key else f"{project}:{entry.key}", entry) for entry in entries)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from infrastructure.documents import Entry, shown
+from infrastructure.documents import Entry, mappings_in, shown
 from infrastructure.settings import KEYS, REGION_KEY
 from infrastructure.stack_files import PROJECT_FILE, Project
 from tools.validate.policies import FILE, Direction, Environment, Policies
@@ -50,7 +50,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
     for section in sections:
         # A key of the configuration without a namespace is the project's.
         namespaces = itertools.chain([f"{project}:" if section.key == "config" else ""], itertools.repeat(""))
-        mappings += zip(section.mappings(), namespaces, strict=False)
+        mappings += zip(mappings_in(section), namespaces, strict=False)
     for entries, namespace in mappings:
         seen: dict[str, Entry] = {}
         for entry in entries:

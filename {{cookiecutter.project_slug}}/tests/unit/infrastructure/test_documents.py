@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from infrastructure.documents import MAX_BYTES, DocumentError, read_document, shown
+from infrastructure import documents
+from infrastructure.documents import MAX_BYTES, DocumentError, keys_of, mappings_in, read_document, shown
 
 # A small file that would become 10 to the power of 9 texts.
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -24,11 +26,11 @@ HOSTILE = {
     "value of 1 MB": (f"a: {'x' * 1_000_000}\n", None, f"is 1,000,004 bytes long; allowed: up to {MAX_BYTES:,}"),
     "NUL": ("a: 1\nb: \0\n", 2, "the character U+0000 is not allowed"),
     "escape": ("a: 1\n\n\nb: \x1b[31m\n", 4, "the character U+001B is not allowed"),
-    "half a character": ('a: "\\uD800"\n', 1, "half a character (a surrogate) is not allowed"),
-    "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key of this mapping is not text"),
+    "half a character": ('a: "\\uD800"\n', 1, ("half a character (a surrogate) is not allowed", "is not YAML: ")),
+    "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),
     "two documents": ("a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
-    "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed here"),
-    "an open quote": ('a: "b\n', 2, "is not YAML: while scanning a quoted scalar found unexpected end of stream"),
+    "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed "),
+    "an open quote": ('a: "b\n', None, "is not YAML: while scanning a quoted scalar"),
     "text": ("a\n", 1, "holds no mapping of keys to values"),
     "nothing": ("", None, "holds no mapping of keys to values"),
 }
@@ -39,6 +41,15 @@ def fixture_path(tmp_path: Path) -> Path:
     return tmp_path / "Pulumi.dev.yaml"
 
 
+@pytest.fixture(name="loader", params=["C", "Python"], autouse=True)
+def fixture_loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of PyYAML's parsers: what one refuses, the other must refuse too."""
+    if request.param == "Python":
+        monkeypatch.setattr(documents, "LOADER", yaml.BaseLoader)
+    elif not yaml.__with_libyaml__:
+        pytest.skip("this PyYAML was built without its C parser")
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_what_could_do_harm_is_refused_with_its_line(path: Path, name: str) -> None:
     content, line, problem = HOSTILE[name]
@@ -47,8 +58,8 @@ def test_what_could_do_harm_is_refused_with_its_line(path: Path, name: str) -> N
     with pytest.raises(DocumentError) as refusal:
         read_document(path)
 
-    assert refusal.value.line == line
     assert refusal.value.problem.startswith(problem)
+    assert line is None or refusal.value.line == line
 
 
 @pytest.mark.parametrize(("content", "line"), [(b"\xff\xfea: 1", 1), (b"a: 1\nb: \xe9\n", 2)])
@@ -78,8 +89,8 @@ def test_every_key_has_its_line(path: Path) -> None:
 
     assert (first.key, first.line, first.value) == ("a", 1, "1")
     assert (second.key, second.line, second.value) == ("b", 3, {"c": ["x", {"d": "y"}]})
-    assert [[entry.key for entry in mapping] for mapping in second.mappings()] == [["c"], ["d"]]
-    assert [entry.line for entry in second.entries()] == [4]
+    assert [[entry.key for entry in mapping] for mapping in mappings_in(second)] == [["c"], ["d"]]
+    assert [entry.line for entry in keys_of(second)] == [4]
 
 
 def test_a_key_that_stands_there_twice_is_there_twice(path: Path) -> None:
@@ -102,7 +113,7 @@ def test_only_a_mapping_has_entries(path: Path) -> None:
     (entry,) = read_document(path)
 
     with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:1: a is not a mapping of keys to values$"):
-        entry.entries()
+        keys_of(entry)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Self
 
 from tests.unit.recording import GOOD_CONFIG
 from tools.validate import Report, validate_configuration
@@ -78,7 +79,7 @@ class ProjectFolder:
     path: Path
 
     @classmethod
-    def create(cls, path: Path) -> "ProjectFolder":
+    def create(cls, path: Path) -> Self:
         """Write a project and its stacks into an empty folder."""
         folder = cls(path)
         settings = "".join(

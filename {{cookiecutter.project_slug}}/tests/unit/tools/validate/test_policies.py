@@ -131,20 +131,19 @@ def test_a_value_of_toml_is_compared_as_configuration_has_it(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "address",
-    ["team@example.com", "Team@Mail.EXAMPLE.net", "team@example.org", "a@example", "a@orders.test", "a@b.invalid"],
+    "domain", ["example.com", "Mail.EXAMPLE.net", "example.org", "example", "orders.test", "b.invalid"]
 )
-def test_a_placeholder_is_told_from_an_address(address: str) -> None:
+def test_a_placeholder_is_told_from_an_address(domain: str) -> None:
     (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
 
-    assert not policy.permits(address)
+    assert not policy.permits(f"example.com@{domain}")
 
 
-@pytest.mark.parametrize("address", ["team@example.dev", "example.com@orders.dev", "test@myexample.com", "a@test.dev"])
-def test_an_address_that_resembles_a_placeholder_is_none(address: str) -> None:
+@pytest.mark.parametrize("domain", ["example.dev", "orders-example.com", "example.com.dev", "test.dev", "mytest"])
+def test_an_address_that_resembles_a_placeholder_is_none(domain: str) -> None:
     (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
 
-    assert policy.permits(address)
+    assert policy.permits(f"example.com@{domain}")
 
 
 def test_the_dates_have_their_source() -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from tests.unit.tools.validate.folder import TODAY, ProjectFolder
 
+ACCOUNT = "123456789012"
+OTHER_ACCOUNT = ACCOUNT[::-1]
 KEY_ARN = "arn:aws:kms:{}:123456789012:key/11111111-2222-3333-4444-555555555555"
 Change = Callable[[ProjectFolder], object]
 
@@ -266,7 +268,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
     "suffix twice, in accounts of which one is the same": (
         several(
             setting("staging", "environmentSuffix", "dev"),
-            settings("aws:allowedAccountIds", dev='["123456789012"]', staging='["210987654321", "123456789012"]'),
+            settings("aws:allowedAccountIds", dev=f'["{ACCOUNT}"]', staging=f'["{OTHER_ACCOUNT}", "{ACCOUNT}"]'),
         ),
         ("same-suffix", "error", ("dev", "staging"), "Pulumi.staging.yaml", 6, "orders:environmentSuffix", "found"),
     ),
@@ -467,8 +469,8 @@ def test_every_mistake_is_found_at_once(folder: ProjectFolder) -> None:
 GOOD: dict[str, Change] = {
     "suffix twice in other accounts": lambda folder: (
         folder.set("staging", "environmentSuffix", "dev"),
-        folder.set("dev", "aws:allowedAccountIds", '["123456789012"]'),
-        folder.set("staging", "aws:allowedAccountIds", '["210987654321"]'),
+        folder.set("dev", "aws:allowedAccountIds", f'["{ACCOUNT}"]'),
+        folder.set("staging", "aws:allowedAccountIds", f'["{OTHER_ACCOUNT}"]'),
     ),
     "suffix of the emulator's stack on AWS": setting("local", "environmentSuffix", "dev"),
     "bucket name of the emulator's stack on AWS": settings("bucketName", local="our-bucket", dev="our-bucket"),
