@@ -86,8 +86,7 @@ def read_document(path: Path) -> tuple[Entry, ...]:
     except _RefusedError as refusal:
         raise DocumentError(path.name, refusal.problem, refusal.line) from refusal
     except yaml.YAMLError as error:
-        problem, mark = str(error).partition("\n  in ")[0], getattr(error, "problem_mark", None)
-        raise DocumentError(path.name, f"is not YAML: {problem}", mark.line + 1 if mark else None) from error
+        raise _not_yaml(path.name, error) from error
     entries = _entries(path.name, node, "holds no mapping of keys to values")
     for entry in entries:
         # So that no key deep in it surprises later.
@@ -117,6 +116,16 @@ def shown(text: str) -> str:
     """
     cut = json.dumps(text[:LONGEST_SHOWN])
     return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
+
+
+def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
+    """Put a parser's error into one line, with the place where the mistake is likely to be."""
+    parts = (getattr(error, name, None) for name in ("context", "problem"))
+    problem = ", ".join(filter(None, parts)) or str(error)
+    # A colon without its space is noticed on the next line only.
+    name = "context_mark" if "could not find expected ':'" in problem else "problem_mark"
+    mark = getattr(error, name, None)
+    return DocumentError(file, f"is not YAML: {problem}", mark.line + 1 if mark else None)
 
 
 class _RefusedError(Exception):

@@ -53,7 +53,7 @@ class Problem:
         rule: What kind of mistake, for example ``unknown-key``.
         key: The key that is at fault, with its namespace.
         message: What is wrong and what is allowed, for a person.
-        found: The value as a message may show it; nothing if it is not the value that is wrong.
+        found: The value, or `MASKED` in its place; nothing if it is not the value that is wrong.
         allowed: What may stand there.
     """
 
@@ -236,6 +236,20 @@ def model_schema() -> dict[str, Any]:
     return Settings.model_json_schema()
 
 
+def is_allowed(key: str, text: str) -> bool:
+    """Whether a setting may have a value, as far as the others do not contradict it.
+
+    Args:
+        key: A key of the stack files, without its namespace.
+        text: The value as configuration has it.
+    """
+    try:
+        Settings.model_validate({key: text})
+    except ValidationError as error:
+        return all(detail["loc"][0] != key for detail in error.errors())
+    raise TypeError("one setting alone cannot be all of them")
+
+
 def allowed_values(key: str) -> str:
     """Say in words what a setting may be, from the model alone.
 
@@ -331,7 +345,8 @@ def _own_settings(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def _bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
-    message = f"found {found}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
+    written = found if found == MASKED else shown(found)
+    message = f"found {written}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
     return Problem(rule, key, message, found, allowed)
 
 
@@ -345,7 +360,7 @@ def _project_problems(project: str) -> Iterator[Problem]:
             f"lower-case letters, digits and single hyphens, from a letter, 1 to {PROJECT_MAX_LENGTH} long, "
             "because every AWS name begins with it"
         )
-        yield _bad_value(PROJECT_NAME_KEY, shown(project), allowed)
+        yield _bad_value(PROJECT_NAME_KEY, project, allowed)
 
 
 def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[Problem]:
@@ -364,7 +379,7 @@ def _region_problems(config: Mapping[str, str], *, hidden: bool) -> Iterator[Pro
     if region is None:
         yield _missing_key(REGION_KEY, allowed)
     elif not re.fullmatch(REGION_PATTERN, region):
-        yield _bad_value(REGION_KEY, MASKED if hidden else shown(region), allowed)
+        yield _bad_value(REGION_KEY, MASKED if hidden else region, allowed)
 
 
 def _model_problems(
@@ -379,7 +394,7 @@ def _model_problems(
         elif detail["type"] == "extra_forbidden":
             yield _unknown_key(namespace, key)
         else:
-            yield _bad_value(full_key, MASKED if full_key in secrets else shown(own[key]), allowed_values(key))
+            yield _bad_value(full_key, MASKED if full_key in secrets else own[key], allowed_values(key))
 
 
 def _unknown_key(namespace: str, key: str) -> Problem:
@@ -394,20 +409,20 @@ def _contradictions(namespace: str, settings: Settings, region: str) -> Iterator
     """Find settings that are good each by itself and wrong together."""
     if settings.batch_size > MAX_BATCH_SIZE_WITHOUT_WINDOW and settings.batch_window_seconds == 0:
         allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
-        yield _bad_value(f"{namespace}batchWindowSeconds", shown("0"), allowed, rule="batch-without-window")
+        yield _bad_value(f"{namespace}batchWindowSeconds", "0", allowed, rule="batch-without-window")
     retries_take = settings.visibility_timeout_seconds * settings.max_receive_count
     if settings.message_retention_seconds < retries_take:
         allowed = (
             f"{retries_take} or more, the time that maxReceiveCount deliveries take, or a message would expire before "
             "it is dead-lettered"
         )
-        found = shown(str(settings.message_retention_seconds))
+        found = str(settings.message_retention_seconds)
         yield _bad_value(f"{namespace}messageRetentionSeconds", found, allowed, rule="retention-too-short")
     if settings.kms_key_arn and settings.kms_key_arn.split(":")[3] != region:
         allowed = f"a key in {region}, where the stack is"
-        yield _bad_value(f"{namespace}kmsKeyArn", shown(settings.kms_key_arn), allowed, rule="key-elsewhere")
+        yield _bad_value(f"{namespace}kmsKeyArn", settings.kms_key_arn, allowed, rule="key-elsewhere")
     if settings.is_production and settings.force_destroy:
-        yield _bad_value(f"{namespace}forceDestroy", shown("true"), "false in prod", rule="force-destroy")
+        yield _bad_value(f"{namespace}forceDestroy", "true", "false in prod", rule="force-destroy")
 
 
 def _endpoint_problems(
@@ -418,7 +433,7 @@ def _endpoint_problems(
     The variables are those of the AWS SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
-    refused = functools.partial(_bad_value, f"{namespace}environment", shown(environment), rule="endpoint")
+    refused = functools.partial(_bad_value, f"{namespace}environment", environment, rule="endpoint")
     if environment != "local":
         for name, value in endpoints.items():
             if _is_loopback(value):

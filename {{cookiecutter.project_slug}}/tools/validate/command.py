@@ -57,11 +57,11 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
     if options.format == "json":
         print(to_json(report))
     elif options.format == "github":
-        for command in to_github(report, folder):
-            print(command)
+        print(*to_github(report, folder), sep="\n")
     else:
         # Any value but none counts: https://no-color.org
-        print_report(report, Console(no_color=options.no_color or bool(os.environ.get("NO_COLOR")), highlight=False))
+        plain = options.no_color or bool(os.environ.get("NO_COLOR"))
+        print_report(report, Console(color_system=None if plain else "auto", highlight=False))
     return report.status
 
 
@@ -75,7 +75,11 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "--stack", action="append", default=[], metavar="NAME", help="look at this stack only; may be given again"
+        "--stack",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="report on this stack only, compared with all; can be repeated",
     )
     parser.add_argument(
         "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"

@@ -22,7 +22,7 @@ class CannotValidateError(Exception):
 def validate_configuration(
     folder: Path = PROJECT_FOLDER,
     *,
-    stacks: Collection[str] = (),
+    stacks: str | Collection[str] = (),
     live: bool = False,
     strict: bool = False,
     today: date | None = None,
@@ -31,7 +31,7 @@ def validate_configuration(
 
     Args:
         folder: Where the project is.
-        stacks: The stacks to look at, as if there were no others; all that have a file when left out.
+        stacks: The stacks to report on, compared with all that there are; all of them when left out.
         live: Whether to look at what is deployed, too. It needs the engine, and access to the backend and to AWS; it
             changes nothing.
         strict: Whether warnings count as errors.
@@ -43,10 +43,11 @@ def validate_configuration(
     Raises:
         CannotValidateError: If the project's own files cannot be read, a stack has no file, or the engine is missing.
     """
+    wanted = {stacks} if isinstance(stacks, str) else {*stacks}
     try:
         project = read_project(folder)
         policies = read_policies(folder)
-        names = _chosen(project, stacks)
+        names = _chosen(project, wanted)
         if live:
             find_engine()
     except (DocumentError, PoliciesError) as error:
@@ -55,14 +56,17 @@ def validate_configuration(
         raise CannotValidateError(str(error.code)) from error
     today = today or datetime.now(tz=UTC).date()
 
-    results = list(read_stacks(project, names, policies.credentials))
+    results = list(read_stacks(project, project.stacks, policies.credentials))
     read = sorted((result for result in results if isinstance(result, ReadStack)), key=_on_the_way_to_production)
     findings = [result for result in results if isinstance(result, Finding)]
-    findings += _file_findings(project, read, policies, today, all_stacks=not stacks)
+    findings += _file_findings(project, read, policies, today)
+    chosen = [stack for stack in read if stack.name in names]
     deployments = None
     if live:
-        deployments, more = inspect_deployed(project, read, all_stacks=not stacks)
+        deployments, more = inspect_deployed(project, chosen)
         findings += more
+    if wanted:
+        findings = [finding for finding in findings if not {*names}.isdisjoint(finding.stacks)]
     if strict:
         findings = [finding.model_copy(update={"severity": "error"}) for finding in findings]
     return Report(
@@ -70,31 +74,28 @@ def validate_configuration(
         date=today,
         strict=strict,
         stacks=tuple(
-            Stack(name=stack.name, file=stack.file.name, environment=stack.environment or None) for stack in read
+            Stack(name=stack.name, file=stack.file.name, environment=stack.environment or None) for stack in chosen
         ),
         findings=tuple(sorted(rules.merged(findings), key=_order)),
-        settings=tuple(compared(project.name, read)),
+        settings=tuple(compared(project.name, chosen)),
         deployments=deployments,
     )
 
 
-def _chosen(project: Project, stacks: Collection[str]) -> tuple[str, ...]:
-    """Find the stacks to look at among those that have a file."""
+def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
+    """Find the stacks to report on among those that have a file."""
     if not project.stacks:
         raise CannotValidateError(f"no stack has a file in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
     unknown = sorted({*stacks} - {*project.stacks})
     if unknown:
         found = ", ".join(map(shown, unknown))
         raise CannotValidateError(f"no file for the stack {found}; allowed: {', '.join(project.stacks)}")
-    return tuple(stack for stack in project.stacks if not stacks or stack in stacks)
+    return frozenset(stacks or project.stacks)
 
 
-def _file_findings(
-    project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date, *, all_stacks: bool
-) -> Iterator[Finding]:
+def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
     """Ask every rule of the files."""
-    if all_stacks:
-        yield from rules.ignored_files(project)
+    yield from rules.ignored_files(project)
     yield from rules.duplicate_keys_of_project(project)
     yield from rules.duplicate_keys(stacks)
     yield from rules.unknown_sections(stacks)

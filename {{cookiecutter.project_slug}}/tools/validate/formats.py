@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -17,10 +18,11 @@ LONGEST_LINE: Final = 1000
 # Room that a line has when no terminal limits it: nothing is ever wrapped or cut off.
 UNLIMITED_WIDTH: Final = 1_000_000
 DIFFERENT: Final = "*"
-# What a table's frame takes of the width besides its stacks' columns.
-BORDERS: Final = 8
+# What a table's marks and margins take of the width besides the settings' names, and each further column's margin.
+MARKS: Final = 5
+MARGIN: Final = 2
 STYLES: Final = {"error": "bold red", "warning": "yellow", "set": "", "default": "dim", "missing": "dim"}
-LEGEND: Final = f"{DIFFERENT} the stacks differ; (value) a default of Pulumi.yaml; - missing; [secret] not shown"
+LEGEND: Final = f"{DIFFERENT} the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown"
 # How a workflow command writes what would end it, or its properties:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 ESCAPED: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
@@ -37,7 +39,7 @@ def print_report(report: Report, console: Console) -> None:
     names = [stack.name for stack in report.stacks]
     if console.is_terminal:
         for group in _side_by_side(report, names, console.width):
-            console.print(_table(report, group))
+            console.print(_table(report, group, box=SIMPLE_HEAD, pad_edge=False))
     elif names:
         console.width = UNLIMITED_WIDTH
         with console.capture() as capture:
@@ -51,7 +53,7 @@ def print_report(report: Report, console: Console) -> None:
         console.print(Text(f"{deployment.stack}: {deployment.state}{said}"), soft_wrap=True)
     for finding in report.findings:
         console.print(_line(finding), soft_wrap=True)
-    console.print(Text(_summary(report)), soft_wrap=True)
+    console.print(Text(summary(report)), soft_wrap=True)
 
 
 def to_json(report: Report) -> str:
@@ -67,7 +69,7 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
         folder: The project's folder, which need not be the repository's.
 
     Yields:
-        A command for each finding.
+        A command for each finding, and a line that sums up.
     """
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder)
     # Windows has drives, between which there is no way.
@@ -80,15 +82,16 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
             properties["line"] = str(finding.line)
         written = ",".join(f"{name}={_escaped(value, ESCAPED_IN_PROPERTIES)}" for name, value in properties.items())
         yield f"::{finding.severity} {written}::{_escaped(_message(finding), ESCAPED)}"
+    yield summary(report)
 
 
 def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[Sequence[str]]:
     """Divide the stacks into groups that fit beside the keys."""
-    left = width - max(len(_label(report, each)) for each in report.settings) - BORDERS
+    left = width - max(len(_label(report, each)) for each in report.settings) - MARKS
     group: list[str] = []
     used = 0
     for name in names:
-        needed = max(len(_printable(name)), *(len(_cell(each.values[name])) for each in report.settings)) + 3
+        needed = max(len(_printable(name)), *(len(_cell(each.values[name])) for each in report.settings)) + MARGIN
         if group and used + needed > left:
             yield group
             group, used = [], 0
@@ -137,13 +140,16 @@ def _message(finding: Finding) -> str:
     return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
 
 
-def _summary(report: Report) -> str:
+def summary(report: Report) -> str:
+    """Sum a report up in a line: how many stacks were compared, which were not, and what was found."""
     counted = {
         severity: sum(finding.severity == severity for finding in report.findings) for severity in ("error", "warning")
     }
     said = ", ".join(f"{count} {severity}{'' if count == 1 else 's'}" for severity, count in counted.items() if count)
-    looked_at = f"{len(report.stacks)} stack{'' if len(report.stacks) == 1 else 's'}"
-    return f"{looked_at}: {said or 'nothing to say'}"
+    compared = f"{len(report.stacks)} stack{'' if len(report.stacks) == 1 else 's'} compared"
+    unread = {stack for finding in report.findings if finding.rule == "unreadable-file" for stack in finding.stacks}
+    left_out = f", not {', '.join(sorted(unread))}" if unread else ""
+    return f"{compared}{left_out}: {said or 'nothing to say'}"
 
 
 def _printable(text: str) -> str:

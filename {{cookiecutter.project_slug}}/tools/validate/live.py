@@ -56,15 +56,12 @@ class ReadOnlyWorkspace(automation.LocalWorkspace):
         """Leave the person's own selection as it is."""
 
 
-def inspect_deployed(
-    project: Project, stacks: Sequence[ReadStack], *, all_stacks: bool
-) -> tuple[tuple[Deployment, ...], list[Finding]]:
+def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tuple[Deployment, ...], list[Finding]]:
     """Look at what is deployed of each stack, side by side.
 
     Args:
         project: The project.
         stacks: The stacks whose files could be read.
-        all_stacks: Whether these are all, so that a stack in the backend that is not among them has no file.
 
     Returns:
         What was found of each, and what is wrong with it. A stack that cannot be read does not keep the others.
@@ -77,7 +74,7 @@ def inspect_deployed(
     if on_aws:
         more, stray = _inspect_backend(project, on_aws, {})
         results += more
-        findings += stray if all_stacks else []
+        findings += stray
     if address:
         results += _inspect_backend(project, local, _local_variables(address))[0]
     else:
@@ -204,22 +201,27 @@ def _config_findings(stack: ReadStack, held: automation.ConfigMap) -> Iterator[F
         is_default = key in places and places[key].file != stack.file.name
         if in_file == in_backend or (in_backend is None and is_default):
             continue
-        found = "nothing" if in_file is None else in_file
-        deployed = "nothing" if in_backend is None else in_backend
-        message = f"the file has {found}, and the last update had {deployed}; deploy the file, or take the change back"
+        message = (
+            f"the file has {_quoted(in_file)}, and the last update had {_quoted(in_backend)}; deploy the file, or take "
+            "the change back"
+        )
         yield stack.finding("config-differs", key, message, found=in_file, allowed=in_backend)
 
 
 def _filed(stack: ReadStack, key: str) -> str | None:
     if key in stack.config.secret_keys:
         return MASKED
-    return shown(_canonical(stack.config.values[key])) if key in stack.config.values else None
+    return _canonical(stack.config.values[key]) if key in stack.config.values else None
 
 
 def _held(stack: ReadStack, held: automation.ConfigMap, key: str) -> str | None:
     if key not in held:
         return None
-    return MASKED if held[key].secret or key in stack.config.secret_keys else shown(_canonical(held[key].value))
+    return MASKED if held[key].secret or key in stack.config.secret_keys else _canonical(held[key].value)
+
+
+def _quoted(text: str | None) -> str:
+    return "nothing" if text is None else text if text == MASKED else shown(text)
 
 
 def _canonical(text: str) -> str:
@@ -257,10 +259,8 @@ def _output_findings(stack: ReadStack, outputs: Mapping[str, Any]) -> Iterator[F
         output = str(outputs.get(name) or "")
         # A URL begins with a domain that depends on the region's partition, or with the emulator's address.
         if output and not (output.endswith(f"/{text}") if name.endswith("_url") else output == text):
-            found = shown(output)
-            yield _finding(
-                stack, "malformed-output", f"found {found}; allowed: {text}", key=name, found=found, allowed=text
-            )
+            message = f"found {shown(output)}; allowed: {text}"
+            yield _finding(stack, "malformed-output", message, key=name, found=output, allowed=text)
 
 
 def expected_outputs(names: Names, account: Account) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """``policies.toml``: what a team asks of its stacks, read and checked."""
 
+import json
 import re
 import tomllib
 from datetime import date
@@ -9,12 +10,23 @@ from typing import Annotated, Any, Final, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infrastructure.documents import shown
-from infrastructure.settings import KEYS, Settings, model_schema
-from tools.validate.report import Severity
+from infrastructure.settings import KEYS, Settings, allowed_values, is_allowed, model_schema
+from tools.validate.report import UNREADABLE, Severity
 
 FILE: Final = "policies.toml"
-# What a person can understand of pydantic's kinds of error; the others say it themselves.
-MESSAGES: Final = {"missing": "missing", "extra_forbidden": "unknown key"}
+# What is allowed, by pydantic's kinds of error: https://docs.pydantic.dev/latest/errors/validation_errors/
+ALLOWED: Final = {
+    "missing": "missing",
+    "string_pattern_mismatch": "allowed: lower-case words and digits, joined by hyphens",
+    "string_type": "allowed: a text, a number, true or false, or a list of these",
+    "tuple_type": "allowed: a list",
+    "dict_type": "allowed: a table",
+    "model_type": "allowed: a table",
+    "int_type": "allowed: a whole number",
+    "int_parsing": "allowed: a whole number",
+    "date_type": "allowed: a day like 2027-06-30, without quotes",
+    "date_from_datetime_parsing": "allowed: a day like 2027-06-30, without quotes",
+}
 
 Environment = Literal["local", "dev", "staging", "prod"]
 Direction = Literal["higher", "lower", "true", "false", "set", "empty"]
@@ -40,9 +52,17 @@ def _setting(key: str) -> str:
 
 def _text(value: object) -> object:
     """Write a value of TOML as configuration has it."""
+    if isinstance(value, list):
+        return json.dumps([_text(item) for item in value])
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int) else value
+
+
+def _rule(name: str) -> str:
+    if name in UNREADABLE:
+        raise ValueError("allowed: any other name; this one means that something could not be read")
+    return name
 
 
 def _pattern(value: str) -> str:
@@ -60,30 +80,46 @@ class _Table(BaseModel):
 class ValuePolicy(_Table):
     """Which values of one setting some environments must have, or must not."""
 
-    rule: Annotated[str, Field(pattern=r"^[a-z]+(-[a-z]+)*$")]
+    rule: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"), AfterValidator(_rule)]
     setting: Annotated[str, AfterValidator(_setting)]
     environments: tuple[Environment, ...] = ENVIRONMENTS
     severity: Severity = "error"
     allowed: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
+    minimum: int | None = None
+    maximum: int | None = None
     forbidden: Annotated[str, AfterValidator(_pattern)] | None = None
     instead: str = ""
 
     @model_validator(mode="after")
-    def _one_of_two(self) -> Self:
-        if bool(self.allowed) == (self.forbidden is not None):
-            raise ValueError("allowed: either `allowed` or `forbidden`")
+    def _one_kind(self) -> Self:
+        has_bounds = self.minimum is not None or self.maximum is not None
+        if sum([bool(self.allowed), has_bounds, self.forbidden is not None]) != 1:
+            raise ValueError("allowed: one of `allowed` with a value in it, `minimum` and `maximum`, or `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
-            raise ValueError("allowed: `instead` where there is `forbidden`, and nowhere else")
+            raise ValueError("allowed: `instead`, what is asked for in words, with `forbidden` and with nothing else")
+        if has_bounds and (self.setting not in KEYS or model_schema()["properties"][self.setting]["type"] != "integer"):
+            raise ValueError("allowed: `minimum` and `maximum` for a setting that is a number")
+        impossible = [text for text in self.allowed if self.setting in KEYS and not is_allowed(self.setting, text)]
+        if impossible:
+            found = ", ".join(map(shown, impossible))
+            raise ValueError(f"{self.setting} can never be {found}; allowed: {allowed_values(self.setting)}")
         return self
 
     def permits(self, text: str) -> bool:
         """Whether a value may stand there."""
-        return re.fullmatch(self.forbidden, text) is None if self.forbidden is not None else text in self.allowed
+        if self.forbidden is not None:
+            return re.fullmatch(self.forbidden, text) is None
+        if self.allowed:
+            return text in self.allowed
+        number = int(text)
+        return (self.minimum is None or self.minimum <= number) and (self.maximum is None or number <= self.maximum)
 
     @property
     def permitted(self) -> str:
         """What may stand there, in words."""
-        return self.instead or " or ".join(self.allowed)
+        bounds = {"or more": self.minimum, "or less": self.maximum}
+        numbers = [f"{number} {words}" for words, number in bounds.items() if number is not None]
+        return self.instead or " or ".join(self.allowed) or ", ".join(numbers)
 
 
 class RuntimePolicy(_Table):
@@ -130,20 +166,32 @@ def read_policies(folder: Path) -> Policies:
     """
     try:
         content = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
-        return Policies.model_validate(content)
     except OSError as error:
         raise PoliciesError(f"{FILE}: cannot be read in {folder}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise PoliciesError(f"{FILE}: is not UTF-8") from error
     except tomllib.TOMLDecodeError as error:
         raise PoliciesError(f"{FILE}: is not TOML: {error}") from error
+    try:
+        return Policies.model_validate(content)
     except ValidationError as error:
-        raise PoliciesError("\n".join(_explain(detail) for detail in error.errors())) from error
+        raise PoliciesError("\n".join(_explain(detail, content) for detail in error.errors())) from error
 
 
-def _explain(detail: Any) -> str:
-    """Say in one line what pydantic has found."""
-    place = ".".join(str(part) for part in detail["loc"] if part != "[key]")
-    problem = MESSAGES.get(detail["type"]) or detail["msg"].removeprefix("Value error, ")
+def _explain(detail: Any, content: dict[str, Any]) -> str:
+    """Say in one line what pydantic has found: where, what, and what is allowed."""
+    parts = [part for part in detail["loc"] if part != "[key]"]
+    place = ".".join(map(str, parts))
+    if len(parts) > 1 and parts[0] == "values":
+        # People count from one, and a rule has a name.
+        rule = content["values"][parts[1]].get("rule", "no rule")
+        place = ".".join([f"[[values]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
+    allowed = ALLOWED.get(detail["type"])
+    if detail["type"] == "extra_forbidden":
+        table = {"values": ValuePolicy, "runtimes": RuntimePolicy}[parts[0]] if len(parts) > 1 else Policies
+        allowed = f"unknown key; allowed: {', '.join(table.model_fields)}"
+    if detail["type"] == "literal_error":
+        allowed = f"allowed: {detail['ctx']['expected']}"
+    problem = allowed or detail["msg"].removeprefix("Value error, ")
     found = f"found {shown(detail['input'])}; " if isinstance(detail["input"], str) else ""
-    return f"{FILE}: {place}: {found}{problem}" if place else f"{FILE}: {problem}"
+    return ": ".join(filter(None, [FILE, place, f"{found}{problem}"]))

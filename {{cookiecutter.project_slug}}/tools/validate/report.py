@@ -37,7 +37,7 @@ class Finding(_Model):
     file: Annotated[str | None, Field(description="The file to change, from the project's folder")] = None
     line: Annotated[Line | None, Field(description="The line of that file")] = None
     key: Annotated[str | None, Field(description="The key with its namespace, or the name of a resource")] = None
-    found: Annotated[str | None, Field(description="What stands there, quoted; null if there is no one value")] = None
+    found: Annotated[str | None, Field(description="What stands there; null if there is no one value")] = None
     allowed: Annotated[str | None, Field(description="What may stand there instead")] = None
 
 

@@ -20,6 +20,7 @@ SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "
 STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
 # What is wrong with one stack's settings together, so that a default is not to blame.
 CONTRADICTIONS: Final = frozenset({"batch-without-window", "retention-too-short", "key-elsewhere", "force-destroy"})
+MISNAMED: Final = frozenset({"unknown-key", "wrong-namespace"})
 # Names that a stack gives its buckets when it is not told another; S3 has one set of names for all accounts.
 DERIVED_BUCKET_NAME: Final = "{project}-{suffix}-(payloads|access-logs)-[0-9]{{12}}"
 
@@ -93,7 +94,11 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     for stack in stacks:
         # What a Pulumi ESC environment sets is not in the file.
         imports = any(entry.key == "environment" for entry in stack.file.sections)
+        # A key that stands there under another name is one mistake, and not two.
+        meant = {problem.allowed for problem in stack.problems if problem.rule in MISNAMED}
         for problem in stack.problems:
+            if problem.rule == "missing-key" and problem.key in meant:
+                continue
             place = stack.own_place(problem.key) if problem.rule in CONTRADICTIONS else None
             if imports and problem.rule == "missing-key":
                 message = f"{problem.message}; the environments that the file imports may set it"
@@ -120,7 +125,8 @@ def misspelt_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         for key in _foreign_keys(stack):
             usual = spellings[_bare(key)][0]
             if key != usual:
-                yield stack.finding("misspelt-key", key, f"differs from {usual} in its spelling only", allowed=usual)
+                message = f"differs in spelling from {usual}, which is known or used elsewhere; allowed: {usual}"
+                yield stack.finding("misspelt-key", key, message, allowed=usual)
 
 
 def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
@@ -157,23 +163,20 @@ def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 def same_suffix(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """Stacks of one account with the same environment suffix, and therefore with the same names for all they own."""
     by_suffix: defaultdict[str, list[ReadStack]] = defaultdict(list)
-    for stack in stacks:
+    # The one that is named like its suffix had it first.
+    for stack in sorted(stacks, key=lambda stack: stack.name != stack.good_value("environmentSuffix")):
         suffix = stack.good_value("environmentSuffix")
         if suffix is None:
             continue
         other = next((other for other in by_suffix[suffix] if _share_account(stack, other)), None)
         if other:
+            allowed = "a suffix of its own, in the one that is not deployed yet, or other aws:allowedAccountIds"
             message = (
                 f"found {shown(suffix)}, which {_located(other, 'environmentSuffix')} has too, so that both give their "
-                "resources the same names; allowed: a suffix of its own, or other aws:allowedAccountIds"
+                f"resources the same names; allowed: {allowed}"
             )
-            yield _shared(
-                stack,
-                other,
-                stack.finding(
-                    "same-suffix", "environmentSuffix", message, found=shown(suffix), allowed="a suffix of its own"
-                ),
-            )
+            finding = stack.finding("same-suffix", "environmentSuffix", message, found=suffix, allowed=allowed)
+            yield _shared(stack, other, finding)
         by_suffix[suffix].append(stack)
 
 
@@ -195,14 +198,10 @@ def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         other = others[0]
         has = "gives to a bucket of its own" if other is stack else "has too"
         whose = "which the stack" if other is stack else f"which {_located(other, 'bucketName')}"
-        message = f"found {shown(name)}, {whose} {has}; allowed: a name that is nobody else's"
-        yield _shared(
-            stack,
-            other,
-            stack.finding(
-                "same-bucket-name", "bucketName", message, found=shown(name), allowed="a name that is nobody else's"
-            ),
-        )
+        allowed = "a name that is nobody else's"
+        message = f"found {shown(name)}, {whose} {has}; allowed: {allowed}"
+        finding = stack.finding("same-bucket-name", "bucketName", message, found=name, allowed=allowed)
+        yield _shared(stack, other, finding)
 
 
 def _derived_bucket_names(stack: ReadStack) -> str:
@@ -235,20 +234,22 @@ def _shared(stack: ReadStack, other: ReadStack, finding: Finding) -> Finding:
 
 
 def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that an environment must not have, as ``policies.toml`` says."""
+    """Values that an environment must have, or must not, as ``policies.toml`` says."""
     for stack in stacks:
         for policy in policies.values:
             text = stack.good_value(policy.setting)
-            if text is None or stack.environment not in policy.environments or policy.permits(text):
+            if stack.environment not in policy.environments or (text is not None and policy.permits(text)):
                 continue
-            allowed = f"{policy.permitted} in {stack.environment}"
-            message = f"found {shown(text)}; allowed: {allowed}"
+            # What is missing of the project's own is said already, and a secret nobody can judge.
+            if text is None and (stack.is_there(policy.setting) or policy.permits("")):
+                continue
+            found = "missing" if text is None else f"found {shown(text)}"
             yield stack.finding(
                 policy.rule,
                 policy.setting,
-                message,
-                found=shown(text),
-                allowed=allowed,
+                f"{found}; allowed in {stack.environment}: {policy.permitted} ({FILE})",
+                found=text,
+                allowed=policy.permitted,
                 severity=policy.severity,
                 place=stack.own_place(policy.setting),
             )
@@ -283,10 +284,10 @@ def _weaker(
             allowed = ALLOWED[direction].format(best=best[1])
             message = (
                 f"found {shown(text)}, weaker than {shown(best[1])} of {_located(best[0], setting)}, which comes "
-                f"before {stack.environment}; allowed: {allowed}"
+                f"before {stack.environment}; allowed: {allowed} ({FILE})"
             )
             place = stack.own_place(setting)
-            yield stack.finding("weaker-setting", setting, message, found=shown(text), allowed=allowed, place=place)
+            yield stack.finding("weaker-setting", setting, message, found=text, allowed=allowed, place=place)
 
 
 STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
@@ -318,12 +319,13 @@ def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date
         allowed = " or ".join(sorted(later)) or f"a newer one, once infrastructure/settings.py and {FILE} know it"
         found = f"found {shown(runtime)}"
         if today > until:
-            message = f"{found}, which AWS supports no longer since {until}; allowed: {allowed}"
-            yield stack.finding("runtime-ended", "lambdaRuntime", message, found=shown(runtime), allowed=allowed)
+            message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
+            yield stack.finding("runtime-ended", "lambdaRuntime", message, found=runtime, allowed=allowed)
         elif until - today <= _days(policies):
-            message = f"{found}, which AWS supports until {until}, {(until - today).days} days more; allowed: {allowed}"
+            days = (until - today).days
+            message = f"{found}, which AWS supports until {until}, for another {days} days; allowed: {allowed}"
             yield stack.finding(
-                "runtime-ending", "lambdaRuntime", message, found=shown(runtime), allowed=allowed, severity="warning"
+                "runtime-ending", "lambdaRuntime", message, found=runtime, allowed=allowed, severity="warning"
             )
 
 

@@ -47,6 +47,11 @@ class ReadStack:
         hidden = key in self.config.secret_keys or any(problem.key == key for problem in self.problems)
         return None if hidden else self.config.values.get(key)
 
+    def is_there(self, setting: str) -> bool:
+        """Whether a setting has a value, good or bad, or is said to be missing already."""
+        key = self.full_key(setting)
+        return key in self.config.values or any(problem.key == key for problem in self.problems)
+
     def place(self, setting: str) -> Place:
         """Find where a setting is set, or would be."""
         if setting == PROJECT_NAME_KEY:

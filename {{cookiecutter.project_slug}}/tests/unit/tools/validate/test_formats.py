@@ -36,10 +36,10 @@ TABLE = """\
    forceDestroy               (false)            (false)
 *  aws:defaultTags            {"tags": {"a": "a  -
 *  aws:region                 us-east-2          us-east-1
-* the stacks differ; (value) a default of Pulumi.yaml; - missing; [secret] not shown
+* the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown
 Pulumi.prod.yaml:4: error: orders:lambdaMemoryMb: found "256", weaker than "512" of dev (Pulumi.dev.yaml:4), \
-which comes before prod; allowed: 512 or more [weaker-setting]
-2 stacks: 1 error
+which comes before prod; allowed: 512 or more (policies.toml) [weaker-setting]
+2 stacks compared: 1 error
 """
 FINDING = Finding(rule="a-rule", severity="warning", message="m")
 RESOURCE = Resource(
@@ -99,16 +99,17 @@ def test_a_report_without_a_readable_stack_has_no_table(folder: ProjectFolder) -
 
     for text in (printed(report), printed(report, force_terminal=True, color_system=None)):
         assert text == (
-            "Pulumi.dev.yaml:1: error: holds no mapping of keys to values [unreadable-file]\n0 stacks: 1 error\n"
+            "Pulumi.dev.yaml:1: error: holds no mapping of keys to values [unreadable-file]\n"
+            "0 stacks compared, not dev: 1 error\n"
         )
 
 
 @pytest.mark.parametrize(
     ("findings", "summary"),
     [
-        ((), "1 stack: nothing to say"),
-        ((FINDING,), "1 stack: 1 warning"),
-        ((FINDING, FINDING.model_copy(update={"severity": "error"}), FINDING), "1 stack: 1 error, 2 warnings"),
+        ((), "1 stack compared: nothing to say"),
+        ((FINDING,), "1 stack compared: 1 warning"),
+        ((FINDING, FINDING.model_copy(update={"severity": "error"}), FINDING), "1 stack compared: 1 error, 2 warnings"),
     ],
 )
 def test_the_last_line_sums_up(folder: ProjectFolder, findings: tuple[Finding, ...], summary: str) -> None:
@@ -123,7 +124,11 @@ def test_what_is_deployed_has_a_line_for_each_stack(folder: ProjectFolder) -> No
 
     lines = printed(report_with(folder, deployments=deployments)).splitlines()
 
-    assert lines[-3:] == ["dev: deployed: 1 drifted, 0 to be changed", "prod: not-deployed", "1 stack: nothing to say"]
+    assert lines[-3:] == [
+        "dev: deployed: 1 drifted, 0 to be changed",
+        "prod: not-deployed",
+        "1 stack compared: nothing to say",
+    ]
 
 
 def test_a_finding_without_a_file_names_the_stack(folder: ProjectFolder) -> None:
@@ -206,14 +211,16 @@ def test_a_finding_annotates_its_line_in_a_pull_request(
 ) -> None:
     monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
 
-    assert list(formats.to_github(report_with(folder, finding), folder.path)) == [command]
+    commands = list(formats.to_github(report_with(folder, finding), folder.path))
+
+    assert commands == [command, f"1 stack compared: 1 {finding.severity}"]
 
 
 def test_an_annotation_has_the_path_in_the_repository(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(folder.path.parent))
     finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
 
-    (command,) = formats.to_github(report_with(folder, finding), folder.path)
+    command, _ = formats.to_github(report_with(folder, finding), folder.path)
 
     assert command == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
 
@@ -224,6 +231,6 @@ def test_a_folder_outside_the_repository_annotates_by_the_name_alone(
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path_factory.mktemp("elsewhere")))
     finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
 
-    (command,) = formats.to_github(report_with(folder, finding), folder.path)
+    command, _ = formats.to_github(report_with(folder, finding), folder.path)
 
     assert command == "::warning file=Pulumi.dev.yaml,title=a-rule::m"

@@ -12,16 +12,38 @@ from tools.validate.policies import FILE, PoliciesError, read_policies
 
 OWN = read_policies(PROJECT_FOLDER)
 BAD = {
-    "unknown table": ("namespaces", "namespace", ["namespaces: missing", "namespace: unknown key"]),
+    "unknown table": (
+        "namespaces",
+        "namespace",
+        [
+            "namespaces: missing",
+            "namespace: unknown key; allowed: namespaces, credentials, comes_after, stronger, values, runtimes",
+        ],
+    ),
     "unknown environment": (
         "staging = [",
         "qa = [",
-        ["comes_after.qa: found \"qa\"; Input should be 'local', 'dev', "],
+        ["comes_after.qa: found \"qa\"; allowed: 'local', 'dev', 'staging' or 'prod'"],
+    ),
+    "text where a list belongs": (
+        'environments = ["prod", "staging"]',
+        'environments = "prod"',
+        ['[[values]] number 1 (force-destroy).environments: found "prod"; allowed: a list'],
     ),
     "unknown setting": (
         'setting = "batchSize"',
         'setting = "batchsize"',
-        [f'values.3.setting: found "batchsize"; allowed: {", ".join(KEYS)}, or a key of a provider'],
+        [f'[[values]] number 4 (small-batches).setting: found "batchsize"; allowed: {", ".join(KEYS)}, or a key of a'],
+    ),
+    "unknown key of a policy": (
+        'rule = "region"',
+        'rule = "region"\ncount = 1',
+        ["[[values]] number 3 (region).count: unknown key; allowed: rule, setting, environments, severity"],
+    ),
+    "unknown key of the runtimes": (
+        "warning_days = 90",
+        "warning_days = 90\ndays = 1",
+        ["runtimes.days: unknown key; allowed: warning_days, supported_until"],
     ),
     "setting of no known strength": (
         'lambdaMemoryMb = "higher"',
@@ -43,41 +65,70 @@ BAD = {
         '"aws:profile" = "higher"',
         ['stronger.aws:profile: "higher"; allowed: set or empty'],
     ),
-    "neither allowed nor forbidden": (
+    "no values": (
         "allowed = [false]",
         "allowed = []",
-        ["values.0: allowed: either `allowed` or `forbidden`"],
+        ["[[values]] number 1 (force-destroy): allowed: one of `allowed` with a value in it, `minimum` and `maximum`"],
     ),
-    "allowed and forbidden": (
+    "values of two kinds": (
         'instead = "an address that people read"',
-        'instead = "an address"\nallowed = ["a"]',
-        ["values.1: allowed: either `allowed` or `forbidden`"],
+        'instead = "an address"\nallowed = ["team@example.com"]',
+        ["[[values]] number 2 (placeholder-email): allowed: one of `allowed`"],
     ),
     "forbidden without what instead": (
         'instead = "an address that people read"',
         "",
-        ["values.1: allowed: `instead` where there is `forbidden`, and nowhere else"],
+        ["[[values]] number 2 (placeholder-email): allowed: `instead`, what is asked for in words, with `forbidden`"],
+    ),
+    "bounds of what is no number": (
+        "allowed = [false]",
+        "minimum = 1",
+        ["[[values]] number 1 (force-destroy): allowed: `minimum` and `maximum` for a setting that is a number"],
+    ),
+    "bounds of what is nobody's number": (
+        'setting = "aws:region"\nenvironments = ["prod"]\nallowed = ["us-east-1", "eu-west-1"]',
+        'setting = "aws:region"\nminimum = 1',
+        ["[[values]] number 3 (region): allowed: `minimum` and `maximum` for a setting that is a number"],
+    ),
+    "value that the setting can never have": (
+        "allowed = [5, 10]",
+        'allowed = [5, 20000, "many"]',
+        ['number 4 (small-batches): batchSize can never be "20000", "many"; allowed: a whole number from 1 to 10000'],
     ),
     "no regular expression": (
         'forbidden = "nobody@.*"',
         'forbidden = "("',
-        ['values.1.forbidden: found "("; allowed: a regular expression; missing ), unterminated subpattern'],
+        ['number 2 (placeholder-email).forbidden: found "("; allowed: a regular expression; missing ), unterminated'],
     ),
     "name that is none": (
         'rule = "region"',
         'rule = "The Region"',
-        ['values.2.rule: found "The Region"; String should'],
+        ['[[values]] number 3 (The Region).rule: found "The Region"; allowed: lower-case words and digits, joined by'],
+    ),
+    "name that is taken": (
+        'rule = "region"',
+        'rule = "unreadable-file"',
+        ['number 3 (unreadable-file).rule: found "unreadable-file"; allowed: any other name'],
     ),
     "value that is none": (
         "allowed = [5, 10]",
         "allowed = [5.5]",
-        ["values.3.allowed.0: Input should be a valid string"],
+        ["[[values]] number 4 (small-batches).allowed.0: allowed: a text, a number, true or false, or a list of these"],
     ),
-    "no date": ("2026-05-30", '"soon"', ['runtimes.supported_until.python3.11: found "soon"; Input should be a valid']),
+    "no number": (
+        "warning_days = 90",
+        'warning_days = "soon"',
+        ['runtimes.warning_days: found "soon"; allowed: a whole'],
+    ),
+    "no date": (
+        "2026-05-30",
+        '"soon"',
+        ['runtimes.supported_until.python3.11: found "soon"; allowed: a day like 2027-06-30, without quotes'],
+    ),
     "unknown runtime": (
         '"python3.11"',
         '"python3.1"',
-        ['supported_until.python3.1: found "python3.1"; Input should be'],
+        ['supported_until.python3.1: found "python3.1"; allowed: \'python'],
     ),
     "missing runtime": ('"python3.14" = 2029-06-30', "", ["runtimes: supported_until lacks python3.14"]),
     "no TOML": ("[stronger]", "[stronger", ["is not TOML: Expected ']' at the end of a table declaration"]),

@@ -117,7 +117,15 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
     ),
     "key of a provider in another case": (
         setting("dev", "aws:Region", "us-east-1"),
-        ("misspelt-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "aws:Region", "differs from aws:region in its"),
+        (
+            "misspelt-key",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "aws:Region",
+            "differs in spelling from aws:region, which is known or",
+        ),
     ),
     "key of a provider in another spelling than elsewhere": (
         several(
@@ -131,7 +139,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.prod.yaml",
             8,
             "aws:skip_metadata-API-check",
-            "differs from aws:skipMetadataApiCheck in its spelling only",
+            "differs in spelling from aws:skipMetadataApiCheck, which is known or used elsewhere; allowed: aws:skip",
         ),
     ),
     "key twice": (
@@ -312,7 +320,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.prod.yaml",
             3,
             "aws:region",
-            'found "eu-central-1"; allowed: us-east-1 or eu-west-1 in prod',
+            'found "eu-central-1"; allowed in prod: us-east-1 or eu-west-1 (policies.toml)',
         ),
     ),
     "value that is forbidden": (
@@ -324,12 +332,12 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.prod.yaml",
             7,
             "orders:notificationEmail",
-            'found "nobody@example.com"; allowed: an address that people read in prod',
+            'found "nobody@example.com"; allowed in prod: an address that people read (policies.toml)',
         ),
     ),
     "value that is warned of": (
         setting("dev", "batchSize", "7"),
-        ("small-batches", "warning", ("dev",), "Pulumi.dev.yaml", 8, "orders:batchSize", "allowed: 5 or 10 in dev"),
+        ("small-batches", "warning", ("dev",), "Pulumi.dev.yaml", 8, "orders:batchSize", "allowed in dev: 5 or 10"),
     ),
     "default that is warned of": (
         replaced("policies.toml", "allowed = [5, 10]", 'allowed = [5]\nenvironments = ["dev"]'),
@@ -340,7 +348,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             1,
             "orders:batchSize",
-            'found "10"; allowed: 5 in dev',
+            'found "10"; allowed in dev: 5',
         ),
     ),
     "objects that production does not keep": (
@@ -349,7 +357,15 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
     ),
     "objects that staging does not keep": (
         settings("forceDestroy", dev="true", staging="true"),
-        ("force-destroy", "error", ("staging",), "Pulumi.staging.yaml", 8, "orders:forceDestroy", "false in staging"),
+        (
+            "force-destroy",
+            "error",
+            ("staging",),
+            "Pulumi.staging.yaml",
+            8,
+            "orders:forceDestroy",
+            "allowed in staging: false",
+        ),
     ),
     "less memory in production": (
         setting("prod", "lambdaMemoryMb", "256"),
@@ -412,7 +428,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "orders:lambdaRuntime",
-            'found "python3.11", which AWS supports until 2026-05-30, 90 days more; allowed: python3.12 or python3.13',
+            'found "python3.11", which AWS supports until 2026-05-30, for another 90 days; allowed: python3.12',
         ),
     ),
     "runtime that has ended": (
@@ -427,7 +443,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "orders:lambdaRuntime",
-            'found "python3.12", which AWS supports no longer since 2026-02-28; allowed: python3.13 or python3.14',
+            'found "python3.12", which AWS supported until 2026-02-28; allowed: python3.13 or python3.14',
         ),
     ),
 }
@@ -532,15 +548,61 @@ def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder)
     assert finding.message.endswith("a newer one, once infrastructure/settings.py and policies.toml know it")
 
 
-def test_only_the_stacks_that_are_asked_for_are_looked_at(folder: ProjectFolder) -> None:
+def test_only_the_stacks_that_are_asked_for_are_reported_on_and_compared_with_all(folder: ProjectFolder) -> None:
     folder.set("dev", "lambdaMemoryMb", "4096")
+    folder.set("dev", "batchSize", "0")
     folder.write("Pulumi.staging.yaml", "- config\n")
     folder.write("Pulumi.qa.yml", "config: {}\n")
 
     report = folder.validate("prod", "local")
 
-    assert report.findings == ()
+    assert [(finding.rule, finding.stacks) for finding in report.findings] == [("weaker-setting", ("prod",))]
     assert [stack.name for stack in report.stacks] == ["local", "prod"]
+    assert set(report.settings[0].values) == {"local", "prod"}
+
+
+def test_a_key_under_another_name_is_one_mistake(folder: ProjectFolder) -> None:
+    folder.replace("Pulumi.dev.yaml", "orders:lambdaMemoryMb", "orders:lambdaMemoryMB")
+    folder.replace("Pulumi.prod.yaml", "orders:lambdaMemoryMb", "order:lambdaMemoryMb")
+
+    assert [finding.rule for finding in folder.validate().findings] == ["unknown-key", "wrong-namespace"]
+
+
+def test_the_stack_that_is_named_like_its_suffix_had_it_first(folder: ProjectFolder) -> None:
+    folder.write("Pulumi.a.yaml", folder.read("Pulumi.staging.yaml"))
+
+    (finding,) = folder.validate().findings
+
+    assert (finding.file, finding.stacks) == ("Pulumi.a.yaml", ("staging", "a"))
+
+
+def test_a_key_of_a_provider_that_a_policy_asks_for_must_be_there(folder: ProjectFolder) -> None:
+    policy = '[[values]]\nrule = "account"\nsetting = "aws:allowedAccountIds"\nenvironments = ["prod"]\n'
+    folder.write("policies.toml", f'{folder.read("policies.toml")}\n{policy}allowed = [["{ACCOUNT}"]]\n')
+
+    (finding,) = folder.validate().findings
+    assert (finding.rule, finding.file, finding.line) == ("account", "Pulumi.prod.yaml", 1)
+    assert finding.message == f'missing; allowed in prod: ["{ACCOUNT}"] (policies.toml)'
+
+    folder.set("prod", "aws:allowedAccountIds", f'["{ACCOUNT}"]')
+    assert folder.validate().findings == ()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "allowed"),
+    [
+        ("minimum = 20", "20 or more"),
+        ("maximum = 5", "5 or less"),
+        ("minimum = 1\nmaximum = 9", "1 or more, 9 or less"),
+        ("minimum = 10", None),
+        ("maximum = 10", None),
+    ],
+)
+def test_a_policy_may_have_bounds(folder: ProjectFolder, bounds: str, allowed: str | None) -> None:
+    policy = f'[[values]]\nrule = "batch"\nsetting = "batchSize"\nenvironments = ["prod"]\n{bounds}\n'
+    folder.write("policies.toml", f"{folder.read('policies.toml')}\n{policy}")
+
+    assert [finding.allowed for finding in folder.validate().findings] == ([allowed] if allowed else [])
 
 
 def test_strict_makes_errors_of_warnings(folder: ProjectFolder) -> None:
