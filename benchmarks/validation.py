@@ -29,7 +29,7 @@ def main(project: Project, environment: Environment) -> None:
         times = in_turn(
             {
                 "imports": lambda: run("-c", IMPORTS),
-                "validate": lambda: run("-m", "tools.validate", "--format", "json"),
+                "validate": lambda: run("-m", "tools.validate"),
             },
             ROUNDS,
         )

@@ -55,7 +55,7 @@ HOSTILE = {
     "other encoding": (b"a: b\nc: \xe9\n", "2: error: is not UTF-8"),
     "UTF-16": ("a: b\n".encode("utf-16"), "1: error: is not UTF-8"),
     "no YAML": (b"config: [\n", "2: error: is not YAML: while parsing a flow node"),
-    "nothing": (b"", " error: holds no mapping of keys to values"),
+    "list": (b"- config\n", "1: error: holds no mapping of keys to values"),
 }
 
 Json = dict[str, Any]
@@ -134,7 +134,7 @@ def test_a_hostile_file_is_refused_in_one_line_and_the_others_are_compared(
 
     assert finished.returncode == 2
     assert f"\nPulumi.dev.yaml:{problem}" in finished.stdout
-    assert finished.stdout.endswith("\n3 stacks: 1 error\n")
+    assert finished.stdout.endswith("\n3 stacks compared, not dev: 1 error\n")
     assert len(max(finished.stdout.splitlines(), key=len)) < 500
     assert "Traceback" not in finished.stdout
     assert not (own.path / "owned").exists()
@@ -158,7 +158,8 @@ def test_a_secret_is_printed_in_no_format(own: Project, environment: Environment
     [
         ([], "", "", 0),
         (["--strict"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 1),
-        (["--stack", "prod"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 0),
+        (["--stack", "staging"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 0),
+        (["--stack", "prod"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 1),
         (["--format", "github"], "us-east-1", "eu-west-1", 1),
         (["--format", "json"], "config:", "config: !!map", 2),
         (["--stack", "qa"], "", "", 2),
@@ -193,7 +194,8 @@ def test_a_pull_request_is_annotated_from_the_root_of_its_repository(own: Projec
 
     assert finished.stdout == (
         "::error file=event-pipeline/Pulumi.prod.yaml,title=region,line=2::"
-        'aws:region: found "eu-west-1"; allowed: us-east-1 in prod\n'
+        'aws:region: found "eu-west-1"; allowed in prod: us-east-1 (policies.toml)\n'
+        "4 stacks compared: 1 error\n"
     )
 
 

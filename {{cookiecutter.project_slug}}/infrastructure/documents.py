@@ -16,6 +16,8 @@ MAX_DEPTH: Final = 20
 LOADER: Any = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 NOT_ALLOWED: Final = yaml.reader.Reader.NON_PRINTABLE
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
+# https://yaml.org/spec/1.2.2/#10211-null
+NOTHING: Final = frozenset({"", "~", "null", "Null", "NULL"})
 LONGEST_SHOWN: Final = 160
 
 
@@ -57,10 +59,10 @@ class Entry:
     @property
     def is_empty(self) -> bool:
         """Whether nothing stands there."""
-        return isinstance(self.node, yaml.ScalarNode) and not self.node.value
+        return isinstance(self.node, yaml.ScalarNode) and self.node.value in NOTHING
 
 
-def read_document(path: Path) -> tuple[Entry, ...]:
+def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
     """Read a file that holds one mapping.
 
     Anchors and aliases, which can make a small file a huge one, and tags, which can make text anything else, are
@@ -68,6 +70,7 @@ def read_document(path: Path) -> tuple[Entry, ...]:
 
     Args:
         path: The file.
+        name: What it is called in messages; by its own name when left out.
 
     Returns:
         The keys of the mapping, in their order; a key that stands there twice is there twice.
@@ -75,23 +78,54 @@ def read_document(path: Path) -> tuple[Entry, ...]:
     Raises:
         DocumentError: If it cannot be read, with the line if there is one.
     """
-    text = _read_text(path)
+    name = name or path.name
+    text = read_text(path, name)
     not_allowed = NOT_ALLOWED.search(text)
     if not_allowed:
         line = text.count("\n", 0, not_allowed.start()) + 1
-        raise DocumentError(path.name, f"the character U+{ord(not_allowed.group()):04X} is not allowed", line)
+        raise DocumentError(name, f"the character U+{ord(not_allowed.group()):04X} is not allowed", line)
     try:
         _check(yaml.parse(text, Loader=LOADER))
         node = yaml.compose(text, Loader=LOADER)
     except _RefusedError as refusal:
-        raise DocumentError(path.name, refusal.problem, refusal.line) from refusal
+        raise DocumentError(name, refusal.problem, refusal.line) from refusal
     except yaml.YAMLError as error:
-        raise _not_yaml(path.name, error) from error
-    entries = _entries(path.name, node, "holds no mapping of keys to values")
+        raise _not_yaml(name, error) from error
+    if node is None:
+        return ()
+    entries = _entries(name, node, "holds no mapping of keys to values")
     for entry in entries:
         # So that no key deep in it surprises later.
         tuple(mappings_in(entry))
     return entries
+
+
+def read_text(path: Path, name: str) -> str:
+    """Read a text file that is a file, and no larger than a person writes.
+
+    Args:
+        path: The file.
+        name: What it is called in messages.
+
+    Raises:
+        DocumentError: If it cannot be read.
+    """
+    try:
+        if path.exists() and not path.is_file():
+            raise DocumentError(name, "is not a file")
+        if path.stat().st_size > MAX_BYTES:
+            raise DocumentError(name, f"is {path.stat().st_size:,} bytes long; allowed: up to {MAX_BYTES:,}")
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DocumentError(name, "is not UTF-8", line) from error
+    except OSError as error:
+        raise DocumentError(name, f"cannot be read in {path.parent}: {error.strerror}") from error
+
+
+def printable(text: str) -> str:
+    """Write a text without what a terminal would obey, or what would make it read differently from what it is."""
+    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def keys_of(entry: Entry) -> tuple[Entry, ...]:
@@ -155,24 +189,9 @@ def _check(events: Iterable[yaml.Event]) -> None:
             raise _RefusedError(event, "half a character (a surrogate) is not allowed")
 
 
-def _read_text(path: Path) -> str:
-    """Read a file that is a file, and no larger than allowed."""
-    try:
-        if path.exists() and not path.is_file():
-            raise DocumentError(path.name, "is not a file")
-        if path.stat().st_size > MAX_BYTES:
-            raise DocumentError(path.name, f"is {path.stat().st_size:,} bytes long; allowed: up to {MAX_BYTES:,}")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        line = error.object.count(b"\n", 0, error.start) + 1
-        raise DocumentError(path.name, "is not UTF-8", line) from error
-    except OSError as error:
-        raise DocumentError(path.name, f"cannot be read in {path.parent}: {error.strerror}") from error
-
-
-def _entries(file: str, node: yaml.Node | None, otherwise: str) -> tuple[Entry, ...]:
+def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
     if not isinstance(node, yaml.MappingNode):
-        raise DocumentError(file, otherwise, _line(node) if node else None)
+        raise DocumentError(file, otherwise, _line(node))
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
             raise DocumentError(file, "a key is not text", _line(key))

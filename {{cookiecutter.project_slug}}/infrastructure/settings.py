@@ -4,6 +4,7 @@ The engine checks little: it fills in the defaults of ``Pulumi.yaml``'s schema a
 key, but lets unknown keys and wrong namespaces pass. This module checks the rest, before any resource is declared.
 """
 
+import contextlib
 import difflib
 import functools
 import os
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 import pulumi
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from infrastructure.documents import shown
@@ -224,7 +225,12 @@ class Settings(BaseModel):
     @property
     def visibility_timeout_seconds(self) -> int:
         """Time that a received message stays hidden from other receivers, in seconds."""
-        return VISIBILITY_TIMEOUT_FACTOR * self.lambda_timeout_seconds + self.batch_window_seconds
+        return visibility_timeout_seconds(self.lambda_timeout_seconds, self.batch_window_seconds)
+
+
+def visibility_timeout_seconds(lambda_timeout_seconds: int, batch_window_seconds: int) -> int:
+    """Tell how long a received message must stay hidden from other receivers, in seconds."""
+    return VISIBILITY_TIMEOUT_FACTOR * lambda_timeout_seconds + batch_window_seconds
 
 
 KEYS: Final = tuple(field.alias or name for name, field in Settings.model_fields.items())
@@ -243,11 +249,7 @@ def is_allowed(key: str, text: str) -> bool:
         key: A key of the stack files, without its namespace.
         text: The value as configuration has it.
     """
-    try:
-        Settings.model_validate({key: text})
-    except ValidationError as error:
-        return all(detail["loc"][0] != key for detail in error.errors())
-    raise TypeError("one setting alone cannot be all of them")
+    return key in _good_values({key: text})
 
 
 def allowed_values(key: str) -> str:
@@ -295,17 +297,23 @@ def find_problems(
     namespace = f"{project}:"
     own = _own_settings(namespace, config)
     secrets = set(secret_keys)
+    # Of a secret, and of what is no region, nothing can be told.
+    good = _good_values({key: value for key, value in own.items() if f"{namespace}{key}" not in secrets})
+    region = config.get(REGION_KEY, "")
+    good_region = region if REGION_KEY not in secrets and re.fullmatch(REGION_PATTERN, region) else None
 
     problems = [*_project_problems(project), *_namespace_problems(namespace, config)]
     problems += _region_problems(config, hidden=REGION_KEY in secrets)
     try:
-        settings = Settings.model_validate(own)
+        Settings.model_validate(own)
     except ValidationError as error:
         problems += _model_problems(namespace, own, secrets, error)
-    else:
-        problems += _contradictions(namespace, settings, config.get(REGION_KEY, ""))
+    problems += _contradictions(namespace, good, good_region)
+    if own.get("environment") == "local" and "aws:endpoints" in config:
+        message = "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is"
+        problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
     if variables is not None:
-        problems += _endpoint_problems(namespace, own.get("environment", ""), config, variables)
+        problems += _endpoint_problems(namespace, own.get("environment", ""), variables)
     return problems
 
 
@@ -405,29 +413,52 @@ def _unknown_key(namespace: str, key: str) -> Problem:
     return Problem("unknown-key", f"{namespace}{key}", message, None, allowed)
 
 
-def _contradictions(namespace: str, settings: Settings, region: str) -> Iterator[Problem]:
-    """Find settings that are good each by itself and wrong together."""
-    if settings.batch_size > MAX_BATCH_SIZE_WITHOUT_WINDOW and settings.batch_window_seconds == 0:
+@functools.cache
+def _adapters() -> dict[str, TypeAdapter[Any]]:
+    """Form a validator for each setting by itself."""
+    return {
+        field.alias or name: TypeAdapter(
+            Annotated[field.annotation, Field(), *field.metadata],  # ty: ignore[invalid-type-form] # the model's own
+            config=ConfigDict(strict=True),
+        )
+        for name, field in Settings.model_fields.items()
+    }
+
+
+def _good_values(own: Mapping[str, str]) -> dict[str, Any]:
+    """Read the settings that are good each by itself, by their keys."""
+    good: dict[str, Any] = {}
+    for key in KEYS:
+        if key in own:
+            with contextlib.suppress(ValidationError):
+                good[key] = _adapters()[key].validate_python(own[key])
+    return good
+
+
+def _contradictions(namespace: str, good: Mapping[str, Any], region: str | None) -> Iterator[Problem]:
+    """Find settings that are good each by itself and wrong together, as far as all that it takes is known."""
+    if good.get("batchSize", 0) > MAX_BATCH_SIZE_WITHOUT_WINDOW and good.get("batchWindowSeconds") == 0:
         allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
         yield _bad_value(f"{namespace}batchWindowSeconds", "0", allowed, rule="batch-without-window")
-    retries_take = settings.visibility_timeout_seconds * settings.max_receive_count
-    if settings.message_retention_seconds < retries_take:
-        allowed = (
-            f"{retries_take} or more, the time that maxReceiveCount deliveries take, or a message would expire before "
-            "it is dead-lettered"
-        )
-        found = str(settings.message_retention_seconds)
-        yield _bad_value(f"{namespace}messageRetentionSeconds", found, allowed, rule="retention-too-short")
-    if settings.kms_key_arn and settings.kms_key_arn.split(":")[3] != region:
+    if {"messageRetentionSeconds", "lambdaTimeoutSeconds", "batchWindowSeconds", "maxReceiveCount"} <= good.keys():
+        hidden = visibility_timeout_seconds(good["lambdaTimeoutSeconds"], good["batchWindowSeconds"])
+        retries_take = hidden * good["maxReceiveCount"]
+        if good["messageRetentionSeconds"] < retries_take:
+            allowed = (
+                f"{retries_take} or more, the time that maxReceiveCount deliveries take, or a message would expire "
+                "before it is dead-lettered"
+            )
+            found = str(good["messageRetentionSeconds"])
+            yield _bad_value(f"{namespace}messageRetentionSeconds", found, allowed, rule="retention-too-short")
+    key_arn = good.get("kmsKeyArn")
+    if key_arn and region and key_arn.split(":")[3] != region:
         allowed = f"a key in {region}, where the stack is"
-        yield _bad_value(f"{namespace}kmsKeyArn", settings.kms_key_arn, allowed, rule="key-elsewhere")
-    if settings.is_production and settings.force_destroy:
+        yield _bad_value(f"{namespace}kmsKeyArn", key_arn, allowed, rule="key-elsewhere")
+    if good.get("environment") == "prod" and good.get("forceDestroy"):
         yield _bad_value(f"{namespace}forceDestroy", "true", "false in prod", rule="force-destroy")
 
 
-def _endpoint_problems(
-    namespace: str, environment: str, config: Mapping[str, str], variables: Mapping[str, str]
-) -> Iterator[Problem]:
+def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str, str]) -> Iterator[Problem]:
     """Keep an emulator's stack away from every account, and an account's stack away from every emulator.
 
     The variables are those of the AWS SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
@@ -448,9 +479,6 @@ def _endpoint_problems(
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         allowed = "dev, staging, prod, or unset it"
         yield refused(allowed, circumstances=" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set")
-    if "aws:endpoints" in config:
-        message = "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is"
-        yield Problem("endpoint", "aws:endpoints", message, None, "none in a local stack")
 
 
 def _is_loopback(url: str) -> bool:

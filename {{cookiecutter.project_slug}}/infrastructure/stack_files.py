@@ -81,6 +81,12 @@ class Project:
     sections: tuple[Entry, ...]
     config: tuple[tuple[str, Entry], ...]
 
+    @functools.cached_property
+    def secret_keys(self) -> frozenset[str]:
+        """Keys that it declares to be secrets."""
+        declared = ((key, entry.value) for key, entry in self.config)
+        return frozenset(key for key, value in declared if isinstance(value, dict) and value.get("secret") == "true")
+
     @property
     def name_place(self) -> Place:
         """Where it is given its name."""
@@ -108,8 +114,13 @@ class Project:
             DocumentError: If it cannot be read.
         """
         path = self.stack_folder / f"Pulumi.{stack}.yaml"
-        sections = read_document(path)
-        return StackFile(stack, path.name, sections, _config(self.name, sections))
+        name = self.file_name(path)
+        sections = read_document(path, name)
+        return StackFile(stack, name, sections, _config(self.name, sections))
+
+    def file_name(self, path: Path) -> str:
+        """Name a file by its path from the project's folder, if that is where it is."""
+        return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
 
     def configure(self, file: StackFile) -> StackConfig:
         """Form a stack's configuration from its file and the project's defaults."""

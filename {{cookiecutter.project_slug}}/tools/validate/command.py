@@ -1,19 +1,22 @@
 """The command line of ``validate``."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 
+from infrastructure.documents import printable
 from infrastructure.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
 from tools.validate.configuration import CannotValidateError, validate_configuration
 from tools.validate.formats import print_report, to_github, to_json
-from tools.validate.report import Status
+from tools.validate.report import Report, Status
 
 DESCRIPTION = "Compare the stacks' files with one another and with policies.toml, and what is deployed with the files."
 EPILOG = """\
@@ -32,6 +35,13 @@ examples:
 """
 
 
+class _Console(Console):
+    """rich's console, but one that leaves it to `main` what a reader who has gone means."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) -> int:
     """Validate, and write the report to the standard output.
 
@@ -46,14 +56,32 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
         SystemExit: If the arguments are wrong, with status 2 and a message, or ask for help.
     """
     options = _parser(folder).parse_args(arguments)
+    # What a pipe's encoding lacks is written as an escape: Windows gives pipes an old one.
+    for stream in (sys.stdout, sys.stderr):
+        cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     with interruptible("validate"):
         try:
             report = validate_configuration(
                 folder, stacks=options.stack, live=options.live, strict=options.strict, today=options.date
             )
         except CannotValidateError as error:
-            print("\n".join(f"validate: {line}" for line in str(error).splitlines()), file=sys.stderr)
+            print("\n".join(f"validate: {printable(line)}" for line in str(error).splitlines()), file=sys.stderr)
             return Status.NOT_VALIDATED.value
+    try:
+        _write(report, folder, options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Who reads the report has seen enough of it: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print(f"validate: the report cannot be written: {error.strerror}", file=sys.stderr)
+        return Status.NOT_VALIDATED.value
+    return report.status
+
+
+def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
+    """Write the report to the standard output, in the form that was asked for."""
     if options.format == "json":
         print(to_json(report))
     elif options.format == "github":
@@ -61,8 +89,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
     else:
         # Any value but none counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        print_report(report, Console(color_system=None if plain else "auto", highlight=False))
-    return report.status
+        print_report(report, _Console(color_system=None if plain else "auto", highlight=False))
 
 
 def _parser(folder: Path) -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ def compared(project: str, stacks: Sequence[ReadStack]) -> Iterator[Setting]:
     others = sorted({key for stack in stacks for key in stack.config.values} - {*own})
     for key in (*own, *others):
         values = {stack.name: _value(stack, key) for stack in stacks}
-        differs = len({(value.text, value.secret, value.origin == "missing") for value in values.values()}) > 1
+        differs = len({(value.text, value.secret) for value in values.values()}) > 1
         yield Setting(key=key, differs=differs, values=values)
 
 

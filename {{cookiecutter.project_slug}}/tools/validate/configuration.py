@@ -9,7 +9,6 @@ from infrastructure.stack_files import PROJECT_FOLDER, Project, read_project
 from tools.engine import find_engine
 from tools.validate import rules
 from tools.validate.comparison import compared
-from tools.validate.live import inspect_deployed
 from tools.validate.policies import ENVIRONMENTS, Policies, PoliciesError, read_policies
 from tools.validate.report import Finding, Report, Stack
 from tools.validate.stacks import ReadStack, read_stacks
@@ -52,6 +51,8 @@ def validate_configuration(
             find_engine()
     except (DocumentError, PoliciesError) as error:
         raise CannotValidateError(str(error)) from error
+    except OSError as error:
+        raise CannotValidateError(f"the stacks' folder cannot be read: {error.strerror}") from error
     except SystemExit as error:
         raise CannotValidateError(str(error.code)) from error
     today = today or datetime.now(tz=UTC).date()
@@ -63,6 +64,9 @@ def validate_configuration(
     chosen = [stack for stack in read if stack.name in names]
     deployments = None
     if live:
+        # All that reads what is deployed takes longer to load than 200 stacks to compare.
+        from tools.validate.live import inspect_deployed  # noqa: PLC0415 # pylint: disable=import-outside-toplevel
+
         deployments, more = inspect_deployed(project, chosen)
         findings += more
     if wanted:
@@ -100,7 +104,9 @@ def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Poli
     yield from rules.duplicate_keys(stacks)
     yield from rules.unknown_sections(stacks)
     yield from rules.refused_settings(stacks)
-    yield from rules.misspelt_keys(stacks)
+    yield from rules.missing_declared_keys(stacks)
+    yield from rules.hidden_settings(stacks)
+    yield from rules.misspelt_keys(stacks, policies)
     yield from rules.unknown_namespaces(stacks, policies)
     yield from rules.plain_credentials(stacks)
     yield from rules.same_suffix(stacks)

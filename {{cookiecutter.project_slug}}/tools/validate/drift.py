@@ -7,7 +7,7 @@ Both come as engine events: https://www.pulumi.com/docs/iac/automation-api/conce
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata, StepEventStateMetadata
@@ -47,27 +47,41 @@ def read_events(
     Raises:
         EventsLostError: If events are missing, so that neither would be the whole truth.
     """
-    drift: dict[str, Resource] = {}
-    planned: dict[str, Resource] = {}
-    operations: Counter[OpType] = Counter()
+    read: dict[str, StepEventMetadata] = {}
+    planned: list[StepEventMetadata] = []
+    begun: set[str] = set()
     for event in events:
         if event.res_outputs_event and event.res_outputs_event.metadata.op == OpType.REFRESH:
-            drifted = _drifted(event.res_outputs_event.metadata)
-            if drifted:
-                drift[drifted.urn] = drifted
+            read[event.res_outputs_event.metadata.urn] = event.res_outputs_event.metadata
+        if event.resource_pre_event and event.resource_pre_event.metadata.op == OpType.REFRESH:
+            begun.add(event.resource_pre_event.metadata.urn)
         if event.resource_pre_event and event.resource_pre_event.metadata.op in PLANNED:
-            metadata = event.resource_pre_event.metadata
-            operations[metadata.op] += 1
-            if not metadata.type.startswith(PROVIDER_TYPES):
-                planned[metadata.urn] = _planned(metadata)
+            planned.append(event.resource_pre_event.metadata)
+    _check(begun - {*read}, Counter(metadata.op for metadata in planned), counted)
+    drift = {urn: drifted for urn, metadata in read.items() if (drifted := _drifted(metadata))}
+    changes = [
+        _planned(metadata)
+        for metadata in planned
+        if not metadata.type.startswith(PROVIDER_TYPES)
+        and not _only_undoes(metadata, drift.get(metadata.urn), read.get(metadata.urn))
+    ]
+    return _sorted(drift.values()), _sorted(changes)
+
+
+def _check(unread: set[str], told: Counter[OpType], counted: Mapping[OpType, int]) -> None:
+    """Compare what the events tell of with what they should: the Automation API passes over those it cannot read.
+
+    Raises:
+        EventsLostError: If it is less.
+    """
+    if unread:
+        raise EventsLostError(f"the engine has read {len(unread)} resources, and its events do not tell how they are")
     for operation in PLANNED:
-        if counted.get(operation, 0) > operations[operation]:
+        if counted.get(operation, 0) > told[operation]:
             raise EventsLostError(
                 f"the engine counts {counted[operation]} resources to {operation.value}, and its events tell of "
-                f"{operations[operation]}"
+                f"{told[operation]}"
             )
-    besides = (_besides(resource, drift.get(urn)) for urn, resource in planned.items())
-    return _sorted(drift.values()), _sorted(resource for resource in besides if resource)
 
 
 def _sorted(resources: Iterable[Resource]) -> tuple[Resource, ...]:
@@ -75,15 +89,16 @@ def _sorted(resources: Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _drifted(metadata: StepEventMetadata) -> Resource | None:
-    """Tell how what the provider reads differs from the state, if it does."""
+    """Tell how what the provider reads differs from the state, if it does.
+
+    What the provider computes by itself may differ and is no drift: whatever the engine's own difference leaves out.
+    """
     old, new = metadata.old, metadata.new
     if old is None or metadata.type.startswith(PROVIDER_TYPES):
         return None
     if new is None:
         return _resource(metadata, "deleted", ())
-    # What the provider computes by itself may differ, and is no drift: the engine's own difference leaves it out.
-    paths = _paths(metadata) or tuple(_differing(old.inputs or {}, new.inputs or {}))
-    properties = tuple(Property(path=path, found=_at(new, path), expected=_at(old, path)) for path in paths)
+    properties = tuple(Property(path=path, found=_at(new, path), expected=_at(old, path)) for path in _paths(metadata))
     return _resource(metadata, "changed", properties) if properties else None
 
 
@@ -91,39 +106,28 @@ def _planned(metadata: StepEventMetadata) -> Resource:
     old, new = metadata.old, metadata.new
     paths = _paths(metadata) if old and new else ()
     properties = tuple(Property(path=path, found=_at(old, path), expected=_at(new, path)) for path in paths)
-    return _resource(metadata, metadata.op.value, properties)
+    return _resource(metadata, metadata.op, properties)
 
 
-def _besides(planned: Resource, drifted: Resource | None) -> Resource | None:
-    """Leave out what the next update would change only to undo the drift."""
-    if drifted is None:
-        return planned
-    undone = {each.path for each in drifted.properties}
-    left = tuple(each for each in planned.properties if each.path not in undone)
-    return planned.model_copy(update={"properties": left}) if left else None
+def _only_undoes(planned: StepEventMetadata, drifted: Resource | None, read: StepEventMetadata | None) -> bool:
+    """Whether the next update would do to a resource nothing but to undo its drift."""
+    if drifted is None or read is None:
+        return False
+    if drifted.operation == "deleted":
+        # What was deleted comes back as it was.
+        return bool(planned.op == OpType.CREATE and planned.new and read.old and planned.new.inputs == read.old.inputs)
+    undone = {(each.path, each.expected) for each in drifted.properties}
+    wanted = {(each.path, each.expected) for each in _planned(planned).properties}
+    return planned.op == OpType.UPDATE and bool(wanted) and wanted <= undone
 
 
-def _resource(metadata: StepEventMetadata, operation: str, properties: tuple[Property, ...]) -> Resource:
+def _resource(metadata: StepEventMetadata, operation: Any, properties: tuple[Property, ...]) -> Resource:
     name = metadata.urn.rpartition("::")[2]
     return Resource(urn=metadata.urn, name=name, type=metadata.type, operation=operation, properties=properties)
 
 
 def _paths(metadata: StepEventMetadata) -> tuple[str, ...]:
     return tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
-
-
-def _differing(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """Walk through two structures, and yield the path of every value that differs."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping) and SIGNATURE not in {*old, *new}:
-        for key in sorted({*old, *new}):
-            part = key if re.fullmatch(r"[A-Za-z_$][\w$]*", key) else f"[{json.dumps(key)}]"
-            below = f"{path}.{part}" if path and part == key else f"{path}{part}"
-            yield from _differing(old.get(key, ABSENT), new.get(key, ABSENT), below)
-    elif isinstance(old, list) and isinstance(new, list):
-        for index in range(max(len(old), len(new))):
-            yield from _differing(_item(old, index), _item(new, index), f"{path}[{index}]")
-    elif old != new:
-        yield path
 
 
 def _item(values: list[Any], index: int) -> Any:
@@ -156,12 +160,14 @@ def _look_up(properties: Any, path: str) -> Any:
 
 def _written(value: Any) -> str:
     """Write a value as JSON, without what is secret in it, and with words for what nobody knows yet."""
-    return UNKNOWN_TEXT if value == UNKNOWN else json.dumps(_masked(value))
+    return UNKNOWN_TEXT if value == UNKNOWN else json.dumps(_readable(value))
 
 
-def _masked(value: Any) -> Any:
+def _readable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET:
             return MASKED
-        return {key: _masked(item) for key, item in value.items()}
-    return [_masked(item) for item in value] if isinstance(value, list) else value
+        return {key: _readable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_readable(item) for item in value]
+    return f"[{UNKNOWN_TEXT}]" if value == UNKNOWN else value

@@ -4,28 +4,30 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from infrastructure.documents import printable
 from tools.validate.report import Finding, Report, Setting, Value
 
 LONGEST_CELL: Final = 40
+LONGEST_PIPED_CELL: Final = 200
+LONGEST_LABEL: Final = 80
 LONGEST_LINE: Final = 1000
-# Room that a line has when no terminal limits it: nothing is ever wrapped or cut off.
-UNLIMITED_WIDTH: Final = 1_000_000
 DIFFERENT: Final = "*"
 # What a table's marks and margins take of the width besides the settings' names, and each further column's margin.
 MARKS: Final = 5
 MARGIN: Final = 2
+NARROWEST: Final = 60
 STYLES: Final = {"error": "bold red", "warning": "yellow", "set": "", "default": "dim", "missing": "dim"}
 LEGEND: Final = f"{DIFFERENT} the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown"
-# How a workflow command writes what would end it, or its properties:
+# How a workflow command writes what would begin an escape, or end one of its properties:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
-ESCAPED: Final = {"%": "%25", "\r": "%0D", "\n": "%0A"}
+ESCAPED: Final = {"%": "%25"}
 ESCAPED_IN_PROPERTIES: Final = ESCAPED | {":": "%3A", ",": "%2C"}
 
 
@@ -38,13 +40,11 @@ def print_report(report: Report, console: Console) -> None:
     """
     names = [stack.name for stack in report.stacks]
     if console.is_terminal:
+        console.width = max(console.width, NARROWEST)
         for group in _side_by_side(report, names, console.width):
-            console.print(_table(report, group, box=SIMPLE_HEAD, pad_edge=False))
+            console.print(_table(report, group))
     elif names:
-        console.width = UNLIMITED_WIDTH
-        with console.capture() as capture:
-            console.print(_table(report, names, box=None, pad_edge=False))
-        console.file.writelines(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+        console.file.writelines(f"{line}\n" for line in _plain_table(report, names))
     if names:
         console.print(Text(LEGEND, style="dim"), soft_wrap=True)
     for deployment in report.deployments or ():
@@ -71,73 +71,19 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
     Yields:
         A command for each finding, and a line that sums up.
     """
-    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder)
+    folder = folder.resolve()
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder).resolve()
     # Windows has drives, between which there is no way.
     prefix = folder.relative_to(workspace) if folder.is_relative_to(workspace) else Path()
     for finding in report.findings:
         properties = {"title": finding.rule}
         if finding.file:
-            properties = {"file": (prefix / finding.file).as_posix()} | properties
+            properties = {"file": printable((prefix / finding.file).as_posix())} | properties
         if finding.line:
             properties["line"] = str(finding.line)
         written = ",".join(f"{name}={_escaped(value, ESCAPED_IN_PROPERTIES)}" for name, value in properties.items())
         yield f"::{finding.severity} {written}::{_escaped(_message(finding), ESCAPED)}"
     yield summary(report)
-
-
-def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[Sequence[str]]:
-    """Divide the stacks into groups that fit beside the keys."""
-    left = width - max(len(_label(report, each)) for each in report.settings) - MARKS
-    group: list[str] = []
-    used = 0
-    for name in names:
-        needed = max(len(_printable(name)), *(len(_cell(each.values[name])) for each in report.settings)) + MARGIN
-        if group and used + needed > left:
-            yield group
-            group, used = [], 0
-        group.append(name)
-        used += needed
-    if group:
-        yield group
-
-
-def _table(report: Report, names: Sequence[str], **options: Any) -> Table:
-    table = Table("", f"setting of {report.project}", **options)
-    for name in names:
-        table.add_column(Text(_printable(name)))
-    for setting in report.settings:
-        mark = DIFFERENT if setting.differs else ""
-        values = [setting.values[name] for name in names]
-        cells = [Text(_cell(value), style=STYLES[value.origin]) for value in values]
-        table.add_row(mark, Text(_label(report, setting)), *cells, style="bold" if setting.differs else "")
-    return table
-
-
-def _label(report: Report, setting: Setting) -> str:
-    """Name a setting without the namespace that most of them share."""
-    return _printable(setting.key.removeprefix(f"{report.project}:"))
-
-
-def _cell(value: Value) -> str:
-    if value.origin == "missing":
-        return "-"
-    text = "[secret]" if value.secret else _printable(value.text or '""')
-    text = text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
-    return f"({text})" if value.origin == "default" else text
-
-
-def _line(finding: Finding) -> Text:
-    place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
-    stacks = "" if finding.file else f"{', '.join(finding.stacks)}: "
-    line = Text(f"{_printable(place)}: " if place else "")
-    line.append(finding.severity, style=STYLES[finding.severity])
-    line.append(f": {stacks}{_message(finding)} [{finding.rule}]")
-    return line
-
-
-def _message(finding: Finding) -> str:
-    text = _printable(f"{finding.key}: {finding.message}" if finding.key else finding.message)
-    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
 
 
 def summary(report: Report) -> str:
@@ -152,9 +98,87 @@ def summary(report: Report) -> str:
     return f"{compared}{left_out}: {said or 'nothing to say'}"
 
 
-def _printable(text: str) -> str:
-    """Write a text without what a terminal would obey, or what would make it read differently from what it is."""
-    return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
+def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[Sequence[str]]:
+    """Divide the stacks into groups that fit beside the settings' names."""
+    left = width - max(len(_label(report, each)) for each in report.settings) - MARKS
+    group: list[str] = []
+    used = 0
+    for name in names:
+        needed = max(len(name), *(len(_short(_cell(each.values[name]))) for each in report.settings)) + MARGIN
+        if group and used + needed > left:
+            yield group
+            group, used = [], 0
+        group.append(name)
+        used += needed
+    if group:
+        yield group
+
+
+def _table(report: Report, names: Sequence[str]) -> Table:
+    table = Table("", box=SIMPLE_HEAD, pad_edge=False)
+    for header in (_title(report), *names):
+        table.add_column(Text(header))
+    for setting in report.settings:
+        values = [setting.values[name] for name in names]
+        cells = [Text(_short(_cell(value)), style=STYLES[value.origin]) for value in values]
+        table.add_row(_mark(setting), Text(_label(report, setting)), *cells, style="bold" if setting.differs else "")
+    return table
+
+
+def _plain_table(report: Report, names: Sequence[str]) -> Iterator[str]:
+    """Align the settings in columns, with no value cut off that a person would write."""
+    rows = [["", _title(report), *names]]
+    rows += [
+        [
+            _mark(setting),
+            _label(report, setting),
+            *(_short(_cell(setting.values[name]), LONGEST_PIPED_CELL) for name in names),
+        ]
+        for setting in report.settings
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _title(report: Report) -> str:
+    return f"setting of {printable(report.project)}"
+
+
+def _mark(setting: Setting) -> str:
+    return DIFFERENT if setting.differs else ""
+
+
+def _label(report: Report, setting: Setting) -> str:
+    """Name a setting without the namespace that most of them share."""
+    return printable(setting.key.removeprefix(f"{report.project}:"))[:LONGEST_LABEL]
+
+
+def _cell(value: Value) -> str:
+    if value.origin == "missing":
+        return "-"
+    text = "[secret]" if value.secret else printable(value.text or '""')
+    return f"({text})" if value.origin == "default" else text
+
+
+def _short(text: str, longest: int = LONGEST_CELL) -> str:
+    """Cut a text that is too long for a column; what differs is often at its end."""
+    half = longest // 2
+    return text if len(text) <= longest else f"{text[: half - 3]}...{text[-half:]}"
+
+
+def _line(finding: Finding) -> Text:
+    place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
+    stacks = f"{printable(', '.join(finding.stacks))}: " if finding.stacks and not finding.file else ""
+    line = Text(f"{printable(place)}: " if place else "")
+    line.append(finding.severity, style=STYLES[finding.severity])
+    line.append(f": {stacks}{_message(finding)} [{finding.rule}]")
+    return line
+
+
+def _message(finding: Finding) -> str:
+    text = printable(f"{finding.key}: {finding.message}" if finding.key else finding.message)
+    return text if len(text) <= LONGEST_LINE else f"{text[:LONGEST_LINE]}..."
 
 
 def _escaped(text: str, characters: Mapping[str, str]) -> str:

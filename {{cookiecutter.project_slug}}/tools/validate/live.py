@@ -7,8 +7,11 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections import defaultdict
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Final
 
 from pulumi import automation
@@ -17,7 +20,7 @@ from pulumi.automation.events import EngineEvent
 from infrastructure.account import Account
 from infrastructure.documents import shown
 from infrastructure.naming import Names
-from infrastructure.settings import MASKED, REGION_KEY, read_settings
+from infrastructure.settings import MASKED, REGION_KEY, Settings
 from infrastructure.stack_files import Project
 from tools.emulator import find_emulator
 from tools.local import local_variables, of_an_account
@@ -29,14 +32,14 @@ from tools.validate.stacks import ReadStack
 
 # Each takes an engine, the program and the provider: some gigabytes for all.
 SIDE_BY_SIDE: Final = 4
-# Updates that only look or rename come in between; more than these do not.
-HISTORY_SIZE: Final = 20
+PAGE_SIZE: Final = 20
 REASON_LENGTH: Final = 300
-# What the Automation API raises when a command fails, when its answer is not what it should be, when events are lost.
-UNREADABLE: Final = (
+# Kinds of entries in a stack's history that change what is deployed; the others look, or rename.
+CHANGING: Final = frozenset({"update", "destroy", "import", "resource-import"})
+# What a call of the Automation API raises: when the command fails, and when its answer is not what it should be.
+NO_ANSWER: Final = (
     automation.CommandError,
     automation.InvalidVersionError,
-    EventsLostError,
     OSError,
     RuntimeError,
     LookupError,
@@ -44,9 +47,11 @@ UNREADABLE: Final = (
     ValueError,
 )
 
+Inspected = tuple[Deployment, list[Finding]]
 
-class StackBusyError(RuntimeError):
-    """A stack is being updated."""
+
+class UnreadableStackError(Exception):
+    """What is deployed of a stack cannot be read; the message says why."""
 
 
 class ReadOnlyWorkspace(automation.LocalWorkspace):
@@ -61,28 +66,28 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
 
     Args:
         project: The project.
-        stacks: The stacks whose files could be read.
+        stacks: The stacks to look at.
 
     Returns:
-        What was found of each, and what is wrong with it. A stack that cannot be read does not keep the others.
+        What was found of each, and what is wrong with it, or with what the backend holds besides. A stack that cannot
+        be read does not keep the others.
     """
     on_aws = [stack for stack in stacks if stack.environment != "local"]
     local = [stack for stack in stacks if stack.environment == "local"]
-    results: list[tuple[Deployment, list[Finding]]] = []
-    findings: list[Finding] = []
     address = find_emulator() if local else None
+    inspected: dict[str, Inspected] = {
+        stack.name: (Deployment(stack=stack.name, state="not-deployed"), []) for stack in local
+    }
+    findings: list[Finding] = []
     if on_aws:
-        more, stray = _inspect_backend(project, on_aws, {})
-        results += more
-        findings += stray
+        results, findings = _inspect_backend(project, on_aws, {})
+        inspected |= results
     if address:
-        results += _inspect_backend(project, local, _local_variables(address))[0]
-    else:
-        results += [(Deployment(stack=stack.name, state="not-deployed"), []) for stack in local]
-    by_stack = {deployment.stack: (deployment, said) for deployment, said in results}
+        # What else the emulator's backend holds is nobody's concern: it ends with the emulator.
+        inspected |= _inspect_backend(project, local, _local_variables(address))[0]
     for stack in stacks:
-        findings += by_stack[stack.name][1]
-    return tuple(by_stack[stack.name][0] for stack in stacks), findings
+        findings += inspected[stack.name][1]
+    return tuple(inspected[stack.name][0] for stack in stacks), findings
 
 
 def _local_variables(address: str) -> dict[str, str]:
@@ -92,50 +97,104 @@ def _local_variables(address: str) -> dict[str, str]:
 
 def _inspect_backend(
     project: Project, stacks: Sequence[ReadStack], variables: Mapping[str, str]
-) -> tuple[list[tuple[Deployment, list[Finding]]], list[Finding]]:
-    """Look at stacks that one backend holds, and at what it holds besides."""
+) -> tuple[dict[str, Inspected], list[Finding]]:
+    """Look at stacks that one backend holds, and find those that it holds besides."""
     try:
-        workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
+        with _answered():
+            workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
+            summaries = workspace.list_stacks()
+    except UnreadableStackError as error:
+        return {stack.name: (_state(stack, "unreadable"), [_unreadable(stack, error)]) for stack in stacks}, []
+    existing: defaultdict[str, list[automation.StackSummary]] = defaultdict(list)
+    for summary in summaries:
         # Pulumi Cloud puts the organization before the name of a stack that is not in one's own.
-        existing = {summary.name.rpartition("/")[2]: summary.name for summary in workspace.list_stacks()}
-    except UNREADABLE as error:
-        return [_unreadable(stack, error) for stack in stacks], []
-    # The program wants its bundle, and two stacks may want the same.
-    bundled = {stack.name: _bundled(stack) for stack in stacks if stack.name in existing}
+        existing[summary.name.rpartition("/")[2]].append(summary)
+    building = threading.Lock()
 
-    def inspect(stack: ReadStack) -> tuple[Deployment, list[Finding]]:
-        if stack.name not in existing:
-            return Deployment(stack=stack.name, state="not-deployed"), []
-        reason = bundled[stack.name]
-        if reason is not None:
-            return _unreadable(stack, RuntimeError(reason))
+    def inspect(stack: ReadStack) -> Inspected:
+        findings: list[Finding] = []
         try:
-            return _inspect(stack, automation.Stack.select(existing[stack.name], workspace))
-        except UNREADABLE as error:
-            return _unreadable(stack, error)
+            summary = _one_of(existing.get(stack.name, []))
+            return _inspect(stack, workspace, summary, building, findings), findings
+        except UnreadableStackError as error:
+            return _state(stack, "unreadable"), [*findings, _unreadable(stack, error)]
 
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
-        results = list(pool.map(inspect, stacks))
+        results = dict(zip([stack.name for stack in stacks], pool.map(inspect, stacks), strict=True))
     without_file = sorted({*existing} - {*project.stacks})
     return results, [_without_file(name) for name in without_file]
 
 
-def _bundled(stack: ReadStack) -> str | None:
-    """Build a stack's bundle unless it is up to date, and say what went wrong if anything did."""
+def _one_of(summaries: Sequence[automation.StackSummary]) -> automation.StackSummary | None:
+    """Choose the stack that its mere name means: one's own before those of organizations."""
+    if len(summaries) > 1 and all("/" in summary.name for summary in summaries):
+        names = ", ".join(summary.name for summary in summaries)
+        raise UnreadableStackError(f"the backend has several of this name: {names}")
+    return min(summaries, key=lambda summary: "/" in summary.name, default=None)
+
+
+def _inspect(
+    stack: ReadStack,
+    workspace: automation.LocalWorkspace,
+    summary: automation.StackSummary | None,
+    building: threading.Lock,
+    findings: list[Finding],
+) -> Deployment:
+    """Look at one stack: its last update, its configuration, its outputs, and what a preview tells.
+
+    Args:
+        stack: The stack.
+        workspace: The project's folder.
+        summary: What the backend says of it; nothing if it has no such stack.
+        building: Held while a bundle is built: two stacks may want the same one.
+        findings: What is wrong is added here, so that it is not lost when a later step fails.
+
+    Raises:
+        UnreadableStackError: If a step fails.
+    """
+    if summary is None or summary.resource_count == 0:
+        return _state(stack, "not-deployed")
+    deployed = automation.Stack.select(summary.name, workspace)
+    changes = list(_changes(deployed))
+    if not changes or (
+        changes[0].kind == "destroy" and changes[0].result == "succeeded" and not summary.resource_count
+    ):
+        return _state(stack, "not-deployed")
+    if changes[0].result == "in-progress":
+        raise UnreadableStackError(f"its {changes[0].kind} is going on; try again when it has ended")
+    if changes[0].result != "succeeded":
+        message = f"the last {changes[0].kind} has {changes[0].result}; what is deployed may be a part of two versions"
+        findings.append(_finding(stack, "update-failed", message))
+    if changes[-1].kind == "update":
+        findings += _config_findings(stack, changes[-1])
+    with _answered():
+        outputs = deployed.outputs()
+    findings += _output_findings(stack, outputs)
+    with building:
+        _build(stack)
+    events: list[EngineEvent] = []
+    with _answered():
+        counted = deployed.preview(refresh=True, color="never", on_event=events.append).change_summary
     try:
-        with contextlib.redirect_stdout(sys.stderr):
-            build_bundle(stack.name)
-    except SystemExit as error:
-        return str(error.code)
-    return None
+        drift, pending = read_events(events, counted)
+    except EventsLostError as error:
+        raise UnreadableStackError(str(error)) from error
+    findings += [_resource_finding(stack, "drift", resource) for resource in drift]
+    findings += [_resource_finding(stack, "pending-change", resource) for resource in pending]
+    return Deployment(stack=stack.name, state="deployed", drift=drift, pending=pending)
 
 
-def _unreadable(stack: ReadStack, error: Exception) -> tuple[Deployment, list[Finding]]:
-    message = f"what is deployed cannot be read: {_reason(error)}"
-    finding = Finding(
-        rule="unreadable-stack", severity="error", message=message, stacks=(stack.name,), file=stack.file.name
-    )
-    return Deployment(stack=stack.name, state="unreadable"), [finding]
+@contextmanager
+def _answered() -> Generator[None]:
+    """Tell why the Automation API has given no answer that makes sense.
+
+    Raises:
+        UnreadableStackError: If it has given none.
+    """
+    try:
+        yield
+    except NO_ANSWER as error:
+        raise UnreadableStackError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
@@ -144,6 +203,50 @@ def _reason(error: Exception) -> str:
     from_the_first = (text.partition("error: ")[2] or text).partition("\n stderr: ")[0]
     told = " ".join([line.strip() for line in from_the_first.splitlines() if line.strip()][:3])
     return told if len(told) <= REASON_LENGTH else f"{told[:REASON_LENGTH]}..."
+
+
+def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
+    """Walk back through what has changed a stack, to the last update: its configuration is the one that is deployed."""
+    page = 0
+    while True:
+        page += 1
+        with _answered():
+            entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
+        for entry in entries:
+            if entry.kind in CHANGING:
+                yield entry
+            if entry.kind == "update":
+                return
+        if len(entries) < PAGE_SIZE:
+            return
+
+
+def _build(stack: ReadStack) -> None:
+    """Build a stack's bundle unless it is up to date: the program wants it.
+
+    Raises:
+        UnreadableStackError: If it cannot be built.
+    """
+    try:
+        # Standard output is the report's.
+        with contextlib.redirect_stdout(sys.stderr):
+            build_bundle(stack.name)
+    except SystemExit as error:
+        raise UnreadableStackError(_reason(Exception(error.code))) from error
+
+
+def _state(stack: ReadStack, state: Any) -> Deployment:
+    return Deployment(stack=stack.name, state=state)
+
+
+def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, **details: str) -> Finding:
+    return Finding(
+        rule=rule, severity="error", message=message, stacks=(stack.name,), file=stack.file.name, key=key, **details
+    )
+
+
+def _unreadable(stack: ReadStack, error: UnreadableStackError) -> Finding:
+    return _finding(stack, "unreadable-stack", f"what is deployed cannot be read: {error}")
 
 
 def _without_file(name: str) -> Finding:
@@ -155,51 +258,15 @@ def _without_file(name: str) -> Finding:
     )
 
 
-def _inspect(stack: ReadStack, deployed: automation.Stack) -> tuple[Deployment, list[Finding]]:
-    """Look at one stack: its last update, its configuration, its outputs, and what a preview tells."""
-    last = _last_update(deployed)
-    if last is None or (last.kind == "destroy" and last.result == "succeeded"):
-        return Deployment(stack=stack.name, state="not-deployed"), []
-    findings = []
-    if last.result != "succeeded":
-        message = f"the last {last.kind} has {last.result}; what is deployed may be a part of two versions"
-        findings.append(_finding(stack, "update-failed", message))
-    findings += _config_findings(stack, last.config)
-    findings += _output_findings(stack, {name: output.value for name, output in deployed.outputs().items()})
-    events: list[EngineEvent] = []
-    summary = deployed.preview(refresh=True, color="never", on_event=events.append).change_summary
-    drift, pending = read_events(events, summary)
-    findings += [_resource_finding(stack, "drift", resource) for resource in drift]
-    findings += [_resource_finding(stack, "pending-change", resource) for resource in pending]
-    return Deployment(stack=stack.name, state="deployed", drift=drift, pending=pending), findings
-
-
-def _last_update(deployed: automation.Stack) -> automation.UpdateSummary | None:
-    """Find the last update that has changed what is deployed.
-
-    Raises:
-        StackBusyError: If one is going on.
-    """
-    history = deployed.history(page_size=HISTORY_SIZE, show_secrets=False)
-    if history and history[0].result == "in-progress":
-        raise StackBusyError(f"its {history[0].kind} is going on; try again when it has ended")
-    return next((update for update in history if update.kind in {"update", "destroy"}), None)
-
-
-def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, **details: str) -> Finding:
-    return Finding(
-        rule=rule, severity="error", message=message, stacks=(stack.name,), file=stack.file.name, key=key, **details
-    )
-
-
-def _config_findings(stack: ReadStack, held: automation.ConfigMap) -> Iterator[Finding]:
+def _config_findings(stack: ReadStack, update: automation.UpdateSummary) -> Iterator[Finding]:
     """Compare the configuration that the backend holds, which is the last update's, with the file's."""
     values, places = stack.config.values, stack.config.places
-    for key in sorted({*values, *held}):
-        in_file, in_backend = _filed(stack, key), _held(stack, held, key)
-        # An older engine may not have kept the defaults of Pulumi.yaml.
-        is_default = key in places and places[key].file != stack.file.name
-        if in_file == in_backend or (in_backend is None and is_default):
+    for key in sorted({*values, *update.config}):
+        in_file, in_backend = _filed(stack, key), _held(stack, update.config, key)
+        is_set = key in places and places[key].file == stack.file.name
+        # An older engine may not have kept the defaults of Pulumi.yaml; an imported environment may have set the rest.
+        unknown = not is_set and (stack.imports_environments or (in_backend is None and key in places))
+        if in_file == in_backend or unknown:
             continue
         message = (
             f"the file has {_quoted(in_file)}, and the last update had {_quoted(in_backend)}; deploy the file, or take "
@@ -217,7 +284,8 @@ def _filed(stack: ReadStack, key: str) -> str | None:
 def _held(stack: ReadStack, held: automation.ConfigMap, key: str) -> str | None:
     if key not in held:
         return None
-    return MASKED if held[key].secret or key in stack.config.secret_keys else _canonical(held[key].value)
+    secret = held[key].secret or key in stack.config.secret_keys or stack.is_credential(key)
+    return MASKED if secret else _canonical(held[key].value)
 
 
 def _quoted(text: str | None) -> str:
@@ -241,26 +309,33 @@ def _as_text(value: Any) -> Any:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _output_findings(stack: ReadStack, outputs: Mapping[str, Any]) -> Iterator[Finding]:
+def _output_findings(stack: ReadStack, outputs: automation.OutputMap) -> Iterator[Finding]:
     """Compare a stack's outputs with the names that its resources have."""
+    texts = {name: str(output.value or "") for name, output in outputs.items()}
     for name in OUTPUT_NAMES:
-        if not outputs.get(name):
+        if not texts.get(name):
             yield _finding(stack, "missing-output", "the stack lacks this output; deploy it", key=name)
-    if stack.problems or stack.config.secret_keys:
-        return
-    names = Names(stack.project.name, read_settings(stack.project.name, stack.config.values))
-    try:
-        account = Account.of(str(outputs.get("function_arn")), stack.config.values[REGION_KEY])
-    except ValueError:
-        expected = {"function_arn": f"the ARN of {names.function}"}
-    else:
-        expected = expected_outputs(names, account)
-    for name, text in expected.items():
-        output = str(outputs.get(name) or "")
+    for name, allowed in _expected(stack, texts.get("function_arn", "")).items():
+        text = texts.get(name, "")
         # A URL begins with a domain that depends on the region's partition, or with the emulator's address.
-        if output and not (output.endswith(f"/{text}") if name.endswith("_url") else output == text):
-            message = f"found {shown(output)}; allowed: {text}"
-            yield _finding(stack, "malformed-output", message, key=name, found=output, allowed=text)
+        if text and not (text.endswith(f"/{allowed}") if name.endswith("_url") else text == allowed):
+            found = MASKED if outputs[name].secret else text
+            message = f"found {_quoted(found)}; allowed: {allowed}"
+            yield _finding(stack, "malformed-output", message, key=name, found=found, allowed=allowed)
+
+
+def _expected(stack: ReadStack, function_arn: str) -> dict[str, str]:
+    """Say what a stack's outputs must be, as far as it can be told."""
+    # All that names depend on; what else is secret or wrong does not matter here.
+    known = {key: stack.good_value(key) for key in ("environmentSuffix", "bucketName", REGION_KEY)}
+    suffix, bucket, region = known.values()
+    if suffix is None or bucket is None or region is None:
+        return {}
+    names = Names(stack.project.name, Settings.model_construct(environment_suffix=suffix, bucket_name=bucket))
+    try:
+        return expected_outputs(names, Account.of(function_arn, region))
+    except ValueError:
+        return {"function_arn": f"the ARN of {names.function}"}
 
 
 def expected_outputs(names: Names, account: Account) -> dict[str, str]:

@@ -3,13 +3,14 @@
 import json
 import re
 import tomllib
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from infrastructure.documents import shown
+from infrastructure.documents import DocumentError, printable, read_text, shown
 from infrastructure.settings import KEYS, Settings, allowed_values, is_allowed, model_schema
 from tools.validate.report import UNREADABLE, Severity
 
@@ -22,6 +23,9 @@ ALLOWED: Final = {
     "tuple_type": "allowed: a list",
     "dict_type": "allowed: a table",
     "model_type": "allowed: a table",
+    "too_short": "allowed: a list with a value in it",
+    "greater_than_equal": "allowed: 0 to 3650",
+    "less_than_equal": "allowed: 0 to 3650",
     "int_type": "allowed: a whole number",
     "int_parsing": "allowed: a whole number",
     "date_type": "allowed: a day like 2027-06-30, without quotes",
@@ -35,6 +39,11 @@ DIRECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "boolean": ("true", "false"),
     "string": ("set", "empty"),
 }
+# What Python raises of a regular expression that is none, or that is too large for it.
+NO_PATTERN: Final = (re.error, FutureWarning, OverflowError, RecursionError)
+# What Python raises of TOML that is none, of numbers without end, of arrays in arrays in arrays.
+NO_TOML: Final = (ValueError, RecursionError)
+
 ENVIRONMENTS: Final[tuple[Environment, ...]] = get_args(Environment)
 RUNTIMES: Final[tuple[str, ...]] = get_args(Settings.model_fields["lambda_runtime"].annotation)
 
@@ -67,8 +76,11 @@ def _rule(name: str) -> str:
 
 def _pattern(value: str) -> str:
     try:
-        re.compile(value)
-    except re.error as error:
+        with warnings.catch_warnings():
+            # What Python will read differently one day.
+            warnings.simplefilter("error", FutureWarning)
+            re.compile(value)
+    except NO_PATTERN as error:
         raise ValueError(f"allowed: a regular expression; {error}") from error
     return value
 
@@ -82,7 +94,7 @@ class ValuePolicy(_Table):
 
     rule: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"), AfterValidator(_rule)]
     setting: Annotated[str, AfterValidator(_setting)]
-    environments: tuple[Environment, ...] = ENVIRONMENTS
+    environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = ENVIRONMENTS
     severity: Severity = "error"
     allowed: tuple[Annotated[str, BeforeValidator(_text)], ...] = ()
     minimum: int | None = None
@@ -125,7 +137,7 @@ class ValuePolicy(_Table):
 class RuntimePolicy(_Table):
     """Until when AWS supports each runtime, and when the warnings begin."""
 
-    warning_days: Annotated[int, Field(ge=0)]
+    warning_days: Annotated[int, Field(ge=0, le=3650)]
     supported_until: dict[Literal[*RUNTIMES], date]  # ty: ignore[invalid-type-form] # the runtimes of `Settings`
 
     @model_validator(mode="after")
@@ -165,12 +177,10 @@ def read_policies(folder: Path) -> Policies:
         PoliciesError: If anything is wrong with it, with all that is wrong.
     """
     try:
-        content = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise PoliciesError(f"{FILE}: cannot be read in {folder}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise PoliciesError(f"{FILE}: is not UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+        content = tomllib.loads(read_text(folder / FILE, FILE))
+    except DocumentError as error:
+        raise PoliciesError(str(error)) from error
+    except NO_TOML as error:
         raise PoliciesError(f"{FILE}: is not TOML: {error}") from error
     try:
         return Policies.model_validate(content)
@@ -180,11 +190,15 @@ def read_policies(folder: Path) -> Policies:
 
 def _explain(detail: Any, content: dict[str, Any]) -> str:
     """Say in one line what pydantic has found: where, what, and what is allowed."""
-    parts = [part for part in detail["loc"] if part != "[key]"]
+    parts: list[Any] = [printable(part) if isinstance(part, str) else part for part in detail["loc"] if part != "[key]"]
     place = ".".join(map(str, parts))
     if len(parts) > 1 and parts[0] == "values":
         # People count from one, and a rule has a name.
-        rule = content["values"][parts[1]].get("rule", "no rule")
+        rule = (
+            content["values"][parts[1]].get("rule", "no rule")
+            if isinstance(content["values"][parts[1]], dict)
+            else "no table"
+        )
         place = ".".join([f"[[values]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
     allowed = ALLOWED.get(detail["type"])
     if detail["type"] == "extra_forbidden":

@@ -82,7 +82,10 @@ class Resource(_Model):
     urn: Annotated[str, Field(description="Its identity in the stack")]
     name: Annotated[str, Field(description="Its logical name")]
     type: Annotated[str, Field(description="Its type, for example aws:sqs/queue:Queue")]
-    operation: Annotated[str, Field(description="What the engine would do: create, update, replace, delete")]
+    operation: Annotated[
+        Literal["changed", "deleted", "create", "update", "delete", "replace", "import"],
+        Field(description="What has happened to it (changed, deleted), or what the next update would do"),
+    ]
     properties: tuple[Property, ...] = ()
 
 
@@ -105,7 +108,10 @@ class Deployment(_Model):
 class Report(_Model):
     """All that ``validate`` has found out."""
 
-    model_config = ConfigDict(title=f"Report of validate, version {SCHEMA_VERSION}")
+    model_config = ConfigDict(
+        title=f"Report of validate, version {SCHEMA_VERSION}",
+        json_schema_extra={"$schema": "https://json-schema.org/draft/2020-12/schema"},
+    )
 
     schema_version: Annotated[Literal[1], Field(description="Version of this form")] = SCHEMA_VERSION
     project: Annotated[str, Field(description="Name of the Pulumi project")]

@@ -1,7 +1,6 @@
 """The rules of the stacks' files: each looks at all stacks, and yields what it has against them."""
 
 import difflib
-import itertools
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -10,10 +9,10 @@ from typing import Final
 
 from infrastructure.documents import Entry, mappings_in, shown
 from infrastructure.settings import KEYS, REGION_KEY
-from infrastructure.stack_files import PROJECT_FILE, Project
+from infrastructure.stack_files import PROJECT_FILE, Place, Project
 from tools.validate.policies import FILE, Direction, Environment, Policies
 from tools.validate.report import Finding
-from tools.validate.stacks import ReadStack
+from tools.validate.stacks import ReadStack, bare
 
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
 SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
@@ -21,18 +20,35 @@ STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
 # What is wrong with one stack's settings together, so that a default is not to blame.
 CONTRADICTIONS: Final = frozenset({"batch-without-window", "retention-too-short", "key-elsewhere", "force-destroy"})
 MISNAMED: Final = frozenset({"unknown-key", "wrong-namespace"})
-# Names that a stack gives its buckets when it is not told another; S3 has one set of names for all accounts.
-DERIVED_BUCKET_NAME: Final = "{project}-{suffix}-(payloads|access-logs)-[0-9]{{12}}"
+# Names that a stack gives its buckets; S3 has one set of names for all accounts.
+DERIVED_BUCKET_NAME: Final = "{project}-{suffix}-({roles})-[0-9]{{12}}"
+STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
+    "higher": int,
+    "lower": lambda text: -int(text),
+    "true": lambda text: text == "true",
+    "false": lambda text: text == "false",
+    "set": bool,
+    "empty": lambda text: not text,
+}
+ALLOWED: Final[dict[Direction, str]] = {
+    "higher": "{best} or more",
+    "lower": "{best} or less",
+    "true": "true",
+    "false": "false",
+    "set": "any value but none",
+    "empty": "no value",
+}
 
 
 def ignored_files(project: Project) -> Iterator[Finding]:
     """Files that look like a stack's to a person, but not to Pulumi."""
     read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
-    names = sorted(path.name for path in project.stack_folder.iterdir())
-    for name in names:
-        if STACK_FILE_LIKE.fullmatch(name) and name not in read:
+    for path in sorted(project.stack_folder.iterdir()):
+        if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
             message = "Pulumi does not read this file; allowed: Pulumi.STACK.yaml"
-            yield Finding(rule="ignored-file", severity="warning", message=message, file=name)
+            yield Finding(
+                rule="ignored-file", severity="warning", message=message, file=project.file_name(path), allowed=None
+            )
 
 
 def duplicate_keys_of_project(project: Project) -> Iterator[Finding]:
@@ -50,8 +66,8 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
     mappings = [(sections, "")]
     for section in sections:
         # A key of the configuration without a namespace is the project's.
-        namespaces = itertools.chain([f"{project}:" if section.key == "config" else ""], itertools.repeat(""))
-        mappings += zip(mappings_in(section), namespaces, strict=False)
+        outermost, *inner = [*mappings_in(section)] or [()]
+        mappings += [(outermost, f"{project}:" if section.key == "config" else ""), *((each, "") for each in inner)]
     for entries, namespace in mappings:
         seen: dict[str, Entry] = {}
         for entry in entries:
@@ -66,6 +82,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
                     file=entry.file,
                     line=entry.line,
                     key=key,
+                    allowed="once",
                 )
 
 
@@ -73,6 +90,18 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """Outermost keys of a stack's file that Pulumi does not know, and passes over in silence."""
     for stack in stacks:
         for entry in stack.file.sections:
+            if entry.key == "environment" and not stack.imports_environments:
+                allowed = f"a list of Pulumi ESC environments here, or {stack.full_key('environment')} under config"
+                yield Finding(
+                    rule="unknown-section",
+                    severity="error",
+                    message=f"lists no environments; allowed: {allowed}",
+                    stacks=(stack.name,),
+                    file=entry.file,
+                    line=entry.line,
+                    key=entry.key,
+                    allowed=allowed,
+                )
             if entry.key not in SECTIONS:
                 nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
                 allowed = nearest[0] if nearest else ", ".join(SECTIONS)
@@ -92,15 +121,13 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """What the program would refuse: bad and missing values, unknown keys, wrong namespaces, contradictions."""
     for stack in stacks:
-        # What a Pulumi ESC environment sets is not in the file.
-        imports = any(entry.key == "environment" for entry in stack.file.sections)
         # A key that stands there under another name is one mistake, and not two.
         meant = {problem.allowed for problem in stack.problems if problem.rule in MISNAMED}
         for problem in stack.problems:
             if problem.rule == "missing-key" and problem.key in meant:
                 continue
             place = stack.own_place(problem.key) if problem.rule in CONTRADICTIONS else None
-            if imports and problem.rule == "missing-key":
+            if stack.imports_environments and problem.rule == "missing-key":
                 message = f"{problem.message}; the environments that the file imports may set it"
                 yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
             else:
@@ -114,19 +141,41 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
                 )
 
 
-def misspelt_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Keys of providers that differ only in case, hyphens or underscores from one that is known or used more."""
+def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
+    """Keys of providers that differ only in case, hyphens or underscores from one that is known or used as much."""
     uses = Counter(key for stack in stacks for key in _foreign_keys(stack))
-    uses[REGION_KEY] += len(stacks)
+    for known in (REGION_KEY, *policies.credentials):
+        uses[known] += len(stacks)
     spellings: defaultdict[str, list[str]] = defaultdict(list)
     for key, _ in uses.most_common():
-        spellings[_bare(key)].append(key)
+        spellings[bare(key)].append(key)
     for stack in stacks:
         for key in _foreign_keys(stack):
-            usual = spellings[_bare(key)][0]
-            if key != usual:
+            usual = next((other for other in spellings[bare(key)] if other != key and uses[other] >= uses[key]), None)
+            if usual:
                 message = f"differs in spelling from {usual}, which is known or used elsewhere; allowed: {usual}"
                 yield stack.finding("misspelt-key", key, message, allowed=usual)
+
+
+def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Settings that are secrets, so that no rule can be asked of them; without the environment, not even which."""
+    for stack in stacks:
+        for key in (REGION_KEY, *map(stack.full_key, KEYS)):
+            if key in stack.config.secret_keys:
+                severity = "error" if key == stack.full_key("environment") else "warning"
+                message = "a secret, of which no rule can be asked; allowed: plain text, unless it must not be read"
+                yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
+
+
+def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
+    """Keys besides the settings that ``Pulumi.yaml`` asks of every stack."""
+    for stack in stacks:
+        settings = {REGION_KEY, *map(stack.full_key, KEYS)}
+        for key, _ in stack.project.config:
+            if key not in stack.config.values and key not in settings and not stack.imports_environments:
+                message = f"missing; allowed: what {PROJECT_FILE} declares it to be"
+                place = Place(stack.file.name, stack.file.config_line)
+                yield stack.finding("missing-key", key, message, place=place)
 
 
 def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
@@ -143,10 +192,6 @@ def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Itera
 
 def _foreign_keys(stack: ReadStack) -> Iterator[str]:
     return (key for key in stack.config.values if not key.startswith(f"{stack.project.name}:"))
-
-
-def _bare(key: str) -> str:
-    return re.sub(r"[-_]", "", key).casefold()
 
 
 def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
@@ -205,8 +250,10 @@ def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def _derived_bucket_names(stack: ReadStack) -> str:
+    """Form a pattern of the names that a stack gives its buckets by itself."""
     suffix = stack.good_value("environmentSuffix") or ""
-    return DERIVED_BUCKET_NAME.format(project=re.escape(stack.project.name), suffix=re.escape(suffix))
+    roles = "access-logs" if stack.good_value("bucketName") else "payloads|access-logs"
+    return DERIVED_BUCKET_NAME.format(project=re.escape(stack.project.name), suffix=re.escape(suffix), roles=roles)
 
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:
@@ -270,7 +317,7 @@ def _weaker(
     def strength(held: tuple[ReadStack, str]) -> int:
         return STRENGTHS[direction](held[1])
 
-    values = [(stack, text) for stack in stacks if (text := stack.good_value(setting)) is not None]
+    values = [(stack, text) for stack in stacks if (text := _held(stack, setting)) is not None]
     strongest: dict[str, tuple[ReadStack, str]] = {}
     for stack, text in values:
         strongest[stack.environment] = max(strongest.get(stack.environment, (stack, text)), (stack, text), key=strength)
@@ -290,22 +337,10 @@ def _weaker(
             yield stack.finding("weaker-setting", setting, message, found=text, allowed=allowed, place=place)
 
 
-STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
-    "higher": int,
-    "lower": lambda text: -int(text),
-    "true": lambda text: text == "true",
-    "false": lambda text: text == "false",
-    "set": bool,
-    "empty": lambda text: not text,
-}
-ALLOWED: Final[dict[Direction, str]] = {
-    "higher": "{best} or more",
-    "lower": "{best} or less",
-    "true": "true",
-    "false": "false",
-    "set": "any value but none",
-    "empty": "no value",
-}
+def _held(stack: ReadStack, setting: str) -> str | None:
+    """Look up what a stack has for a setting; a key of a provider that it lacks is as good as empty."""
+    lacks = ":" in setting and not stack.is_there(setting)
+    return "" if lacks else stack.good_value(setting)
 
 
 def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
@@ -337,8 +372,7 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     """Say once what was found several times: a rule broken twice over, a default of ``Pulumi.yaml`` in every stack."""
     once: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
-        stacks = () if finding.file == PROJECT_FILE else finding.stacks
-        key = (finding.rule, finding.file, finding.line, finding.key, finding.message, stacks)
+        key = (finding.rule, finding.file, finding.line, finding.key, finding.message)
         first = once.setdefault(key, finding)
         together = dict.fromkeys([*first.stacks, *finding.stacks])
         once[key] = first.model_copy(update={"stacks": tuple(together)})

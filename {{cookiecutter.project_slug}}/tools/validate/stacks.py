@@ -1,5 +1,6 @@
 """The stacks' files, read and checked with the model that the program itself uses."""
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
@@ -19,6 +20,7 @@ class ReadStack:
         config: The stack's configuration, defaults filled in.
         problems: What the settings' model says against it. Of a secret it says nothing: only the engine can read it.
         plain_credentials: Keys of credentials that are not encrypted; they count as secrets nevertheless.
+        credentials: The keys of credentials, bare of what people spell differently.
     """
 
     project: Project
@@ -26,6 +28,7 @@ class ReadStack:
     config: StackConfig
     problems: tuple[Problem, ...]
     plain_credentials: frozenset[str]
+    credentials: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -36,6 +39,15 @@ class ReadStack:
     def environment(self) -> str:
         """The kind of environment that it is; empty if that cannot be told."""
         return self.good_value("environment") or ""
+
+    @property
+    def imports_environments(self) -> bool:
+        """Whether Pulumi ESC environments set what is not in the file."""
+        return any(entry.key == "environment" and isinstance(entry.value, (list, dict)) for entry in self.file.sections)
+
+    def is_credential(self, key: str) -> bool:
+        """Whether a key is that of a credential, in whatever spelling and namespace."""
+        return key in self.project.secret_keys or bare(key).endswith(self.credentials)
 
     def full_key(self, setting: str) -> str:
         """Complete a setting's name with the project's namespace, unless it has another."""
@@ -118,12 +130,23 @@ def read_stacks(
         except DocumentError as error:
             yield unreadable(error, (name,))
         else:
-            config = project.configure(file)
-            plain = frozenset(credentials) & {*config.values} - config.secret_keys
-            config = replace(config, secret_keys=config.secret_keys | plain)
-            problems = find_problems(project.name, config.values, config.secret_keys)
-            readable = tuple(problem for problem in problems if problem.key not in config.secret_keys)
-            yield ReadStack(project, file, config, readable, plain)
+            yield _reviewed(project, file, tuple(map(bare, credentials)))
+
+
+def bare(key: str) -> str:
+    """Write a key without what people spell differently: case, hyphens, underscores."""
+    return re.sub(r"[-_]", "", key).casefold()
+
+
+def _reviewed(project: Project, file: StackFile, credentials: tuple[str, ...]) -> ReadStack:
+    """Check a stack's configuration with the model that the program uses."""
+    config = project.configure(file)
+    stack = ReadStack(project, file, config, (), frozenset(), credentials)
+    plain = frozenset(filter(stack.is_credential, config.values)) - config.secret_keys
+    config = replace(config, secret_keys=config.secret_keys | plain)
+    problems = find_problems(project.name, config.values, config.secret_keys)
+    readable = tuple(problem for problem in problems if problem.key not in config.secret_keys)
+    return replace(stack, config=config, problems=readable, plain_credentials=plain)
 
 
 def unreadable(error: DocumentError, stacks: tuple[str, ...]) -> Finding:

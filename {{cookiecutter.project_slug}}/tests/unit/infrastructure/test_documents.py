@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from infrastructure import documents
-from infrastructure.documents import MAX_BYTES, DocumentError, keys_of, mappings_in, read_document, shown
+from infrastructure.documents import MAX_BYTES, DocumentError, keys_of, mappings_in, printable, read_document, shown
 
 # A small file that would become 10 to the power of 9 texts.
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -30,9 +30,14 @@ HOSTILE = {
     "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),
     "two documents": ("a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
     "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed "),
-    "an open quote": ('a: "b\n', None, "is not YAML: while scanning a quoted scalar"),
+    "an open quote": ('a: "b\n', None, "is not YAML: while scanning a quoted scalar, found unexpected end of stream"),
+    "a colon without its space": (
+        "a: b\nc:d\ne: f\n",
+        2,
+        "is not YAML: while scanning a simple key, could not find exp",
+    ),
     "text": ("a\n", 1, "holds no mapping of keys to values"),
-    "nothing": ("", None, "holds no mapping of keys to values"),
+    "nothing in words": ("~", 1, "holds no mapping of keys to values"),
 }
 
 
@@ -75,6 +80,34 @@ def test_what_is_no_file_is_refused(path: Path) -> None:
 
     with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: is not a file$"):
         read_document(path)
+
+
+@pytest.mark.parametrize("content", ["", "# a comment\n"])
+def test_an_empty_file_has_no_keys(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+    assert not read_document(path)
+
+
+@pytest.mark.parametrize("value", ["", "~", "null", "Null", "NULL"])
+def test_nothing_can_be_written_in_many_ways(path: Path, value: str) -> None:
+    path.write_text(f"a: {value}\nb: [{value}]\n", encoding="utf-8")
+
+    assert [entry.is_empty for entry in read_document(path)] == [True, False]
+
+
+def test_a_file_can_be_called_by_another_name(path: Path) -> None:
+    path.write_text("- a\n", encoding="utf-8")
+
+    with pytest.raises(DocumentError, match=r"^stacks/Pulumi\.dev\.yaml:1: "):
+        read_document(path, "stacks/Pulumi.dev.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"), [("größe 日本", "größe 日本"), ("a\x1b[31m\u202e\n", "a\\x1b[31m\\u202e\\n")]
+)
+def test_only_what_can_be_seen_is_printed_as_it_is(text: str, written: str) -> None:
+    assert printable(text) == written
 
 
 def test_a_missing_file_is_refused(path: Path) -> None:

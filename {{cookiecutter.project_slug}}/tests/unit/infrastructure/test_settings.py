@@ -5,7 +5,15 @@ from collections.abc import Mapping
 import pytest
 
 from infrastructure.documents import shown
-from infrastructure.settings import KEYS, Settings, SettingsError, allowed_values, model_schema, read_settings
+from infrastructure.settings import (
+    KEYS,
+    Settings,
+    SettingsError,
+    allowed_values,
+    is_allowed,
+    model_schema,
+    read_settings,
+)
 from infrastructure.stack_files import read_project
 from tests.unit.recording import EMULATOR, GOOD_CONFIG, STACKS, readable_config
 
@@ -228,6 +236,60 @@ def test_a_key_must_be_where_the_stack_is() -> None:
     assert problems == {"orders:kmsKeyArn": f"found {shown(key_arn)}; allowed: a key in us-east-1, where the stack is"}
 
 
+@pytest.mark.parametrize("region", [None, "here", "us-east-1"])
+def test_where_a_key_must_be_is_not_told_of_a_region_that_is_not_known(region: str | None) -> None:
+    config = without("aws:region") | {"orders:kmsKeyArn": KEY_ARN.replace("us-east-1", "eu-west-1")}
+    if region:
+        config["aws:region"] = region
+
+    assert "orders:kmsKeyArn" not in refused(config | {"orders:zzz": "1"}, secret_keys=["aws:region"])
+
+
+def test_contradictions_are_found_beside_other_mistakes() -> None:
+    config = without("orders:notificationEmail") | {
+        "orders:zzz": "1",
+        "orders:lambdaMemoryMb": "1",
+        "orders:batchSize": "20",
+        "orders:messageRetentionSeconds": "60",
+        "orders:kmsKeyArn": KEY_ARN.replace("us-east-1", "eu-west-1"),
+        "orders:environment": "prod",
+        "orders:forceDestroy": "true",
+    }
+
+    assert set(refused(config)) == {
+        "orders:notificationEmail",
+        "orders:zzz",
+        "orders:lambdaMemoryMb",
+        "orders:batchWindowSeconds",
+        "orders:messageRetentionSeconds",
+        "orders:kmsKeyArn",
+        "orders:forceDestroy",
+    }
+
+
+@pytest.mark.parametrize("key", ["lambdaTimeoutSeconds", "maxReceiveCount", "messageRetentionSeconds"])
+def test_what_a_bad_value_would_contradict_is_not_told(key: str) -> None:
+    config = CONFIG | {"orders:messageRetentionSeconds": "60", f"orders:{key}": "none"}
+
+    assert set(refused(config)) == {f"orders:{key}"}
+
+
+def test_a_secret_contradicts_nothing() -> None:
+    config = CONFIG | {"orders:batchSize": "20", "orders:zzz": "1"}
+
+    assert set(refused(config, secret_keys=["orders:batchWindowSeconds"])) == {"orders:zzz"}
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, values in GOOD.items() for text in values])
+def test_a_good_value_is_allowed(key: str, text: str) -> None:
+    assert is_allowed(key, text)
+
+
+@pytest.mark.parametrize(("key", "text"), [(key, text) for key, values in BAD.items() for text in values])
+def test_a_bad_value_is_not_allowed(key: str, text: str) -> None:
+    assert not is_allowed(key, text)
+
+
 def test_the_visibility_timeout_is_six_times_the_functions_and_the_time_for_a_batch_to_fill() -> None:
     settings = read_settings(PROJECT, CONFIG | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "60"})
 
@@ -280,8 +342,9 @@ def test_a_local_stack_refuses_what_makes_the_sdks_ignore_the_endpoint() -> None
     assert "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set" in problems["orders:environment"]
 
 
-def test_a_local_stack_refuses_endpoints_of_its_own() -> None:
-    problems = refused(LOCAL | {"aws:endpoints": "[]"}, variables=EMULATOR)
+@pytest.mark.parametrize("variables", [EMULATOR, None])
+def test_a_local_stack_refuses_endpoints_of_its_own(variables: dict[str, str] | None) -> None:
+    problems = refused(LOCAL | {"aws:endpoints": "[]"}, variables=variables)
 
     assert problems["aws:endpoints"].startswith("not allowed in a local stack")
 

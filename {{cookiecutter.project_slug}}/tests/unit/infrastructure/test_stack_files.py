@@ -179,5 +179,25 @@ def test_stack_files_may_have_a_folder_of_their_own(project: Path) -> None:
     (project / "stacks").mkdir()
     (project / "stacks" / "Pulumi.dev.yaml").write_text("config:\n  environment: dev\n", encoding="utf-8")
 
+    config = read_stack_config("dev", project)
+
     assert read_project(project).stacks == ("dev",)
-    assert read_stack_config("dev", project).values == {"orders:environment": "dev"}
+    assert config.values == {"orders:environment": "dev"}
+    assert config.places == {"orders:environment": Place("stacks/Pulumi.dev.yaml", 2)}
+
+
+def test_stack_files_elsewhere_are_called_by_their_names(
+    project: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (project / "Pulumi.yaml").write_text(f"name: orders\nstackConfigDir: {elsewhere.as_posix()}\n", encoding="utf-8")
+    (elsewhere / "Pulumi.dev.yaml").write_text("config: {}\n", encoding="utf-8")
+
+    assert read_project(project).read_stack("dev").name == "Pulumi.dev.yaml"
+
+
+def test_the_project_may_declare_secrets(project: Path) -> None:
+    with (project / "Pulumi.yaml").open("a", encoding="utf-8") as file:
+        file.write("  password:\n    type: string\n    secret: true\n  open:\n    secret: false\n  value: x\n")
+
+    assert read_project(project).secret_keys == {"orders:password"}

@@ -1,12 +1,14 @@
 """The command line: exit statuses, options, help."""
 
+import errno
+import io
 import json
+import os
 import runpy
 import sys
 
 import pytest
 
-from infrastructure.stack_files import PROJECT_FOLDER
 from tests.unit.tools.validate.folder import ProjectFolder
 from tools.validate import command as command_line
 
@@ -185,6 +187,57 @@ def test_an_interrupt_is_status_130(
     assert capsys.readouterr().err == "\nvalidate: interrupted\n"
 
 
+class Pipe:
+    """A pipe in place of the standard output, whose reader is gone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.stream = os.fdopen(writer, "w", encoding="utf-8")
+        monkeypatch.setattr(sys, "stdout", self.stream)
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+def test_a_reader_who_has_seen_enough_is_no_error(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    pipe = Pipe(monkeypatch)
+
+    status = run(folder, "--format", form)
+
+    # Whatever is left to write goes nowhere.
+    pipe.stream.close()
+    assert status == 0
+
+
+def test_a_report_that_cannot_be_written_is_status_2(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(command_line, "print_report", full)
+    with (folder.path / "report").open("w", encoding="utf-8") as file:
+        monkeypatch.setattr(sys, "stdout", file)
+
+        assert run(folder) == 2
+
+    assert capfd.readouterr().err == f"validate: the report cannot be written: {os.strerror(errno.ENOSPC)}\n"
+
+
+@pytest.mark.parametrize("form", ["text", "json", "github"])
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_a_pipe_of_any_encoding_takes_the_report(
+    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str, encoding: str
+) -> None:
+    folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + "  aws:größe: 日本\ngröße日本: 1\n")
+    file = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file, encoding=encoding))
+
+    assert run(folder, "--format", form) == 1
+    assert b"unknown-section" in file.getvalue()
+
+
 def test_the_task_calls_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["validate", "--format", "json"])
 
@@ -192,4 +245,3 @@ def test_the_task_calls_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyt
         runpy.run_module("tools.validate", run_name="__main__")
 
     assert json.loads(capsys.readouterr().out)["stacks"]
-    assert (PROJECT_FOLDER / "tools" / "validate" / "__main__.py").exists()

@@ -1,12 +1,12 @@
 """The comparison: every setting in every stack, and a result that no input leaves unchanged."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 
 import pytest
 
 from infrastructure.settings import KEYS
 from infrastructure.stack_files import PROJECT_FOLDER, read_project
-from tests.unit.tools.validate.folder import IN_EVERY_FILE, PROJECT, STACKS, ProjectFolder
+from tests.unit.tools.validate.folder import IN_EVERY_FILE, PROJECT, STACKS, TODAY, ProjectFolder
 from tools.validate import CannotValidateError, validate_configuration
 from tools.validate.report import Report, Setting, Value
 
@@ -74,6 +74,12 @@ def test_secrets_are_masked_and_count_as_the_same(folder: ProjectFolder) -> None
 
     assert not setting.differs
     assert setting.values["dev"] == Value(origin="set", secret=True)
+
+
+def test_a_secret_differs_from_a_missing_value(folder: ProjectFolder) -> None:
+    folder.set("dev", "aws:token", "{secure: AAAB}")
+
+    assert of(folder.validate("dev", "staging"), "aws:token").differs
 
 
 def test_a_secret_differs_from_plain_text(folder: ProjectFolder) -> None:
@@ -156,6 +162,17 @@ def test_the_day_changes_the_result(folder: ProjectFolder) -> None:
     assert folder.validate(today=date(2030, 1, 1)).findings != folder.validate().findings
 
 
+def test_the_day_is_today_unless_another_is_asked_for(folder: ProjectFolder) -> None:
+    before = datetime.now(tz=UTC).date()
+    report = validate_configuration(folder.path)
+
+    assert before <= report.date <= datetime.now(tz=UTC).date()
+
+
+def test_one_stack_can_be_asked_for_by_its_mere_name(folder: ProjectFolder) -> None:
+    assert validate_configuration(folder.path, stacks="prod", today=TODAY) == folder.validate("prod")
+
+
 def test_another_stack_changes_the_result(folder: ProjectFolder) -> None:
     before = folder.validate()
     folder.write("Pulumi.qa.yaml", folder.read("Pulumi.dev.yaml"))
@@ -185,6 +202,13 @@ def test_a_project_that_cannot_be_read_is_not_validated(
     folder.write(name, content)
 
     with pytest.raises(CannotValidateError, match=message):
+        folder.validate()
+
+
+def test_a_folder_of_stacks_that_cannot_be_is_not_validated(folder: ProjectFolder) -> None:
+    folder.replace("Pulumi.yaml", "runtime: python\n", f"stackConfigDir: {'a' * 5000}\n")
+
+    with pytest.raises(CannotValidateError, match=r"^the stacks' folder cannot be read: "):
         folder.validate()
 
 

@@ -53,19 +53,22 @@ class Backend:
 
     Attributes:
         history: By stack, newest first.
+        counts: How many resources it has, by stack, where the backend says so.
         outputs: By stack.
+        secret_outputs: Names of outputs that are secrets.
         events: Of each stack's preview.
         failing: The error that a command prints, by command or by stack.
         commands: What was asked, with the environment variables that were added.
     """
 
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     events: dict[str, list[EngineEvent]] = field(default_factory=dict)
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
+    secret_outputs: list[str] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     commands: list[tuple[list[str], Mapping[str, str]]] = field(default_factory=list)
-    version: Any = None
 
     def run(self, args: list[str], cwd: str, additional_env: Mapping[str, str], *_callbacks: object) -> CommandResult:
         """Answer a command as the CLI does."""
@@ -76,9 +79,13 @@ class Backend:
             if cause in self.failing:
                 raise create_command_error(CommandResult(stdout=ERROR, stderr=self.failing[cause], code=255))
         answers: dict[str, Callable[[], object]] = {
-            "ls": lambda: [{"name": name, "current": False} for name in self.history],
-            "history": lambda: self.history[stack],
-            "output": lambda: self.outputs[stack],
+            "ls": lambda: [{"name": name, "current": False} | self.counts.get(name, {}) for name in self.history],
+            "history": lambda: self.history[stack][20 * int(args[6]) - 20 : 20 * int(args[6])],
+            # Without --show-secrets, what is secret is masked.
+            "output": lambda: (
+                self.outputs[stack]
+                | ({} if "--show-secrets" in args else dict.fromkeys(self.secret_outputs, "[secret]"))
+            ),
         }
         return CommandResult(stdout=json.dumps(answers[args[1]]()), stderr="", code=0)
 
@@ -96,7 +103,7 @@ def fixture_backend(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> B
 
     def preview(deployed: automation.Stack, *, on_event: Callable[[EngineEvent], None], **options: Any) -> Any:
         assert options == {"refresh": True, "color": "never"}
-        if deployed.name in backend.failing:
+        if {deployed.name, "preview"} & {*backend.failing}:
             raise create_command_error(CommandResult(stdout=ERROR, stderr="error: preview failed", code=255))
         for event in backend.events[deployed.name]:
             on_event(event)
@@ -201,11 +208,10 @@ def test_secrets_are_neither_compared_nor_shown(folder: ProjectFolder, backend: 
     config = backend.history["dev"][0]["config"]
     config["orders:notificationEmail"] = {"secret": True}
     config["aws:secretKey"] = {"value": "other-for-no-logs", "secret": False}
-    backend.outputs["dev"]["function_arn"] = "anything"
 
     report = validate(folder)
 
-    assert rules(report) == [("plain-credential", "aws:secretKey")]
+    assert rules(report) == [("secret-setting", "orders:notificationEmail"), ("plain-credential", "aws:secretKey")]
     assert "for-" not in report.model_dump_json()
 
 
@@ -268,7 +274,9 @@ def test_the_outputs_that_are_expected_are_the_programs(stack: str, deploy_stack
 
 
 def test_drift_is_told_property_by_property(folder: ProjectFolder, backend: Backend) -> None:
-    backend.events["dev"] = [refreshed(QUEUE, {"delaySeconds": 0, "tags": {"a": "b"}}, {"delaySeconds": 5})]
+    backend.events["dev"] = [
+        refreshed(QUEUE, {"delaySeconds": 0, "tags": {"a": "b"}}, {"delaySeconds": 5}, **diff("delaySeconds", "tags"))
+    ]
 
     report = validate(folder)
 
@@ -320,7 +328,15 @@ def test_what_only_looks_is_no_update(folder: ProjectFolder, backend: Backend) -
     assert validate(folder).findings == ()
 
 
-@pytest.mark.parametrize("history", [[], [update("destroy")], [update("rename")]])
+def test_an_update_before_twenty_others_is_found(folder: ProjectFolder, backend: Backend) -> None:
+    deployed = backend.history["dev"][0]
+    backend.history["dev"] = [*[update("refresh")] * 45, deployed]
+    deployed["config"]["orders:batchSize"]["value"] = "5"
+
+    assert rules(validate(folder)) == [("config-differs", "orders:batchSize")]
+
+
+@pytest.mark.parametrize("history", [[], [update("destroy")], [update("destroy"), update()], [update("rename")]])
 def test_a_stack_that_was_never_deployed_or_destroyed_is_not_deployed(
     folder: ProjectFolder, backend: Backend, history: list[dict[str, Any]]
 ) -> None:
@@ -330,6 +346,109 @@ def test_a_stack_that_was_never_deployed_or_destroyed_is_not_deployed(
 
     assert report.findings == ()
     assert states(report)["dev"] == "not-deployed"
+
+
+def test_a_stack_without_resources_is_not_deployed(folder: ProjectFolder, backend: Backend) -> None:
+    backend.counts["dev"] = {"resourceCount": 0}
+
+    assert states(validate(folder))["dev"] == "not-deployed"
+
+
+def test_a_stack_that_was_destroyed_in_part_is_deployed(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"].insert(0, update("destroy"))
+    backend.counts["dev"] = {"resourceCount": 3}
+
+    assert states(validate(folder))["dev"] == "deployed"
+
+
+def test_a_destruction_that_has_failed_is_told(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"].insert(0, update("destroy", "failed"))
+
+    report = validate(folder)
+
+    assert states(report)["dev"] == "deployed"
+    assert [finding.message for finding in report.findings] == [
+        "the last destroy has failed; what is deployed may be a part of two versions"
+    ]
+
+
+def test_a_stack_that_was_imported_is_deployed_and_has_no_configuration_to_compare(
+    folder: ProjectFolder, backend: Backend
+) -> None:
+    backend.history["dev"] = [update("resource-import")]
+
+    report = validate(folder)
+
+    assert states(report)["dev"] == "deployed"
+    assert report.findings == ()
+
+
+def test_what_an_imported_environment_may_have_set_is_not_compared(folder: ProjectFolder, backend: Backend) -> None:
+    folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + "environment: [orders/dev]\n")
+    config = backend.history["dev"][0]["config"]
+    config["aws:profile"] = {"value": "x", "secret": False}
+    config["orders:batchSize"]["value"] = "5"
+    config["orders:lambdaMemoryMb"]["value"] = "1024"
+
+    assert rules(validate(folder)) == [("config-differs", "orders:lambdaMemoryMb")]
+
+
+def test_what_was_found_is_kept_when_the_preview_fails(folder: ProjectFolder, backend: Backend) -> None:
+    del backend.outputs["dev"]["queue_url"]
+    backend.history["dev"][0]["config"]["orders:batchSize"]["value"] = "5"
+    backend.failing["preview"] = "error: preview failed"
+
+    assert {rule for rule, _ in rules(validate(folder))} == {"config-differs", "missing-output", "unreadable-stack"}
+
+
+def test_a_secret_output_is_masked(folder: ProjectFolder, backend: Backend) -> None:
+    backend.outputs["dev"]["table_name"] = "not-for-the-logs"
+    backend.secret_outputs.append("table_name")
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message == "found [secret]; allowed: orders-dev-messages"
+
+
+def test_a_secret_elsewhere_does_not_keep_the_outputs_from_being_judged(
+    folder: ProjectFolder, backend: Backend
+) -> None:
+    folder.set("dev", "aws:token", "{secure: AAAB}")
+    backend.history["dev"][0]["config"]["aws:token"] = {"secret": True}
+    backend.outputs["dev"]["table_name"] = "t"
+
+    assert rules(validate(folder)) == [("malformed-output", "table_name")]
+
+
+@pytest.mark.parametrize("key", ["environmentSuffix", "bucketName", "aws:region"])
+def test_outputs_whose_names_depend_on_a_secret_cannot_be_judged(
+    folder: ProjectFolder, backend: Backend, key: str
+) -> None:
+    folder.set("dev", key, "{secure: AAAB}")
+    full_key = key if ":" in key else f"orders:{key}"
+    backend.history["dev"][0]["config"][full_key] = {"secret": True}
+    backend.outputs["dev"]["table_name"] = "t"
+
+    assert rules(validate(folder)) == [("secret-setting", full_key)]
+
+
+def test_a_name_that_several_organizations_have_is_ambiguous(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history |= {"acme/dev": [], "other/dev": []}
+    assert states(validate(folder))["dev"] == "deployed"
+    del backend.history["dev"]
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message.endswith("the backend has several of this name: acme/dev, other/dev")
+
+
+def test_a_mistake_of_the_validation_itself_is_not_taken_for_an_unreadable_stack(
+    folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "read_events", lambda *_: backend.outputs["nowhere"])
+
+    with pytest.raises(KeyError):
+        validate(folder)
 
 
 @pytest.mark.parametrize("cause", ["history", "output", "dev"])
@@ -435,6 +554,7 @@ def test_lost_events_make_a_stack_unreadable(folder: ProjectFolder, backend: Bac
     (finding,) = validate(folder).findings
 
     assert finding.rule == "unreadable-stack"
+    assert finding.message.endswith("the engine counts 1 resources to update, and its events tell of 0")
 
 
 def test_a_stack_without_a_file_is_told_unless_stacks_are_asked_for(folder: ProjectFolder, backend: Backend) -> None:

@@ -131,6 +131,39 @@ BAD = {
         ['supported_until.python3.1: found "python3.1"; allowed: \'python'],
     ),
     "missing runtime": ('"python3.14" = 2029-06-30', "", ["runtimes: supported_until lacks python3.14"]),
+    "no environments": (
+        'environments = ["prod", "staging"]',
+        "environments = []",
+        ["[[values]] number 1 (force-destroy).environments: allowed: a list with a value in it"],
+    ),
+    "too long a warning": (
+        "warning_days = 90",
+        "warning_days = 10000000000",
+        ["runtimes.warning_days: allowed: 0 to 3650"],
+    ),
+    "negative warning": ("warning_days = 90", "warning_days = -1", ["runtimes.warning_days: allowed: 0 to 3650"]),
+    "pattern too large": (
+        'forbidden = "nobody@.*"',
+        f'forbidden = "a{{{"9" * 20}}}"',
+        ["number 2 (placeholder-email).forbidden: found", "allowed: a regular expression; "],
+    ),
+    "pattern too deep": (
+        'forbidden = "nobody@.*"',
+        f'forbidden = "{"(" * 3000}{")" * 3000}"',
+        ["number 2 (placeholder-email).forbidden: found", "allowed: a regular expression; "],
+    ),
+    "pattern that Python will read otherwise": (
+        'forbidden = "nobody@.*"',
+        'forbidden = "[[a]"',
+        ["allowed: a regular expression; Possible nested set"],
+    ),
+    "key that a terminal would obey": (
+        "namespaces",
+        '"\\u001b[31m\\n::error::x"',
+        ["\\x1b[31m\\n::error::x: unknown key"],
+    ),
+    "number without end": ("warning_days = 90", f"warning_days = {'9' * 5000}", ["is not TOML: "]),
+    "arrays without end": ("[5, 10]", f"{'[' * 5000}{']' * 5000}", ["is not TOML: "]),
     "no TOML": ("[stronger]", "[stronger", ["is not TOML: Expected ']' at the end of a table declaration"]),
 }
 
@@ -171,8 +204,21 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"# \xe9")
 
-    with pytest.raises(PoliciesError, match=rf"^{FILE}: is not UTF-8$"):
+    with pytest.raises(PoliciesError, match=rf"^{FILE}:1: is not UTF-8$"):
         read_policies(tmp_path)
+
+
+def test_a_policy_that_is_no_table_is_refused(tmp_path: Path) -> None:
+    text = POLICIES.partition("[[values]]")[0] + POLICIES[POLICIES.index("[runtimes]") :]
+
+    with pytest.raises(PoliciesError, match=rf"^{FILE}: \[\[values\]\] number 1 \(no table\): allowed: a table$"):
+        read_policies(written(tmp_path, f"values = [1]\n{text}"))
+
+
+def test_a_file_that_windows_has_marked_is_read(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text(POLICIES, encoding="utf-8-sig")
+
+    assert read_policies(tmp_path).namespaces == ("aws", "pulumi")
 
 
 def test_a_value_of_toml_is_compared_as_configuration_has_it(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from datetime import date
 
 import pytest
 
-from tests.unit.tools.validate.folder import TODAY, ProjectFolder
+from tests.unit.tools.validate.folder import STACKS, TODAY, ProjectFolder
 
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = ACCOUNT[::-1]
@@ -170,6 +170,57 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
         replaced("Pulumi.yaml", "runtime: python\n", "runtime: python\nruntime: nodejs\n"),
         ("duplicate-key", "error", (), "Pulumi.yaml", 3, "runtime", "is on line 2 already"),
     ),
+    "setting where the environments are listed": (
+        appended("Pulumi.dev.yaml", "environment: dev\n"),
+        (
+            "unknown-section",
+            "error",
+            ("dev",),
+            "Pulumi.dev.yaml",
+            8,
+            "environment",
+            "allowed: a list of Pulumi ESC environments here, or orders:environment under config",
+        ),
+    ),
+    "bad value beside an imported environment": (
+        several(
+            setting("dev", "lambdaMemoryMb", "64"),
+            appended("Pulumi.dev.yaml", "environment:\n  - orders/dev\n"),
+        ),
+        ("bad-value", "error", ("dev",), "Pulumi.dev.yaml", 4, "orders:lambdaMemoryMb", 'found "64"'),
+    ),
+    "secret setting": (
+        setting("prod", "notificationEmail", "{secure: AAAB}"),
+        (
+            "secret-setting",
+            "warning",
+            ("prod",),
+            "Pulumi.prod.yaml",
+            7,
+            "orders:notificationEmail",
+            "a secret, of which no rule can be asked; allowed: plain text",
+        ),
+    ),
+    "secret environment": (
+        setting("prod", "environment", "{secure: AAAB}"),
+        ("secret-setting", "error", ("prod",), "Pulumi.prod.yaml", 2, "orders:environment", "a secret, of which"),
+    ),
+    "endpoints of a local stack": (
+        setting("local", "aws:endpoints", "[]"),
+        ("local-endpoints", "error", ("local",), "Pulumi.local.yaml", 8, "aws:endpoints", "not allowed in a local st"),
+    ),
+    "credential in another spelling": (
+        setting("local", "aws:secret_key", "testing"),
+        (
+            "misspelt-key",
+            "error",
+            ("local",),
+            "Pulumi.local.yaml",
+            8,
+            "aws:secret_key",
+            "in spelling from aws:secretKey",
+        ),
+    ),
     "unknown section": (
         appended("Pulumi.dev.yaml", "Config:\n  orders:batchSize: 5\n"),
         (
@@ -197,6 +248,10 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             None,
             "Pulumi does not read this file; allowed: Pulumi.ST",
         ),
+    ),
+    "file of another form that Pulumi does not read": (
+        lambda folder: folder.write("pulumi.qa.json", "{}\n"),
+        ("ignored-file", "warning", (), "pulumi.qa.json", None, None, "Pulumi does not read this file"),
     ),
     "file that cannot be read": (
         lambda folder: folder.write("Pulumi.dev.yaml", "config: &all\n"),
@@ -508,10 +563,24 @@ GOOD: dict[str, Change] = {
         folder.replace("policies.toml", '"pulumi"', '"pulumi", "datadog"'),
         folder.set("dev", "datadog:site", "eu"),
     ),
-    "secret whose value nobody can judge": setting("prod", "notificationEmail", "{secure: AAAB}"),
-    "secret suffix": lambda folder: [
-        folder.set(stack, "environmentSuffix", "{secure: AAAB}") for stack in ("dev", "prod")
-    ],
+    "encrypted key of a provider": setting("prod", "aws:token", "{secure: AAAB}"),
+    "bucket name that the stack itself would derive": setting("dev", "bucketName", "orders-dev-payloads-123456789012"),
+    "bucket name that another stack would derive if it had no other": several(
+        setting("staging", "bucketName", "our-bucket"),
+        setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
+    ),
+    "key of a provider that is set where it must be": several(
+        replaced("policies.toml", 'kmsKeyArn = "set"', '"aws:profile" = "set"'),
+        settings("aws:profile", dev="x", prod="x", staging="x"),
+    ),
+    "key that the project asks for beside imported environments": several(
+        appended("Pulumi.yaml", "  team:\n    type: string\n"),
+        lambda folder: [
+            folder.write(name, folder.read(name) + "environment: [a]\n")
+            for name in (f"Pulumi.{stack}.yaml" for stack in ("local", "dev", "staging", "prod"))
+        ],
+    ),
+    "empty configuration in words": appended("Pulumi.yaml", "plugins: ~\n"),
     "folder of other files": lambda folder: folder.write("Pulumi-notes.yaml", "a: b\n"),
 }
 
@@ -603,6 +672,106 @@ def test_a_policy_may_have_bounds(folder: ProjectFolder, bounds: str, allowed: s
     folder.write("policies.toml", f"{folder.read('policies.toml')}\n{policy}")
 
     assert [finding.allowed for finding in folder.validate().findings] == ([allowed] if allowed else [])
+
+
+def test_a_key_of_a_provider_that_production_lacks_is_weaker(folder: ProjectFolder) -> None:
+    folder.replace("policies.toml", 'kmsKeyArn = "set"', '"aws:profile" = "set"')
+    folder.set("dev", "aws:profile", "x")
+
+    findings = folder.validate().findings
+
+    assert [(finding.rule, finding.file, finding.line) for finding in findings] == [
+        ("weaker-setting", "Pulumi.prod.yaml", 1),
+        ("weaker-setting", "Pulumi.staging.yaml", 1),
+    ]
+
+
+def test_of_several_stacks_of_an_environment_the_strongest_counts(folder: ProjectFolder) -> None:
+    for name, memory in {"a": "256", "b": "2048", "c": "512"}.items():
+        folder.write(f"Pulumi.{name}.yaml", folder.read("Pulumi.staging.yaml"))
+        folder.set(name, "environmentSuffix", name)
+        folder.set(name, "lambdaMemoryMb", memory)
+    folder.replace("policies.toml", ', staging = ["dev"]', "")
+
+    (finding,) = folder.validate().findings
+
+    assert 'weaker than "2048" of b (Pulumi.b.yaml:4)' in finding.message
+
+
+def test_protection_can_be_the_stronger_way(folder: ProjectFolder) -> None:
+    folder.replace("policies.toml", 'forceDestroy = "false"', 'forceDestroy = "true"')
+    folder.set("dev", "forceDestroy", "true")
+
+    assert {finding.allowed for finding in folder.validate().findings} == {"true"}
+
+
+def test_a_third_stack_meets_those_of_its_own_account(folder: ProjectFolder) -> None:
+    for stack, account in {"dev": ACCOUNT, "staging": OTHER_ACCOUNT, "prod": OTHER_ACCOUNT}.items():
+        folder.set(stack, "environmentSuffix", "a")
+        folder.set(stack, "aws:allowedAccountIds", f'["{account}"]')
+
+    (finding,) = folder.validate().findings
+
+    assert finding.stacks == ("staging", "prod")
+
+
+def test_a_region_that_most_misspell_is_misspelt_nevertheless(folder: ProjectFolder) -> None:
+    for stack in ("dev", "staging", "prod"):
+        folder.replace(f"Pulumi.{stack}.yaml", "aws:region", "aws:Region")
+
+    assert {finding.key for finding in folder.validate().findings} == {"aws:Region", "aws:region"}
+
+
+def test_of_two_spellings_that_are_used_as_much_both_are_told(folder: ProjectFolder) -> None:
+    folder.set("dev", "aws:defaulttags", "{}")
+    folder.set("prod", "aws:defaultTags", "{}")
+
+    assert [(finding.rule, finding.key, finding.allowed) for finding in folder.validate().findings] == [
+        ("misspelt-key", "aws:defaulttags", "aws:defaultTags"),
+        ("misspelt-key", "aws:defaultTags", "aws:defaulttags"),
+    ]
+
+
+@pytest.mark.parametrize("key", ["aws:SecretKey", "AWS:secret-key", "orders:aws:secretKey", "secretKey"])
+def test_a_credential_is_masked_in_whatever_spelling(folder: ProjectFolder, key: str) -> None:
+    folder.replace("policies.toml", '["aws:secretKey"]', '["aws:secretKey", "secretKey"]')
+    folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + f"  {key}: not-for-the-logs\n")
+
+    report = folder.validate()
+
+    assert "plain-credential" in {finding.rule for finding in report.findings}
+    assert "not-for-the-logs" not in report.model_dump_json()
+
+
+def test_what_the_project_declares_a_secret_is_one(folder: ProjectFolder) -> None:
+    folder.write("Pulumi.yaml", folder.read("Pulumi.yaml") + "  aws:proxy:\n    secret: true\n    default: hunter2\n")
+
+    (finding,) = folder.validate().findings
+
+    assert (finding.rule, finding.file, finding.stacks) == (
+        "plain-credential",
+        "Pulumi.yaml",
+        ("dev", "staging", "prod"),
+    )
+    assert "hunter2" not in folder.validate().model_dump_json()
+
+
+def test_findings_stand_in_the_order_of_lines(folder: ProjectFolder) -> None:
+    folder.set("dev", "zzz", "1")
+    folder.set("dev", "batchSize", "0")
+    folder.set("dev", "environment", "x")
+
+    assert [finding.line for finding in folder.validate().findings] == [2, 8, 9]
+
+
+def test_a_key_that_the_project_asks_for_is_missing_from_every_stack(folder: ProjectFolder) -> None:
+    declared = "  team:\n    type: string\n  aws:profile:\n    value: x\n"
+    folder.write("Pulumi.yaml", folder.read("Pulumi.yaml") + declared)
+
+    findings = folder.validate().findings
+
+    assert {(finding.rule, finding.key, finding.line) for finding in findings} == {("missing-key", "orders:team", 1)}
+    assert [finding.file for finding in findings] == [f"Pulumi.{stack}.yaml" for stack in sorted(STACKS)]
 
 
 def test_strict_makes_errors_of_warnings(folder: ProjectFolder) -> None:
