@@ -39,6 +39,11 @@ class _Console(Console):
     """rich's console, but one that leaves it to `main` what a reader who has gone means."""
 
     def on_broken_pipe(self) -> None:
+        """Pass on that the reader has gone.
+
+        Raises:
+            BrokenPipeError: Always.
+        """
         raise BrokenPipeError
 
 

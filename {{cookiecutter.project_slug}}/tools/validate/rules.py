@@ -45,9 +45,12 @@ def ignored_files(project: Project) -> Iterator[Finding]:
     read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
     for path in sorted(project.stack_folder.iterdir()):
         if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
-            message = "Pulumi does not read this file; allowed: Pulumi.STACK.yaml"
             yield Finding(
-                rule="ignored-file", severity="warning", message=message, file=project.file_name(path), allowed=None
+                rule="ignored-file",
+                severity="warning",
+                message="Pulumi does not read this file; allowed: Pulumi.STACK.yaml",
+                file=project.file_name(path),
+                allowed="Pulumi.STACK.yaml",
             )
 
 
@@ -369,7 +372,7 @@ def _days(policies: Policies) -> timedelta:
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Say once what was found several times: a rule broken twice over, a default of ``Pulumi.yaml`` in every stack."""
+    """Say once what was found several times: a default of ``Pulumi.yaml`` in every stack that sets nothing else."""
     once: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         key = (finding.rule, finding.file, finding.line, finding.key, finding.message)

@@ -92,7 +92,7 @@ class ReadStack:
             rule: Name of the rule.
             setting: The setting, or the key with its namespace.
             message: What is wrong.
-            found: What stands there, quoted.
+            found: What stands there.
             allowed: What may stand there.
             severity: Whether it is wrong, or may soon be.
             place: What to change; where the setting is set, when left out.

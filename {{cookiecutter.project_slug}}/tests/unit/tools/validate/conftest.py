@@ -6,6 +6,25 @@ import pytest
 
 from tests.unit.tools.validate.folder import ProjectFolder
 
+# What a person's shell, or a workflow's, tells programs of their output.
+OF_THE_SHELL = (
+    "NO_COLOR",
+    "FORCE_COLOR",
+    "COLUMNS",
+    "LINES",
+    "TERM",
+    "GITHUB_WORKSPACE",
+    "TTY_COMPATIBLE",
+    "TTY_INTERACTIVE",
+)
+
+
+@pytest.fixture(autouse=True)
+def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test as if in no shell and in no workflow."""
+    for name in OF_THE_SHELL:
+        monkeypatch.delenv(name, raising=False)
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ProjectFolder:

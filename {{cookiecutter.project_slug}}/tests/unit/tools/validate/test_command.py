@@ -113,7 +113,6 @@ def test_github_gets_a_command_for_each_finding(folder: ProjectFolder, capsys: p
 @pytest.fixture(name="terminal")
 def fixture_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """A terminal that has colours."""
-    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     return monkeypatch

@@ -251,11 +251,7 @@ def test_the_json_is_ascii(folder: ProjectFolder) -> None:
         ),
     ],
 )
-def test_a_finding_annotates_its_line_in_a_pull_request(
-    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, finding: Finding, command: str
-) -> None:
-    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
-
+def test_a_finding_annotates_its_line_in_a_pull_request(folder: ProjectFolder, finding: Finding, command: str) -> None:
     commands = list(formats.to_github(report_with(folder, finding), folder.path))
 
     assert commands == [command, f"1 stack compared: 1 {finding.severity}"]
