@@ -94,7 +94,7 @@ def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
     else:
         # Any value but none counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        print_report(report, _Console(color_system=None if plain else "auto", highlight=False))
+        print_report(report, _Console(color_system=None if plain else "auto"))
 
 
 def _parser(folder: Path) -> argparse.ArgumentParser:

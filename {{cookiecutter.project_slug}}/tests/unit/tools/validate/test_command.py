@@ -60,6 +60,13 @@ def test_a_project_that_cannot_be_read_is_status_2_and_one_line(
     assert (captured.out, captured.err) == ("", "validate: Pulumi.yaml:1: holds no mapping of keys to values\n")
 
 
+def test_a_terminal_obeys_no_error(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.replace("Pulumi.yaml", "runtime: python\n", 'stackConfigDir: "a\\e[31mb"\n')
+
+    assert run(folder) == 2
+    assert "a\\x1b[31mb; allowed: Pulumi.STACK.yaml\n" in capsys.readouterr().err
+
+
 def test_a_missing_engine_is_status_2_and_one_line(
     folder: ProjectFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

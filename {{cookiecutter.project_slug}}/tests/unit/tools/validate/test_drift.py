@@ -167,7 +167,7 @@ def test_inputs_are_looked_up_before_outputs() -> None:
     (found,) = drifted(event)
 
     # The helper gives every resource that is read the output 7.
-    assert found.properties[0].expected == "1"
+    assert (found.properties[0].found, found.properties[0].expected) == ("2", "1")
 
 
 def test_providers_neither_drift_nor_change() -> None:

@@ -253,6 +253,20 @@ def test_an_output_that_is_not_what_the_names_say_is_found(folder: ProjectFolder
     assert "-other" in finding.found
 
 
+def test_a_url_of_another_account_is_found(folder: ProjectFolder, backend: Backend) -> None:
+    backend.outputs["dev"]["queue_url"] = f"https://sqs.example.com/9{ACCOUNT_ID}/orders-dev-queue"
+
+    assert rules(validate(folder)) == [("malformed-output", "queue_url")]
+
+
+def test_a_credential_that_only_the_backend_has_is_not_shown(folder: ProjectFolder, backend: Backend) -> None:
+    backend.history["dev"][0]["config"]["aws:secretKey"] = {"value": "not-for-the-logs", "secret": False}
+
+    (finding,) = validate(folder).findings
+
+    assert finding.message.startswith("the file has nothing, and the last update had [secret]")
+
+
 def test_without_a_functions_arn_it_is_the_only_output_that_is_judged(folder: ProjectFolder, backend: Backend) -> None:
     backend.outputs["dev"] |= {"function_arn": "processor", "table_name": "t"}
 

@@ -563,6 +563,10 @@ GOOD: dict[str, Change] = {
         folder.replace("policies.toml", '"pulumi"', '"pulumi", "datadog"'),
         folder.set("dev", "datadog:site", "eu"),
     ),
+    "key of a provider that may be missing, but not be what it must not": appended(
+        "policies.toml",
+        '\n[[values]]\nrule = "profile"\nsetting = "aws:profile"\nforbidden = "root"\ninstead = "one of less power"\n',
+    ),
     "encrypted key of a provider": setting("prod", "aws:token", "{secure: AAAB}"),
     "bucket name that the stack itself would derive": setting("dev", "bucketName", "orders-dev-payloads-123456789012"),
     "bucket name that another stack would derive if it had no other": several(
@@ -706,13 +710,13 @@ def test_protection_can_be_the_stronger_way(folder: ProjectFolder) -> None:
 
 
 def test_a_third_stack_meets_those_of_its_own_account(folder: ProjectFolder) -> None:
-    for stack, account in {"dev": ACCOUNT, "staging": OTHER_ACCOUNT, "prod": OTHER_ACCOUNT}.items():
+    for stack, account in {"dev": ACCOUNT, "staging": OTHER_ACCOUNT, "prod": ACCOUNT}.items():
         folder.set(stack, "environmentSuffix", "a")
         folder.set(stack, "aws:allowedAccountIds", f'["{account}"]')
 
     (finding,) = folder.validate().findings
 
-    assert finding.stacks == ("staging", "prod")
+    assert finding.stacks == ("dev", "prod")
 
 
 def test_a_region_that_most_misspell_is_misspelt_nevertheless(folder: ProjectFolder) -> None:
