@@ -115,7 +115,7 @@ def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[
 
 
 def _table(report: Report, names: Sequence[str]) -> Table:
-    table = Table("", box=SIMPLE_HEAD, pad_edge=False)
+    table = Table("", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     for header in (_title(report), *names):
         table.add_column(Text(header))
     for setting in report.settings:

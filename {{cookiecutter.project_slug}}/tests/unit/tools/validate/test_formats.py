@@ -84,6 +84,8 @@ def test_a_terminals_lines_fit(folder: ProjectFolder, width: int) -> None:
     # Nothing is left out, and nothing is wrapped.
     assert sum(line.count("team@example.com") for line in table) == 4
     assert sum(line.count("(python3.13)") for line in table) == 4
+    groups = [line for line in table if "setting of orders" in line]
+    assert len([line for line in table if " lambdaReservedConcurrency " in line]) == len(groups)
 
 
 def test_a_terminal_has_as_many_stacks_side_by_side_as_there_is_room_for(folder: ProjectFolder) -> None:
