@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import stat
 import subprocess
 import time
 import urllib.request
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.deployment.emulated import OUTPUTS
+from tests.deployment.emulated import OUTPUTS, stand_in_for_the_engine
 from tests.projects import Environment, Project
 
 pytestmark = [
@@ -20,7 +19,6 @@ pytestmark = [
     pytest.mark.skipif(os.name == "nt", reason="the stand-in for the engine is a script with a shebang"),
 ]
 
-ENGINE = Path(__file__).parent / "deployment" / "engine.py"
 INIT = ["stack", "init", "local", "--no-select"]
 UP = ["up", "--stack", "local", "--yes", "--skip-preview"]
 OUTPUT = ["stack", "output", "--json", "--stack", "local"]
@@ -34,31 +32,18 @@ class Shell:
         project: The project.
         environment: What its commands run in.
         folder: A folder for what the tests note.
+        engine: What leads to the stand-in.
     """
 
     def __init__(self, project: Project, environment: Environment, folder: Path) -> None:
         self.project = project
         self.environment = environment
         self.folder = folder
-        program = folder / "bin" / "pulumi"
-        program.parent.mkdir()
-        program.write_text(f"#!{environment.executable('python')}\nimport engine\n\nengine.main()\n", encoding="utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IEXEC)
+        self.engine = stand_in_for_the_engine(environment, folder)
 
     def variables(self, **more: str) -> dict[str, str]:
         """What the commands find in their environment."""
-        inherited = self.environment.variables()
-        # The stand-in finds its modules beside itself.
-        return (
-            inherited
-            | {
-                "PATH": os.pathsep.join([str(self.folder / "bin"), inherited["PATH"]]),
-                "PYTHONPATH": str(ENGINE.parent),
-                "PULUMI_CALLS": str(self.folder / "calls"),
-                "PULUMI_WAITING": str(self.folder / "waiting"),
-            }
-            | more
-        )
+        return self.environment.variables() | self.engine | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
 
     def task(self, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a task to its end."""

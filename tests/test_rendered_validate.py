@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.deployment.emulated import stand_in_for_the_engine
 from tests.projects import Environment, Project
 
 # A day on which AWS supports every runtime for more than 90 days; and an address that somebody could read.
@@ -217,16 +217,7 @@ def test_every_runtime_that_is_offered_is_supported_by_aws_today(own: Project, e
 @pytest.fixture(name="engine")
 def fixture_engine(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
     """What leads to a stand-in for the engine, with the local stack up in a copy of the project."""
-    program = tmp_path / "bin" / "pulumi"
-    program.parent.mkdir()
-    program.write_text(f"#!{environment.executable('python')}\nimport engine\n\nengine.main()\n", encoding="utf-8")
-    program.chmod(program.stat().st_mode | stat.S_IEXEC)
-    variables = {
-        "PATH": os.pathsep.join([str(program.parent), environment.variables()["PATH"]]),
-        "PYTHONPATH": str(Path(__file__).parent / "deployment"),
-        "PULUMI_CALLS": str(tmp_path / "calls"),
-        "PULUMI_EVENTS": str(tmp_path / "events"),
-    }
+    variables = stand_in_for_the_engine(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)
     assert up.returncode == 0, up.stdout

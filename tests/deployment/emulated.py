@@ -1,6 +1,7 @@
 """Rendered projects deployed to emulators without the engine."""
 
 import os
+import stat
 import subprocess
 import urllib.request
 import xml.etree.ElementTree as ET
@@ -13,6 +14,25 @@ from tests.projects import Environment, Project
 
 DRIVER = Path(__file__).with_name("driver.py")
 OUTPUTS = "cfn-outputs/flat-outputs.json"
+
+
+def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str, str]:
+    """Write a command ``pulumi`` that is the stand-in, and form the variables that lead to it.
+
+    Args:
+        environment: What it runs in.
+        folder: Where the command is written, and where the commands that it gets are noted, in the file ``calls``.
+    """
+    program = folder / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(f"#!{environment.executable('python')}\nimport engine\n\nengine.main()\n", encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    return {
+        "PATH": os.pathsep.join([str(program.parent), environment.variables()["PATH"]]),
+        # The stand-in finds its modules beside itself.
+        "PYTHONPATH": str(DRIVER.parent),
+        "PULUMI_CALLS": str(folder / "calls"),
+    }
 
 
 @dataclass(frozen=True)

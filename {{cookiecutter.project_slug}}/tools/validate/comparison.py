@@ -28,7 +28,6 @@ def compared(project: str, stacks: Sequence[ReadStack]) -> Iterator[Setting]:
 def _value(stack: ReadStack, key: str) -> Value:
     if key not in stack.config.values:
         return Value(origin="missing")
-    is_set = stack.config.places[key].file == stack.file.name
     secret = key in stack.config.secret_keys
     text = None if secret else stack.config.values[key]
-    return Value(text=text, origin="set" if is_set else "default", secret=secret)
+    return Value(text=text, origin="set" if stack.sets(key) else "default", secret=secret)

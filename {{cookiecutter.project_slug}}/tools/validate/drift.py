@@ -98,14 +98,13 @@ def _drifted(metadata: StepEventMetadata) -> Resource | None:
         return None
     if new is None:
         return _resource(metadata, "deleted", ())
-    properties = tuple(Property(path=path, found=_at(new, path), expected=_at(old, path)) for path in _paths(metadata))
+    properties = _properties(metadata, found=new, expected=old)
     return _resource(metadata, "changed", properties) if properties else None
 
 
 def _planned(metadata: StepEventMetadata) -> Resource:
     old, new = metadata.old, metadata.new
-    paths = _paths(metadata) if old and new else ()
-    properties = tuple(Property(path=path, found=_at(old, path), expected=_at(new, path)) for path in paths)
+    properties = _properties(metadata, found=old, expected=new) if old and new else ()
     return _resource(metadata, metadata.op, properties)
 
 
@@ -124,6 +123,12 @@ def _only_undoes(planned: StepEventMetadata, drifted: Resource | None, read: Ste
 def _resource(metadata: StepEventMetadata, operation: Any, properties: tuple[Property, ...]) -> Resource:
     name = metadata.urn.rpartition("::")[2]
     return Resource(urn=metadata.urn, name=name, type=metadata.type, operation=operation, properties=properties)
+
+
+def _properties(
+    metadata: StepEventMetadata, *, found: StepEventStateMetadata | None, expected: StepEventStateMetadata | None
+) -> tuple[Property, ...]:
+    return tuple(Property(path=path, found=_at(found, path), expected=_at(expected, path)) for path in _paths(metadata))
 
 
 def _paths(metadata: StepEventMetadata) -> tuple[str, ...]:

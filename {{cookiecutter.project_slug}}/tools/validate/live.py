@@ -75,9 +75,7 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
     on_aws = [stack for stack in stacks if stack.environment != "local"]
     local = [stack for stack in stacks if stack.environment == "local"]
     address = find_emulator() if local else None
-    inspected: dict[str, Inspected] = {
-        stack.name: (Deployment(stack=stack.name, state="not-deployed"), []) for stack in local
-    }
+    inspected: dict[str, Inspected] = {stack.name: (_state(stack, "not-deployed"), []) for stack in local}
     findings: list[Finding] = []
     if on_aws:
         results, findings = _inspect_backend(project, on_aws, {})
@@ -260,12 +258,11 @@ def _without_file(name: str) -> Finding:
 
 def _config_findings(stack: ReadStack, update: automation.UpdateSummary) -> Iterator[Finding]:
     """Compare the configuration that the backend holds, which is the last update's, with the file's."""
-    values, places = stack.config.values, stack.config.places
+    values = stack.config.values
     for key in sorted({*values, *update.config}):
         in_file, in_backend = _filed(stack, key), _held(stack, update.config, key)
-        is_set = key in places and places[key].file == stack.file.name
         # An older engine may not have kept the defaults of Pulumi.yaml; an imported environment may have set the rest.
-        unknown = not is_set and (stack.imports_environments or (in_backend is None and key in places))
+        unknown = not stack.sets(key) and (stack.imports_environments or (in_backend is None and key in values))
         if in_file == in_backend or unknown:
             continue
         message = (

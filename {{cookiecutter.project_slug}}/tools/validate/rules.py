@@ -95,30 +95,24 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         for entry in stack.file.sections:
             if entry.key == "environment" and not stack.imports_environments:
                 allowed = f"a list of Pulumi ESC environments here, or {stack.full_key('environment')} under config"
-                yield Finding(
-                    rule="unknown-section",
-                    severity="error",
-                    message=f"lists no environments; allowed: {allowed}",
-                    stacks=(stack.name,),
-                    file=entry.file,
-                    line=entry.line,
-                    key=entry.key,
-                    allowed=allowed,
-                )
-            if entry.key not in SECTIONS:
+                message = f"lists no environments; allowed: {allowed}"
+            elif entry.key not in SECTIONS:
                 nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
                 allowed = nearest[0] if nearest else ", ".join(SECTIONS)
                 question = f"did you mean {allowed}?" if nearest else f"allowed: {allowed}"
-                yield Finding(
-                    rule="unknown-section",
-                    severity="error",
-                    message=f"Pulumi knows no such section; {question}",
-                    stacks=(stack.name,),
-                    file=entry.file,
-                    line=entry.line,
-                    key=entry.key,
-                    allowed=allowed,
-                )
+                message = f"Pulumi knows no such section; {question}"
+            else:
+                continue
+            yield Finding(
+                rule="unknown-section",
+                severity="error",
+                message=message,
+                stacks=(stack.name,),
+                file=entry.file,
+                line=entry.line,
+                key=entry.key,
+                allowed=allowed,
+            )
 
 
 def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
@@ -233,14 +227,13 @@ def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     named: dict[str, ReadStack] = {}
     on_aws = [stack for stack in stacks if stack.environment != "local"]
     derived = [(_derived_bucket_names(stack), stack) for stack in on_aws if stack.good_value("environmentSuffix")]
-    joined = re.compile("|".join(pattern for pattern, _ in derived) or "(?!)")
     for stack in on_aws:
         name = stack.good_value("bucketName")
         if not name:
             continue
         others = [named.setdefault(name, stack)]
         if others == [stack]:
-            others = [each for pattern, each in derived if joined.fullmatch(name) and re.fullmatch(pattern, name)]
+            others = [each for pattern, each in derived if pattern.fullmatch(name)]
         if not others:
             continue
         other = others[0]
@@ -252,11 +245,12 @@ def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         yield _shared(stack, other, finding)
 
 
-def _derived_bucket_names(stack: ReadStack) -> str:
+def _derived_bucket_names(stack: ReadStack) -> re.Pattern[str]:
     """Form a pattern of the names that a stack gives its buckets by itself."""
     suffix = stack.good_value("environmentSuffix") or ""
     roles = "access-logs" if stack.good_value("bucketName") else "payloads|access-logs"
-    return DERIVED_BUCKET_NAME.format(project=re.escape(stack.project.name), suffix=re.escape(suffix), roles=roles)
+    project = re.escape(stack.project.name)
+    return re.compile(DERIVED_BUCKET_NAME.format(project=project, suffix=re.escape(suffix), roles=roles))
 
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:

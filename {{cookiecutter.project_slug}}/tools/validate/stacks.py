@@ -70,10 +70,14 @@ class ReadStack:
             return self.project.name_place
         return self.config.places.get(self.full_key(setting), Place(self.file.name, self.file.config_line))
 
+    def sets(self, setting: str) -> bool:
+        """Whether a setting is set in the stack's own file, and is not a default or missing."""
+        place = self.config.places.get(self.full_key(setting))
+        return place is not None and place.file == self.file.name
+
     def own_place(self, setting: str) -> Place:
         """Find where a setting is set in the stack's own file, or would be in place of a default."""
-        place = self.place(setting)
-        return place if place.file == self.file.name else Place(self.file.name, self.file.config_line)
+        return self.place(setting) if self.sets(setting) else Place(self.file.name, self.file.config_line)
 
     def finding(
         self,

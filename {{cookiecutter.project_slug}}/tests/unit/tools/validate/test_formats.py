@@ -260,13 +260,17 @@ def test_a_finding_annotates_its_line_in_a_pull_request(folder: ProjectFolder, f
     assert commands == [command, f"1 stack compared: 1 {finding.severity}"]
 
 
+def annotation(folder: ProjectFolder) -> str:
+    """Form the annotation of a finding in a stack's file."""
+    finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
+    command, _ = formats.to_github(report_with(folder, finding), folder.path)
+    return command
+
+
 def test_an_annotation_has_the_path_in_the_repository(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(folder.path.parent))
-    finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
 
-    command, _ = formats.to_github(report_with(folder, finding), folder.path)
-
-    assert command == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
+    assert annotation(folder) == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
 
 
 def test_a_repository_may_be_reached_by_a_link(
@@ -278,19 +282,13 @@ def test_a_repository_may_be_reached_by_a_link(
     except OSError:
         pytest.skip("this user may not make links on this system")
     monkeypatch.setenv("GITHUB_WORKSPACE", str(link))
-    finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
 
-    command, _ = formats.to_github(report_with(folder, finding), folder.path)
-
-    assert command == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
+    assert annotation(folder) == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
 
 
 def test_a_folder_outside_the_repository_annotates_by_the_name_alone(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path_factory.mktemp("elsewhere")))
-    finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
 
-    command, _ = formats.to_github(report_with(folder, finding), folder.path)
-
-    assert command == "::warning file=Pulumi.dev.yaml,title=a-rule::m"
+    assert annotation(folder) == "::warning file=Pulumi.dev.yaml,title=a-rule::m"
