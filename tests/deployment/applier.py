@@ -1,13 +1,16 @@
-"""Creates in the emulator what the rendered program registers, in the engine's place.
+"""Creates, and updates, in the emulator what the rendered program registers, in the engine's place.
 
 Runs in the environment of a rendered project. Pulumi's mocks hand over each resource once all that it depends on
 exists; it is created through boto3, and what AWS answers goes back to the program.
 """
 
+import hashlib
+import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import boto3
 from breakages import Breakage
@@ -16,8 +19,10 @@ from pulumi.runtime import mocks
 Inputs = dict[str, Any]
 Created = tuple[str, Inputs]
 Create = Callable[["Clients", Inputs], Created]
+Update = Callable[["Clients", Inputs], None]
 
 CREATORS: dict[str, Create] = {}
+UPDATERS: dict[str, Update] = {}
 
 
 class Clients:
@@ -43,22 +48,41 @@ class UnknownResourceError(Exception):
     """The program registers what this module cannot create: it must learn to."""
 
 
+class CannotUpdateError(Exception):
+    """The program changes a resource in a way that this module cannot apply: it must learn to."""
+
+
 class Applier(mocks.Mocks):
-    """Creates resources.
+    """Creates resources, or updates those that an earlier deployment has created.
 
     Attributes:
         aws: Reaches the emulator.
         breakages: What is created otherwise than the program says.
         broken: The breakages that have changed a resource.
+        before: What an earlier deployment has left: each resource's inputs, identity and what AWS has computed.
+        state: The same, of this deployment.
+        steps: What was done to which resource, by its logical name: ``create``, ``update`` or ``same``.
+        preview: Whether nothing is really done.
     """
 
-    def __init__(self, session: boto3.Session, breakages: Sequence[Breakage] = ()) -> None:
+    def __init__(
+        self,
+        session: boto3.Session,
+        breakages: Sequence[Breakage] = (),
+        before: Mapping[str, Inputs] | None = None,
+        *,
+        preview: bool = False,
+    ) -> None:
         self.aws = Clients(session)
         self.breakages = breakages
         self.broken: list[Breakage] = []
+        self.before = before or {}
+        self.state: dict[str, Inputs] = {}
+        self.steps: dict[str, str] = {}
+        self.preview = preview
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Inputs]:
-        """Create a resource; a component is nothing but its children."""
+        """Create or update a resource; a component is nothing but its children."""
         inputs = whole_numbers(args.inputs)
         if not args.custom:
             return args.name, inputs
@@ -71,8 +95,25 @@ class Applier(mocks.Mocks):
                 if changed is None:
                     return args.name, inputs
                 inputs = changed
-        identity, computed = CREATORS[args.typ](self.aws, inputs)
+        identity, computed = self._apply(args.typ, args.name, inputs)
         return identity, args.inputs | computed
+
+    def _apply(self, type_: str, name: str, inputs: Inputs) -> Created:
+        key = f"{type_} {name}"
+        comparable = json.loads(json.dumps(inputs, default=lambda code: hashlib.sha256(archive_of(code)).hexdigest()))
+        earlier = self.before.get(key)
+        if earlier is None:
+            self.steps[name] = "create"
+            identity, computed = CREATORS[type_](self.aws, inputs)
+        else:
+            identity, computed = earlier["id"], earlier["computed"]
+            self.steps[name] = "same" if comparable == earlier["inputs"] else "update"
+        if self.steps[name] == "update" and not self.preview:
+            if type_ not in UPDATERS:
+                raise CannotUpdateError(key)
+            UPDATERS[type_](self.aws, inputs)
+        self.state[key] = {"inputs": comparable, "id": identity, "computed": computed}
+        return identity, computed
 
     def call(self, args: mocks.MockCallArgs) -> tuple[Inputs, list[tuple[str, str]] | None]:
         """Answer what the program asks of the provider."""
@@ -101,6 +142,16 @@ def creates(type_: str) -> Callable[[Create], Create]:
     def register(create: Create) -> Create:
         CREATORS[type_] = create
         return create
+
+    return register
+
+
+def updates(type_: str) -> Callable[[Update], Update]:
+    """Register what updates resources of a type."""
+
+    def register(update: Update) -> Update:
+        UPDATERS[type_] = update
+        return update
 
     return register
 
@@ -140,11 +191,11 @@ def create_alias(aws: Clients, inputs: Inputs) -> Created:
 @creates("aws:s3/bucket:Bucket")
 def create_bucket(aws: Clients, inputs: Inputs) -> Created:
     s3, name = aws.client("s3", inputs.get("region")), inputs["bucket"]
-    location = {"LocationConstraint": s3.meta.region_name}
-    elsewhere = {} if s3.meta.region_name == "us-east-1" else {"CreateBucketConfiguration": location}
-    s3.create_bucket(Bucket=name, **elsewhere)
-    if inputs.get("tags"):
-        s3.put_bucket_tagging(Bucket=name, Tagging={"TagSet": listed(inputs["tags"])})
+    # As the provider does: no call of its own for the tags.
+    configuration: Inputs = {"Tags": listed(inputs["tags"])} if inputs.get("tags") else {}
+    if s3.meta.region_name != "us-east-1":
+        configuration["LocationConstraint"] = s3.meta.region_name
+    s3.create_bucket(Bucket=name, **({"CreateBucketConfiguration": configuration} if configuration else {}))
     return name, {"arn": f"arn:aws:s3:::{name}"}
 
 
@@ -327,6 +378,11 @@ def create_log_group(aws: Clients, inputs: Inputs) -> Created:
     return inputs["name"], {"arn": group["arn"].removesuffix(":*")}
 
 
+@updates("aws:cloudwatch/logGroup:LogGroup")
+def update_log_group(aws: Clients, inputs: Inputs) -> None:
+    aws.client("logs").put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])
+
+
 @creates("aws:iam/role:Role")
 def create_role(aws: Clients, inputs: Inputs) -> Created:
     iam = aws.client("iam")
@@ -351,28 +407,50 @@ def create_role_policy(aws: Clients, inputs: Inputs) -> Created:
     return f"{inputs['role']}:{inputs['name']}", {}
 
 
+def archive_of(code: Any) -> bytes:
+    """Read a bundle, or form one that holds a text and nothing else."""
+    if not isinstance(code, str):
+        return Path(code.path).read_bytes()
+    archive = io.BytesIO()
+    with ZipFile(archive, "w") as bundle:
+        bundle.writestr("text", code)
+    return archive.getvalue()
+
+
+def function_arguments(inputs: Inputs) -> Inputs:
+    """Form what Lambda wants to know of a function, whether it is created or updated."""
+    same = ("description", "handler", "role", "runtime", "timeout", "memorySize", "deadLetterConfig", "tracingConfig")
+    arguments = pascal({key: inputs[key] for key in same if key in inputs})
+    if "kmsKeyArn" in inputs:
+        arguments["KMSKeyArn"] = inputs["kmsKeyArn"]
+    return arguments | {
+        "FunctionName": inputs["name"],
+        "Environment": {"Variables": inputs["environment"]["variables"]},
+    }
+
+
 @creates("aws:lambda/function:Function")
 def create_function(aws: Clients, inputs: Inputs) -> Created:
     client = aws.client("lambda")
-    same = ("architectures", "description", "handler", "role", "runtime", "timeout", "memorySize")
-    arguments = pascal({key: inputs[key] for key in same})
-    if "deadLetterConfig" in inputs:
-        arguments["DeadLetterConfig"] = pascal(inputs["deadLetterConfig"])
-    if "kmsKeyArn" in inputs:
-        arguments["KMSKeyArn"] = inputs["kmsKeyArn"]
     function = client.create_function(
-        FunctionName=inputs["name"],
-        Code={"ZipFile": Path(inputs["code"].path).read_bytes()},
-        Environment={"Variables": inputs["environment"]["variables"]},
-        TracingConfig=pascal(inputs["tracingConfig"]),
+        Code={"ZipFile": archive_of(inputs["code"])},
+        Architectures=inputs["architectures"],
         Tags=inputs.get("tags") or {},
-        **arguments,
+        **function_arguments(inputs),
     )
     if inputs["reservedConcurrentExecutions"] >= 0:
         client.put_function_concurrency(
             FunctionName=inputs["name"], ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
         )
     return inputs["name"], {"arn": function["FunctionArn"]}
+
+
+@updates("aws:lambda/function:Function")
+def update_function(aws: Clients, inputs: Inputs) -> None:
+    client = aws.client("lambda")
+    client.update_function_configuration(**function_arguments(inputs))
+    client.get_waiter("function_updated_v2").wait(FunctionName=inputs["name"])
+    client.update_function_code(FunctionName=inputs["name"], ZipFile=archive_of(inputs["code"]))
 
 
 @creates("aws:lambda/eventSourceMapping:EventSourceMapping")
@@ -385,7 +463,7 @@ def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
         BatchSize=inputs["batchSize"],
         MaximumBatchingWindowInSeconds=inputs["maximumBatchingWindowInSeconds"],
         FunctionResponseTypes=inputs.get("functionResponseTypes") or [],
-        Enabled=inputs["enabled"],
+        Enabled=inputs.get("enabled", True),
         Tags=inputs.get("tags") or {},
         **scaling,
         **filters,

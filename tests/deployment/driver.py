@@ -1,13 +1,19 @@
 """Deploys the rendered program to an emulator, in the engine's place, and can run its integration tests too.
 
-Runs in a rendered project's folder and environment: ``python driver.py [--break NAME]... [-- PYTEST ARGUMENTS]``. The
-emulator is the one at ``AWS_ENDPOINT_URL``, the stack the local one. The outputs file is written.
+Runs in a rendered project's folder and environment; the emulator is the one at ``AWS_ENDPOINT_URL``, the stack the
+local one. ``python driver.py`` deploys once and writes the outputs file. ``python driver.py --serve`` answers requests,
+so that everything is imported once: each line of its input asks for a deployment with promises broken, and for tests;
+each line of its output tells what they have found.
 """
 
-import argparse
+import contextlib
+import functools
+import io
+import json
 import os
 import sys
-from collections.abc import Sequence
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +23,55 @@ from applier import Applier
 from breakages import BREAKAGES, OUTPUT, Breakage
 
 STACK = "local"
+# Where something is broken on purpose, most of the time is spent waiting for what does not come.
+DEADLINE_SECONDS = 8
+
+
+class Outcomes:
+    """A plugin of pytest that notes how each test has ended.
+
+    Attributes:
+        tests: The outcome of each test, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.tests: dict[str, str] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note how a part of a test has ended; a failure of any part is the test's."""
+        name = report.nodeid.partition("::")[2]
+        outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
+        if report.when == "call" or outcome != "passed":
+            self.tests[name] = "failed" if "failed" in (outcome, self.tests.get(name)) else outcome
+
+
+def run_program(
+    broken: Sequence[Breakage] = (), before: Mapping[str, Any] | None = None, *, preview: bool = False
+) -> tuple[Applier, dict[str, Any]]:
+    """Run the program with its resources created or updated.
+
+    Args:
+        broken: What is created otherwise than the program says.
+        before: What an earlier deployment has left.
+        preview: Whether nothing is really done.
+
+    Returns:
+        What was done, and the stack's outputs.
+    """
+    # Of the rendered project, which is this process's folder.
+    sys.path.insert(0, str(Path.cwd()))
+    from infrastructure.bundle import BUILD_FOLDER  # noqa: PLC0415
+    from tests.unit import recording  # noqa: PLC0415
+
+    config = recording.readable_config(STACK)
+    recording.EMULATOR["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]
+    session = boto3.Session("testing", "testing", region_name=config["aws:region"])
+    applier = Applier(session, broken, before, preview=preview)
+    return applier, dict(recording.deploy(config, STACK, BUILD_FOLDER, applier).exports)
 
 
 def deploy(broken: Sequence[Breakage] = ()) -> dict[str, Any]:
-    """Run the program with its resources created.
+    """Deploy to an empty emulator.
 
     Args:
         broken: What is created otherwise than the program says.
@@ -31,15 +82,7 @@ def deploy(broken: Sequence[Breakage] = ()) -> dict[str, Any]:
     Raises:
         RuntimeError: If a breakage has changed nothing.
     """
-    # Of the rendered project, which is this process's folder.
-    sys.path.insert(0, str(Path.cwd()))
-    from infrastructure.bundle import BUILD_FOLDER  # noqa: PLC0415
-    from tests.unit import recording  # noqa: PLC0415
-
-    config = recording.readable_config(STACK)
-    recording.EMULATOR["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]
-    applier = Applier(boto3.Session("testing", "testing", region_name=config["aws:region"]), broken)
-    outputs = dict(recording.deploy(config, STACK, BUILD_FOLDER, applier).exports)
+    applier, outputs = run_program(broken)
     for breakage in broken:
         if breakage.type == OUTPUT:
             outputs |= breakage.change or {}
@@ -48,19 +91,65 @@ def deploy(broken: Sequence[Breakage] = ()) -> dict[str, Any]:
     return outputs
 
 
-def main() -> None:
-    """Deploy, write the outputs, and test what is deployed if asked to."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--break", dest="broken", action="append", choices=BREAKAGES, default=[])
-    parser.add_argument("tests", nargs="*")
-    arguments = parser.parse_args()
-    outputs = deploy([BREAKAGES[name] for name in arguments.broken])
+def deploy_and_write(broken: Sequence[Breakage] = ()) -> None:
+    """Deploy, and write the outputs file."""
+    outputs = deploy(broken)
     from tools.outputs import OUTPUTS_FILE, write_outputs  # noqa: PLC0415
 
     write_outputs(outputs, Path.cwd() / OUTPUTS_FILE)
-    if arguments.tests:
-        sys.exit(pytest.main(arguments.tests))
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Empty the emulator, deploy with promises broken, and run integration tests.
+
+    Args:
+        request: Names of what is ``broken``, and the ``tests`` for pytest.
+
+    Returns:
+        The ``status`` of pytest, its ``output``, and the ``outcomes``.
+    """
+    reset = urllib.request.Request(f"{os.environ['AWS_ENDPOINT_URL']}/_ministack/reset", method="POST")  # noqa: S310
+    urllib.request.urlopen(reset).close()  # noqa: S310 # our own emulator
+    deploy_and_write([BREAKAGES[name] for name in request["broken"]])
+    from tests.integration import pipeline  # noqa: PLC0415 # of the rendered project
+
+    pipeline.LOCAL_DEADLINE_SECONDS = DEADLINE_SECONDS
+    outcomes = Outcomes()
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        status = pytest.main(
+            [*request["tests"], "--tb=short", "-p", "no:cacheprovider", "-p", "no:unraisableexception"],
+            plugins=[outcomes],
+        )
+    return {"status": int(status), "output": output.getvalue(), "outcomes": outcomes.tests}
+
+
+def serve() -> None:
+    """Answer requests until the input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    # Forming a client takes longer than all that it is asked for; every run asks for the same ones.
+    boto3.Session.client = remembered(boto3.Session.client)
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
+
+
+def remembered(form: Any) -> Any:
+    """Form each client once."""
+    clients: dict[str, Any] = {}
+
+    @functools.wraps(form)
+    def client(session: boto3.Session, service: str, **options: Any) -> Any:
+        key = repr((service, session.region_name, sorted(options.items(), key=str)))
+        # S3's client remembers where a bucket was.
+        if service == "s3" or key not in clients:
+            clients[key] = form(session, service, **options)
+        return clients[key]
+
+    return client
 
 
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:] == ["--serve"]:
+        serve()
+    else:
+        deploy_and_write()

@@ -1,18 +1,21 @@
 """Rendered projects deployed to emulators without the engine."""
 
+import json
 import os
 import stat
 import subprocess
 import urllib.request
 import xml.etree.ElementTree as ET
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from tests.projects import Environment, Project
 
 DRIVER = Path(__file__).with_name("driver.py")
+EMULATOR = Path(__file__).with_name("emulator.py")
 OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
@@ -91,35 +94,59 @@ class Emulated:
 
     def deploy(self) -> None:
         """Empty the emulator, deploy to it, and write the outputs."""
-        self.empty()
-        self.python(str(DRIVER))
-
-    def empty(self) -> None:
-        """Empty the emulator."""
-        reset = urllib.request.Request(f"{self.address}/moto-api/reset", method="POST")  # noqa: S310 # our own emulator
+        reset = urllib.request.Request(f"{self.address}/_ministack/reset", method="POST")  # noqa: S310 # our own
         urllib.request.urlopen(reset).close()  # noqa: S310
+        self.python(str(DRIVER))
 
     def integration_tests(self, *arguments: str) -> Report:
         """Run the project's integration tests, as a person would."""
-        return self._report("poe", "test-py-integration", *arguments)
+        report = self.project.path / "report.xml"
+        report.unlink(missing_ok=True)
+        command = ("poe", "test-py-integration", *arguments, f"--junit-xml={report}")
+        finished = self.environment.run(self.project, *command, **self.variables)
+        return Report(finished.returncode, finished.stdout, _outcomes(report))
 
-    def broken_integration_tests(self, breakages: Iterable[str], *arguments: str) -> Report:
+
+class Deployer:
+    """Deploys a project with promises broken, again and again in one process, and runs its integration tests.
+
+    Args:
+        emulated: The project, with an emulator of its own.
+        log: Where the process's messages go.
+    """
+
+    def __init__(self, emulated: Emulated, log: Path) -> None:
+        self._log = log
+        self._process = subprocess.Popen(
+            [str(emulated.environment.executable("python")), str(DRIVER), "--serve"],
+            cwd=emulated.project.path,
+            env=emulated.environment.variables(**emulated.variables),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log.open("w", encoding="utf-8"),
+            encoding="utf-8",
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._process.communicate()
+
+    def integration_tests(self, broken: Sequence[str], tests: Sequence[str]) -> Report:
         """Empty the emulator, deploy with promises broken, and run integration tests.
 
         Args:
-            breakages: Names of what is broken.
-            arguments: What is tested, for pytest.
+            broken: Names of what is broken.
+            tests: What is tested, for pytest.
         """
-        self.empty()
-        options = [f"--break={breakage}" for breakage in breakages]
-        return self._report("python", str(DRIVER), *options, "--", *arguments, "--tb=line")
-
-    def _report(self, *command: str) -> Report:
-        """Run a command that passes its last arguments to pytest, and read what it has found."""
-        report = self.project.path / "report.xml"
-        report.unlink(missing_ok=True)
-        finished = self.environment.run(self.project, *command, f"--junit-xml={report}", **self.variables)
-        return Report(finished.returncode, finished.stdout, _outcomes(report))
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps({"broken": broken, "tests": tests}) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        assert answer, self._log.read_text(encoding="utf-8")
+        return Report(**json.loads(answer))
 
 
 def _outcomes(report: Path) -> dict[str, str]:
@@ -140,34 +167,30 @@ def _outcomes(report: Path) -> dict[str, str]:
 
 
 @contextmanager
-def emulated(project: Project, environment: Environment, log: Path) -> Generator[Emulated]:
-    """Start an emulator for a project, in the process that the project's own tasks start.
+def emulated(project: Project, environment: Environment, folder: Path) -> Generator[Emulated]:
+    """Start the emulator of a project, as its own tasks do.
 
     Args:
         project: The project.
         environment: What its commands run in.
-        log: Where the emulator's messages go.
+        folder: Where the emulator's files go.
 
     Yields:
         The project with its emulator.
     """
-    command = [str(environment.executable("python")), "-m", "tools.emulator_process", str(log.parent / "nowhere")]
-    with (
-        log.open("w", encoding="utf-8") as messages,
-        subprocess.Popen(
-            command,
-            cwd=project.path,
-            env=environment.variables(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=messages,
-            encoding="utf-8",
-        ) as process,
-    ):
+    with subprocess.Popen(
+        [str(environment.executable("python")), str(EMULATOR), str(folder)],
+        cwd=project.path,
+        env=environment.variables(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
         assert process.stdin
         assert process.stdout
-        address = process.stdout.readline().strip()
-        assert address, log.read_text(encoding="utf-8")
+        # The first time, it says before that it is being installed.
+        address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
+        assert address, f"the emulator did not start; its messages are in {folder}"
         try:
             yield Emulated(project, environment, address)
         finally:

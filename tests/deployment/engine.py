@@ -1,9 +1,12 @@
 """Stands in for Pulumi's engine: what its commands would do to the emulator, they do here too.
 
-``up`` deploys as `driver` does, but once only, and keeps the outputs; ``stack output`` prints them, ``stack history``
-tells of that one update, ``destroy`` forgets all. ``preview`` sends the events of the file ``PULUMI_EVENTS``. Every
-command is noted in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS`` one that waits
-until it is interrupted; it creates the file ``PULUMI_WAITING``.
+``up`` creates or updates, as `driver` does; ``stack output`` prints the outputs, ``stack history`` tells of the last
+update, ``preview --json`` says what an update would do. ``preview --event-log`` sends the events of the file
+``PULUMI_EVENTS``.
+
+Every command is noted in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS`` one that
+creates the file ``PULUMI_WAITING`` and waits until it is interrupted. On a terminal only this process hears of that,
+unless it was told not to be interactive. While it waits, the state is locked.
 """
 
 import json
@@ -12,11 +15,16 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 ENDING_SECONDS = 3
-OUTPUTS = Path(".local/outputs.json")
-HISTORY = Path(".local/history.json")
+STATE = Path(".local/state")
+RESOURCES = STATE / "resources.json"
+OUTPUTS = STATE / "outputs.json"
+HISTORY = STATE / "history.json"
+LOCK = STATE / ".pulumi/locks/organization/project/local/lock.json"
 SUMMARY = {"summaryEvent": {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 1}}}
+CONTROL_C = b"\x03"
 
 
 def main() -> None:
@@ -28,16 +36,9 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word not in {"stack", "--non-interactive"}]
     with Path(os.environ["PULUMI_CALLS"]).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(sys.argv[1:]) + "\n")
-    if words[0] == os.environ.get("PULUMI_FAILS"):
-        sys.exit(255)
-    if words[0] == os.environ.get("PULUMI_WAITS"):
-        wait_to_be_interrupted()
-    if words[0] == "up" and not OUTPUTS.exists():
-        sys.path.insert(0, str(Path(__file__).parent))
-        from driver import deploy  # noqa: PLC0415 # nothing else needs so much
-
-        OUTPUTS.write_text(json.dumps(deploy()), encoding="utf-8")
-        HISTORY.write_text(json.dumps([last_update()]), encoding="utf-8")
+    misbehave(words[0])
+    if words[0] == "up":
+        update()
     elif words[0] == "version":
         sys.stdout.write("v3.999.0\n")
     elif words[0] == "ls":
@@ -46,10 +47,51 @@ def main() -> None:
         sys.stdout.write(HISTORY.read_text(encoding="utf-8"))
     elif words[0] == "preview" and "--event-log" in words:
         send_events(words[words.index("--event-log") + 1].removeprefix("tcp://"))
+    elif words[0] == "preview":
+        preview()
     elif words[0] == "output":
         sys.stdout.write(OUTPUTS.read_text(encoding="utf-8"))
-    elif words[0] == "destroy":
-        OUTPUTS.unlink()
+
+
+def misbehave(command: str) -> None:
+    """Fail or wait, if this is the command that should.
+
+    Raises:
+        SystemExit: If it fails, or was interrupted.
+    """
+    if command == os.environ.get("PULUMI_FAILS"):
+        sys.exit(255)
+    if command == os.environ.get("PULUMI_WAITS"):
+        wait_to_be_interrupted()
+    if command == "up" and LOCK.exists():
+        sys.exit(f"error: the stack is currently locked by 1 lock(s): {LOCK}")
+
+
+def program(*, is_preview: bool = False) -> Any:
+    """Run the program on what an earlier deployment has left."""
+    sys.path.insert(0, str(Path(__file__).parent))
+    from driver import run_program  # noqa: PLC0415 # nothing else needs so much
+
+    before = json.loads(RESOURCES.read_text(encoding="utf-8")) if RESOURCES.exists() else {}
+    return run_program(before=before, preview=is_preview)
+
+
+def update() -> None:
+    """Deploy, and keep the state."""
+    applier, outputs = program()
+    RESOURCES.write_text(json.dumps(applier.state), encoding="utf-8")
+    OUTPUTS.write_text(json.dumps(outputs), encoding="utf-8")
+    HISTORY.write_text(json.dumps([last_update()]), encoding="utf-8")
+
+
+def preview() -> None:
+    """Print what an update would do."""
+    applier, _ = program(is_preview=True)
+    steps = [
+        {"op": operation, "urn": f"urn:pulumi:local::project::type::{name}"}
+        for name, operation in applier.steps.items()
+    ]
+    sys.stdout.write(json.dumps({"steps": steps}))
 
 
 def last_update() -> dict[str, object]:
@@ -83,13 +125,23 @@ def wait_to_be_interrupted() -> None:
     """
     received: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    LOCK.write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
     waiting = Path(os.environ["PULUMI_WAITING"])
     waiting.touch()
-    while not received:
-        time.sleep(0.05)
+    if sys.stdin.isatty() and "--non-interactive" not in sys.argv:
+        import tty  # noqa: PLC0415 # Windows has none
+
+        tty.setraw(0)
+        while os.read(0, 1) != CONTROL_C:
+            pass
+    else:
+        while not received:
+            time.sleep(0.05)
     # A deployment finishes what it has begun; another signal meanwhile would cost it its state.
     time.sleep(ENDING_SECONDS)
     waiting.write_text(json.dumps(received), encoding="utf-8")
+    LOCK.unlink()
     sys.exit(1)
 
 

@@ -2,6 +2,17 @@
 
 from dataclasses import dataclass
 
+from tests.deployment.breakages import (
+    BATCH,
+    DONE,
+    ITEM,
+    MALFORMED,
+    NOTIFICATION,
+    PAYLOAD,
+    RETRIED,
+    TOO_OFTEN,
+)
+
 
 @dataclass(frozen=True)
 class Mistake:
@@ -20,29 +31,18 @@ class Mistake:
     caught_by: tuple[str, ...]
 
 
-BATCH = "test_of_ten_messages_one_is_bad_and_nine_are_processed_once"
-PAYLOAD = "test_a_payload_is_stored_byte_for_byte"
-ITEM = "test_an_item_is_found_by_time"
-NOTIFICATION = "test_a_message_is_announced_with_its_item"
-MALFORMED = (
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[data]",
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[JSON]",
-)
-RETRIED = "test_a_transient_failure_is_retried_and_then_done"
-TOO_OFTEN = "test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue"
-
 MISTAKES: dict[str, Mistake] = {
     "dead-lettered, and returned too": Mistake(
         "processor/handler.py",
         "return super().success_handler(record, ErrorClass.POISON)",
         "return super().failure_handler(record, exception)",
-        (BATCH,),
+        (DONE,),
     ),
     "done, and returned too": Mistake(
         "processor/handler.py",
         "return super().success_handler(record, result)",
         "return super().failure_handler(record, (ValueError, ValueError(), None))",
-        (BATCH, RETRIED),
+        (DONE,),
     ),
     "failed, and deleted": Mistake(
         "processor/handler.py",
@@ -54,7 +54,7 @@ MISTAKES: dict[str, Mistake] = {
         "processor/handler.py",
         "if classify(error) is ErrorClass.POISON:",
         "if classify(error) is None:",
-        (BATCH, *MALFORMED),
+        (BATCH, DONE, *MALFORMED),
     ),
     "announced twice": Mistake(
         "processor/storage.py",
@@ -73,6 +73,6 @@ MISTAKES: dict[str, Mistake] = {
         "processor/storage.py",
         "        item = _item(record, event)\n",
         "        item = _item(record, event)\n        return\n",
-        (BATCH, ITEM, NOTIFICATION, PAYLOAD, RETRIED, TOO_OFTEN),
+        (BATCH, DONE, ITEM, NOTIFICATION, PAYLOAD, RETRIED, TOO_OFTEN),
     ),
 }

@@ -11,8 +11,8 @@ BUILD_FOLDER: Final = Path(__file__).resolve().parent.parent / "build"
 def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
     """Name a stack's bundle, whether or not it exists.
 
-    It is built for the runtime and the instruction set, but for a local stack it is built for this machine: what
-    takes Lambda's place there runs on it.
+    It is built for the runtime and the instruction set, but for a local stack it is built for this machine, whose
+    Python runs the function there.
     """
     target = "local" if environment == "local" else f"{runtime}-{architecture}"
     return BUILD_FOLDER / f"processor-{target}.zip"

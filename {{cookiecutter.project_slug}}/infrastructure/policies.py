@@ -23,8 +23,7 @@ def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]])
     return {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",
-        # The same as "*" to AWS, and the one of both forms that the emulator reads everywhere.
-        "Principal": {"AWS": "*"},
+        "Principal": "*",
         "Action": action,
         "Resource": resources,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},

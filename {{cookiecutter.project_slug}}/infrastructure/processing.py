@@ -107,8 +107,6 @@ class Processing(pulumi.ComponentResource):
                 if settings.lambda_reserved_concurrency == NO_RESERVATION
                 else {"maximum_concurrency": settings.lambda_reserved_concurrency}
             ),
-            # The emulator cannot run functions: a poller of the project's own takes Lambda's place there.
-            enabled=not settings.is_local,
             tags=names.tags,
             opts=child,
         )

@@ -1,138 +1,214 @@
-"""The AWS emulator on this machine: started, kept, found again and stopped.
+"""The AWS emulator on this machine, which is MiniStack: started, kept, found again and stopped.
 
-The emulator ends with the process that has started it, however that ends, unless the file of its address says that it
-is to stay. So nothing is left behind by an interrupt, and removing that file is all it takes to stop it.
+This module alone knows MiniStack: https://github.com/ministackorg/ministack
 """
 
-import json
+import contextlib
+import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Generator
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Any, Final
+
+import psutil
+from pydantic import BaseModel, ConfigDict
 
 from infrastructure.stack_files import PROJECT_FOLDER
+from tools.package import UV
+from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
 
+# It has an environment of its own, because it needs one release of botocore. Functions run in that environment too, and
+# expect boto3 there as on AWS. pulumi-aws and MiniStack are tested together: change both at the same time.
+MINISTACK: Final = "ministack==1.5.33"
+COMPANIONS: Final = ("boto3==1.43.106", "cbor2==6.3.0")
+COMMAND: Final = ("-m", "ministack")
+ACCOUNT: Final = "123456789012"
+
+LOOPBACK: Final = "127.0.0.1"
 LOCAL_FOLDER: Final = PROJECT_FOLDER / ".local"
-ADDRESS_FILE: Final = "emulator.json"
+RECORD_FILE: Final = "emulator.json"
 LOG_FILE: Final = "emulator.log"
-PROCESS: Final = "tools.emulator_process"
-# A page of moto's own, by which it is told from whatever else listens there by now:
-# https://docs.getmoto.org/en/latest/docs/configuration/index.html
-PROOF: Final = "/moto-api/config"
-# What reading the address of an emulator can raise, if it never was there or was damaged.
-UNREADABLE: Final = (OSError, ValueError, TypeError, KeyError)
+# Where it unpacks functions.
+TEMPORARY_FOLDER: Final = "emulator"
+HEALTH: Final = "/_ministack/health"
+# A function sees the emulator's environment. It should find there what Lambda gives it, and nothing of this shell.
+INHERITED: Final = ("PATH", "SYSTEMROOT")
+# What reading the record of an emulator can raise, if it never was there or was damaged.
+UNREADABLE: Final = (OSError, ValueError)
 # What asking whatever has come to listen at such an address can raise.
 NO_EMULATOR: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
-END_SECONDS: Final = 10
+START_SECONDS: Final = 60
+PAUSE_SECONDS: Final = 0.05
+# A clock that was set since makes a process look older or younger than it is.
+CLOCK_SECONDS: Final = 60
+
+
+class Record(BaseModel):
+    """What is known of an emulator that was started.
+
+    Attributes:
+        url: Its address.
+        pid: Its process.
+        created: When the process was created, by which it is told from a later one with the same number.
+        kept: Whether it has a stack deployed and is to outlive the task that has started it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    url: str
+    pid: int
+    created: float
+    kept: bool = False
 
 
 def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
     """Look for an emulator that was kept.
 
     Args:
-        folder: Where it keeps its address.
+        folder: Where its record is.
 
     Returns:
         Its address, or nothing if there is none or it does not answer.
     """
-    address = read_address(folder)
-    return address if address and answers(address) else None
+    record = _read_record(folder)
+    return record.url if record and record.kept and answers(record.url) else None
 
 
-@contextmanager
-def started_emulator(folder: Path = LOCAL_FOLDER) -> Generator[str]:
-    """Start an emulator in an empty folder; it ends with the block unless the block keeps it.
+def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
+    """Start an emulator in an empty folder.
 
     Args:
-        folder: Where its address and its log go. Whatever an earlier emulator left there is removed.
+        watchdog: Ends it, unless `keep_emulator` is called.
+        folder: Where its record, its log and its own files go. Whatever an earlier emulator left there is removed.
 
-    Yields:
+    Returns:
         Its address.
 
     Raises:
         SystemExit: If it does not start, with where its log is.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    command = [sys.executable, "-m", PROCESS, str(folder)]
+    stop_emulator(folder)
+    interpreter = find_interpreter()
+    temporary = folder / TEMPORARY_FOLDER
+    temporary.mkdir(parents=True)
+    port = _free_port()
+    url = f"http://{LOOPBACK}:{port}"
     with (folder / LOG_FILE).open("wb") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+        process = subprocess.Popen(  # pylint: disable=consider-using-with # it may outlive this process
+            [interpreter, *COMMAND],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
             stderr=log,
-            cwd=PROJECT_FOLDER,
-            encoding="utf-8",
-            # The terminal's signals are for this process to decide on.
-            start_new_session=True,
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            cwd=temporary,
+            env=_variables(port, temporary),
+            **APART_FROM_THE_TERMINAL,
         )
-    try:
-        # The emulator ends when its standard input does: with this block, or with this process.
-        with cast(IO[str], process.stdin), cast(IO[str], process.stdout) as output:
-            address = output.readline().strip()
-            if not address:
-                sys.exit(f"the emulator did not start; its messages are in {folder / LOG_FILE}")
-            yield address
-    finally:
-        if read_address(folder) is None:
-            _end(process)
-        else:
-            # It is nobody's child any more, and Python need not warn that nobody has waited for it.
-            process.returncode = 0
+    watchdog.watch(process.pid)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        created = psutil.Process(process.pid).create_time()
+        _write_record(folder, Record(url=url, pid=process.pid, created=created))
+    is_ready = _wait_until_ready(process, url)
+    # The watchdog ends it, and Python need not warn that nobody has waited for it.
+    process.returncode = 0
+    if not is_ready:
+        sys.exit(f"the emulator did not start; its messages are in {folder / LOG_FILE}")
+    return url
 
 
-def keep_emulator(address: str, folder: Path = LOCAL_FOLDER) -> None:
-    """Let an emulator outlive the process that has started it."""
-    (folder / ADDRESS_FILE).write_text(json.dumps({"url": address}) + "\n", encoding="utf-8")
+def keep_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> None:
+    """Let the emulator outlive the task that has started it."""
+    record = _read_record(folder)
+    if record:
+        _write_record(folder, record.model_copy(update={"kept": True}))
+        watchdog.forget(record.pid)
 
 
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
-    """Stop a kept emulator, and remove all that it and its deployments have written.
-
-    Raises:
-        SystemExit: If it still answers after ten seconds.
-    """
-    address = find_emulator(folder)
-    (folder / ADDRESS_FILE).unlink(missing_ok=True)
-    deadline = time.monotonic() + END_SECONDS
-    while address and answers(address):
-        if time.monotonic() > deadline:
-            sys.exit(f"the emulator at {address} does not stop; its messages are in {folder / LOG_FILE}")
-        time.sleep(0.1)
+    """Stop the emulator, if there is one, and remove everything that it and its deployments have written."""
+    record = _read_record(folder)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(record.pid) if record else None
+        if record and process and abs(process.create_time() - record.created) < CLOCK_SECONDS:
+            end(process)
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def read_address(folder: Path) -> str | None:
-    """Read the address of the emulator that is to stay, or nothing."""
-    try:
-        return json.loads((folder / ADDRESS_FILE).read_text(encoding="utf-8"))["url"]
-    except UNREADABLE:
-        return None
+def find_interpreter() -> str:
+    """Find the interpreter of the emulator's environment, which uv makes in its cache the first time.
+
+    Raises:
+        SystemExit: If uv cannot make it, with the reason.
+    """
+    # The function's bundle is built for this interpreter.
+    options = ["--quiet", "--python", sys.executable, "--from", MINISTACK]
+    options += [option for package in COMPANIONS for option in ("--with", package)]
+    command = [*options, "python", "-c", "import sys; print(sys.executable)"]
+    # What is in the cache already needs no network.
+    finished = _uvx("--offline", *command)
+    if finished.returncode:
+        print(f"Installing the emulator, {MINISTACK}, once ...", flush=True)
+        finished = _uvx(*command)
+    if finished.returncode:
+        sys.exit(f"the emulator cannot be installed: {finished.stderr.strip()}")
+    return finished.stdout.strip()
 
 
-def answers(address: str) -> bool:
+def answers(url: str) -> bool:
     """Tell whether an emulator answers at an address."""
     # A proxy for the rest of the world knows nothing of this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(address + PROOF, timeout=ANSWER_SECONDS):
+        with opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
             return True
     except NO_EMULATOR:
         return False
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Wait until the emulator has ended, and do not wait for ever."""
+def _wait_until_ready(process: subprocess.Popen[Any], url: str) -> bool:
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            return False
+        time.sleep(PAUSE_SECONDS)
+    return True
+
+
+def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*UV, "tool", "run", *arguments], check=False, capture_output=True, encoding="utf-8")
+
+
+def _variables(port: int, temporary: Path) -> dict[str, str]:
+    return {name: os.environ[name] for name in INHERITED if name in os.environ} | {
+        "BIND_HOST": LOOPBACK,
+        "GATEWAY_PORT": str(port),
+        # It would listen to the whole network at another port.
+        "IOT_MTLS_ENABLED": "0",
+        "MINISTACK_ACCOUNT_ID": ACCOUNT,
+        "TZ": "UTC",
+        **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary)),
+    }
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return probe.getsockname()[1]
+
+
+def _read_record(folder: Path) -> Record | None:
     try:
-        process.wait(END_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+        return Record.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
+    except UNREADABLE:
+        return None
+
+
+def _write_record(folder: Path, record: Record) -> None:
+    unfinished = folder / f"{RECORD_FILE}.tmp"
+    unfinished.write_text(record.model_dump_json() + "\n", encoding="utf-8")
+    unfinished.replace(folder / RECORD_FILE)

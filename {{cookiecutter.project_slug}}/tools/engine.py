@@ -1,15 +1,16 @@
-"""Pulumi's engine: found, or else one line says how to get it; called, and waited for until it ends by itself."""
+"""Pulumi's engine: found, or else one line says how to get it; called, and ended as what it does demands."""
 
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
 from infrastructure.stack_files import PROJECT_FOLDER
+from tools.watchdog import Watchdog
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
 # What would end this process and leave the engine behind. Windows has no SIGHUP.
@@ -47,15 +48,18 @@ def run_engine(*arguments: str, variables: Mapping[str, str] | None = None) -> i
     return run_to_its_end([find_engine(), *arguments], variables)
 
 
-def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
-    """Call a command in the project's folder, and never leave it behind.
+def run_to_its_end(
+    command: Sequence[str], variables: Mapping[str, str] | None = None, watchdog: Watchdog | None = None
+) -> int:
+    """Call a command in the project's folder, and wait until it ends by itself, even if a person interrupts this task.
 
-    A terminal interrupts the command as well as this process, so that all there is to do is to wait: an engine that is
-    killed leaves its state locked. Whatever else would end this process is passed on as an interrupt.
+    An engine that is killed leaves its state locked. A terminal interrupts the command as well as this process, so that
+    there is nothing to do but to wait. Whatever else would end this process is passed on as an interrupt.
 
     Args:
         command: The command and its arguments.
         variables: Its environment; this process's own when left out.
+        watchdog: Ends the command if this process is killed.
 
     Returns:
         Its exit status.
@@ -64,33 +68,48 @@ def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None =
         KeyboardInterrupt: If it was interrupted; it has ended by then.
     """
     interrupted = False
-    with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
+    with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process, _watched(process, watchdog):
 
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             nonlocal interrupted
             interrupted = True
             process.send_signal(signal.SIGINT)
 
-        # What is ignored already, as by nohup, stays ignored.
-        heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
-        handlers = {number: signal.signal(number, interrupt) for number in heard}
-        try:
+        with _signals_handled(interrupt):
             while process.returncode is None:
                 try:
                     process.wait()
                 except KeyboardInterrupt:
                     interrupted = True
-        finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
     if interrupted:
         raise KeyboardInterrupt
     return process.returncode
 
 
+def run_disposable(command: Sequence[str], variables: Mapping[str, str], watchdog: Watchdog) -> int:
+    """Call a command in the project's folder whose work is worth nothing once it is interrupted.
+
+    Args:
+        command: The command and its arguments.
+        variables: Its environment.
+        watchdog: Ends the command if this process is interrupted or killed.
+
+    Returns:
+        Its exit status.
+
+    Raises:
+        KeyboardInterrupt: If this process was interrupted; the watchdog then ends the command.
+    """
+    with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
+        watchdog.watch(process.pid)
+        status = process.wait()
+        watchdog.forget(process.pid)
+    return status
+
+
 @contextmanager
 def interruptible(task: str) -> Generator[None]:
-    """End with a line, and not with a stack trace, when a person interrupts a task.
+    """End with a line, and not with a stack trace, when a person or the system interrupts a task.
 
     Args:
         task: Its name.
@@ -98,11 +117,37 @@ def interruptible(task: str) -> Generator[None]:
     Raises:
         SystemExit: If it is interrupted, with the status 130.
     """
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
     try:
-        yield
+        with _signals_handled(interrupt):
+            yield
     except KeyboardInterrupt:
         print(f"\n{task}: interrupted", file=sys.stderr)
         sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[bytes], watchdog: Watchdog | None) -> Generator[None]:
+    if watchdog:
+        watchdog.watch(process.pid)
+    yield
+    if watchdog:
+        watchdog.forget(process.pid)
+
+
+@contextmanager
+def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
+    """Handle what would end this process; what is ignored already, as by nohup, stays ignored."""
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heard}
+    try:
+        yield
+    finally:
+        for number, earlier in before.items():
+            signal.signal(number, earlier)
 
 
 if __name__ == "__main__":

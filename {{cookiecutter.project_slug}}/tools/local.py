@@ -3,30 +3,41 @@
 What they write (state, logs, credentials) stays in the folder ``.local``.
 """
 
+import json
 import os
 import sys
-from collections.abc import Generator
+import time
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
 from infrastructure.settings import REGION_KEY
 from infrastructure.stack_files import PROJECT_FOLDER, read_stack_config
-from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, started_emulator, stop_emulator
-from tools.engine import find_engine, interruptible, run_engine, run_to_its_end
+from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, start_emulator, stop_emulator
+from tools.engine import find_engine, interruptible, run_disposable, run_to_its_end
 from tools.outputs import OUTPUTS_FILE, save_outputs
 from tools.package import build_bundle
+from tools.watchdog import Watchdog, is_running
 
 STACK: Final = "local"
 LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
+STATE_FOLDER: Final = LOCAL_FOLDER / "state"
+# Where the engine says which of its processes uses a stack's state.
+STATE_LOCKS: Final = ".pulumi/locks"
 # The state of a deployment to an emulator is worth no secret; Pulumi.local.yaml holds the salt that goes with it.
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
-DESTROY: Final = ("destroy", "--stack", STACK, "--yes", "--skip-preview")
+# The engine's interactive display keeps Ctrl-C from everything else on the terminal.
+UP: Final = ("up", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
 OPERATING_SYSTEM: Final = os.name
+
+# Calls a command with an environment, and returns its exit status.
+Run = Callable[[Sequence[str], Mapping[str, str], Watchdog], int]
 
 
 def up() -> None:
@@ -36,54 +47,45 @@ def up() -> None:
         SystemExit: If it cannot be deployed, with the reason; nothing is then left running that was not before.
     """
     find_engine()
-    with _task("local-up"):
+    began = time.monotonic()
+    with _task("local-up") as watchdog:
         build_bundle(STACK)
-        address = find_emulator()
+        address = _find_usable_emulator()
         if address:
-            outputs = _deploy(address)
+            print("Deploying what has changed ...", flush=True)
+            outputs = _deploy(address, watchdog, run_to_its_end)
         else:
-            with started_emulator() as address:
-                _create_stack(address)
-                outputs = _deploy(address)
-                keep_emulator(address)
-        print(_summary(address, outputs))
+            address = _start(watchdog)
+            outputs = _deploy(address, watchdog, run_disposable)
+            keep_emulator(watchdog)
+        print(_summary(address, outputs, time.monotonic() - began))
 
 
 def down() -> None:
-    """Destroy what is deployed to the emulator, and stop it.
-
-    Raises:
-        SystemExit: If it cannot be destroyed, with the reason; the emulator is stopped nevertheless.
-    """
+    """Stop the emulator, and remove everything that it holds: it keeps all in memory, and needs no destroying."""
     with _task("local-down"):
         address = find_emulator()
-        try:
-            if address:
-                _engine(address, *DESTROY)
-        finally:
-            if address:
-                _forget_outputs(address)
-            stop_emulator()
+        if address:
+            _forget_outputs(address)
+        stop_emulator()
         print("local-down: stopped" if address else "local-down: nothing was up")
 
 
 def test() -> None:
-    """Deploy to an emulator of its own, run the integration tests, destroy, and stop the emulator.
+    """Deploy to an emulator of its own, run the integration tests, and stop the emulator.
 
     Raises:
-        SystemExit: Always, unless every step succeeds.
+        SystemExit: Unless every step succeeds.
     """
     find_engine()
-    with _task("test-local"):
+    with _task("test-local") as watchdog:
         if find_emulator():
-            sys.exit("test-local: local-up has deployed already; test-py-integration tests that, local-down ends it")
+            sys.exit("test-local: the local stack is up; test-py-integration tests it, local-down stops it")
         build_bundle(STACK)
-        with started_emulator() as address:
-            _create_stack(address)
-            with _outputs_restored():
-                _deploy(address)
-                failed = run_to_its_end(INTEGRATION_TESTS, local_variables(address))
-                _engine(address, *DESTROY)
+        address = _start(watchdog)
+        with _outputs_restored():
+            _deploy(address, watchdog, run_disposable)
+            failed = run_disposable(INTEGRATION_TESTS, local_variables(address), watchdog)
         stop_emulator()
         if failed:
             sys.exit(failed)
@@ -108,7 +110,7 @@ def local_variables(address: str) -> dict[str, str]:
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
-            "PULUMI_BACKEND_URL": f"file://./{LOCAL_FOLDER.name}/state",
+            "PULUMI_BACKEND_URL": f"file://./{STATE_FOLDER.relative_to(PROJECT_FOLDER).as_posix()}",
             "PULUMI_CONFIG_PASSPHRASE": PASSPHRASE,
             "PULUMI_CREDENTIALS_PATH": str(LOCAL_FOLDER / "credentials"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -122,30 +124,62 @@ def of_an_account(variable: str) -> bool:
 
 
 @contextmanager
-def _task(name: str) -> Generator[None]:
-    """Keep other tasks of the local stack out of this folder meanwhile; end with a line when a person interrupts."""
+def _task(name: str) -> Generator[Watchdog]:
+    """Keep other tasks of the local stack out of this folder meanwhile; leave nothing behind that is not kept.
+
+    Raises:
+        SystemExit: If another task is running, or a person interrupts this one.
+    """
     with interruptible(name):
         try:
-            with FileLock(LOCK_FILE, timeout=0):
-                yield
+            with FileLock(LOCK_FILE, timeout=0), Watchdog() as watchdog:
+                yield watchdog
         except Timeout:
             sys.exit(f"{name}: another task of the local stack is running in this folder")
 
 
-def _engine(address: str, *arguments: str) -> None:
-    status = run_engine(*arguments, variables=local_variables(address))
+def _find_usable_emulator() -> str | None:
+    """Find the emulator that is up, unless a deployment to it was cut off: then nobody knows what is there.
+
+    Raises:
+        SystemExit: If somebody is using its state at this moment.
+    """
+    address = find_emulator()
+    owners = [_owner(lock) for lock in (STATE_FOLDER / STATE_LOCKS).rglob("*.json")] if address else []
+    busy = next((owner for owner in owners if owner and is_running(owner)), None)
+    if busy:
+        sys.exit(f"local-up: Pulumi (process {busy}) is using the local stack")
+    if owners:
+        print("The last deployment was killed; starting again.", flush=True)
+        return None
+    return address
+
+
+def _owner(lock: Path) -> int | None:
+    """Read which process has locked the state; one that was killed may not have finished writing that."""
+    try:
+        return json.loads(lock.read_text(encoding="utf-8"))["pid"]
+    except ValueError:
+        return None
+
+
+def _start(watchdog: Watchdog) -> str:
+    address = start_emulator(watchdog)
+    print("Deploying to the emulator; it takes about 100 s, for most of which Pulumi's provider waits.", flush=True)
+    STATE_FOLDER.mkdir()
+    _engine(address, watchdog, run_disposable, "stack", "init", STACK, "--no-select")
+    return address
+
+
+def _deploy(address: str, watchdog: Watchdog, run: Run) -> dict[str, Any]:
+    _engine(address, watchdog, run, *UP)
+    return save_outputs(STACK, local_variables(address))
+
+
+def _engine(address: str, watchdog: Watchdog, run: Run, *arguments: str) -> None:
+    status = run([find_engine(), *arguments], local_variables(address), watchdog)
     if status:
         sys.exit(f"`pulumi {' '.join(arguments)}` failed with exit status {status}; its message is above")
-
-
-def _create_stack(address: str) -> None:
-    (LOCAL_FOLDER / "state").mkdir()
-    _engine(address, "stack", "init", STACK, "--no-select")
-
-
-def _deploy(address: str) -> dict[str, Any]:
-    _engine(address, "up", "--stack", STACK, "--yes", "--skip-preview")
-    return save_outputs(STACK, local_variables(address))
 
 
 @contextmanager
@@ -169,22 +203,25 @@ def _forget_outputs(address: str) -> None:
         path.unlink()
 
 
-def _summary(address: str, outputs: dict[str, Any]) -> str:
+def _summary(address: str, outputs: dict[str, Any], seconds: float) -> str:
     """Say what is deployed, and what can be done with it."""
     run = "pipenv run" if (PROJECT_FOLDER / "Pipfile").exists() else "uv run poe"
     region = read_stack_config(STACK).values[REGION_KEY]
     export = "$env:{} = '{}'" if OPERATING_SYSTEM == "nt" else "export {}={}"
-    variables = {"AWS_ENDPOINT_URL": address, "AWS_REGION": region} | CREDENTIALS
+    # Some programs read the one, some the other.
+    regions = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
+    variables = {"AWS_ENDPOINT_URL": address} | regions | CREDENTIALS
     if any(name.lower() in {"http_proxy", "all_proxy"} for name in os.environ):
         variables |= {name: local_variables(address)[name] for name in NO_PROXY}
     lines = [
-        f"\nDeployed to the emulator at {address}:\n",
+        f"\nDeployed to the emulator at {address} in {seconds:.0f} s:\n",
         *(f"    {name:<16} {value}" for name, value in outputs.items()),
-        "\nSend a first message, and see what becomes of it:\n",
+        "\nSend a message and see what becomes of it; follow the function's log in another terminal:\n",
         f"    {run} local-send",
-        "\nLook around with the AWS CLI, or run the integration tests, after these:\n",
+        f"    {run} local-logs",
+        "\nUse the AWS CLI or any SDK, or run the integration tests, after these:\n",
         *(f"    {export.format(name, value)}" for name, value in variables.items()),
         f"\n    {run} test-py-integration",
-        f"\nDestroy and stop it with `{run} local-down`.",
+        f"\nAfter changing code, `{run} local-up` deploys it. `{run} local-down` stops the emulator.",
     ]
     return "\n".join(lines)

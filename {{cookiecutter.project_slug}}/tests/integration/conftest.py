@@ -1,14 +1,17 @@
-"""What the integration tests share: the deployed stack, and the pipeline that messages are sent through."""
+"""What the integration tests share: the deployed stack, what was promised, and the pipeline for messages."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infrastructure.documents import DocumentError
 from tests.integration.deployed import Deployed, NotDeployedError, find_deployed
 from tests.integration.limits import EMULATOR_LIMITS
 from tests.integration.pipeline import Pipeline, opened_pipeline
+from tests.integration.promises import promised, recorded
+from tests.unit.recording import Deployment, Resource
 
 DEPLOYED = pytest.StashKey[Deployed]()
 REASON = pytest.StashKey[str]()
@@ -32,6 +35,19 @@ def pytest_report_header(config: pytest.Config) -> str | None:
         return None
     where = f"the emulator at {os.environ['AWS_ENDPOINT_URL']}" if stack.settings.is_local else "AWS"
     return f"stack: {stack.stack}, region: {stack.account.region}, in {where}"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Test each resource and each output of the program by itself."""
+    stack = metafunc.config.stash.get(DEPLOYED, None)
+    if stack is None:
+        return
+    if "resource" in metafunc.fixturenames:
+        resources = [each for each in recorded(stack).resources if not each.is_component]
+        ids = [f"{each.type.rpartition(':')[2]} {each.name}" for each in resources]
+        metafunc.parametrize("resource", [(each.type, each.name) for each in resources], ids=ids, indirect=True)
+    if "output" in metafunc.fixturenames:
+        metafunc.parametrize("output", recorded(stack).exports)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -62,8 +78,24 @@ def fixture_deployed(pytestconfig: pytest.Config) -> Deployed:
     return pytestconfig.stash[DEPLOYED]
 
 
+@pytest.fixture(scope="session", name="promises")
+def fixture_promises(deployed: Deployed) -> Deployment:
+    """What the program says of the stack; without access to AWS, no test is worth the wait."""
+    try:
+        return promised(deployed)
+    except (BotoCoreError, ClientError) as error:
+        return pytest.exit(f"AWS cannot be asked about the stack {deployed.stack}: {error}", returncode=1)
+
+
+@pytest.fixture(name="resource")
+def fixture_resource(request: pytest.FixtureRequest, promises: Deployment) -> Resource:
+    """Each resource of the program in turn."""
+    type_, name = request.param
+    return promises.one(type_, name)
+
+
 @pytest.fixture(scope="session", name="pipeline")
-def fixture_pipeline(deployed: Deployed) -> Iterator[Pipeline]:
+def fixture_pipeline(deployed: Deployed, promises: Deployment) -> Iterator[Pipeline]:
     """The pipeline that messages are sent through; what they leave there is removed in the end."""
-    with opened_pipeline(deployed) as opened:
+    with opened_pipeline(deployed, promises.exports) as opened:
         yield opened

@@ -1,4 +1,4 @@
-"""The deployed stack: what it promises, by its configuration, and clients to ask what is really there.
+"""The deployed stack: which one it is, what the program says of it, and clients to ask what is really there.
 
 The outputs file says which stack it is, ``AWS_ENDPOINT_URL`` whether AWS or the emulator is asked. Nothing else does.
 """
@@ -6,17 +6,15 @@ The outputs file says which stack it is, ``AWS_ENDPOINT_URL`` whether AWS or the
 import functools
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import boto3
-import pytest
 from botocore.config import Config
-from pydantic.alias_generators import to_camel
 
 from infrastructure.account import Account
+from infrastructure.bundle import bundle_path
 from infrastructure.documents import DocumentError
 from infrastructure.naming import Names
 from infrastructure.settings import REGION_KEY, Settings, SettingsError, read_settings
@@ -57,16 +55,6 @@ class Deployed:
         """The account and the region that the stack is deployed to, as its outputs and its configuration say."""
         return Account.of(self.outputs["function_arn"], self.config.values[REGION_KEY])
 
-    def promised(self, setting: str) -> Any:
-        """Look up what a setting promises, by its name in `Settings`.
-
-        A secret cannot be compared: the test is then skipped, and says so.
-        """
-        key = to_camel(setting)
-        if f"{self.names.project}:{key}" in self.config.secret_keys:
-            pytest.skip(f"{key} is a secret, which only the engine can read")
-        return getattr(self.settings, setting)
-
     @functools.cached_property
     def session(self) -> boto3.Session:
         """Form a session with the region of the stack's configuration, and with its profile or keys if it has some."""
@@ -86,18 +74,11 @@ class Deployed:
             self.clients[service] = session.client(service, config=CLIENT_CONFIG)
         return self.clients[service]
 
-    @functools.cached_property
-    def key_arn(self) -> str:
-        """The ARN of the key that encrypts everything: the configured one, or the one with the stack's alias."""
-        configured = self.promised("kms_key_arn")
-        if configured:
-            return configured
-        return self.client("kms").describe_key(KeyId=f"alias/{self.names.of('key')}")["KeyMetadata"]["Arn"]
-
-    @functools.cached_property
-    def function(self) -> dict[str, Any]:
-        """The function's configuration, as Lambda has it."""
-        return self.client("lambda").get_function_configuration(FunctionName=self.outputs["function_name"])
+    @property
+    def bundle(self) -> Path:
+        """The bundle that the function should be, whether or not it has been built here."""
+        settings = self.settings
+        return bundle_path(settings.environment, settings.lambda_runtime, settings.lambda_architecture)
 
 
 def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
@@ -154,52 +135,3 @@ def _read_outputs(path: Path) -> dict[str, str]:
             f"{OUTPUTS_FILE.as_posix()} lacks {', '.join(missing)}; the task `outputs` writes it anew"
         )
     return outputs
-
-
-def canonical(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a statement of a policy in the one of all equivalent ways in which every text is a sorted list.
-
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
-    """
-    principal = statement.get("Principal", {})
-    everybody = {"AWS": "*"} if principal == "*" else principal
-    return {
-        "Effect": statement["Effect"],
-        "Principal": {kind: _sorted(names) for kind, names in everybody.items()},
-        "Action": _sorted(statement["Action"]),
-        "Resource": _sorted(statement.get("Resource", [])),
-        "Condition": {
-            operator: {key: _sorted(values) for key, values in keys.items()}
-            for operator, keys in statement.get("Condition", {}).items()
-        },
-    }
-
-
-def _sorted(value: str | list[str]) -> list[str]:
-    return [value] if isinstance(value, str) else sorted(value)
-
-
-def tls_only(action: str, resources: list[str]) -> dict[str, Any]:
-    """Form the statement that refuses every request that does not come over TLS."""
-    return {
-        "Effect": "Deny",
-        "Principal": "*",
-        "Action": action,
-        "Resource": resources,
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-
-
-def hold(resource: str, promise: str, *, found: object, promised: object) -> None:
-    """Compare what is deployed with what was promised.
-
-    Args:
-        resource: Name of the resource, as AWS knows it.
-        promise: What is compared.
-        found: What AWS says.
-        promised: What the stack's configuration and its program say.
-
-    Raises:
-        AssertionError: If they differ; the message names all four.
-    """
-    assert found == promised, f"{resource}: {promise}: found {found!r}, promised {promised!r}"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from infrastructure.documents import DocumentError
 from tests.integration.deployed import NotDeployedError, find_deployed
@@ -9,10 +10,14 @@ from tests.integration.pipeline import Pipeline, opened_pipeline
 from tools.emulator import find_emulator
 from tools.engine import interruptible
 from tools.local import local_variables
+from tools.logs import FunctionLog
+
+# The end of an invocation is logged after its last message is done.
+LOG_SECONDS = 0.5
 
 
 def send(body: str) -> None:
-    """Send a message, have the function process what is in the queue, and say where the message is then.
+    """Send a message, wait until the function has processed it, and say where the message is then.
 
     Args:
         body: What the message says.
@@ -28,23 +33,25 @@ def send(body: str) -> None:
     os.environ.update(variables)
     with interruptible("local-send"):
         try:
-            with opened_pipeline(find_deployed(), keep=True) as pipeline:
-                queue_url = pipeline.deployed.outputs["queue_url"]
-                print(f"Sent to {queue_url}:\n    {body}\n\nThe function's log:", flush=True)
+            deployed = find_deployed()
+            with opened_pipeline(deployed, deployed.outputs, keep=True) as pipeline:
+                print(f"Sent to {pipeline.outputs['queue_url']}:\n    {body}\n", flush=True)
+                log = FunctionLog(address, since=int(time.time() * 1000))
                 (message,) = pipeline.send(body)
                 lines = pipeline.wait_for(lambda sent: _fate(pipeline, sent), message, "trace")
-        except (NotDeployedError, DocumentError, LookupError, RuntimeError, AssertionError) as error:
+        except (NotDeployedError, DocumentError, AssertionError) as error:
             sys.exit(f"local-send: {error}")
-    print("\n".join(["", *lines]))
+        time.sleep(LOG_SECONDS)
+        print("\n".join([*lines, "", "The function's log:", *(f"    {line}" for line in log.read())]))
 
 
 def _fate(pipeline: Pipeline, message: str) -> list[str] | None:
     """Say what has become of a message, if anything has."""
-    outputs = pipeline.deployed.outputs
+    outputs = pipeline.outputs
     item = pipeline.item_of(message)
     if item is not None and pipeline.notification_of(message):
         return [
-            f"Payload:      s3://{outputs['bucket_name']}/{item['object_key']}",
+            f"Object:       s3://{outputs['bucket_name']}/{item['object_key']}",
             f"Item:         {message} in the table {outputs['table_name']}, sent at {item['timestamp']}",
             f"Notification: published to {outputs['topic_arn']}",
         ]

@@ -6,21 +6,23 @@ Nothing is found but what was sent through the same object, so that several peop
 import json
 import time
 import uuid
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from infrastructure.bundle import bundle_path
 from infrastructure.storage import TIMESTAMP_INDEX
 from tests.integration.deployed import Deployed
-from tests.integration.poller import RETRY_SECONDS, Poller, opened_poller
+from tools.logs import FunctionLog
 
 # A function that has not run for a while, or just now for the first time, takes its time to start.
 DEADLINE_SECONDS = 60
 LOCAL_DEADLINE_SECONDS = 20
-# What has not come twice by then does not: longer than a message that failed takes to come back.
-SETTLING_SECONDS = 2 * RETRY_SECONDS
+# What has not come twice by then does not.
+SETTLING_SECONDS = 2
+PAUSE_SECONDS = 1
+LOCAL_PAUSE_SECONDS = 0.1
+NO_BUCKET = "a-bucket-that-does-not-exist"
 # A queue can be used a second after it was created:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 QUEUE_SECONDS = 1
@@ -38,8 +40,8 @@ class Pipeline:
 
     Attributes:
         deployed: The stack.
+        outputs: What its program exports.
         inbox_url: A queue that is subscribed to the topic.
-        poller: What takes Lambda's place, in the emulator.
         keep: Whether what the messages leave is left there.
         sent: The messages that were sent, by identity, with their bodies.
         notifications: What has come into the inbox for them.
@@ -47,76 +49,102 @@ class Pipeline:
     """
 
     deployed: Deployed
+    outputs: Mapping[str, str]
     inbox_url: str
-    poller: Poller | None
     keep: bool = False
     sent: dict[str, str] = field(default_factory=dict)
     notifications: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
-    def send(self, *bodies: str, **attributes: str) -> list[str]:
+    def send(self, *bodies: str) -> list[str]:
         """Send messages.
 
         Args:
             bodies: What they say.
-            attributes: What they bear besides.
 
         Returns:
             Their identities.
         """
-        entries = [
-            {
-                "Id": str(number),
-                "MessageBody": body,
-                "MessageAttributes": {
-                    name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-                },
-            }
-            for number, body in enumerate(bodies)
-        ]
+        entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
         sqs = self.deployed.client("sqs")
-        answer = sqs.send_message_batch(QueueUrl=self.deployed.outputs["queue_url"], Entries=entries)
+        answer = sqs.send_message_batch(QueueUrl=self.outputs["queue_url"], Entries=entries)
         assert not answer.get("Failed"), answer["Failed"]
         identities = {int(sent["Id"]): sent["MessageId"] for sent in answer["Successful"]}
         messages = [identities[number] for number in range(len(bodies))]
         self.sent |= dict(zip(messages, bodies, strict=True))
         return messages
 
-    def wait_for(self, find: Callable[[str], Found | None], message: str, what: str) -> Found:
+    def wait_for(self, find: Callable[[str], Found | None], message: str, what: str, *, retries: float = 0) -> Found:
         """Look for what becomes of a message until it is there.
 
         Args:
             find: One of the methods below.
             message: The message's identity.
             what: What is looked for, for people.
+            retries: How many seconds the message takes to be retried, if it is to be.
 
         Raises:
             AssertionError: If it does not come in time.
         """
-        settings = self.deployed.settings
-        deliveries = (RETRY_SECONDS + settings.batch_window_seconds) * settings.max_receive_count
-        seconds = (
-            LOCAL_DEADLINE_SECONDS + deliveries if self.poller else DEADLINE_SECONDS + settings.batch_window_seconds
-        )
+        seconds = LOCAL_DEADLINE_SECONDS if self.deployed.settings.is_local else DEADLINE_SECONDS
+        seconds += self.deployed.settings.batch_window_seconds + retries
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = find(message)
             if found is not None:
                 return found
-            self.advance()
-        raise AssertionError(f"{self.deployed.outputs['function_name']}: no {what} of {message} in {seconds} seconds")
+            self._pause()
+        raise AssertionError(f"{self.outputs['function_name']}: no {what} of {message} in {seconds} seconds")
 
     def settle(self) -> None:
-        """Wait for what should not come: a second notification, a second delivery."""
+        """Wait for what should not come: a second notification, a second dead letter."""
         deadline = time.monotonic() + SETTLING_SECONDS
         while time.monotonic() < deadline:
-            self.advance()
-        self._receive()
+            self._receive()
+            self._pause()
 
-    def advance(self) -> None:
-        """Have the poller take its turn, or give AWS the time to."""
-        if self.poller is None or not self.poller.poll():
-            time.sleep(0.3 if self.poller else 1)
+    def _pause(self) -> None:
+        time.sleep(LOCAL_PAUSE_SECONDS if self.deployed.settings.is_local else PAUSE_SECONDS)
+
+    @contextmanager
+    def failing(self, retry_seconds: int) -> Generator[None]:
+        """Take the bucket away from the function meanwhile, so that it fails.
+
+        The bucket itself, and what is in it, is left alone: the function is led to one that does not exist.
+
+        Args:
+            retry_seconds: How soon a message that has failed comes back meanwhile.
+        """
+        client, sqs = self.deployed.client("lambda"), self.deployed.client("sqs")
+        function, queue_url = self.outputs["function_name"], self.outputs["queue_url"]
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        hidden = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])["Attributes"]
+
+        def configure(variables: dict[str, str]) -> None:
+            client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+            client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
+
+        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": str(retry_seconds)})
+        try:
+            configure(variables | {"BUCKET_NAME": NO_BUCKET})
+            try:
+                yield
+            finally:
+                configure(variables)
+        finally:
+            sqs.set_queue_attributes(QueueUrl=queue_url, Attributes=hidden)
+
+    def failure_of(self, message: str) -> str | None:
+        """Find what the function, in the emulator, has logged of a message that it could not process."""
+        endpoint = self.deployed.client("logs").meta.endpoint_url
+        return next((line for line in FunctionLog(endpoint).read() if message in line), None)
+
+    def waiting(self) -> int:
+        """Count the messages in the queue, received or not: exact in the emulator, an estimate on AWS."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs = self.deployed.client("sqs")
+        answer = sqs.get_queue_attributes(QueueUrl=self.outputs["queue_url"], AttributeNames=names)
+        return sum(map(int, answer["Attributes"].values()))
 
     def object_of(self, message: str) -> bytes | None:
         """Read a message's payload from the bucket."""
@@ -124,10 +152,10 @@ class Pipeline:
         if item is None:
             return None
         s3 = self.deployed.client("s3")
-        found = s3.list_objects_v2(Bucket=self.deployed.outputs["bucket_name"], Prefix=item["object_key"]["S"])
+        found = s3.list_objects_v2(Bucket=self.outputs["bucket_name"], Prefix=item["object_key"]["S"])
         if not found.get("KeyCount"):
             return None
-        answer = s3.get_object(Bucket=self.deployed.outputs["bucket_name"], Key=item["object_key"]["S"])
+        answer = s3.get_object(Bucket=self.outputs["bucket_name"], Key=item["object_key"]["S"])
         return answer["Body"].read()
 
     def item_of(self, message: str) -> dict[str, str] | None:
@@ -136,7 +164,7 @@ class Pipeline:
         if item is None:
             return None
         found = self.deployed.client("dynamodb").query(
-            TableName=self.deployed.outputs["table_name"],
+            TableName=self.outputs["table_name"],
             IndexName=TIMESTAMP_INDEX,
             KeyConditionExpression="#date = :date AND #timestamp BETWEEN :from AND :to",
             FilterExpression="message_id = :message",
@@ -168,26 +196,18 @@ class Pipeline:
         """Count how often a message has come into the dead-letter queue."""
         return sum(original(each) == message for each in self.dead_letters)
 
-    def deliveries(self, message: str) -> dict[int, bool]:
-        """Tell of which of a message's deliveries, by their number, the poller knows, and whether each failed.
-
-        Somebody else's poller may have seen the others.
-        """
-        known = self.poller.deliveries if self.poller else []
-        return {each.receive_count: each.failed for each in known if each.message_id == message}
-
     def versions_of(self, message: str) -> list[dict[str, Any]]:
         """List the versions of a message's payload: one for each time that it was stored."""
         item = self._item(message)
         if item is None:
             return []
-        bucket = self.deployed.outputs["bucket_name"]
+        bucket = self.outputs["bucket_name"]
         answer = self.deployed.client("s3").list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
         return answer.get("Versions", [])
 
     def _item(self, message: str) -> dict[str, Any] | None:
         answer = self.deployed.client("dynamodb").get_item(
-            TableName=self.deployed.outputs["table_name"], Key={"message_id": {"S": message}}, ConsistentRead=True
+            TableName=self.outputs["table_name"], Key={"message_id": {"S": message}}, ConsistentRead=True
         )
         return answer.get("Item")
 
@@ -200,7 +220,7 @@ class Pipeline:
             notification = _notification(envelope["Message"])
             if notification.get("message_id") in self.sent:
                 self.notifications.append(notification | {"subject": envelope["Subject"]})
-        dead_letter_queue = self.deployed.outputs["dlq_url"]
+        dead_letter_queue = self.outputs["dlq_url"]
         for _ in range(LOOKS):
             messages = sqs.receive_message(
                 QueueUrl=dead_letter_queue,
@@ -219,7 +239,7 @@ class Pipeline:
     def remove_all(self) -> None:
         """Remove what the sent messages have left: objects with all their versions, items, dead letters."""
         self.settle()
-        bucket, table = self.deployed.outputs["bucket_name"], self.deployed.outputs["table_name"]
+        bucket, table = self.outputs["bucket_name"], self.outputs["table_name"]
         s3, dynamodb = self.deployed.client("s3"), self.deployed.client("dynamodb")
         for message in self.sent:
             for version in self.versions_of(message):
@@ -243,12 +263,12 @@ def _notification(text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened_inbox(deployed: Deployed) -> Generator[str]:
+def _opened_inbox(deployed: Deployed, topic_arn: str) -> Generator[str]:
     """Subscribe a temporary queue to the topic.
 
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     """
-    sqs, sns, topic_arn = deployed.client("sqs"), deployed.client("sns"), deployed.outputs["topic_arn"]
+    sqs, sns = deployed.client("sqs"), deployed.client("sns")
     name = f"{deployed.names.function}-test-{uuid.uuid4().hex[:8]}"
     arn = deployed.account.arn("sqs", name)
     policy = {
@@ -279,28 +299,19 @@ def _opened_inbox(deployed: Deployed) -> Generator[str]:
 
 
 @contextmanager
-def opened_pipeline(deployed: Deployed, *, keep: bool = False) -> Generator[Pipeline]:
+def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str], *, keep: bool = False) -> Generator[Pipeline]:
     """Open the pipeline for use.
 
     Args:
         deployed: The stack.
+        outputs: What its program exports.
         keep: Whether what is sent through it stays there; it is removed in the end otherwise.
 
     Yields:
         The pipeline.
     """
-    with ExitStack() as resources:
-        inbox_url = resources.enter_context(_opened_inbox(deployed))
-        poller = None
-        if deployed.settings.is_local:
-            settings, outputs = deployed.settings, deployed.outputs
-            bundle = bundle_path(settings.environment, settings.lambda_runtime, settings.lambda_architecture)
-            poller = resources.enter_context(
-                opened_poller(
-                    deployed.session, outputs["function_arn"], outputs["queue_arn"], outputs["queue_url"], bundle
-                )
-            )
-        pipeline = Pipeline(deployed, inbox_url, poller, keep)
+    with _opened_inbox(deployed, outputs["topic_arn"]) as inbox_url:
+        pipeline = Pipeline(deployed, outputs, inbox_url, keep)
         try:
             yield pipeline
         finally:

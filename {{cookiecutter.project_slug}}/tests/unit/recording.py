@@ -11,7 +11,7 @@ import os
 import runpy
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 from unittest import mock
@@ -21,6 +21,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from infrastructure import bundle
+from infrastructure.account import Account
 from infrastructure.stack_files import PROJECT_FOLDER, read_project, read_stack_config
 
 # One good value of each setting.
@@ -53,16 +54,16 @@ KEY_ID = "11111111-2222-3333-4444-555555555555"
 
 # What AWS adds to the inputs of a resource, as far as the program reads it.
 COMPUTED = {
-    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:aws:logs:{region}:{account}:log-group:{name}"},
-    "aws:dynamodb/table:Table": {"arn": "arn:aws:dynamodb:{region}:{account}:table/{name}"},
-    "aws:iam/role:Role": {"arn": "arn:aws:iam::{account}:role/{name}"},
-    "aws:kms/key:Key": {"arn": "arn:aws:kms:{region}:{account}:key/" + KEY_ID, "keyId": KEY_ID},
-    "aws:lambda/function:Function": {"arn": "arn:aws:lambda:{region}:{account}:function:{name}"},
-    "aws:s3/bucket:Bucket": {"arn": "arn:aws:s3:::{bucket}"},
-    "aws:sns/topic:Topic": {"arn": "arn:aws:sns:{region}:{account}:{name}"},
+    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{id}:log-group:{name}"},
+    "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{id}:table/{name}"},
+    "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{id}:role/{name}"},
+    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{id}:key/" + KEY_ID, "keyId": KEY_ID},
+    "aws:lambda/function:Function": {"arn": "arn:{partition}:lambda:{region}:{id}:function:{name}"},
+    "aws:s3/bucket:Bucket": {"arn": "arn:{partition}:s3:::{bucket}"},
+    "aws:sns/topic:Topic": {"arn": "arn:{partition}:sns:{region}:{id}:{name}"},
     "aws:sqs/queue:Queue": {
-        "arn": "arn:aws:sqs:{region}:{account}:{name}",
-        "url": "https://sqs.{region}.amazonaws.com/{account}/{name}",
+        "arn": "arn:{partition}:sqs:{region}:{id}:{name}",
+        "url": "https://sqs.{region}.{dns_suffix}/{id}/{name}",
     },
 }
 
@@ -141,7 +142,7 @@ class Deployment:
 
     def arn(self, type_: str, name: str) -> str:
         """Form the ARN that the mocks gave a resource."""
-        return computed_outputs(type_, self.one(type_, name).inputs, self.region)["arn"]
+        return computed_outputs(type_, self.one(type_, name).inputs, example_account(self.region))["arn"]
 
 
 def readable_config(stack: str) -> dict[str, str]:
@@ -150,28 +151,34 @@ def readable_config(stack: str) -> dict[str, str]:
     return config.values | {key: GOOD_CONFIG.get(key.rpartition(":")[2], "") for key in config.secret_keys}
 
 
-def computed_outputs(type_: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:
+def example_account(region: str) -> Account:
+    """Form an account for examples, seen from one of its regions."""
+    return Account(id=ACCOUNT_ID, region=region, partition="aws", dns_suffix="amazonaws.com")
+
+
+def computed_outputs(type_: str, inputs: Mapping[str, Any], account: Account) -> dict[str, str]:
     """Form what AWS adds to a resource's inputs."""
     templates = COMPUTED.get(type_, {})
-    return {key: text.format(**inputs, account=ACCOUNT_ID, region=region) for key, text in templates.items()}
+    return {key: text.format(**asdict(account) | {**inputs}) for key, text in templates.items()}
 
 
 class Aws(mocks.Mocks):
-    """Answers as an AWS provider that is configured for one region of account 123456789012."""
+    """Answers as an AWS provider that is configured for one region of an account."""
 
-    def __init__(self, region: str) -> None:
-        self.region = region
+    def __init__(self, account: Account) -> None:
+        self.account = account
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Create a resource: its inputs come back, with what AWS computes."""
-        return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.inputs, self.region)
+        return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.inputs, self.account)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         """Answer the questions that the program asks."""
+        account = self.account
         answers = {
-            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT_ID},
-            "aws:index/getPartition:getPartition": {"partition": "aws", "dnsSuffix": "amazonaws.com"},
-            "aws:index/getRegion:getRegion": {"region": self.region},
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account.id},
+            "aws:index/getPartition:getPartition": {"partition": account.partition, "dnsSuffix": account.dns_suffix},
+            "aws:index/getRegion:getRegion": {"region": account.region},
         }
         return answers[args.token], []
 
@@ -253,7 +260,7 @@ def deploy(
         variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (
             EMULATOR if deployment.setting("environment") == "local" else {}
         )
-        monitor = RecordingMonitor(provider or Aws(config["aws:region"]), deployment)
+        monitor = RecordingMonitor(provider or Aws(example_account(deployment.region)), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             mock.patch.object(bundle, "BUILD_FOLDER", build_folder),

@@ -60,7 +60,7 @@ def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed
         {
             "Sid": "DenyInsecureTransport",
             "Effect": "Deny",
-            "Principal": {"AWS": "*"},
+            "Principal": "*",
             "Action": "sqs:*",
             "Resource": [deployed.arn("aws:sqs/queue:Queue", name)],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},
@@ -83,7 +83,7 @@ def test_the_topic_takes_alarms_of_the_account_over_tls(deployed: Deployment) ->
         {
             "Sid": "DenyInsecureTransport",
             "Effect": "Deny",
-            "Principal": {"AWS": "*"},
+            "Principal": "*",
             "Action": "sns:Publish",
             "Resource": [topic_arn],
             "Condition": {"Bool": {"aws:SecureTransport": "false"}},

@@ -141,12 +141,6 @@ def test_the_queue_feeds_the_function_in_batches_that_may_fail_in_part(deployed:
     assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_queue_feeds_the_function_unless_a_poller_takes_lambdas_place(deployed: Deployment) -> None:
-    mapping = deployed.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
-
-    assert mapping.inputs["enabled"] is (deployed.setting("environment") != "local")
-
-
 def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(customized: Deployment) -> None:
     mapping = customized.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
 

@@ -91,8 +91,7 @@ INPUTS = {
     ),
     "aws:kms/key:Key": "deletionWindowInDays description enableKeyRotation policy tags",
     "aws:lambda/eventSourceMapping:EventSourceMapping": (
-        "batchSize enabled eventSourceArn functionName functionResponseTypes maximumBatchingWindowInSeconds "
-        "scalingConfig tags"
+        "batchSize eventSourceArn functionName functionResponseTypes maximumBatchingWindowInSeconds scalingConfig tags"
     ),
     "aws:lambda/function:Function": (
         "architectures code deadLetterConfig description environment handler kmsKeyArn memorySize name "

@@ -152,7 +152,7 @@ def test_a_bucket_is_reached_over_tls_only(deployed: Deployment, bucket: str) ->
     assert policy.document("policy")["Statement"][0] == {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",
-        "Principal": {"AWS": "*"},
+        "Principal": "*",
         "Action": "s3:*",
         "Resource": [arn, f"{arn}/*"],
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},

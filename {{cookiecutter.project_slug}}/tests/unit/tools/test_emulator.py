@@ -1,35 +1,19 @@
-"""The emulator: it ends with whoever started it unless it is kept, and is found and stopped by its address alone."""
+"""The emulator: started in an environment of its own, kept or ended, found again and stopped with all its processes."""
 
-import io
-import json
-import runpy
+import os
 import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
-import boto3
+import psutil
 import pytest
 
-from tools import emulator, emulator_process
-
-POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Deny",
-            "Principal": {"AWS": "*"},
-            "Action": "s3:*",
-            "Resource": "*",
-            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-        }
-    ],
-}
+from tests.unit.tools import stand_in_emulator
+from tools import emulator
+from tools.watchdog import Watchdog, is_running
 
 
 @pytest.fixture(name="folder")
@@ -37,89 +21,113 @@ def fixture_folder(tmp_path: Path) -> Iterator[Path]:
     """A folder for an emulator; what is kept there ends with the test."""
     folder = tmp_path / ".local"
     yield folder
-    (folder / emulator.ADDRESS_FILE).unlink(missing_ok=True)
+    emulator.stop_emulator(folder)
 
 
-def wait_until_it_ends(address: str) -> None:
-    """Wait until an emulator answers no more, for five seconds."""
-    deadline = time.monotonic() + 5
-    while emulator.answers(address):
-        assert time.monotonic() < deadline, f"{address} still answers"
-        time.sleep(0.05)
+@pytest.fixture(name="stand_in")
+def fixture_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of the tests in MiniStack's place: installing that is not for a unit test."""
+    monkeypatch.setattr(emulator, "find_interpreter", lambda: sys.executable)
+    monkeypatch.setattr(emulator, "COMMAND", (stand_in_emulator.__file__,))
 
 
-def test_an_emulator_that_is_not_kept_ends_with_its_block(folder: Path) -> None:
+def function_of(folder: Path) -> psutil.Process:
+    """Find the process that the emulator has started for a function."""
+    return psutil.Process(int((folder / emulator.TEMPORARY_FOLDER / "function").read_text(encoding="utf-8")))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_an_emulator_that_is_not_kept_ends_with_the_task(folder: Path) -> None:
     folder.mkdir()
     (folder / "left by an earlier one").touch()
 
-    with emulator.started_emulator(folder) as address:
+    with Watchdog() as watchdog:
+        address = emulator.start_emulator(watchdog, folder)
+        function = function_of(folder)
         assert address.startswith("http://127.0.0.1:")
         assert emulator.answers(address)
         assert emulator.find_emulator(folder) is None
+        assert not (folder / "left by an earlier one").exists()
 
     assert not emulator.answers(address)
-    assert [path.name for path in folder.iterdir()] == [emulator.LOG_FILE]
+    assert not is_running(function.pid)
 
 
-def test_a_kept_emulator_is_found_and_stopped(folder: Path) -> None:
-    with emulator.started_emulator(folder) as address:
-        emulator.keep_emulator(address, folder)
+@pytest.mark.usefixtures("stand_in")
+def test_a_kept_emulator_is_found_and_stopped_with_its_functions(folder: Path) -> None:
+    with Watchdog() as watchdog:
+        address = emulator.start_emulator(watchdog, folder)
+        emulator.keep_emulator(watchdog, folder)
+    function = function_of(folder)
 
     assert emulator.find_emulator(folder) == address
     emulator.stop_emulator(folder)
+
     assert not emulator.answers(address)
+    assert not is_running(function.pid)
     assert not folder.exists()
 
 
-def test_an_emulator_ends_when_the_process_that_started_it_is_killed(folder: Path) -> None:
-    program = (
-        "import pathlib, time, tools.emulator as emulator\n"
-        f"with emulator.started_emulator(pathlib.Path({str(folder)!r})) as address:\n"
-        "    print(address, flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, cwd=emulator.PROJECT_FOLDER, stdout=subprocess.PIPE, encoding="utf-8") as starter:
-        address = starter.stdout.readline().strip() if starter.stdout else ""
-        assert emulator.answers(address)
+@pytest.mark.usefixtures("stand_in")
+def test_what_an_earlier_task_has_left_running_ends_with_the_next_start(folder: Path) -> None:
+    with Watchdog() as watchdog:
+        first = emulator.start_emulator(watchdog, folder)
+        watchdog.forget(emulator.Record.model_validate_json((folder / emulator.RECORD_FILE).read_bytes()).pid)
 
-        starter.kill()
+        second = emulator.start_emulator(watchdog, folder)
 
-    wait_until_it_ends(address)
+        assert first != second
+        assert not emulator.answers(first)
 
 
-def test_an_emulator_ends_when_its_address_is_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator_process, "WATCH_SECONDS", 0.01)
+@pytest.mark.usefixtures("stand_in")
+def test_a_process_that_has_the_number_of_an_earlier_emulator_is_left_alone(folder: Path) -> None:
     folder.mkdir()
-    answers = io.StringIO()
-    starter = SimpleNamespace(read=lambda: emulator.keep_emulator(answers.getvalue().strip(), folder))
-    thread = threading.Thread(target=emulator_process.serve, args=(folder, starter, answers))
-    thread.start()
-    while emulator.find_emulator(folder) is None:
-        time.sleep(0.01)
+    own = psutil.Process()
+    record = emulator.Record(url="http://127.0.0.1:1", pid=own.pid, created=own.create_time() - 3600, kept=True)
+    (folder / emulator.RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
 
-    (folder / emulator.ADDRESS_FILE).unlink()
+    emulator.stop_emulator(folder)
 
-    thread.join(5)
-    assert not thread.is_alive()
+    assert own.is_running()
+    assert not folder.exists()
 
 
-def test_the_process_takes_its_folder_from_its_arguments(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["emulator_process", str(folder)])
-    monkeypatch.setattr(sys, "stdin", io.StringIO())
+@pytest.mark.usefixtures("stand_in")
+def test_the_emulator_sees_nothing_of_this_shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "of an account")
+    monkeypatch.setenv("GATEWAY_PORT", "4566")
 
-    runpy.run_path(emulator_process.__file__, run_name="__main__")
+    with Watchdog() as watchdog:
+        address = emulator.start_emulator(watchdog, folder)
+        seen = function_of(folder).environ()
 
-    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+    temporary = str(folder / emulator.TEMPORARY_FOLDER)
+    promised = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "MINISTACK_ACCOUNT_ID": "123456789012", "TZ": "UTC"}
+    promised |= {"GATEWAY_PORT": address.rpartition(":")[2]}
+    promised |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
+    assert "AWS_PROFILE" not in seen
+    assert "HOME" not in seen
+    assert seen["PATH"] == os.environ["PATH"]
+    assert seen | promised == seen
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"url": "http://127.0.0.1:1"}'])
+def test_without_a_start_nothing_is_kept(folder: Path) -> None:
+    folder.mkdir()
+
+    with Watchdog() as watchdog:
+        emulator.keep_emulator(watchdog, folder)
+
+    assert emulator.find_emulator(folder) is None
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "[]", "{}", '{"url": "http://127.0.0.1:1", "pid": 999999999, "created": 0, "kept": true}']
+)
 def test_what_an_emulator_left_when_the_machine_went_down_is_no_emulator(folder: Path, content: str | None) -> None:
     folder.mkdir()
     if content is not None:
-        (folder / emulator.ADDRESS_FILE).write_text(content, encoding="utf-8")
+        (folder / emulator.RECORD_FILE).write_text(content, encoding="utf-8")
 
     assert emulator.find_emulator(folder) is None
     emulator.stop_emulator(folder)
@@ -129,7 +137,9 @@ def test_what_an_emulator_left_when_the_machine_went_down_is_no_emulator(folder:
 def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Path) -> None:
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
-        emulator.keep_emulator(f"http://127.0.0.1:{server.getsockname()[1]}", folder)
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        record = emulator.Record(url=url, pid=999999999, created=0, kept=True)
+        (folder / emulator.RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
 
         def say_something_else() -> None:
             connection, _ = server.accept()
@@ -143,65 +153,81 @@ def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Pat
         thread.join()
 
 
+@pytest.mark.usefixtures("stand_in")
 def test_an_emulator_that_does_not_start_is_reported_with_its_log(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(emulator, "PROCESS", "tools.nothing")
+    monkeypatch.setattr(emulator, "COMMAND", ("-m", "nothing_of_this_name"))
 
     with (
+        Watchdog() as watchdog,
         pytest.raises(SystemExit, match=r"^the emulator did not start; its messages are in .*emulator\.log$"),
-        emulator.started_emulator(folder),
     ):
-        pytest.fail("it has started")
+        emulator.start_emulator(watchdog, folder)
 
-    assert "No module named tools.nothing" in (folder / emulator.LOG_FILE).read_text(encoding="utf-8")
-
-
-def test_an_emulator_that_does_not_stop_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder.mkdir()
-    emulator.keep_emulator("http://127.0.0.1:1", folder)
-    monkeypatch.setattr(emulator, "answers", lambda _: True)
-    monkeypatch.setattr(emulator, "END_SECONDS", 0.2)
-
-    with pytest.raises(SystemExit, match=r"^the emulator at http://127\.0\.0\.1:1 does not stop; its messages are in"):
-        emulator.stop_emulator(folder)
+    assert "No module named nothing_of_this_name" in (folder / emulator.LOG_FILE).read_text(encoding="utf-8")
 
 
-def test_an_emulator_that_does_not_end_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emulator, "END_SECONDS", 0.2)
-    monkeypatch.setattr(emulator, "PROCESS", "tests.unit.tools.deaf_emulator")
+@pytest.mark.usefixtures("stand_in")
+def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(emulator, "START_SECONDS", -1)
+    monkeypatch.setattr(emulator, "answers", lambda _: False)
 
-    with emulator.started_emulator(folder) as answer:
-        pass
-
-    assert answer == "deaf"
+    with Watchdog() as watchdog, pytest.raises(SystemExit, match=r"^the emulator did not start"):
+        emulator.start_emulator(watchdog, folder)
 
 
-def test_what_keeps_the_stack_out_of_moto_is_still_to_be_mended() -> None:
-    """Once this fails, moto does by itself what `mended_moto` makes it do, and the mending can go."""
-    session = boto3.Session("testing", "testing", region_name="us-east-2")
+class Uv:
+    """Stands in for uv, and notes how it was called.
 
-    def tried(address: str) -> tuple[bool, bool, bool]:
-        s3, sqs = session.client("s3", endpoint_url=address), session.client("sqs", endpoint_url=address)
-        s3.create_bucket(Bucket="payloads", CreateBucketConfiguration={"LocationConstraint": "us-east-2"})
-        s3.put_bucket_policy(Bucket="payloads", Policy=json.dumps(POLICY))
-        url = sqs.create_queue(QueueName="q", Attributes={"Policy": json.dumps(POLICY)})["QueueUrl"]
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedriveAllowPolicy": '{"redrivePermission":"denyAll"}'})
-        attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
-        try:
-            s3.put_object(Bucket="payloads", Key="k", Body=b"")
-        except s3.exceptions.ClientError:
-            return False, "Policy" in attributes, "RedriveAllowPolicy" in attributes
-        return True, "Policy" in attributes, "RedriveAllowPolicy" in attributes
+    Attributes:
+        online: The exit status where it may use the network.
+        offline: The exit status where it may not.
+        calls: Its arguments.
+    """
 
-    server = emulator_process.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    address = f"http://{host}:{port}"
-    try:
-        assert tried(address) == (False, False, False)
-        reset = urllib.request.Request(f"{address}/moto-api/reset", method="POST")  # noqa: S310 # the emulator above
-        with emulator_process.mended_moto(), urllib.request.urlopen(reset):  # noqa: S310
-            assert tried(address) == (True, True, True)
-    finally:
-        server.stop()
+    def __init__(self, online: int, offline: int = 1) -> None:
+        self.online = online
+        self.offline = offline
+        self.calls: list[list[str]] = []
+
+    def __call__(self, command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        """Note a call."""
+        self.calls.append(command)
+        status = self.offline if "--offline" in command else self.online
+        return subprocess.CompletedProcess(command, status, "/cache/bin/python\n", "no network\n")
+
+
+def test_the_emulators_environment_is_made_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uv = Uv(online=0)
+    monkeypatch.setattr(subprocess, "run", uv)
+
+    assert emulator.find_interpreter() == "/cache/bin/python"
+
+    assert ["--offline" in call for call in uv.calls] == [True, False]
+    assert capsys.readouterr().out == f"Installing the emulator, {emulator.MINISTACK}, once ...\n"
+
+
+def test_an_environment_that_is_there_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    uv = Uv(online=2, offline=0)
+    monkeypatch.setattr(subprocess, "run", uv)
+
+    assert emulator.find_interpreter() == "/cache/bin/python"
+
+    assert len(uv.calls) == 1
+    assert {"--offline", emulator.MINISTACK, *emulator.COMPANIONS} <= {*uv.calls[0]}
+    # The bundle is built for this interpreter.
+    assert uv.calls[0][uv.calls[0].index("--python") + 1] == sys.executable
+
+
+def test_an_environment_that_cannot_be_made_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", Uv(online=2))
+
+    with pytest.raises(SystemExit, match=r"^the emulator cannot be installed: no network$"):
+        emulator.find_interpreter()
+
+
+def test_everything_that_runs_there_is_pinned() -> None:
+    assert all(package.count("==") == 1 for package in (emulator.MINISTACK, *emulator.COMPANIONS))

@@ -21,12 +21,14 @@ class Process:
         interrupt: What interrupts whoever waits for it first.
         signals: What was sent to it.
         returncode: How it has ended, or nothing as long as it runs.
+        pid: Its number.
     """
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.interrupt = interrupt
         self.signals: list[int] = []
         self.returncode: int | None = None
+        self.pid = 1
         self.waits = 0
 
     def __call__(self, *_arguments: Any, **_options: Any) -> Self:
@@ -95,15 +97,18 @@ def test_an_interrupted_engine_is_waited_for_and_not_disturbed(monkeypatch: pyte
 def test_what_would_end_this_process_interrupts_the_engine_once(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
-    before = signal.getsignal(number)
     process = Process(lambda: signal.raise_signal(number))
     monkeypatch.setattr(subprocess, "Popen", process)
+    # Whatever has started the tests may ignore it.
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            engine.run_to_its_end(["pulumi", "up"])
 
-    with pytest.raises(KeyboardInterrupt):
-        engine.run_to_its_end(["pulumi", "up"])
-
-    assert process.signals == [signal.SIGINT]
-    assert signal.getsignal(number) is before
+        assert process.signals == [signal.SIGINT]
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
 
 
 def test_what_is_ignored_already_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +121,54 @@ def test_what_is_ignored_already_stays_ignored(monkeypatch: pytest.MonkeyPatch) 
         signal.signal(signal.SIGTERM, before)
 
     assert not process.signals
+
+
+class Dog:
+    """Stands in for the watchdog, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def watch(self, pid: int) -> None:
+        """Watch a process."""
+        self.told.append(f"watch {pid}")
+
+    def forget(self, pid: int) -> None:
+        """Forget a process."""
+        self.told.append(f"forget {pid}")
+
+
+@pytest.mark.parametrize("run", [engine.run_disposable, engine.run_to_its_end])
+def test_a_command_is_watched_for_as_long_as_it_runs(run: Callable[..., int]) -> None:
+    dog: Any = Dog()
+
+    assert run([sys.executable, "-c", "import sys; sys.exit(3)"], os.environ, dog) == 3
+
+    assert [word.split()[0] for word in dog.told] == ["watch", "forget"]
+
+
+def test_a_disposable_command_that_is_interrupted_is_left_to_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+    dog: Any = Dog()
+    process = Process(interrupt_from_the_terminal)
+    monkeypatch.setattr(subprocess, "Popen", process)
+    process.returncode = 1
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.run_disposable(["pulumi", "up"], {}, dog)
+
+    assert dog.told == [f"watch {process.pid}"]
+
+
+@pytest.mark.parametrize("number", engine.ENDING)
+def test_what_would_end_a_task_interrupts_it(number: signal.Signals) -> None:
+    before = signal.signal(number, signal.SIG_DFL)
+    try:
+        with pytest.raises(SystemExit) as error, engine.interruptible("a-task"):
+            signal.raise_signal(number)
+    finally:
+        signal.signal(number, before)
+
+    assert error.value.code == 130
 
 
 def test_an_interrupted_task_ends_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:

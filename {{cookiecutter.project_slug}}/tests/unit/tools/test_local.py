@@ -1,10 +1,11 @@
 """The tasks of the local stack: what they do in which order, what they leave running, and what they say."""
 
 import os
+import shutil
 import sys
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 import pytest
 from filelock import FileLock
@@ -16,8 +17,8 @@ from tools import emulator, local, outputs
 ADDRESS = "http://127.0.0.1:4999"
 OUTPUTS = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES} | {"queue_url": f"{ADDRESS}/queue"}
 INIT = "stack init local --no-select"
-UP = "up --stack local --yes --skip-preview"
-DESTROY = "destroy --stack local --yes --skip-preview"
+UP = "up --stack local --yes --skip-preview --non-interactive"
+TESTS = "-m pytest tests/integration"
 
 
 class Machine:
@@ -27,6 +28,7 @@ class Machine:
         folder: The project's.
         calls: What was done, in order.
         kept: Address of the emulator that is up, if one is.
+        started: Whether a task has started an emulator.
         fail: What fails when it is called, with what.
     """
 
@@ -34,6 +36,7 @@ class Machine:
         self.folder = folder
         self.calls: list[str] = []
         self.kept: str | None = None
+        self.started = False
         self.fail: dict[str, Callable[[], int]] = {}
 
     def do(self, call: str) -> int:
@@ -41,33 +44,45 @@ class Machine:
         self.calls.append(call)
         return self.fail.get(call, int)()
 
-    def run_engine(self, *arguments: str, variables: dict[str, str]) -> int:
-        """Stand in for the engine."""
+    def run_disposable(self, command: Sequence[str], variables: Mapping[str, str], watchdog: object) -> int:
+        """Stand in for a command that ends with the task."""
         assert variables["AWS_ENDPOINT_URL"] == ADDRESS
-        return self.do(" ".join(arguments))
-
-    def run_tests(self, command: list[str], variables: dict[str, str]) -> int:
-        """Stand in for pytest."""
-        assert variables["AWS_ENDPOINT_URL"] == ADDRESS
+        assert watchdog is self
         return self.do(" ".join(command[1:]))
 
-    @contextmanager
-    def started(self) -> Generator[str]:
-        """Stand in for an emulator."""
-        self.do("start")
-        (self.folder / ".local").mkdir()
-        try:
-            yield ADDRESS
-        finally:
-            self.do("end" if self.kept is None else "stay")
+    def run_to_its_end(self, command: Sequence[str], variables: Mapping[str, str], watchdog: object) -> int:
+        """Stand in for a command that is waited for."""
+        return self.do(f"patiently {' '.join(command[1:])}") or self.run_disposable(command, variables, watchdog)
 
-    def keep(self, address: str) -> None:
+    def __call__(self) -> Self:
+        """Stand in for a watchdog."""
+        return self
+
+    def __enter__(self) -> Self:
+        self.started = False
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        if self.started and self.kept is None:
+            self.do("end")
+
+    def start(self, watchdog: object) -> str:
+        """Start the emulator."""
+        assert watchdog is self
+        self.started = True
+        self.do("start")
+        (self.folder / ".local").mkdir(exist_ok=True)
+        return ADDRESS
+
+    def keep(self, watchdog: object) -> None:
         """Keep the emulator."""
-        self.kept = address
+        assert watchdog is self
+        self.kept = ADDRESS
 
     def stop(self) -> None:
-        """Stop a kept emulator."""
+        """Stop the emulator."""
         self.kept = None
+        self.started = False
         self.do("stop")
 
     def save(self, stack: str, variables: dict[str, str]) -> dict[str, str]:
@@ -90,15 +105,17 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     replaced = {
         "PROJECT_FOLDER": tmp_path,
         "LOCAL_FOLDER": tmp_path / ".local",
+        "STATE_FOLDER": tmp_path / ".local" / "state",
         "LOCK_FILE": tmp_path / ".local.lock",
         "find_engine": lambda: "pulumi",
         "build_bundle": lambda stack: machine.do(f"package {stack}"),
         "find_emulator": lambda: machine.kept,
-        "started_emulator": machine.started,
+        "Watchdog": machine,
+        "start_emulator": machine.start,
         "keep_emulator": machine.keep,
         "stop_emulator": machine.stop,
-        "run_engine": machine.run_engine,
-        "run_to_its_end": machine.run_tests,
+        "run_disposable": machine.run_disposable,
+        "run_to_its_end": machine.run_to_its_end,
         "save_outputs": machine.save,
     }
     for name, value in replaced.items():
@@ -114,7 +131,7 @@ def interrupt() -> int:
 def test_up_starts_an_emulator_deploys_to_it_and_keeps_it(machine: Machine) -> None:
     local.up()
 
-    assert machine.calls == ["package local", "start", INIT, UP, "outputs local", "stay"]
+    assert machine.calls == ["package local", "start", INIT, UP, "outputs local"]
     assert machine.kept == ADDRESS
     assert (machine.folder / ".local" / "state").is_dir()
 
@@ -124,7 +141,40 @@ def test_up_again_deploys_to_the_emulator_that_is_up(machine: Machine) -> None:
 
     local.up()
 
-    assert machine.calls == ["package local", UP, "outputs local"]
+    # An engine that is killed leaves a deployment nobody knows.
+    assert machine.calls == ["package local", f"patiently {UP}", UP, "outputs local"]
+
+
+LOCK = ".local/state/.pulumi/locks/organization/event-pipeline/local/lock.json"
+
+
+@pytest.mark.parametrize("content", ['{"pid": 999999999}', "{"], ids=["ended", "half-written"])
+def test_up_after_a_deployment_that_was_killed_starts_again(
+    machine: Machine, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    lock = machine.folder / LOCK
+    lock.parent.mkdir(parents=True)
+    lock.write_text(content, encoding="utf-8")
+    machine.kept = ADDRESS
+    # A start removes all that an earlier one has left.
+    machine.fail["start"] = lambda: shutil.rmtree(machine.folder / ".local") or 0
+
+    local.up()
+
+    assert machine.calls == ["package local", "start", INIT, UP, "outputs local"]
+    assert "The last deployment was killed; starting again.\n" in capsys.readouterr().out
+
+
+def test_up_leaves_a_stack_alone_that_somebody_is_using(machine: Machine) -> None:
+    lock = machine.folder / LOCK
+    lock.parent.mkdir(parents=True)
+    lock.write_text(f'{{"pid": {os.getpid()}}}', encoding="utf-8")
+    machine.kept = ADDRESS
+
+    with pytest.raises(SystemExit, match=rf"^local-up: Pulumi \(process {os.getpid()}\) is using the local stack$"):
+        local.up()
+
+    assert machine.calls == ["package local"]
 
 
 @pytest.mark.parametrize(("lock", "run"), [("uv.lock", "uv run poe"), ("Pipfile", "pipenv run")], ids=["uv", "pipenv"])
@@ -138,7 +188,9 @@ def test_up_says_what_is_there_and_how_to_go_on(
     said = capsys.readouterr().out
     for name, value in OUTPUTS.items():
         assert f"{name:<16} {value}\n" in said
+    assert f"Deployed to the emulator at {ADDRESS} in 0 s:\n" in said
     assert f"    {run} local-send\n" in said
+    assert f"    {run} local-logs\n" in said
     assert f"    {run} test-py-integration\n" in said
     assert f"`{run} local-down`" in said
 
@@ -154,7 +206,8 @@ def test_up_says_how_this_machines_shell_is_led_to_the_emulator(
     said = capsys.readouterr().out
     assert machine.kept == ADDRESS
     assert f"    {export.format('AWS_ENDPOINT_URL', ADDRESS)}\n" in said
-    assert f"    {export.format('AWS_REGION', readable_config('local')['aws:region'])}\n" in said
+    for variable in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        assert f"    {export.format(variable, readable_config('local')['aws:region'])}\n" in said
 
 
 @pytest.mark.parametrize("step", [INIT, UP])
@@ -181,30 +234,21 @@ def test_an_interrupt_leaves_no_emulator(
 
     assert error.value.code == 130
     assert machine.kept is None
-    assert machine.calls[-1] in {"package local", "start", "end"}
+    assert machine.calls[-1] in {"package local", "end"}
     assert capsys.readouterr().err == f"\n{name}: interrupted\n"
 
 
-def test_down_destroys_the_stack_and_stops_the_emulator(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+def test_down_stops_the_emulator_and_asks_nothing_of_the_engine(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
     local.up()
     machine.calls.clear()
 
     local.down()
 
-    assert machine.calls == [DESTROY, "stop"]
+    assert machine.calls == ["stop"]
     assert not machine.outputs.exists()
     assert capsys.readouterr().out.endswith("local-down: stopped\n")
-
-
-def test_down_stops_the_emulator_even_if_the_stack_cannot_be_destroyed(machine: Machine) -> None:
-    local.up()
-    machine.fail[DESTROY] = lambda: 255
-
-    with pytest.raises(SystemExit, match="failed with exit status 255"):
-        local.down()
-
-    assert machine.calls[-1] == "stop"
-    assert not machine.outputs.exists()
 
 
 def test_down_with_nothing_up_says_so(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,31 +267,21 @@ def test_the_outputs_of_another_stack_stay(machine: Machine) -> None:
     assert machine.outputs.exists()
 
 
-def test_test_deploys_tests_destroys_and_stops(machine: Machine) -> None:
+def test_test_deploys_tests_and_stops(machine: Machine) -> None:
     local.test()
 
-    assert machine.calls == [
-        "package local",
-        "start",
-        INIT,
-        UP,
-        "outputs local",
-        "-m pytest tests/integration",
-        DESTROY,
-        "end",
-        "stop",
-    ]
+    assert machine.calls == ["package local", "start", INIT, UP, "outputs local", TESTS, "stop"]
     assert not machine.outputs.exists()
 
 
-def test_failed_tests_fail_the_task_once_everything_is_destroyed(machine: Machine) -> None:
-    machine.fail["-m pytest tests/integration"] = lambda: 1
+def test_failed_tests_fail_the_task_once_the_emulator_is_stopped(machine: Machine) -> None:
+    machine.fail[TESTS] = lambda: 1
 
     with pytest.raises(SystemExit) as error:
         local.test()
 
     assert error.value.code == 1
-    assert machine.calls[-3:] == [DESTROY, "end", "stop"]
+    assert machine.calls[-1] == "stop"
 
 
 def test_test_leaves_the_outputs_of_another_stack_as_they_were(machine: Machine) -> None:
@@ -286,7 +320,7 @@ def test_up_says_that_no_proxy_knows_the_emulator(
 def test_test_does_not_touch_what_is_up(machine: Machine) -> None:
     machine.kept = ADDRESS
 
-    with pytest.raises(SystemExit, match=r"^test-local: local-up has deployed already; test-py-integration tests that"):
+    with pytest.raises(SystemExit, match=r"^test-local: the local stack is up; test-py-integration tests it"):
         local.test()
 
     assert machine.calls == []

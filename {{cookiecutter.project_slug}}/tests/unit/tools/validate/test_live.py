@@ -18,11 +18,10 @@ from pulumi.automation import CommandResult
 from pulumi.automation.errors import create_command_error
 from pulumi.automation.events import EngineEvent
 
-from infrastructure.account import Account
 from infrastructure.naming import Names
 from infrastructure.settings import read_settings
 from infrastructure.stack_files import read_stack_config
-from tests.unit.recording import ACCOUNT_ID, PROJECT, STACKS, Deployment, readable_config
+from tests.unit.recording import ACCOUNT_ID, PROJECT, STACKS, Deployment, example_account, readable_config
 from tests.unit.tools.validate.folder import TODAY, ProjectFolder
 from tests.unit.tools.validate.test_drift import QUEUE, diff, planned, refreshed
 from tools.validate import Report, configuration, live, validate_configuration
@@ -120,7 +119,7 @@ def fixture_backend(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> B
 def outputs_of(folder: ProjectFolder, stack: str = "dev") -> dict[str, str]:
     """Form the outputs of a stack."""
     values = read_stack_config(stack, folder.path).values
-    account = Account(ACCOUNT_ID, values["aws:region"], "aws", "amazonaws.com")
+    account = example_account(values["aws:region"])
     expected = live.expected_outputs(Names("orders", read_settings("orders", values)), account)
     urls = {name: f"https://sqs.us-east-2.amazonaws.com/{expected[name]}" for name in ("queue_url", "dlq_url")}
     return expected | urls
@@ -278,7 +277,7 @@ def test_without_a_functions_arn_it_is_the_only_output_that_is_judged(folder: Pr
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_outputs_that_are_expected_are_the_programs(stack: str, deploy_stack: Callable[[str], Deployment]) -> None:
     deployed = deploy_stack(stack)
-    account = Account(ACCOUNT_ID, deployed.region, "aws", "amazonaws.com")
+    account = example_account(deployed.region)
 
     expected = live.expected_outputs(Names(PROJECT, read_settings(PROJECT, readable_config(stack))), account)
 

@@ -1,0 +1,17 @@
+"""Starts the emulator of a rendered project, as its own tasks do, for as long as the standard input is open.
+
+Runs in the project's folder and environment: ``python emulator.py FOLDER``. The emulator's address is printed.
+"""
+
+import sys
+from pathlib import Path
+
+# Of the rendered project, which is this process's folder.
+sys.path.insert(0, str(Path.cwd()))
+from tools.emulator import start_emulator
+from tools.watchdog import Watchdog
+
+if __name__ == "__main__":
+    with Watchdog() as watchdog:
+        print(start_emulator(watchdog, Path(sys.argv[1])), flush=True)
+        sys.stdin.read()

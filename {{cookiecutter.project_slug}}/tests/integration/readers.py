@@ -1,0 +1,365 @@
+"""What AWS says of each type of resource, in the words in which the program promises it.
+
+A reader is given a resource's inputs and returns what is there in their place. To teach this module another type of
+resource, add a reader: `camel` turns most of what AWS answers into Pulumi's names.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infrastructure.settings import NO_RESERVATION
+from tests.integration.deployed import Deployed
+
+Properties = dict[str, Any]
+Reader = Callable[[Deployed, Properties], Properties | None]
+
+READERS: dict[str, Reader] = {}
+# What only Pulumi knows of, and what a test of its own compares.
+NOT_IN_AWS = {
+    "aws:kms/key:Key": {"deletionWindowInDays"},
+    "aws:lambda/function:Function": {"code"},
+    "aws:s3/bucket:Bucket": {"forceDestroy"},
+}
+# What holds where the program says nothing else.
+DEFAULTS: dict[str, Properties] = {
+    "aws:cloudwatch/metricAlarm:MetricAlarm": {"actionsEnabled": True},
+    "aws:dynamodb/table:Table": {"rangeKey": None},
+    "aws:iam/role:Role": {"managedPolicyArns": []},
+    "aws:kms/key:Key": {"isEnabled": True},
+    "aws:lambda/eventSourceMapping:EventSourceMapping": {
+        "enabled": True,
+        "filterCriteria": None,
+        "scalingConfig": None,
+    },
+    "aws:s3/bucket:Bucket": {"region": None},
+}
+# How the codes of errors begin by which AWS says that something is not there, or was never configured.
+NOT_THERE = (
+    "AWS.SimpleQueueService.NonExistentQueue",
+    "NoSuch",
+    "NotFound",
+    "OwnershipControlsNotFound",
+    "QueueDoesNotExist",
+    "ResourceNotFound",
+    "ServerSideEncryptionConfigurationNotFound",
+)
+QUEUE_ATTRIBUTES = {
+    "kmsMasterKeyId": "KmsMasterKeyId",
+    "maxMessageSize": "MaximumMessageSize",
+    "messageRetentionSeconds": "MessageRetentionPeriod",
+    "redrivePolicy": "RedrivePolicy",
+    "visibilityTimeoutSeconds": "VisibilityTimeout",
+}
+
+
+def read(deployed: Deployed, type_: str, inputs: Properties) -> Properties | None:
+    """Read what is there in a resource's place.
+
+    Args:
+        deployed: The stack.
+        type_: Pulumi's type token.
+        inputs: What the program promises.
+
+    Returns:
+        What is there, or nothing if nothing is.
+    """
+    try:
+        return READERS[type_](deployed, inputs)
+    except ClientError as error:
+        if error.response["Error"]["Code"].startswith(NOT_THERE):
+            return None
+        raise
+
+
+def reads(type_: str) -> Callable[[Reader], Reader]:
+    """Register the reader of a type."""
+
+    def register(reader: Reader) -> Reader:
+        READERS[type_] = reader
+        return reader
+
+    return register
+
+
+def camel(value: Any) -> Any:
+    """Write the keys of a structure as Pulumi does: ``KMSKeyArn`` becomes ``kmsKeyArn``."""
+    if isinstance(value, dict):
+        return {_camel_name(key): camel(each) for key, each in value.items()}
+    return [camel(each) for each in value] if isinstance(value, list) else value
+
+
+def _camel_name(name: str) -> str:
+    beginning = re.sub("^([A-Z]+(?=[A-Z][a-z])|[A-Z]+$|[A-Z])", lambda match: match[0].lower(), name)
+    return re.sub("ID$", "Id", beginning)
+
+
+def _mapping(tags: Iterable[dict[str, str]], key: str = "Key", value: str = "Value") -> dict[str, str]:
+    """Turn a list of tags, as most services give them, into a mapping."""
+    return {tag[key]: tag[value] for tag in tags}
+
+
+@reads("aws:kms/key:Key")
+def _key(deployed: Deployed, _inputs: Properties) -> Properties:
+    kms = deployed.client("kms")
+    key = kms.describe_key(KeyId=f"alias/{deployed.names.of('key')}")["KeyMetadata"]
+    identity = {"KeyId": key["KeyId"]}
+    return {
+        "description": key["Description"],
+        "enableKeyRotation": kms.get_key_rotation_status(**identity)["KeyRotationEnabled"],
+        "isEnabled": key["Enabled"],
+        "policy": kms.get_key_policy(**identity, PolicyName="default")["Policy"],
+        "tags": _mapping(kms.list_resource_tags(**identity)["Tags"], "TagKey", "TagValue"),
+    }
+
+
+@reads("aws:kms/alias:Alias")
+def _alias(deployed: Deployed, inputs: Properties) -> Properties:
+    key = deployed.client("kms").describe_key(KeyId=inputs["name"])["KeyMetadata"]
+    return {"name": inputs["name"], "targetKeyId": key["KeyId"]}
+
+
+@reads("aws:s3/bucket:Bucket")
+def _bucket(deployed: Deployed, inputs: Properties) -> Properties:
+    s3, name = deployed.client("s3"), inputs["bucket"]
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+    region = s3.get_bucket_location(Bucket=name)["LocationConstraint"] or "us-east-1"
+    # A program that names no region means the stack's.
+    elsewhere = region if region != deployed.account.region else inputs.get("region")
+    return {"bucket": name, "region": elsewhere, "tags": _bucket_tags(deployed, name)}
+
+
+def _bucket_tags(deployed: Deployed, bucket: str) -> dict[str, str]:
+    try:
+        return _mapping(deployed.client("s3").get_bucket_tagging(Bucket=bucket)["TagSet"])
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchTagSet":
+            raise
+        return {}
+
+
+@reads("aws:s3/bucketVersioning:BucketVersioning")
+def _versioning(deployed: Deployed, inputs: Properties) -> Properties:
+    status = deployed.client("s3").get_bucket_versioning(Bucket=inputs["bucket"]).get("Status")
+    return {"bucket": inputs["bucket"], "versioningConfiguration": {"status": status}}
+
+
+@reads("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+def _bucket_encryption(deployed: Deployed, inputs: Properties) -> Properties:
+    answer = deployed.client("s3").get_bucket_encryption(Bucket=inputs["bucket"])
+    said = ("applyServerSideEncryptionByDefault", "bucketKeyEnabled")
+    rules = camel(answer["ServerSideEncryptionConfiguration"]["Rules"])
+    return {"bucket": inputs["bucket"], "rules": [{key: rule.get(key) for key in said} for rule in rules]}
+
+
+@reads("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
+def _ownership(deployed: Deployed, inputs: Properties) -> Properties:
+    controls = deployed.client("s3").get_bucket_ownership_controls(Bucket=inputs["bucket"])["OwnershipControls"]
+    return {"bucket": inputs["bucket"], "rule": camel(controls["Rules"][0])}
+
+
+@reads("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+def _public_access(deployed: Deployed, inputs: Properties) -> Properties:
+    answer = deployed.client("s3").get_public_access_block(Bucket=inputs["bucket"])
+    return {"bucket": inputs["bucket"], **camel(answer["PublicAccessBlockConfiguration"])}
+
+
+@reads("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
+def _lifecycle(deployed: Deployed, inputs: Properties) -> Properties:
+    rules = camel(deployed.client("s3").get_bucket_lifecycle_configuration(Bucket=inputs["bucket"])["Rules"])
+    # No filter is the filter of an empty prefix.
+    return {
+        "bucket": inputs["bucket"],
+        "rules": [rule | {"filter": rule.get("filter") or {"prefix": ""}} for rule in rules],
+    }
+
+
+@reads("aws:s3/bucketPolicy:BucketPolicy")
+def _bucket_policy(deployed: Deployed, inputs: Properties) -> Properties:
+    policy = deployed.client("s3").get_bucket_policy(Bucket=inputs["bucket"])["Policy"]
+    return {"bucket": inputs["bucket"], "policy": policy}
+
+
+@reads("aws:s3/bucketLogging:BucketLogging")
+def _bucket_logging(deployed: Deployed, inputs: Properties) -> Properties | None:
+    enabled = deployed.client("s3").get_bucket_logging(Bucket=inputs["bucket"]).get("LoggingEnabled")
+    return {"bucket": inputs["bucket"], **camel(enabled)} if enabled else None
+
+
+@reads("aws:s3/bucketNotification:BucketNotification")
+def _bucket_notification(deployed: Deployed, inputs: Properties) -> Properties:
+    found = deployed.client("s3").get_bucket_notification_configuration(Bucket=inputs["bucket"])
+    return {"bucket": inputs["bucket"], "eventbridge": "EventBridgeConfiguration" in found}
+
+
+@reads("aws:dynamodb/table:Table")
+def _table(deployed: Deployed, inputs: Properties) -> Properties:
+    dynamodb = deployed.client("dynamodb")
+    table = dynamodb.describe_table(TableName=inputs["name"])["Table"]
+    backups = dynamodb.describe_continuous_backups(TableName=inputs["name"])["ContinuousBackupsDescription"]
+    recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    encryption = table.get("SSEDescription", {})
+    keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
+    return {
+        "name": table["TableName"],
+        "hashKey": keys["HASH"],
+        "rangeKey": keys.get("RANGE"),
+        "attributes": [
+            {"name": each["AttributeName"], "type": each["AttributeType"]} for each in table["AttributeDefinitions"]
+        ],
+        "billingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
+        "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
+        "globalSecondaryIndexes": [
+            {"name": index["IndexName"], "keySchemas": camel(index["KeySchema"]), **camel(index["Projection"])}
+            for index in table.get("GlobalSecondaryIndexes", [])
+        ],
+        "pointInTimeRecovery": {"enabled": recovery == "ENABLED"},
+        "serverSideEncryption": {
+            "enabled": encryption.get("Status") in {"ENABLED", "ENABLING", "UPDATING"},
+            "kmsKeyArn": encryption.get("KMSMasterKeyArn"),
+        },
+        "tags": _mapping(dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]),
+    }
+
+
+def _queue_attributes(deployed: Deployed, url: str) -> dict[str, str]:
+    return deployed.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+
+
+@reads("aws:sqs/queue:Queue")
+def _queue(deployed: Deployed, inputs: Properties) -> Properties:
+    sqs = deployed.client("sqs")
+    url = sqs.get_queue_url(QueueName=inputs["name"])["QueueUrl"]
+    attributes = _queue_attributes(deployed, url)
+    found = {key: attributes.get(name) for key, name in QUEUE_ATTRIBUTES.items()}
+    return {
+        "name": attributes["QueueArn"].rpartition(":")[2],
+        **{key: int(value) if value and value.isdecimal() else value for key, value in found.items()},
+        "tags": sqs.list_queue_tags(QueueUrl=url).get("Tags", {}),
+    }
+
+
+@reads("aws:sqs/queuePolicy:QueuePolicy")
+def _queue_policy(deployed: Deployed, inputs: Properties) -> Properties:
+    url = inputs["queueUrl"]
+    return {"queueUrl": url, "policy": _queue_attributes(deployed, url).get("Policy")}
+
+
+@reads("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
+def _redrive_allow_policy(deployed: Deployed, inputs: Properties) -> Properties:
+    url = inputs["queueUrl"]
+    return {"queueUrl": url, "redriveAllowPolicy": _queue_attributes(deployed, url).get("RedriveAllowPolicy")}
+
+
+@reads("aws:sns/topic:Topic")
+def _topic(deployed: Deployed, inputs: Properties) -> Properties:
+    sns, arn = deployed.client("sns"), deployed.account.arn("sns", inputs["name"])
+    attributes = camel(sns.get_topic_attributes(TopicArn=arn)["Attributes"])
+    tags = _mapping(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
+    return attributes | {"name": attributes["topicArn"].rpartition(":")[2], "tags": tags}
+
+
+@reads("aws:sns/topicPolicy:TopicPolicy")
+def _topic_policy(deployed: Deployed, inputs: Properties) -> Properties:
+    attributes = deployed.client("sns").get_topic_attributes(TopicArn=inputs["arn"])["Attributes"]
+    return {"arn": attributes["TopicArn"], "policy": attributes.get("Policy")}
+
+
+@reads("aws:sns/topicSubscription:TopicSubscription")
+def _subscription(deployed: Deployed, inputs: Properties) -> Properties | None:
+    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=inputs["topic"])
+    subscriptions = [
+        {"topic": each["TopicArn"], "protocol": each["Protocol"], "endpoint": each["Endpoint"]}
+        for page in pages
+        for each in page["Subscriptions"]
+    ]
+    same = [each for each in subscriptions if each["protocol"] == inputs["protocol"]]
+    return next((each for each in same if each["endpoint"] == inputs["endpoint"]), next(iter(same), None))
+
+
+@reads("aws:cloudwatch/logGroup:LogGroup")
+def _log_group(deployed: Deployed, inputs: Properties) -> Properties | None:
+    logs, name = deployed.client("logs"), inputs["name"]
+    groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
+    group = next((each for each in groups if each["logGroupName"] == name), None)
+    if group is None:
+        return None
+    arn = deployed.account.arn("logs", f"log-group:{name}")
+    return group | {"name": name, "tags": logs.list_tags_for_resource(resourceArn=arn)["tags"]}
+
+
+@reads("aws:iam/role:Role")
+def _role(deployed: Deployed, inputs: Properties) -> Properties:
+    iam, name = deployed.client("iam"), {"RoleName": inputs["name"]}
+    role = iam.get_role(**name)["Role"]
+    attached = iam.list_attached_role_policies(**name)["AttachedPolicies"]
+    return camel({key: value for key, value in role.items() if key != "AssumeRolePolicyDocument"}) | {
+        "name": role["RoleName"],
+        "assumeRolePolicy": json.dumps(role["AssumeRolePolicyDocument"]),
+        "managedPolicyArns": [policy["PolicyArn"] for policy in attached],
+        "tags": _mapping(iam.list_role_tags(**name)["Tags"]),
+    }
+
+
+@reads("aws:iam/rolePolicy:RolePolicy")
+def _role_policy(deployed: Deployed, inputs: Properties) -> Properties:
+    answer = deployed.client("iam").get_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"])
+    return {
+        "name": answer["PolicyName"],
+        "role": answer["RoleName"],
+        "policy": json.dumps(answer["PolicyDocument"]),
+    }
+
+
+@reads("aws:lambda/function:Function")
+def _function(deployed: Deployed, inputs: Properties) -> Properties:
+    client, name = deployed.client("lambda"), inputs["name"]
+    function = client.get_function_configuration(FunctionName=name)
+    concurrency = client.get_function_concurrency(FunctionName=name)
+    return camel({key: value for key, value in function.items() if key != "Environment"}) | {
+        "name": function["FunctionName"],
+        "environment": {"variables": function.get("Environment", {}).get("Variables")},
+        "reservedConcurrentExecutions": concurrency.get("ReservedConcurrentExecutions", NO_RESERVATION),
+        "tags": client.list_tags(Resource=function["FunctionArn"])["Tags"],
+    }
+
+
+@reads("aws:lambda/eventSourceMapping:EventSourceMapping")
+def _event_source_mapping(deployed: Deployed, inputs: Properties) -> Properties | None:
+    client = deployed.client("lambda")
+    answer = client.list_event_source_mappings(
+        FunctionName=inputs["functionName"], EventSourceArn=inputs["eventSourceArn"]
+    )
+    mapping = next(iter(answer["EventSourceMappings"]), None)
+    if mapping is None:
+        return None
+    arn = deployed.account.arn("lambda", f"event-source-mapping:{mapping['UUID']}")
+    return camel(mapping) | {
+        "functionName": mapping["FunctionArn"],
+        "enabled": mapping["State"] == "Enabled",
+        "filterCriteria": mapping.get("FilterCriteria") or None,
+        "scalingConfig": camel(mapping.get("ScalingConfig")) or None,
+        "tags": client.list_tags(Resource=arn)["Tags"],
+    }
+
+
+@reads("aws:cloudwatch/metricAlarm:MetricAlarm")
+def _alarm(deployed: Deployed, inputs: Properties) -> Properties | None:
+    cloudwatch = deployed.client("cloudwatch")
+    alarm = next(iter(cloudwatch.describe_alarms(AlarmNames=[inputs["name"]])["MetricAlarms"]), None)
+    if alarm is None:
+        return None
+    return camel(alarm) | {
+        "name": alarm["AlarmName"],
+        "dimensions": _mapping(alarm["Dimensions"], "Name"),
+        "tags": _mapping(cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]),
+    }
+
+
+@reads("aws:cloudwatch/dashboard:Dashboard")
+def _dashboard(deployed: Deployed, inputs: Properties) -> Properties:
+    answer = deployed.client("cloudwatch").get_dashboard(DashboardName=inputs["dashboardName"])
+    return {"dashboardName": answer["DashboardName"], "dashboardBody": answer["DashboardBody"]}

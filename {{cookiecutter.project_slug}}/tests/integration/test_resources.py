@@ -1,0 +1,83 @@
+"""Everything that the program registers is deployed as it says, and nothing stands beside it."""
+
+import base64
+import hashlib
+
+import pytest
+
+from tests.integration.comparison import differences, hold
+from tests.integration.deployed import Deployed
+from tests.integration.readers import DEFAULTS, NOT_IN_AWS, READERS, read
+from tests.unit.recording import GOOD_CONFIG, Deployment, Resource
+
+FUNCTION = "aws:lambda/function:Function"
+MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
+ROLE = "aws:iam/role:Role"
+ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
+SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
+TOPIC = "aws:sns/topic:Topic"
+
+
+def test_a_resource_is_what_the_program_says(deployed: Deployed, resource: Resource) -> None:
+    assert resource.type in READERS, f"tests/integration/readers.py cannot read {resource.type} yet: add a reader"
+    skip_if_secret(deployed, resource)
+    left_out = NOT_IN_AWS.get(resource.type, frozenset())
+    promised = DEFAULTS.get(resource.type, {}) | resource.inputs
+
+    found = read(deployed, resource.type, resource.inputs)
+
+    assert found is not None, f"{resource.type} {resource.name} does not exist"
+    promised = {key: value for key, value in promised.items() if key not in left_out}
+    told = [f"{resource.type} {resource.name}: {each}" for each in differences(found, promised)]
+    assert not told, "\n".join(told)
+
+
+def skip_if_secret(deployed: Deployed, resource: Resource) -> None:
+    """Leave out a resource of which a secret setting is a part: the program was run with another value."""
+    for full_key in deployed.config.secret_keys:
+        key = full_key.rpartition(":")[2]
+        if GOOD_CONFIG.get(key) and GOOD_CONFIG[key] in str(resource.inputs):
+            pytest.skip(f"{key} is a secret, which only the engine can read")
+
+
+def test_the_function_runs_the_bundle(deployed: Deployed, promises: Deployment) -> None:
+    if not deployed.bundle.exists():
+        pytest.skip(f"{deployed.bundle.name} was not built in this folder; the task `package` builds it")
+    digest = base64.b64encode(hashlib.sha256(deployed.bundle.read_bytes()).digest()).decode()
+    for name in values(promises, FUNCTION, "name"):
+        found = deployed.client("lambda").get_function_configuration(FunctionName=name)["CodeSha256"]
+        hold(name, f"digest of {deployed.bundle.name}", found=found, promised=digest)
+
+
+def test_nothing_else_reaches_the_function(deployed: Deployed, promises: Deployment) -> None:
+    for name in values(promises, FUNCTION, "name"):
+        answer = deployed.client("lambda").list_event_source_mappings(FunctionName=name)
+        found = sorted(each["EventSourceArn"] for each in answer["EventSourceMappings"])
+        hold(name, "event sources", found=found, promised=values(promises, MAPPING, "eventSourceArn"))
+
+
+def test_a_role_has_no_other_policies(deployed: Deployed, promises: Deployment) -> None:
+    for role in values(promises, ROLE, "name"):
+        found = deployed.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
+        promised = [each["name"] for each in inputs(promises, ROLE_POLICY) if each["role"] == role]
+        hold(role, "policies", found=sorted(found), promised=sorted(promised))
+
+
+def test_nobody_else_gets_e_mails(deployed: Deployed, promises: Deployment) -> None:
+    for topic in values(promises, TOPIC, "name"):
+        arn = deployed.account.arn("sns", topic)
+        pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
+        subscriptions = [each for page in pages for each in page["Subscriptions"]]
+        found = [each["Endpoint"] for each in subscriptions if each["Protocol"] == "email"]
+        promised = [each["endpoint"] for each in inputs(promises, SUBSCRIPTION) if each["topic"] == arn]
+        hold(topic, "e-mails", found=sorted(found), promised=sorted(promised))
+
+
+def inputs(promises: Deployment, type_: str) -> list[dict[str, str]]:
+    """List the inputs of every resource of a type."""
+    return [resource.inputs for resource in promises.all(type_).values()]
+
+
+def values(promises: Deployment, type_: str, key: str) -> list[str]:
+    """List an input of every resource of a type, in order."""
+    return sorted(each[key] for each in inputs(promises, type_))

@@ -1,0 +1,27 @@
+"""A program that starts and answers as the emulator does, and starts a process as the emulator does for a function."""
+
+import os
+import subprocess
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+FUNCTION = (sys.executable, "-c", "import time; time.sleep(60)")
+
+
+class Health(BaseHTTPRequestHandler):
+    """Answers every question."""
+
+    def do_GET(self) -> None:  # pylint: disable=invalid-name # the name that the base class looks for
+        """Say that all is well."""
+        self.send_response(200)
+        self.end_headers()
+
+
+if __name__ == "__main__":
+    with (
+        subprocess.Popen(FUNCTION) as function,
+        HTTPServer((os.environ["BIND_HOST"], int(os.environ["GATEWAY_PORT"])), Health) as server,
+    ):
+        Path("function").write_text(str(function.pid), encoding="utf-8")
+        server.serve_forever()
