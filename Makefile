@@ -23,8 +23,9 @@ test: install ## Run all tests of the template
 test-fast: install ## Run the tests that take less than a minute together
 	$(BIN)/pytest -n 2 -m "not slow"
 
-test-engine: install ## Deploy a rendered project with the real engine; it needs the Pulumi CLI
-	$(BIN)/pytest tests/test_engine.py
+test-engine: install ## Deploy rendered projects with the real engine, for about 20 minutes; it needs the Pulumi CLI
+	@echo This takes about 20 minutes: the AWS provider waits for most of them.
+	$(BIN)/pytest tests/test_engine.py -k pulumi
 
 lint: install ## Check the code of the template and of what it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)

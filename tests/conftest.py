@@ -15,7 +15,7 @@ from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
-DEPLOYING = {"test_engine.py", "test_rendered_deployment.py", "test_rendered_local.py"}
+DEPLOYING = {"test_emulator.py", "test_engine.py", "test_rendered_deployment.py", "test_rendered_local.py"}
 NAMES = [name(combination) for combination in COMBINATIONS]
 
 

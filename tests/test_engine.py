@@ -1,30 +1,41 @@
-"""The default project deployed by the real engine to an emulator: everything that no stand-in can show."""
+"""The local stack from end to end, typed as a person types it, by each package manager.
+
+Where the Pulumi CLI is on the PATH, the real engine and provider deploy; the stand-in shows everywhere that these tests
+themselves are right, as far as it can.
+"""
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.deployment.emulated import OUTPUTS
+from tests.deployment.emulated import OUTPUTS, stand_in_for_the_engine
 from tests.projects import Environment, Project
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
+PULUMI = pytest.param(
+    "pulumi",
+    marks=pytest.mark.skipif(
         shutil.which("pulumi") is None,
         reason="pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it",
     ),
-]
+)
+STAND_IN = pytest.param(
+    "stand-in",
+    marks=pytest.mark.skipif(os.name == "nt", reason="the stand-in for the engine is a script with a shebang"),
+)
+pytestmark = pytest.mark.slow
 
-# What a preview wants to change again and again, because the emulator does not give back what it was given.
-FORGOTTEN = {
-    "queue": "its redrive policy comes back with spaces in it",
-    "function": "its own dead-letter queue is forgotten",
-    "payloads-notification": "EventBridge is forgotten",
-}
+INSTALL = {"uv": ("uv", "sync", "--quiet"), "pipenv": ("pipenv", "install", "--dev")}
+# What a preview may want to change again and again, because the emulator does not give back what it was given.
+GIVEN_BACK_OTHERWISE = {"queue": "its redrive policy comes back with spaces in it"}
+REGION = "us-east-2"
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
 # Changes what is deployed as a person does who is in a hurry.
 CHANGE_BEHIND_ITS_BACK = """
@@ -32,11 +43,12 @@ import boto3, sys
 logs = boto3.client("logs", region_name=sys.argv[1])
 logs.put_retention_policy(logGroupName="/aws/lambda/event-pipeline-local-processor", retentionInDays=1)
 """
-# What is in the emulator; a key that was deleted is kept for a while.
+# What is in the emulator, but for the keys that are AWS's own, or are deleted and kept for a while.
 CONTENT = """
 import boto3, json, sys
 client = lambda name: boto3.client(name, region_name=sys.argv[1])
 keys = client("kms")
+described = [keys.describe_key(KeyId=each["KeyId"])["KeyMetadata"] for each in keys.list_keys()["Keys"]]
 print(json.dumps({
     "buckets": [each["Name"] for each in client("s3").list_buckets()["Buckets"]],
     "tables": client("dynamodb").list_tables()["TableNames"],
@@ -48,105 +60,177 @@ print(json.dumps({
     "logs": [each["logGroupName"] for each in client("logs").describe_log_groups()["logGroups"]],
     "alarms": [each["AlarmName"] for each in client("cloudwatch").describe_alarms()["MetricAlarms"]],
     "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
-    "keys": [
-        each["KeyId"] for each in keys.list_keys()["Keys"]
-        if keys.describe_key(KeyId=each["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion"
-    ],
+    "keys": [each["KeyId"] for each in described if (each["KeyManager"], each["KeyState"]) == ("CUSTOMER", "Enabled")],
 }))
 """
 
-
-@pytest.fixture(name="project")
-def fixture_project(default_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Project]:
-    """A copy of the default project; what is up there is taken down with the test."""
-    project = default_project.copy(tmp_path)
-    yield project
-    environment.task(project, "local-down")
+CheckOut = Callable[[Project], "Checkout"]
 
 
-def run(environment: Environment, project: Project, *task: str, **variables: str) -> str:
-    """Run a task that must succeed, and return what it has said."""
-    finished = environment.task(project, *task, **variables)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+class Checkout:
+    """A project as a person has it: in a folder of its own, installed by its package manager.
+
+    Attributes:
+        project: The project.
+        variables: The environment of its commands.
+    """
+
+    def __init__(self, project: Project, variables: dict[str, str]) -> None:
+        self.project = project
+        self.variables = variables
+
+    def run(self, *command: str, **more: str) -> str:
+        """Run a command that must succeed, and return what it has printed."""
+        finished = subprocess.run(
+            command,
+            cwd=self.project.path,
+            env=self.variables | more,
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+        )
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    def task(self, *task: str, **more: str) -> str:
+        """Run a task."""
+        return self.run(*self.project.run.split(), *task, **more)
+
+    def python(self, *arguments: str, **more: str) -> str:
+        """Run Python in the project's environment."""
+        return self.run(self.project.package_manager, "run", "python", *arguments, **more)
+
+    def local_variables(self) -> dict[str, str]:
+        """Form what leads the engine and all others to the emulator."""
+        address = json.loads(self.project.read(".local/emulator.json"))["url"]
+        return json.loads(self.python("-c", VARIABLES, address))
+
+    def changes(self) -> dict[str, str]:
+        """Preview the local stack, and tell what the engine would do to which resource, by its logical name."""
+        preview = ("-m", "tools.engine", "preview", "--stack", "local", "--json")
+        output = self.python(*preview, **self.local_variables())
+        steps: list[dict[str, Any]] = json.loads(output[output.index("{") :])["steps"]
+        return {step["urn"].rpartition("::")[2]: step["op"] for step in steps if step["op"] != "same"}
+
+    def findings(self) -> list[dict[str, Any]]:
+        """Validate what is deployed of the local stack, and list what was found."""
+        command = ("-m", "tools.validate", "--live", "--stack", "local", "--format", "json")
+        program = f"import subprocess, sys; subprocess.run([sys.executable, *{command!r}])"
+        output = self.python("-c", program)
+        report = json.loads(output[f"\n{output}".index("\n{\n") :])
+        assert [each["state"] for each in report["deployments"]] == ["deployed"]
+        return report["findings"]
 
 
-def changes(environment: Environment, project: Project, variables: dict[str, str]) -> dict[str, str]:
-    """Preview the local stack, and tell what the engine would do to which resource, by its logical name."""
-    output = run_engine(environment, project, variables, "preview", "--stack", "local", "--json")
-    steps: list[dict[str, Any]] = json.loads(output[output.index("{") :])["steps"]
-    return {step["urn"].rpartition("::")[2]: step["op"] for step in steps if step["op"] != "same"}
+@pytest.fixture(name="check_out")
+def fixture_check_out(
+    engine: str, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
+) -> CheckOut:
+    """Copy a project and install it, with an engine on the PATH; what is up there is taken down with the test."""
+    dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV")
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
+    variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
+    variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
+    if engine == "stand-in":
+        stand_in = stand_in_for_the_engine(environment, tmp_path)
+        stand_in["PATH"] = os.pathsep.join([stand_in["PATH"].split(os.pathsep)[0], variables["PATH"]])
+        variables |= stand_in
+
+    def check_out(project: Project) -> Checkout:
+        checkout = Checkout(project.copy(tmp_path), variables)
+        checkout.run(*INSTALL[project.package_manager])
+        request.addfinalizer(lambda: checkout.task("local-down"))
+        return checkout
+
+    return check_out
 
 
-def look(environment: Environment, project: Project) -> dict[str, Any]:
-    """Validate what is deployed of the local stack, and return the report."""
-    command = ("python", "-m", "tools.validate", "--live", "--stack", "local", "--format", "json")
-    output = environment.run(project, *command).stdout
-    return json.loads(output[f"\n{output}".index("\n{\n") :])
+@pytest.mark.parametrize("engine", [STAND_IN, PULUMI])
+@pytest.mark.parametrize("package_manager", INSTALL)
+def test_test_local_passes_and_leaves_nothing(
+    check_out: CheckOut, default_project: Project, pipenv_project: Project, package_manager: str
+) -> None:
+    project = {"uv": default_project, "pipenv": pipenv_project}[package_manager]
+    checkout = check_out(project)
+    began = time.monotonic()
+
+    output = checkout.task("test-local")
+
+    assert time.monotonic() - began < 150
+    assert " passed in " in output
+    assert not (checkout.project.path / ".local").exists()
+    assert not (checkout.project.path / OUTPUTS).exists()
+    assert {name: checkout.project.read(name) for name in project.names()} == {
+        name: project.read(name) for name in project.names()
+    }
 
 
-def run_engine(environment: Environment, project: Project, variables: dict[str, str], *arguments: str) -> str:
-    """Call the engine, which must succeed, and return what it has said."""
-    finished = environment.run(project, "python", "-m", "tools.engine", *arguments, **variables)
-    assert finished.returncode == 0, finished.stdout
-    return finished.stdout
+@pytest.mark.parametrize("engine", [STAND_IN, PULUMI])
+def test_the_local_stack_is_deployed_used_updated_and_stopped(check_out: CheckOut, default_project: Project) -> None:
+    checkout = check_out(default_project)
+    project = checkout.project
 
-
-def test_test_local_passes_and_leaves_nothing(project: Project, environment: Environment) -> None:
-    committed = {name: project.read(name) for name in project.names() if not name.endswith(".pyc")}
-
-    output = run(environment, project, "test-local")
-
-    assert " passed, 2 xfailed" in output
-    assert not (project.path / ".local").exists()
-    assert not (project.path / OUTPUTS).exists()
-    assert {name: project.read(name) for name in committed} == committed
-
-
-def test_the_stack_is_deployed_updated_and_destroyed(project: Project, environment: Environment) -> None:
-    assert "Deployed to the emulator at" in run(environment, project, "local-up")
-    address = json.loads(project.read(".local/emulator.json"))["url"]
-    variables: dict[str, str] = json.loads(environment.run(project, "python", "-c", VARIABLES, address).stdout)
-    run(environment, project, "test-py-integration", **variables)
+    assert "Deployed to the emulator at" in checkout.task("local-up")
+    assert "Notification: published to" in checkout.task("local-send")
     outputs = project.read(OUTPUTS)
 
-    # A second deployment changes nothing but what the emulator forgets.
-    assert changes(environment, project, variables).keys() <= FORGOTTEN.keys()
-    run(environment, project, "local-up")
+    # A second deployment changes nothing.
+    assert checkout.changes().keys() <= GIVEN_BACK_OTHERWISE.keys()
+    checkout.task("local-up")
     assert project.read(OUTPUTS) == outputs
-
-    # What is deployed is what the file says, but for what the emulator forgets.
-    report = look(environment, project)
-    assert report["deployments"][0]["state"] == "deployed"
-    assert {(finding["rule"], finding["key"]) for finding in report["findings"]} <= {
-        (rule, key) for rule in ("drift", "pending-change") for key in FORGOTTEN
-    }
-
-    # What is changed behind the engine's back is drift, and what is changed in the file is told before it is deployed.
-    region = project.yaml("Pulumi.local.yaml")["config"]["aws:region"]
-    environment.run(project, "python", "-c", CHANGE_BEHIND_ITS_BACK, region, **variables).check_returncode()
-    drifted = look(environment, project)["deployments"][0]["drift"]
-    assert {"path": "retentionInDays", "found": "1", "expected": "7"} in [
-        each for resource in drifted if resource["name"] == "function-logs" for each in resource["properties"]
-    ]
-    project.replace("Pulumi.local.yaml", "logRetentionDays: 7", "logRetentionDays: 14")
-    assert ("config-differs", "event-pipeline:logRetentionDays") in {
-        (finding["rule"], finding["key"]) for finding in look(environment, project)["findings"]
-    }
-    run(environment, project, "local-up")
-    assert {finding["key"] for finding in look(environment, project)["findings"]} <= FORGOTTEN.keys()
 
     # A changed setting is an update in place.
     project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
-    changed = changes(environment, project, variables)
-    assert changed["function"] == "update"
-    assert changed.keys() <= FORGOTTEN.keys()
-    assert '"memorySize"' in run_engine(environment, project, variables, "preview", "--stack", "local", "--json")
-    run(environment, project, "local-up")
-    run(environment, project, "test-py-integration", "-k", "memory", **variables)
+    changes = checkout.changes()
+    assert changes["function"] == "update"
+    assert changes.keys() <= {"function", *GIVEN_BACK_OTHERWISE}
+    checkout.task("local-up")
+    variables = checkout.local_variables() | {"AWS_DEFAULT_REGION": REGION}
+    checkout.task("test-py-integration", "-k", "function", **variables)
 
-    # Nothing is left of a destroyed stack.
-    run_engine(environment, project, variables, "destroy", "--stack", "local", "--yes", "--skip-preview")
-    region = project.yaml("Pulumi.local.yaml")["config"]["aws:region"]
-    content = json.loads(environment.run(project, "python", "-c", CONTENT, region, **variables).stdout)
+    # So is changed code.
+    project.replace("processor/storage.py", 'Subject="Event received"', 'Subject="Event changed"')
+    began = time.monotonic()
+    checkout.task("local-up")
+    assert time.monotonic() - began < 60
+    assert "Notification: published to" in checkout.task("local-send")
+    checkout.task("test-py-integration", "-k", "bundle", **variables)
+
+    began = time.monotonic()
+    assert "local-down: stopped" in checkout.task("local-down")
+    assert time.monotonic() - began < 5
+    assert not (project.path / ".local").exists()
+
+
+@pytest.mark.parametrize("engine", [PULUMI])
+def test_drift_and_pending_changes_are_told(check_out: CheckOut, default_project: Project) -> None:
+    checkout = check_out(default_project)
+    checkout.task("local-up")
+    assert checkout.findings() == []
+
+    checkout.python("-c", CHANGE_BEHIND_ITS_BACK, REGION, **checkout.local_variables())
+    (drift,) = checkout.findings()
+    assert (drift["rule"], drift["key"]) == ("drift", "function-logs")
+    assert "retentionInDays is 1 instead of 7" in drift["message"]
+
+    checkout.project.replace("Pulumi.local.yaml", "logRetentionDays: 7", "logRetentionDays: 14")
+    assert ("config-differs", "event-pipeline:logRetentionDays") in {
+        (finding["rule"], finding["key"]) for finding in checkout.findings()
+    }
+
+    checkout.task("local-up")
+    assert checkout.findings() == []
+
+
+@pytest.mark.parametrize("engine", [PULUMI])
+def test_a_stack_can_be_destroyed(check_out: CheckOut, default_project: Project) -> None:
+    checkout = check_out(default_project)
+    checkout.task("local-up")
+    checkout.task("local-send")
+    variables = checkout.local_variables()
+
+    checkout.python("-m", "tools.engine", "destroy", "--stack", "local", "--yes", "--skip-preview", **variables)
+
+    content = json.loads(checkout.python("-c", CONTENT, REGION, **variables))
     assert not any(content.values()), content

@@ -18,7 +18,7 @@ from tests.projects import Environment, Project
 pytestmark = pytest.mark.slow
 
 # Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
-AT_ONCE = 6
+AT_ONCE = 4
 ALL = ("tests/integration",)
 WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
 ALL_BUT_THE_WORKFLOW = (*ALL, f"--ignore={WORKFLOW_ALONE[0]}")
@@ -103,25 +103,27 @@ def each_alone() -> list[Run]:
 
 
 def the_others_together() -> list[Run]:
-    """Break the promises that the workflow should not notice together, in each deployment at most one of a resource.
+    """Break the promises that the workflow should not notice together, in as few deployments as possible.
 
     So a few runs of the workflow show what one for each of these promises would.
     """
-    deployments: list[dict[tuple[str, str], str]] = []
+    deployments: list[list[str]] = []
     for name, breakage in BREAKAGES.items():
         if concerns_the_workflow(breakage):
             continue
-        resource = breakage.type, breakage.name
-        free = [each for each in deployments if not any(same(resource, other) for other in each)]
-        if not free:
-            deployments.append({})
-        (free or deployments[-1:])[0][resource] = name
-    return [Run(tuple(each.values()), WORKFLOW_ALONE) for each in deployments]
+        free = [each for each in deployments if not any(meet(breakage, BREAKAGES[other]) for other in each)]
+        if free:
+            free[0].append(name)
+        else:
+            deployments.append([name])
+    return [Run(tuple(each), WORKFLOW_ALONE) for each in deployments]
 
 
-def same(one: tuple[str, str], other: tuple[str, str]) -> bool:
-    """Whether two resources are the same, or one of them stands for several with the other among them."""
-    return one[0] == other[0] and (one[1] == other[1] or "*" in (one[1], other[1]))
+def meet(one: Breakage, other: Breakage) -> bool:
+    """Whether two breakages change the same property, or one of them drops what the other changes."""
+    if one.type != other.type or (one.name != other.name and "*" not in (one.name, other.name)):
+        return False
+    return not (one.properties and other.properties) or bool(one.properties & other.properties)
 
 
 @pytest.fixture(name="stack")
@@ -255,9 +257,8 @@ def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
     stack.project.replace(
         "infrastructure/processing.py", '"ENVIRONMENT": settings', '"NEW": "1", "ENVIRONMENT": settings'
     )
-    stack.project.replace(
-        "infrastructure/storage.py", "        self.register_outputs", ANOTHER_TABLE + "        self.register_outputs"
-    )
+    first = "        self.table = aws.dynamodb.Table("
+    stack.project.replace("infrastructure/storage.py", first, ANOTHER_TABLE + first)
     stack.deploy()
     other = stack.project.read("infrastructure/processing.py").replace('"NEW": "1"', '"NEW": "2"')
     (stack.project.path / "infrastructure" / "processing.py").write_text(other, encoding="utf-8")
@@ -397,27 +398,41 @@ def test_a_mistake_in_the_stacks_own_file_is_named(
     assert 'is of the stack dev, but event-pipeline:lambdaMemoryMb: found "64"; allowed' in finished.stdout
 
 
-def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(
-    default_project: Project, environment: Environment, tmp_path: Path
-) -> None:
+# A proxy that does not exist keeps the tests from asking AWS.
+NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+
+
+@pytest.fixture(name="on_aws")
+def fixture_on_aws(default_project: Project, tmp_path: Path) -> Project:
+    """A copy of the project, with the outputs of a stack on AWS."""
     project = default_project.copy(tmp_path)
     path = project.path / OUTPUTS
     path.parent.mkdir()
     function = "arn:aws:lambda:us-east-1:123456789012:function:event-pipeline-prod-processor"
     of_prod = COMPLETE | {"function_name": "event-pipeline-prod-processor", "function_arn": function}
     path.write_text(json.dumps(of_prod), encoding="utf-8")
-    # A proxy that does not exist keeps the tests from asking AWS.
-    nowhere = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
+    return project
 
-    finished = environment.run(
-        project, "pytest", "tests/integration/test_workflow.py", "-rs", "-k", "fails or left_the_queue", **nowhere
-    )
+
+def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(on_aws: Project, environment: Environment) -> None:
+    chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or left_the_queue")
+
+    finished = environment.run(on_aws, "pytest", *chosen, **NOWHERE)
 
     assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
     assert "3 skipped" in finished.stdout
     assert "a test makes the function fail in the emulator, and never on AWS" in finished.stdout
     assert "AWS only estimates how many messages are in a queue" in finished.stdout
     assert "limits of the emulator" not in finished.stdout
+
+
+def test_without_access_to_aws_one_line_says_so(on_aws: Project, environment: Environment) -> None:
+    finished = environment.run(on_aws, "pytest", "tests/integration", **NOWHERE)
+
+    assert finished.returncode == 1
+    said = [line for line in finished.stdout.splitlines() if "AWS cannot be asked about the stack prod: " in line]
+    assert len(said) == 1, finished.stdout
+    assert "Traceback" not in finished.stdout
 
 
 def test_the_applier_is_typed(environment_of: Callable[[Project], Environment], default_project: Project) -> None:

@@ -222,7 +222,7 @@ def fixture_engine(packaged_project: Project, environment: Environment, tmp_path
     up = environment.task(project, "local-up", **variables)
     assert up.returncode == 0, up.stdout
     yield variables
-    (project.path / ".local" / "emulator.json").unlink(missing_ok=True)
+    environment.task(project, "local-down", **variables)
 
 
 @pytest.mark.slow

@@ -59,6 +59,26 @@ def test_the_workflow_runs_on_three_systems_with_the_oldest_and_the_newest_pytho
     assert workflow["permissions"] == {}
 
 
+def test_the_workflow_deploys_with_the_real_engine_on_every_pull_request_and_weekly() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["engine"]["steps"]
+
+    # YAML 1.1 reads the key "on" as a truth value.
+    assert {"pull_request", "schedule"} <= workflow[True].keys()
+    assert [step["uses"].partition("@")[0] for step in steps if "uses" in step][-1] == "pulumi/actions"
+    assert steps[-1] == {"run": "make test-engine"}
+
+
+def test_the_engines_tests_say_how_long_they_take_before_they_start() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+    recipe = re.search(r"^test-engine:.*\n((?:\t.*\n)+)", makefile, flags=re.MULTILINE)
+    assert recipe
+    said, called = recipe[1].splitlines()
+    assert re.match(r"\t@echo This takes about \d+ minutes", said)
+    assert "pytest tests/test_engine.py" in called
+
+
 def test_the_readmes_make_commands_exist() -> None:
     known = targets((ROOT / "Makefile").read_text(encoding="utf-8"))
     named = set(re.findall(r"\bmake ([a-z-]+)\b(?=`|\s*$|[ ]+[#A-Z])", README, flags=re.MULTILINE))

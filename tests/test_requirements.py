@@ -1,4 +1,4 @@
-"""Every dependency, of the template and of what it renders, is bounded below its next major version, or pinned."""
+"""Every dependency, of the template and of what it renders, ends at its next major version at the latest."""
 
 import re
 import tomllib
@@ -14,22 +14,22 @@ OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["d
 
 
 def is_bounded(requirement: str) -> bool:
-    """Whether a requirement ends before the next major version: of 0.x, that is the next minor one."""
+    """Whether a requirement ends at the next major version at the latest: of 0.x, that is the next minor one."""
     if re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==\d+(\.\d+)+", requirement):
         return True
     bounds = re.fullmatch(r"[\w.-]+(?:\[[\w,-]+\])?>=(\d+)(?:\.(\d+))?(?:\.\d+)*,<(\d+)(?:\.(\d+))?", requirement)
     if not bounds:
         return False
     low, low_minor, high, high_minor = (int(part) if part else 0 for part in bounds.groups())
-    return (high, high_minor) == ((low + 1, 0) if low else (0, low_minor + 1))
+    return (low, low_minor) < (high, high_minor) <= ((low + 1, 0) if low else (0, low_minor + 1))
 
 
-@pytest.mark.parametrize("requirement", ["a>=1.2,<2", "a[b,c]>=1,<2", "a>=0.5.1,<0.6", "a==0.0.1"])
+@pytest.mark.parametrize("requirement", ["a>=1.2,<2", "a[b,c]>=1,<2", "a>=1.2,<1.3", "a>=0.5.1,<0.6", "a==0.0.1"])
 def test_a_bound_is_recognized(requirement: str) -> None:
     assert is_bounded(requirement)
 
 
-@pytest.mark.parametrize("requirement", ["a", "a>=1", "a>=1,<3", "a<2", "a>=0.5,<1", "a~=1.0", "a==1.*"])
+@pytest.mark.parametrize("requirement", ["a", "a>=1", "a>=1,<3", "a>=2,<1", "a<2", "a>=0.5,<1", "a~=1.0", "a==1.*"])
 def test_a_missing_bound_is_recognized(requirement: str) -> None:
     assert not is_bounded(requirement)
 

@@ -4,6 +4,7 @@ Runs in the environment of a rendered project. Pulumi's mocks hand over each res
 exists; it is created through boto3, and what AWS answers goes back to the program.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -371,6 +372,9 @@ def create_subscription(aws: Clients, inputs: Inputs) -> Created:
 def create_log_group(aws: Clients, inputs: Inputs) -> Created:
     logs = aws.client("logs")
     encrypted = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
+    with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
+        # A function of an earlier deployment, which the emulator was emptied of, has ended late and made it.
+        logs.delete_log_group(logGroupName=inputs["name"])
     logs.create_log_group(logGroupName=inputs["name"], tags=inputs.get("tags") or {}, **encrypted)
     if "retentionInDays" in inputs:
         logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])

@@ -67,6 +67,11 @@ class Breakage:
         names = NAMES[self.type] if self.name == "*" else (self.name,)
         return frozenset({*self.others, *(own_test(self.type, name) for name in names if self.own)})
 
+    @property
+    def properties(self) -> frozenset[str]:
+        """What is changed of a resource; nothing if it is not created at all."""
+        return frozenset({*(self.change or {}), *(self.replace or ())[:1]})
+
     def concerns(self, type_: str, name: str) -> bool:
         """Whether a resource is broken."""
         return type_ == self.type and fnmatchcase(name, self.name)
@@ -118,8 +123,6 @@ MALFORMED = (
 RETRIED = "test_a_message_that_fails_is_retried_and_then_done"
 TOO_OFTEN = "test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue"
 WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, *MALFORMED, RETRIED, TOO_OFTEN)
-# A function that cannot be started fails like any other.
-NEVER_STARTED = tuple(test for test in WORKFLOW if test != TOO_OFTEN)
 READ_BY_KEY = tuple(test for test in WORKFLOW if test != DONE)
 READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD)
 
@@ -270,7 +273,7 @@ BREAKAGES: dict[str, Breakage] = {
     "visibility timeout short": Breakage(QUEUE, "queue", {"visibilityTimeoutSeconds": 300}),
     "no redrive": Breakage(QUEUE, "queue", {"redrivePolicy": None}, others=(TOO_OFTEN,)),
     "too few receives": Breakage(
-        QUEUE, "queue", replace=("redrivePolicy", '"maxReceiveCount": 3', '"maxReceiveCount": 2')
+        QUEUE, "queue", replace=("redrivePolicy", '"maxReceiveCount": 3', '"maxReceiveCount": 2'), others=(TOO_OFTEN,)
     ),
     "messages too large for the dead-letter queue": Breakage(QUEUE, "queue", {"maxMessageSize": 262144}),
     "small dead letters": Breakage(QUEUE, "dead-letter-queue", {"maxMessageSize": 1024}),
@@ -298,15 +301,15 @@ BREAKAGES: dict[str, Breakage] = {
     "wrong architecture": Breakage(FUNCTION, "function", {"architectures": ["x86_64"]}),
     "wrong memory": Breakage(FUNCTION, "function", {"memorySize": 256}),
     "wrong timeout": Breakage(FUNCTION, "function", {"timeout": 60}),
-    "wrong handler": Breakage(FUNCTION, "function", {"handler": "processor.handler.nothing"}, others=NEVER_STARTED),
+    "wrong handler": Breakage(FUNCTION, "function", {"handler": "processor.handler.nothing"}, others=WORKFLOW),
     "another environment": Breakage(FUNCTION, "function", {"environment": {"variables": {"ENVIRONMENT": "dev"}}}),
     "environment lacks a variable": Breakage(
-        FUNCTION, "function", {"environment": {"variables": {"TABLE_NAME": None}}}, others=NEVER_STARTED
+        FUNCTION, "function", {"environment": {"variables": {"TABLE_NAME": None}}}, others=WORKFLOW
     ),
     "environment not encrypted with the key": Breakage(FUNCTION, "function", {"kmsKeyArn": None}),
     "no tracing": Breakage(FUNCTION, "function", {"tracingConfig": {"mode": "PassThrough"}}),
     "asynchronous failures lost": Breakage(FUNCTION, "function", {"deadLetterConfig": None}),
-    "another bundle": Breakage(FUNCTION, "function", {"code": "another"}, others=(BUNDLE, *NEVER_STARTED), own=False),
+    "another bundle": Breakage(FUNCTION, "function", {"code": "another"}, others=(BUNDLE, *WORKFLOW), own=False),
     "no executions reserved": Breakage(FUNCTION, "function", {"reservedConcurrentExecutions": -1}),
     "permission missing": Breakage(
         ROLE_POLICY,

@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +23,30 @@ from applier import Applier
 from breakages import BREAKAGES, OUTPUT, Breakage
 
 STACK = "local"
-# Where something is broken on purpose, most of the time is spent waiting for what does not come.
+# Where something is broken on purpose, most of the time is spent waiting for what does not come: long the first time,
+# when the function has still to be started, and not so long again.
 DEADLINE_SECONDS = 8
+NEXT_DEADLINE_SECONDS = 4
 
 
 class Outcomes:
     """A plugin of pytest that notes how each test has ended.
 
     Attributes:
+        failed: What is called when a test has failed.
         tests: The outcome of each test, by its name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, failed: Callable[[], None]) -> None:
+        self.failed = failed
         self.tests: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Note how a part of a test has ended; a failure of any part is the test's."""
         name = report.nodeid.partition("::")[2]
         outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
+        if outcome == "failed":
+            self.failed()
         if report.when == "call" or outcome != "passed":
             self.tests[name] = "failed" if "failed" in (outcome, self.tests.get(name)) else outcome
 
@@ -113,8 +119,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     deploy_and_write([BREAKAGES[name] for name in request["broken"]])
     from tests.integration import pipeline  # noqa: PLC0415 # of the rendered project
 
-    pipeline.LOCAL_DEADLINE_SECONDS = DEADLINE_SECONDS
-    outcomes = Outcomes()
+    set_deadline = functools.partial(setattr, pipeline, "LOCAL_DEADLINE_SECONDS")
+    set_deadline(DEADLINE_SECONDS)
+    outcomes = Outcomes(failed=functools.partial(set_deadline, NEXT_DEADLINE_SECONDS))
     with contextlib.redirect_stdout(io.StringIO()) as output:
         status = pytest.main(
             [*request["tests"], "--tb=short", "-p", "no:cacheprovider", "-p", "no:unraisableexception"],

@@ -117,15 +117,16 @@ class Deployer:
 
     def __init__(self, emulated: Emulated, log: Path) -> None:
         self._log = log
-        self._process = subprocess.Popen(
-            [str(emulated.environment.executable("python")), str(DRIVER), "--serve"],
-            cwd=emulated.project.path,
-            env=emulated.environment.variables(**emulated.variables),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w", encoding="utf-8"),
-            encoding="utf-8",
-        )
+        with log.open("w", encoding="utf-8") as messages:
+            self._process = subprocess.Popen(
+                [str(emulated.environment.executable("python")), str(DRIVER), "--serve"],
+                cwd=emulated.project.path,
+                env=emulated.environment.variables(**emulated.variables),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=messages,
+                encoding="utf-8",
+            )
 
     def __enter__(self) -> Self:
         return self

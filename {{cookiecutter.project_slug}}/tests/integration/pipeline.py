@@ -21,8 +21,20 @@ LOCAL_DEADLINE_SECONDS = 20
 # What has not come twice by then does not.
 SETTLING_SECONDS = 2
 PAUSE_SECONDS = 1
-LOCAL_PAUSE_SECONDS = 0.1
+LOCAL_PAUSE_SECONDS = 0.2
 NO_BUCKET = "a-bucket-that-does-not-exist"
+# Longer than a function takes to start, however busy the machine is.
+START_SECONDS = 20
+# https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+EXAMPLE_RECORD = {
+    "messageId": "00000000-0000-0000-0000-000000000000",
+    "receiptHandle": "handle",
+    "body": '{"type": "integration.start", "data": {} }',
+    "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000", "SenderId": "123456789012"},
+    "messageAttributes": {},
+    "eventSource": "aws:sqs",
+    "awsRegion": "us-east-1",
+}
 # A queue can be used a second after it was created:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 QUEUE_SECONDS = 1
@@ -44,6 +56,8 @@ class Pipeline:
         inbox_url: A queue that is subscribed to the topic.
         keep: Whether what the messages leave is left there.
         sent: The messages that were sent, by identity, with their bodies.
+        function_log: What the function logs, in the emulator, since it was first made to fail.
+        log: As much of that as was looked at.
         notifications: What has come into the inbox for them.
         dead_letters: What has come into the dead-letter queue for them.
     """
@@ -53,6 +67,8 @@ class Pipeline:
     inbox_url: str
     keep: bool = False
     sent: dict[str, str] = field(default_factory=dict)
+    function_log: FunctionLog | None = None
+    log: list[str] = field(default_factory=list)
     notifications: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
@@ -115,29 +131,50 @@ class Pipeline:
         Args:
             retry_seconds: How soon a message that has failed comes back meanwhile.
         """
-        client, sqs = self.deployed.client("lambda"), self.deployed.client("sqs")
-        function, queue_url = self.outputs["function_name"], self.outputs["queue_url"]
-        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-        hidden = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["VisibilityTimeout"])["Attributes"]
-
-        def configure(variables: dict[str, str]) -> None:
-            client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
-            client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
-
-        sqs.set_queue_attributes(QueueUrl=queue_url, Attributes={"VisibilityTimeout": str(retry_seconds)})
+        self.function_log = self.function_log or FunctionLog(
+            self.deployed.client("logs").meta.endpoint_url, since=int(time.time() * 1000)
+        )
+        hidden = self._visibility_seconds()
+        variables = self._function_variables()
+        self._configure(variables | {"BUCKET_NAME": NO_BUCKET})
         try:
-            configure(variables | {"BUCKET_NAME": NO_BUCKET})
-            try:
-                yield
-            finally:
-                configure(variables)
+            # The function starts now, and not in the time that a message has until it comes back.
+            self.deployed.client("lambda").invoke(
+                FunctionName=self.outputs["function_name"], Payload=json.dumps({"Records": [EXAMPLE_RECORD]})
+            )
+            self._set_visibility_seconds(retry_seconds)
+            yield
         finally:
-            sqs.set_queue_attributes(QueueUrl=queue_url, Attributes=hidden)
+            # Here it may have to start within that time.
+            self._set_visibility_seconds(START_SECONDS)
+            self._configure(variables)
+            self._set_visibility_seconds(hidden)
 
-    def failure_of(self, message: str) -> str | None:
-        """Find what the function, in the emulator, has logged of a message that it could not process."""
-        endpoint = self.deployed.client("logs").meta.endpoint_url
-        return next((line for line in FunctionLog(endpoint).read() if message in line), None)
+    def _function_variables(self) -> dict[str, str]:
+        client = self.deployed.client("lambda")
+        function = client.get_function_configuration(FunctionName=self.outputs["function_name"])
+        return function["Environment"]["Variables"]
+
+    def _configure(self, variables: dict[str, str]) -> None:
+        client, function = self.deployed.client("lambda"), self.outputs["function_name"]
+        client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
+        client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
+
+    def _visibility_seconds(self) -> int:
+        answer = self.deployed.client("sqs").get_queue_attributes(
+            QueueUrl=self.outputs["queue_url"], AttributeNames=["VisibilityTimeout"]
+        )
+        return int(answer["Attributes"]["VisibilityTimeout"])
+
+    def _set_visibility_seconds(self, seconds: int) -> None:
+        self.deployed.client("sqs").set_queue_attributes(
+            QueueUrl=self.outputs["queue_url"], Attributes={"VisibilityTimeout": str(seconds)}
+        )
+
+    def failures_of(self, message: str) -> list[str]:
+        """Find what the function has logged of a message that it could not process, in the emulator."""
+        self.log += self.function_log.read() if self.function_log else ()
+        return [line for line in self.log if message in line]
 
     def waiting(self) -> int:
         """Count the messages in the queue, received or not: exact in the emulator, an estimate on AWS."""

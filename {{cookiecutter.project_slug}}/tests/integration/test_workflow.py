@@ -7,7 +7,7 @@ import pytest
 
 from processor.names import OBJECT_PREFIX
 from tests.integration.comparison import hold
-from tests.integration.pipeline import Pipeline
+from tests.integration.pipeline import START_SECONDS, Pipeline
 
 # Whitespace, escapes, order and further members must all be in the bucket as they were sent.
 BODY = (
@@ -18,9 +18,9 @@ NO_JSON = "this is no JSON"
 BATCH_SIZE = 10
 BAD_IN_BATCH = 6
 CLOCK_SECONDS = 600
-# Time enough to end a failure before the next delivery.
+# Time enough for one delivery to end before the next one, and to repair what it has failed for.
 RETRY_SECONDS = 3
-QUICK_RETRY_SECONDS = 1
+REPAIR_SECONDS = 5
 
 local_only = pytest.mark.local_only(reason="a test makes the function fail in the emulator, and never on AWS")
 
@@ -125,10 +125,11 @@ def test_what_is_done_has_left_the_queue(pipeline: Pipeline) -> None:
 def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> None:
     if pipeline.deployed.settings.max_receive_count == 1:
         pytest.skip("maxReceiveCount is 1: nothing is retried")
-    with pipeline.failing(RETRY_SECONDS):
+    with pipeline.failing(REPAIR_SECONDS):
         (message,) = pipeline.send(BODY)
-        pipeline.wait_for(pipeline.failure_of, message, "failure")
+        pipeline.wait_for(lambda sent: pipeline.failures_of(sent) or None, message, "failure")
 
+    pipeline.wait_for(pipeline.object_of, message, "object", retries=REPAIR_SECONDS + START_SECONDS)
     hold_payload(pipeline, message, BODY)
     pipeline.wait_for(pipeline.notification_of, message, "notification")
     found = pipeline.dead_letter_of(message)
@@ -137,11 +138,13 @@ def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> No
 
 @local_only
 def test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue(pipeline: Pipeline) -> None:
-    retries = QUICK_RETRY_SECONDS * pipeline.deployed.settings.max_receive_count
-    with pipeline.failing(QUICK_RETRY_SECONDS):
+    deliveries = pipeline.deployed.settings.max_receive_count
+    with pipeline.failing(RETRY_SECONDS):
         (message,) = pipeline.send(BODY)
+        retries = RETRY_SECONDS * deliveries
         dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter", retries=retries)
 
+    hold(pipeline.outputs["queue_url"], "deliveries", found=len(pipeline.failures_of(message)), promised=deliveries)
     found = (dead_letter["MessageId"], dead_letter["Body"], dead_letter.get("MessageAttributes"))
     hold(pipeline.outputs["dlq_url"], f"dead letter of {message}", found=found, promised=(message, BODY, None))
     hold(pipeline.outputs["dlq_url"], f"item of {message}", found=pipeline.item_of(message), promised=None)

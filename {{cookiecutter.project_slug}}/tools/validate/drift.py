@@ -4,10 +4,11 @@ A refresh step compares a resource's state with what the provider reads, a plann
 Both come as engine events: https://www.pulumi.com/docs/iac/automation-api/concepts-terminology/
 """
 
+import contextlib
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata, StepEventStateMetadata
@@ -26,6 +27,8 @@ UNKNOWN_TEXT: Final = "known after the update"
 # A path as the engine writes it: names joined by dots, indices and odd names in brackets.
 PATH_PART: Final = re.compile(r'\[(?P<index>\d+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]|\.?(?P<name>[^.\[\]]+)')
 ABSENT: Final = object()
+# Which of a provider's defaults were applied, as the bridge to Terraform's providers notes it in every structure.
+DEFAULTS_NOTED: Final = "__defaults"
 
 
 class EventsLostError(Exception):
@@ -65,7 +68,7 @@ def read_events(
         if not metadata.type.startswith(PROVIDER_TYPES)
         and not _only_undoes(metadata, drift.get(metadata.urn), read.get(metadata.urn))
     ]
-    return _sorted(drift.values()), _sorted(changes)
+    return _sorted(drift.values()), _sorted(filter(None, changes))
 
 
 def _check(unread: set[str], told: Counter[OpType], counted: Mapping[OpType, int]) -> None:
@@ -98,13 +101,18 @@ def _drifted(metadata: StepEventMetadata) -> Resource | None:
         return None
     if new is None:
         return _resource(metadata, "deleted", ())
-    properties = _properties(metadata, found=new, expected=old)
+    properties = tuple(_differences(metadata, found=new, expected=old))
     return _resource(metadata, "changed", properties) if properties else None
 
 
-def _planned(metadata: StepEventMetadata) -> Resource:
+def _planned(metadata: StepEventMetadata) -> Resource | None:
+    """Tell what the next update would do to a resource, if it would do anything."""
     old, new = metadata.old, metadata.new
-    properties = _properties(metadata, found=old, expected=new) if old and new else ()
+    if old is None or new is None:
+        return _resource(metadata, metadata.op, ())
+    properties = tuple(_differences(metadata, found=old, expected=new))
+    if metadata.op == OpType.UPDATE and _paths(metadata) and not properties:
+        return None
     return _resource(metadata, metadata.op, properties)
 
 
@@ -116,7 +124,8 @@ def _only_undoes(planned: StepEventMetadata, drifted: Resource | None, read: Ste
         # What was deleted comes back as it was.
         return bool(planned.op == OpType.CREATE and planned.new and read.old and planned.new.inputs == read.old.inputs)
     undone = {(each.path, each.expected) for each in drifted.properties}
-    wanted = {(each.path, each.expected) for each in _planned(planned).properties}
+    change = _planned(planned)
+    wanted = {(each.path, each.expected) for each in change.properties} if change else set()
     return planned.op == OpType.UPDATE and bool(wanted) and wanted <= undone
 
 
@@ -125,31 +134,51 @@ def _resource(metadata: StepEventMetadata, operation: Any, properties: tuple[Pro
     return Resource(urn=metadata.urn, name=name, type=metadata.type, operation=operation, properties=properties)
 
 
-def _properties(
-    metadata: StepEventMetadata, *, found: StepEventStateMetadata | None, expected: StepEventStateMetadata | None
-) -> tuple[Property, ...]:
-    return tuple(Property(path=path, found=_at(found, path), expected=_at(expected, path)) for path in _paths(metadata))
+def _differences(
+    metadata: StepEventMetadata, *, found: StepEventStateMetadata, expected: StepEventStateMetadata
+) -> Iterator[Property]:
+    """Look up what the engine says is different, and leave out what is only written differently."""
+    for path in _paths(metadata):
+        sources = _sources(metadata, path)
+        there, wanted = (_at(state, path, sources) for state in (found, expected))
+        texts = [None if value is ABSENT else _written(value) for value in (there, wanted)]
+        # Whether two secrets are the same, or two things that nobody sees here, only the engine knows.
+        seen = there is not ABSENT and MASKED not in str(texts)
+        if not (seen and _meaning(there) == _meaning(wanted)):
+            yield Property(path=path, found=texts[0], expected=texts[1])
 
 
 def _paths(metadata: StepEventMetadata) -> tuple[str, ...]:
     return tuple(sorted(metadata.detailed_diff or metadata.diffs or ()))
 
 
+def _sources(metadata: StepEventMetadata, path: str) -> tuple[str, str]:
+    """Tell where a property is looked up first: a refresh compares outputs, unless the engine says otherwise."""
+    details = (metadata.detailed_diff or {}).get(path)
+    of_outputs = metadata.op == OpType.REFRESH and details is not None and not details.input_diff
+    return ("outputs", "inputs") if of_outputs else ("inputs", "outputs")
+
+
 def _item(values: list[Any], index: int) -> Any:
     return values[index] if index < len(values) else ABSENT
 
 
-def _at(state: StepEventStateMetadata | None, path: str) -> str | None:
-    """Look a property up in a resource's inputs, or else in its outputs, and write it as JSON.
+def _at(state: StepEventStateMetadata, path: str, sources: tuple[str, str]) -> Any:
+    """Look a property up in the first of a resource's inputs and outputs that holds it."""
+    values = (_look_up(getattr(state, source) or {}, path) for source in sources)
+    return next((value for value in values if value is not ABSENT), ABSENT)
 
-    Returns:
-        Nothing if it is in neither.
-    """
-    for properties in (state.inputs, state.outputs) if state else ():
-        value = _look_up(properties or {}, path)
-        if value is not ABSENT:
-            return _written(value)
-    return None
+
+def _meaning(value: Any) -> Any:
+    """Form what a value says: JSON in a text is read, and the bridge's notes are left out."""
+    if isinstance(value, Mapping):
+        return {key: _meaning(item) for key, item in value.items() if key != DEFAULTS_NOTED}
+    if isinstance(value, list):
+        return [_meaning(item) for item in value]
+    if isinstance(value, str) and value.startswith(("{", "[")):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _look_up(properties: Any, path: str) -> Any:
@@ -172,7 +201,7 @@ def _readable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET:
             return MASKED
-        return {key: _readable(item) for key, item in value.items()}
+        return {key: _readable(item) for key, item in value.items() if key != DEFAULTS_NOTED}
     if isinstance(value, list):
         return [_readable(item) for item in value]
     return f"[{UNKNOWN_TEXT}]" if value == UNKNOWN else value

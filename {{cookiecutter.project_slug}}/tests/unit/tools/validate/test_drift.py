@@ -61,9 +61,9 @@ def planned(op: str, urn: str, old: dict[str, Any] | None, new: dict[str, Any] |
     return EngineEvent.from_json({"sequence": 2, "timestamp": 2, "resourcePreEvent": event})
 
 
-def diff(*paths: str) -> dict[str, Any]:
+def diff(*paths: str, of_inputs: bool = True) -> dict[str, Any]:
     """Form the engine's own difference."""
-    return {"detailedDiff": {path: {"diffKind": "update", "inputDiff": True} for path in paths}}
+    return {"detailedDiff": {path: {"diffKind": "update", "inputDiff": of_inputs} for path in paths}}
 
 
 def resource(urn: str, operation: Any, *properties: tuple[str, str | None, str | None]) -> Resource:
@@ -156,18 +156,59 @@ def test_a_secret_is_masked(secret: Any) -> None:
     assert found.properties == (Property(path="a", found='[{"b": "[secret]"}]', expected='"[secret]"'),)
 
 
-def test_inputs_are_looked_up_before_outputs() -> None:
+@pytest.mark.parametrize(("of_inputs", "found"), [(True, "2"), (False, "7")], ids=["inputs", "outputs"])
+def test_a_property_is_looked_up_where_the_engine_has_found_the_difference(found: str, *, of_inputs: bool) -> None:
     event = refreshed(
         QUEUE,
         {"approximateNumberOfMessages": 1},
         {"approximateNumberOfMessages": 2},
-        **diff("approximateNumberOfMessages"),
+        **diff("approximateNumberOfMessages", of_inputs=of_inputs),
     )
+
+    (read,) = drifted(event)
+
+    # The helper gives every resource that is read the output 7.
+    assert (read.properties[0].found, read.properties[0].expected) == (found, "1")
+
+
+WRITTEN_OTHERWISE = {
+    "spaces in JSON": ('{"maxReceiveCount":3}', '{"maxReceiveCount": 3}'),
+    "the bridge's notes": ({"enabled": True, "__defaults": []}, {"enabled": True}),
+    "notes in a list": ([{"id": "a", "__defaults": ["b"]}], [{"id": "a"}]),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
+def test_what_is_only_written_differently_has_not_drifted(name: str) -> None:
+    old, new = WRITTEN_OTHERWISE[name]
+
+    assert not drifted(refreshed(QUEUE, {"a": old}, {"a": new}, **diff("a")))
+
+
+@pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
+def test_what_would_only_be_written_differently_is_not_pending(name: str) -> None:
+    old, new = WRITTEN_OTHERWISE[name]
+
+    assert not pending(planned("update", QUEUE, {"a": old}, {"a": new}, **diff("a")), update=1)
+
+
+@pytest.mark.parametrize(("old", "new"), [("1", 1), ("{a}", "{ a }"), ("[1]", "[2]")])
+def test_what_means_something_else_has_drifted(old: Any, new: Any) -> None:
+    assert drifted(refreshed(QUEUE, {"a": old}, {"a": new}, **diff("a")))
+
+
+def test_the_bridges_notes_are_not_shown() -> None:
+    event = refreshed(QUEUE, {"a": {"b": 1, "__defaults": []}}, {"a": {"b": 2, "__defaults": []}}, **diff("a"))
 
     (found,) = drifted(event)
 
-    # The helper gives every resource that is read the output 7.
-    assert (found.properties[0].found, found.properties[0].expected) == ("2", "1")
+    assert (found.properties[0].found, found.properties[0].expected) == ('{"b": 2}', '{"b": 1}')
+
+
+def test_secrets_that_look_the_same_have_drifted_if_the_engine_says_so() -> None:
+    (found,) = drifted(refreshed(QUEUE, {"a": "[secret]"}, {"a": "[secret]"}, **diff("a")))
+
+    assert (found.properties[0].found, found.properties[0].expected) == ('"[secret]"', '"[secret]"')
 
 
 def test_providers_neither_drift_nor_change() -> None:

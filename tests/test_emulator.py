@@ -1,0 +1,131 @@
+"""What the AWS provider does to the emulator and boto3 would not, and what the local stack relies on besides.
+
+The provider is the one that pulumi-aws wraps. If a test fails after the emulator's pin was raised, its name says what
+has changed.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from tests.deployment.emulated import Emulated, emulated
+from tests.projects import Environment, Project
+
+pytestmark = pytest.mark.slow
+
+REGION = "us-east-2"
+SETUP = f"import boto3, json; client = lambda name: boto3.client(name, region_name={REGION!r})\n"
+
+
+@pytest.fixture(scope="module", name="emulator")
+def fixture_emulator(
+    default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Emulated]:
+    """The emulator of the default project, to which nothing is deployed."""
+    folder = tmp_path_factory.mktemp("emulator")
+    with emulated(default_project.copy(folder), environment, folder / "emulator") as found:
+        yield found
+
+
+def ask(emulator: Emulated, program: str) -> object:
+    """Run a program that prints an answer in JSON; it forms clients with ``client(service)``."""
+    return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
+
+
+def test_alarms_are_put_in_cbor(emulator: Emulated) -> None:
+    """The provider's SDK speaks no other protocol to CloudWatch."""
+    program = """
+cloudwatch, spoken = client("cloudwatch"), []
+cloudwatch.meta.events.register("before-send.cloudwatch.*", lambda request, **_: spoken.append(dict(request.headers)))
+cloudwatch.put_metric_alarm(
+    AlarmName="alarm", Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.5,
+    ComparisonOperator="GreaterThanThreshold", Tags=[{"Key": "a", "Value": "b"}],
+)
+(alarm,) = cloudwatch.describe_alarms(AlarmNames=["alarm"])["MetricAlarms"]
+tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
+text = lambda value: value.decode() if isinstance(value, bytes) else value
+protocols = {text(headers["Smithy-Protocol"]) for headers in spoken}
+print(json.dumps([sorted(protocols), alarm["Threshold"], tags]))
+"""
+
+    assert ask(emulator, program) == [["rpc-v2-cbor"], 0.5, [{"Key": "a", "Value": "b"}]]
+
+
+def test_a_bucket_is_created_with_its_tags(emulator: Emulated) -> None:
+    program = """
+s3 = client("s3")
+configuration = {"LocationConstraint": s3.meta.region_name, "Tags": [{"Key": "a", "Value": "b"}]}
+s3.create_bucket(Bucket="tagged", CreateBucketConfiguration=configuration)
+print(json.dumps(s3.get_bucket_tagging(Bucket="tagged")["TagSet"]))
+"""
+
+    assert ask(emulator, program) == [{"Key": "a", "Value": "b"}]
+
+
+def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None:
+    """With one of the settings alone, the provider asks S3 Control at ``ACCOUNT.HOST``, which no machine resolves."""
+    config = default_project.yaml("Pulumi.local.yaml")["config"]
+
+    assert config["aws:skipCredentialsValidation"] == "true"
+    assert config["aws:skipRequestingAccountId"] == "true"
+
+
+def test_a_redrive_allow_policy_that_was_emptied_is_absent(emulator: Emulated) -> None:
+    """So the provider deletes it; while it is there, even empty, the provider waits for 20 minutes."""
+    program = """
+sqs = client("sqs")
+url = sqs.create_queue(QueueName="letters")["QueueUrl"]
+read = lambda: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"].get("RedriveAllowPolicy")
+sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedriveAllowPolicy": '{"redrivePermission":"denyAll"}'})
+before = json.loads(read())
+sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedriveAllowPolicy": ""})
+print(json.dumps([before, read()]))
+"""
+
+    assert ask(emulator, program) == [{"redrivePermission": "denyAll"}, None]
+
+
+def test_the_policy_of_a_queue_outlives_other_attributes(emulator: Emulated) -> None:
+    program = """
+sqs = client("sqs")
+url = sqs.create_queue(QueueName="guarded")["QueueUrl"]
+policy = {"Version": "2012-10-17", "Statement": []}
+for attributes in ({"Policy": json.dumps(policy)}, {"VisibilityTimeout": "7"}):
+    sqs.set_queue_attributes(QueueUrl=url, Attributes=attributes)
+print(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attributes"]["Policy"])
+"""
+
+    assert ask(emulator, program) == {"Version": "2012-10-17", "Statement": []}
+
+
+def test_the_key_that_the_provider_asks_for_is_awss_own(emulator: Emulated) -> None:
+    """Reading a table, the provider asks for it, and so it is made: no stack has left it there."""
+    program = """
+print(json.dumps(client("kms").describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]["KeyManager"]))
+"""
+
+    assert ask(emulator, program) == "AWS"
+
+
+def test_the_account_is_the_one_that_arns_name(emulator: Emulated) -> None:
+    assert ask(emulator, 'print(json.dumps(client("sts").get_caller_identity()["Account"]))') == "123456789012"
+
+
+def test_the_emulator_and_the_provider_are_pinned_together(default_project: Project) -> None:
+    (provider,) = [each for each in default_project.requirements() if each.startswith("pulumi-aws")]
+    source = default_project.read("tools/emulator.py")
+
+    bounds = re.fullmatch(r"pulumi-aws>=7\.(\d+),<7\.(\d+)", provider)
+    assert bounds
+    assert int(bounds[2]) == int(bounds[1]) + 1
+    assert re.search(r'^MINISTACK: Final = "ministack==\d+\.\d+\.\d+"$', source, flags=re.MULTILINE)
+    for package in re.findall(r'"([a-z0-9]+[=<>~].*?)"', source):
+        assert re.fullmatch(r"[a-z0-9]+==\d+(\.\d+)+", package)
+
+
+def test_one_module_knows_the_emulator(default_project: Project) -> None:
+    knowing = [name for name in default_project.python_files() if "ministack" in default_project.read(name).lower()]
+
+    assert knowing == ["tests/unit/tools/test_emulator.py", "tools/emulator.py"]
