@@ -34,23 +34,25 @@ def ask(emulator: Emulated, program: str) -> object:
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
-def test_alarms_are_put_in_cbor(emulator: Emulated) -> None:
+def test_alarms_and_dashboards_are_put_in_cbor(emulator: Emulated) -> None:
     """The provider's SDK speaks no other protocol to CloudWatch."""
     program = """
+import botocore.model
+botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS = ("smithy-rpc-v2-cbor",)
 cloudwatch, spoken = client("cloudwatch"), []
-cloudwatch.meta.events.register("before-send.cloudwatch.*", lambda request, **_: spoken.append(dict(request.headers)))
+cloudwatch.meta.events.register("before-send.cloudwatch.*", lambda request, **_: spoken.append(request.headers))
 cloudwatch.put_metric_alarm(
     AlarmName="alarm", Namespace="n", MetricName="m", Statistic="Sum", Period=60, EvaluationPeriods=1, Threshold=0.5,
     ComparisonOperator="GreaterThanThreshold", Tags=[{"Key": "a", "Value": "b"}],
 )
+cloudwatch.put_dashboard(DashboardName="dashboard", DashboardBody='{"widgets": []}')
 (alarm,) = cloudwatch.describe_alarms(AlarmNames=["alarm"])["MetricAlarms"]
 tags = cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]
-text = lambda value: value.decode() if isinstance(value, bytes) else value
-protocols = {text(headers["Smithy-Protocol"]) for headers in spoken}
-print(json.dumps([sorted(protocols), alarm["Threshold"], tags]))
+body = cloudwatch.get_dashboard(DashboardName="dashboard")["DashboardBody"]
+print(json.dumps([sorted({headers["smithy-protocol"].decode() for headers in spoken}), alarm["Threshold"], tags, body]))
 """
 
-    assert ask(emulator, program) == [["rpc-v2-cbor"], 0.5, [{"Key": "a", "Value": "b"}]]
+    assert ask(emulator, program) == [["rpc-v2-cbor"], 0.5, [{"Key": "a", "Value": "b"}], '{"widgets": []}']
 
 
 def test_a_bucket_is_created_with_its_tags(emulator: Emulated) -> None:
@@ -98,15 +100,6 @@ print(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attribu
 """
 
     assert ask(emulator, program) == {"Version": "2012-10-17", "Statement": []}
-
-
-def test_the_key_that_the_provider_asks_for_is_awss_own(emulator: Emulated) -> None:
-    """Reading a table, the provider asks for it, and so it is made: no stack has left it there."""
-    program = """
-print(json.dumps(client("kms").describe_key(KeyId="alias/aws/dynamodb")["KeyMetadata"]["KeyManager"]))
-"""
-
-    assert ask(emulator, program) == "AWS"
 
 
 def test_the_account_is_the_one_that_arns_name(emulator: Emulated) -> None:
