@@ -23,5 +23,5 @@ EMULATOR_LIMITS: tuple[Limit, ...] = (
     Limit("permissions are not enforced: the role's policy is compared, and not tried"),
     Limit("nothing is encrypted: that each resource names the key is all that is tested"),
     Limit("e-mails are not sent, and a subscription needs no confirmation"),
-    Limit("alarms do not see the function's metrics: their configuration is all that is tested"),
+    Limit("alarms see neither the queues' metrics nor those that the function logs: their configuration is compared"),
 )

@@ -145,7 +145,7 @@ def test_up_again_deploys_to_the_emulator_that_is_up(machine: Machine) -> None:
     assert machine.calls == ["package local", f"patiently {UP}", UP, "outputs local"]
 
 
-LOCK = ".local/state/.pulumi/locks/organization/event-pipeline/local/lock.json"
+LOCK = ".local/state/.pulumi/locks/organization/project/local/lock.json"
 
 
 @pytest.mark.parametrize("content", ['{"pid": 999999999}', "{"], ids=["ended", "half-written"])
