@@ -44,26 +44,32 @@ class FunctionLog:
     Args:
         address: The emulator's.
         since: When to begin, in milliseconds since 1970; with the first line when left out.
+
+    Attributes:
+        lines: All that was read so far.
     """
 
     def __init__(self, address: str, since: int = 0) -> None:
         session = boto3.Session(*CREDENTIALS.values(), region_name=read_stack_config(STACK).values[REGION_KEY])
         self._logs: Any = session.client("logs", endpoint_url=address)
+        self.lines: list[str] = []
         self._since = since
         self._printed: Counter[tuple[str, int, str]] = Counter()
 
-    def read(self) -> Iterator[str]:
+    def read(self) -> list[str]:
         """Read the lines that have come since the last call."""
         found: Counter[tuple[str, int, str]] = Counter()
-        newest = self._since
+        newest, lines = self._since, []
         for event in sorted(self._events(), key=lambda event: event["timestamp"]):
             key = (event["logStreamName"], event["timestamp"], event["message"])
             found[key] += 1
             newest = max(newest, event["timestamp"])
             if found[key] > self._printed[key]:
-                yield event["message"].rstrip()
+                lines.append(event["message"].rstrip())
         self._printed = found
         self._since = max(self._since, newest - OVERLAP_MILLISECONDS)
+        self.lines += lines
+        return lines
 
     def _events(self) -> Iterator[dict[str, Any]]:
         groups = self._logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=FUNCTION_LOGS)

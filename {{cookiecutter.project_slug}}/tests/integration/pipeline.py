@@ -57,7 +57,6 @@ class Pipeline:
         keep: Whether what the messages leave is left there.
         sent: The messages that were sent, by identity, with their bodies.
         function_log: What the function logs, in the emulator, since it was first made to fail.
-        log: As much of that as was looked at.
         notifications: What has come into the inbox for them.
         dead_letters: What has come into the dead-letter queue for them.
     """
@@ -68,7 +67,6 @@ class Pipeline:
     keep: bool = False
     sent: dict[str, str] = field(default_factory=dict)
     function_log: FunctionLog | None = None
-    log: list[str] = field(default_factory=list)
     notifications: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
@@ -173,8 +171,10 @@ class Pipeline:
 
     def failures_of(self, message: str) -> list[str]:
         """Find what the function has logged of a message that it could not process, in the emulator."""
-        self.log += self.function_log.read() if self.function_log else ()
-        return [line for line in self.log if message in line]
+        if self.function_log is None:
+            return []
+        self.function_log.read()
+        return [line for line in self.function_log.lines if message in line]
 
     def waiting(self) -> int:
         """Count the messages in the queue, received or not: exact in the emulator, an estimate on AWS."""

@@ -77,23 +77,23 @@ def test_a_line_is_read_once(cloudwatch: Logs) -> None:
     log = logs.FunctionLog(ADDRESS)
 
     lines.append(event(2 * MINUTE, "first"))
-    assert list(log.read()) == ["first"]
+    assert log.read() == ["first"]
     lines.append(event(2 * MINUTE, "second"))
-    assert list(log.read()) == ["second"]
-    assert not list(log.read())
+    assert log.read() == ["second"]
+    assert not log.read()
 
 
 def test_a_line_that_is_said_twice_is_read_twice(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "same"), event(1, "same")]
 
-    assert list(logs.FunctionLog(ADDRESS).read()) == ["same", "same"]
+    assert logs.FunctionLog(ADDRESS).read() == ["same", "same"]
 
 
 def test_lines_of_all_functions_come_in_the_order_of_time(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "first"), event(3, "third")]
     cloudwatch.groups["/aws/lambda/another"] = [event(2, "second")]
 
-    assert list(logs.FunctionLog(ADDRESS).read()) == ["first", "second", "third"]
+    assert logs.FunctionLog(ADDRESS).read() == ["first", "second", "third"]
 
 
 def test_a_line_that_comes_late_is_read(cloudwatch: Logs) -> None:
@@ -101,15 +101,15 @@ def test_a_line_that_comes_late_is_read(cloudwatch: Logs) -> None:
     log = logs.FunctionLog(ADDRESS)
 
     lines.append(event(5 * MINUTE, "quick"))
-    assert list(log.read()) == ["quick"]
+    assert log.read() == ["quick"]
     lines.append(event(4 * MINUTE, "slow", stream="two"))
-    assert list(log.read()) == ["slow"]
+    assert log.read() == ["slow"]
 
 
 def test_what_was_logged_before_is_left_out(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "before"), event(9, "after")]
 
-    assert list(logs.FunctionLog(ADDRESS, since=5).read()) == ["after"]
+    assert logs.FunctionLog(ADDRESS, since=5).read() == ["after"]
 
 
 def test_the_log_is_followed_until_the_local_stack_is_stopped(
