@@ -106,8 +106,12 @@ def test_the_account_is_the_one_that_arns_name(emulator: Emulated) -> None:
     assert ask(emulator, 'print(json.dumps(client("sts").get_caller_identity()["Account"]))') == "123456789012"
 
 
-def test_the_emulator_and_the_provider_are_pinned_together(default_project: Project) -> None:
-    (provider,) = [each for each in default_project.requirements() if each.startswith("pulumi-aws")]
+@pytest.mark.parametrize("package_manager", ["uv", "pipenv"])
+def test_the_emulator_and_the_provider_are_pinned_together(
+    default_project: Project, pipenv_project: Project, package_manager: str
+) -> None:
+    project = {"uv": default_project, "pipenv": pipenv_project}[package_manager]
+    (provider,) = [each for each in project.requirements() if each.startswith("pulumi-aws")]
     source = default_project.read("tools/emulator.py")
 
     bounds = re.fullmatch(r"pulumi-aws>=7\.(\d+),<7\.(\d+)", provider)

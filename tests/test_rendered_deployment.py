@@ -270,6 +270,23 @@ def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
     assert own_test(TABLE, "another") in report.tests("passed")
 
 
+def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated) -> None:
+    path = stack.project.path / "Pulumi.local.yaml"
+    plain = stack.project.read("Pulumi.local.yaml")
+    path.write_text(plain + "  event-pipeline:bucketName: our-own-bucket\n", encoding="utf-8")
+    stack.deploy()
+    secret = plain.replace('notificationEmail: "platform@example.com"', "notificationEmail:\n    secure: v1:AAAA:BBBB")
+    path.write_text(secret + "  event-pipeline:bucketName:\n    secure: v1:CCCC:DDDD\n", encoding="utf-8")
+
+    report = stack.integration_tests("-k", "not fails")
+
+    assert report.tests("failed") == set(), report.output
+    assert "notificationEmail is a secret, which only the engine can read" in report.output
+    assert {own_test("aws:s3/bucket:Bucket", "payloads"), "test_nobody_else_gets_e_mails"} <= report.tests("skipped")
+    assert {own_test(TABLE, "table"), own_test("output", "table_name")} <= report.tests("passed")
+    assert {test for test in WORKFLOW if "fails" not in test} <= report.tests("passed")
+
+
 def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> None:
     stack.deploy()
     stack.project.replace("__main__.py", "import pulumi\n", "import pulumi\nimport pulumi_aws\n")

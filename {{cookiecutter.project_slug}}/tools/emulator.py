@@ -77,7 +77,7 @@ def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
         Its address, or nothing if there is none or it does not answer.
     """
     record = _read_record(folder)
-    return record.url if record and record.kept and answers(record.url) else None
+    return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
 
 
 def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
@@ -132,10 +132,9 @@ def keep_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> None:
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
     """Stop the emulator, if there is one, and remove everything that it and its deployments have written."""
     record = _read_record(folder)
-    with contextlib.suppress(psutil.NoSuchProcess):
-        process = psutil.Process(record.pid) if record else None
-        if record and process and abs(process.create_time() - record.created) < CLOCK_SECONDS:
-            end(process)
+    process = _process_of(record) if record else None
+    if process:
+        end(process)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -148,7 +147,7 @@ def find_interpreter() -> str:
     # The function's bundle is built for this interpreter.
     options = ["--quiet", "--python", sys.executable, "--from", MINISTACK]
     options += [option for package in COMPANIONS for option in ("--with", package)]
-    command = [*options, "python", "-c", "import sys; print(sys.executable)"]
+    command = [*options, "python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
     # What is in the cache already needs no network.
     finished = _uvx("--offline", *command)
     if finished.returncode:
@@ -170,13 +169,23 @@ def answers(url: str) -> bool:
         return False
 
 
+def _process_of(record: Record) -> psutil.Process | None:
+    """Find an emulator's process, unless it has ended and another one has its number by now."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        process = psutil.Process(record.pid)
+        if abs(process.create_time() - record.created) < CLOCK_SECONDS:
+            return process
+    return None
+
+
 def _wait_until_ready(process: subprocess.Popen[Any], url: str) -> bool:
     deadline = time.monotonic() + START_SECONDS
     while not answers(url):
         if process.poll() is not None or time.monotonic() > deadline:
             return False
         time.sleep(PAUSE_SECONDS)
-    return True
+    # Another program may have taken the port in the meantime.
+    return process.poll() is None
 
 
 def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:

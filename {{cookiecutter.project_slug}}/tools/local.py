@@ -27,6 +27,8 @@ LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
 STATE_FOLDER: Final = LOCAL_FOLDER / "state"
 # Where the engine says which of its processes uses a stack's state.
 STATE_LOCKS: Final = ".pulumi/locks"
+# What reading a lock can raise that was just removed, or never finished.
+UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError)
 # The state of a deployment to an emulator is worth no secret; Pulumi.local.yaml holds the salt that goes with it.
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
@@ -159,7 +161,7 @@ def _owner(lock: Path) -> int | None:
     """Read which process has locked the state; one that was killed may not have finished writing that."""
     try:
         return json.loads(lock.read_text(encoding="utf-8"))["pid"]
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

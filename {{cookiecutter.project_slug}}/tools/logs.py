@@ -1,5 +1,7 @@
 """What functions have logged in the emulator, and the ``local-logs`` task, which follows it."""
 
+import contextlib
+import os
 import sys
 import time
 from collections import Counter
@@ -7,12 +9,13 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infrastructure.settings import REGION_KEY
 from infrastructure.stack_files import read_stack_config
 from tools.emulator import find_emulator
 from tools.engine import interruptible
-from tools.local import CREDENTIALS, STACK
+from tools.local import CREDENTIALS, STACK, local_variables
 
 FUNCTION_LOGS: Final = "/aws/lambda/"
 PAUSE_SECONDS: Final = 1
@@ -30,10 +33,15 @@ def follow() -> None:
         address = find_emulator()
         if address is None:
             sys.exit("local-logs: the local stack is not up; the task `local-up` deploys it")
+        variables = local_variables(address)
+        os.environ.clear()
+        os.environ.update(variables)
         log = FunctionLog(address)
         while find_emulator() == address:
-            for line in log.read():
-                print(line, flush=True)
+            # The emulator may be stopped at any moment.
+            with contextlib.suppress(BotoCoreError, ClientError):
+                for line in log.read():
+                    print(line, flush=True)
             time.sleep(PAUSE_SECONDS)
         sys.exit("local-logs: the local stack was stopped")
 

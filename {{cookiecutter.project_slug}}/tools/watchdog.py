@@ -21,10 +21,10 @@ END_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.02
 WATCH: Final = "watch"
 FORGET: Final = "forget"
-# So that what stops a terminal's processes stops no process that is started with these options.
+# So that what stops a terminal's processes stops no process that is started with these options; the flags are Windows'.
 APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
     "start_new_session": True,
-    "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+    "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0),
 }
 
 
@@ -107,7 +107,9 @@ def serve(lines: Iterable[str]) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 watched[pid] = psutil.Process(int(pid))
     for process in watched.values():
-        end(process)
+        # One that cannot be ended is no reason to leave the others.
+        with contextlib.suppress(psutil.Error):
+            end(process)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from infrastructure.documents import DocumentError
 from tests.integration.deployed import Deployed, NotDeployedError, find_deployed
 from tests.integration.limits import EMULATOR_LIMITS
 from tests.integration.pipeline import Pipeline, opened_pipeline
-from tests.integration.promises import promised, recorded
+from tests.integration.promises import promised, recorded, secret_parts
 from tests.unit.recording import Deployment, Resource
 
 DEPLOYED = pytest.StashKey[Deployed]()
@@ -51,14 +51,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Expect the failures that the emulator's limits explain, and say on AWS what can only be tested without it."""
+    """Say on AWS what can only be tested in the emulator."""
     if DEPLOYED not in config.stash:
         raise pytest.UsageError(config.stash[REASON])
     is_local = config.stash[DEPLOYED].settings.is_local
-    reasons = {test: limit.reason for limit in EMULATOR_LIMITS for test in limit.tests}
     for item in items:
-        if is_local and item.name in reasons:
-            item.add_marker(pytest.mark.xfail(reason=f"emulator: {reasons[item.name]}", strict=True))
         for marker in item.iter_markers("local_only"):
             if not is_local:
                 item.add_marker(pytest.mark.skip(reason=marker.kwargs["reason"]))
@@ -69,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     if DEPLOYED in config.stash and config.stash[DEPLOYED].settings.is_local:
         terminalreporter.section("limits of the emulator")
         for limit in EMULATOR_LIMITS:
-            terminalreporter.write_line(f"- {limit.reason}")
+            terminalreporter.write_line(f"- {limit}")
 
 
 @pytest.fixture(scope="session", name="deployed")
@@ -97,5 +94,9 @@ def fixture_resource(request: pytest.FixtureRequest, promises: Deployment) -> Re
 @pytest.fixture(scope="session", name="pipeline")
 def fixture_pipeline(deployed: Deployed, promises: Deployment) -> Iterator[Pipeline]:
     """The pipeline that messages are sent through; what they leave there is removed in the end."""
-    with opened_pipeline(deployed, promises.exports) as opened:
+    # What a secret is a part of, the outputs alone tell.
+    outputs = promises.exports | {
+        name: deployed.outputs[name] for name in secret_parts(deployed) if name in deployed.outputs
+    }
+    with opened_pipeline(deployed, outputs) as opened:
         yield opened

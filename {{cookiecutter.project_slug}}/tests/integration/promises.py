@@ -1,21 +1,26 @@
 """What the program promises of the deployed stack: its resources and outputs, recorded with AWS's own names."""
 
 import functools
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
 from botocore.exceptions import ClientError
 from pulumi.runtime import mocks
 
 from infrastructure.bundle import BUILD_FOLDER
+from infrastructure.settings import is_allowed
 from tests.integration.deployed import Deployed
 from tests.integration.readers import NOT_THERE
 from tests.unit.recording import Aws, Deployment, deploy, readable_config
 
 Computed = Mapping[str, str]
 
+# Values that settings may have, one of which a secret takes that only the engine can read.
+EXAMPLE_VALUES = ("other@example.com", "another-bucket", "python3.12", "x86_64", "true", "365", "128", "60", "2")
 # What a resource's identity is to other resources, where the program uses it: one of its inputs.
 IDENTITIES = {"aws:iam/role:Role": "name", "aws:s3/bucket:Bucket": "bucket"}
 
@@ -51,7 +56,45 @@ def promised(deployed: Deployed) -> Deployment:
         for each in recorded(deployed).resources
         if each.type in ASK
     }
-    return _run(deployed, DeployedAws(deployed, asked))
+    return _run(deployed, asked)
+
+
+@functools.cache
+def secret_parts(deployed: Deployed) -> dict[str, str]:
+    """Find what depends on a secret setting, so that only the engine knows what was promised.
+
+    Returns:
+        For each such resource (its type and logical name) and output, the setting.
+    """
+    parts: dict[str, str] = {}
+    config, before = readable_config(deployed.stack), _parts(recorded(deployed))
+    for full_key in deployed.config.secret_keys:
+        namespace, _, key = full_key.rpartition(":")
+        if namespace == deployed.names.project:
+            arn = deployed.account.arn("kms", "key/99999999-8888-7777-6666-555555555555")
+            values = (value for value in (*EXAMPLE_VALUES, arn) if is_allowed(key, value) and value != config[full_key])
+            after = _parts(_run(deployed, config=config | {full_key: next(values)}))
+            parts |= {part: key for part in before.keys() | after.keys() if before.get(part) != after.get(part)}
+    return parts
+
+
+def skip_if_secret(deployed: Deployed, *parts: str) -> None:
+    """Skip a test that needs what only the engine knows.
+
+    Args:
+        deployed: The stack.
+        parts: Types and logical names of resources, or names of outputs.
+    """
+    for part in parts:
+        if part in secret_parts(deployed):
+            pytest.skip(f"{secret_parts(deployed)[part]} is a secret, which only the engine can read")
+
+
+def _parts(recorded_run: Deployment) -> dict[str, str]:
+    parts = {f"{each.type} {each.name}": each.inputs for each in recorded_run.resources}
+    return {
+        name: json.dumps(part, default=lambda code: code.path) for name, part in (parts | recorded_run.exports).items()
+    }
 
 
 @functools.cache
@@ -60,8 +103,13 @@ def recorded(deployed: Deployed) -> Deployment:
     return _run(deployed)
 
 
-def _run(deployed: Deployed, provider: mocks.Mocks | None = None) -> Deployment:
-    config = readable_config(deployed.stack)
+def _run(
+    deployed: Deployed,
+    asked: Mapping[tuple[str, str], Computed] | None = None,
+    config: Mapping[str, str] | None = None,
+) -> Deployment:
+    provider = DeployedAws(deployed, asked or {})
+    config = config or readable_config(deployed.stack)
     if deployed.bundle.exists():
         return deploy(config, deployed.stack, BUILD_FOLDER, provider)
     with TemporaryDirectory() as folder:

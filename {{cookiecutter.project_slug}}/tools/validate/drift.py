@@ -144,7 +144,7 @@ def _differences(
         texts = [None if value is ABSENT else _written(value) for value in (there, wanted)]
         # Whether two secrets are the same, or two things that nobody sees here, only the engine knows.
         seen = there is not ABSENT and MASKED not in str(texts)
-        if not (seen and _meaning(there) == _meaning(wanted)):
+        if not (seen and all(_mean_the_same(found, expected, path, source) for source in sources)):
             yield Property(path=path, found=texts[0], expected=texts[1])
 
 
@@ -167,6 +167,11 @@ def _at(state: StepEventStateMetadata, path: str, sources: tuple[str, str]) -> A
     """Look a property up in the first of a resource's inputs and outputs that holds it."""
     values = (_look_up(getattr(state, source) or {}, path) for source in sources)
     return next((value for value in values if value is not ABSENT), ABSENT)
+
+
+def _mean_the_same(found: StepEventStateMetadata, expected: StepEventStateMetadata, path: str, source: str) -> bool:
+    there, wanted = (_look_up(getattr(state, source) or {}, path) for state in (found, expected))
+    return _meaning(there) == _meaning(wanted)
 
 
 def _meaning(value: Any) -> Any:

@@ -138,7 +138,8 @@ def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Pat
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
-        record = emulator.Record(url=url, pid=999999999, created=0, kept=True)
+        own = psutil.Process()
+        record = emulator.Record(url=url, pid=own.pid, created=own.create_time(), kept=True)
         (folder / emulator.RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
 
         def say_something_else() -> None:
@@ -151,6 +152,17 @@ def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Pat
         thread.start()
         assert emulator.find_emulator(folder) is None
         thread.join()
+    # The process is this one, which is not to be stopped.
+    (folder / emulator.RECORD_FILE).unlink()
+
+
+def test_somebody_elses_emulator_at_the_address_is_not_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir()
+    record = emulator.Record(url="http://127.0.0.1:1", pid=999999999, created=0, kept=True)
+    (folder / emulator.RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
+    monkeypatch.setattr(emulator, "answers", lambda _: True)
+
+    assert emulator.find_emulator(folder) is None
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -1,4 +1,4 @@
-"""The engine: found, or one line says how to get it; never left behind, never killed."""
+"""The engine: found, or one line says how to get it; never left behind, and never killed if its work is kept."""
 
 import os
 import runpy

@@ -1,9 +1,11 @@
 """The log of functions: every line once, in the order of time, for as long as the local stack is up."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from tools import logs
 
@@ -119,11 +121,27 @@ def test_the_log_is_followed_until_the_local_stack_is_stopped(
     cloudwatch.groups["/aws/lambda/orders"].append(event(1, "a line"))
     monkeypatch.setattr(logs, "find_emulator", lambda: next(answers))
     monkeypatch.setattr(logs, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(logs, "local_variables", lambda _: dict(os.environ))
 
     with pytest.raises(SystemExit, match=r"^local-logs: the local stack was stopped$"):
         logs.follow()
 
     assert capsys.readouterr().out == "a line\n"
+
+
+def test_an_emulator_that_is_stopped_meanwhile_ends_the_log(cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([ADDRESS, ADDRESS, None])
+    monkeypatch.setattr(logs, "find_emulator", lambda: next(answers))
+    monkeypatch.setattr(logs, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(logs, "local_variables", lambda _: dict(os.environ))
+
+    def stopped(_operation: str) -> None:
+        raise EndpointConnectionError(endpoint_url=ADDRESS)
+
+    monkeypatch.setattr(cloudwatch, "get_paginator", stopped)
+
+    with pytest.raises(SystemExit, match=r"^local-logs: the local stack was stopped$"):
+        logs.follow()
 
 
 def test_without_a_local_stack_there_is_no_log(monkeypatch: pytest.MonkeyPatch) -> None:

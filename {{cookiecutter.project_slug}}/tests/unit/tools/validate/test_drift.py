@@ -197,6 +197,14 @@ def test_what_means_something_else_has_drifted(old: Any, new: Any) -> None:
     assert drifted(refreshed(QUEUE, {"a": old}, {"a": new}, **diff("a")))
 
 
+def test_a_difference_of_the_outputs_alone_has_drifted_for_an_older_engine_too() -> None:
+    old, new = state(QUEUE, {"a": 1}), state(QUEUE, {"a": 1}, a=2)
+    step = metadata("refresh", QUEUE, old=old, new=new, diffs=["a"])
+    event = {"sequence": 1, "timestamp": 1, "resOutputsEvent": {"metadata": step, "planning": True}}
+
+    assert drifted(EngineEvent.from_json(event))
+
+
 def test_the_bridges_notes_are_not_shown() -> None:
     event = refreshed(QUEUE, {"a": {"b": 1, "__defaults": []}}, {"a": {"b": 2, "__defaults": []}}, **diff("a"))
 
