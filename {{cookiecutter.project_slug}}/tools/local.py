@@ -120,6 +120,27 @@ def local_variables(address: str) -> dict[str, str]:
     )
 
 
+def enter_local_stack(task: str) -> str:
+    """Lead this process to the local stack, and away from every account.
+
+    Args:
+        task: Name of the task that this process is.
+
+    Returns:
+        The emulator's address.
+
+    Raises:
+        SystemExit: If the local stack is not up.
+    """
+    address = find_emulator()
+    if address is None:
+        sys.exit(f"{task}: the local stack is not up; the task `local-up` deploys it")
+    variables = local_variables(address)
+    os.environ.clear()
+    os.environ.update(variables)
+    return address
+
+
 def of_an_account(variable: str) -> bool:
     """Whether an environment variable may lead to an account, or to a stack of one."""
     return variable.startswith(("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK"))

@@ -1,7 +1,6 @@
 """What functions have logged in the emulator, and the ``local-logs`` task, which follows it."""
 
 import contextlib
-import os
 import sys
 import time
 from collections import Counter
@@ -15,7 +14,7 @@ from infrastructure.settings import REGION_KEY
 from infrastructure.stack_files import read_stack_config
 from tools.emulator import find_emulator
 from tools.engine import interruptible
-from tools.local import CREDENTIALS, STACK, local_variables
+from tools.local import CREDENTIALS, STACK, enter_local_stack
 
 FUNCTION_LOGS: Final = "/aws/lambda/"
 PAUSE_SECONDS: Final = 1
@@ -30,12 +29,7 @@ def follow() -> None:
         SystemExit: If the local stack is not up, or it is taken down.
     """
     with interruptible("local-logs"):
-        address = find_emulator()
-        if address is None:
-            sys.exit("local-logs: the local stack is not up; the task `local-up` deploys it")
-        variables = local_variables(address)
-        os.environ.clear()
-        os.environ.update(variables)
+        address = enter_local_stack("local-logs")
         log = FunctionLog(address)
         while find_emulator() == address:
             # The emulator may be stopped at any moment.

@@ -1,15 +1,13 @@
 """The ``local-send`` task: one message through the local stack, and what becomes of it."""
 
-import os
 import sys
 import time
 
 from infrastructure.documents import DocumentError
 from tests.integration.deployed import NotDeployedError, find_deployed
 from tests.integration.pipeline import Pipeline, opened_pipeline
-from tools.emulator import find_emulator
 from tools.engine import interruptible
-from tools.local import local_variables
+from tools.local import enter_local_stack
 from tools.logs import FunctionLog
 
 # The end of an invocation is logged after its last message is done.
@@ -25,12 +23,7 @@ def send(body: str) -> None:
     Raises:
         SystemExit: If the local stack is not up, or nothing becomes of the message, with the reason.
     """
-    address = find_emulator()
-    if address is None:
-        sys.exit("local-send: the local stack is not up; the task `local-up` deploys it")
-    variables = local_variables(address)
-    os.environ.clear()
-    os.environ.update(variables)
+    address = enter_local_stack("local-send")
     with interruptible("local-send"):
         try:
             deployed = find_deployed()

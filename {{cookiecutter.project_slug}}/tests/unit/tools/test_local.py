@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
+from unittest import mock
 
 import pytest
 from filelock import FileLock
@@ -336,6 +337,15 @@ def test_without_the_engine_nothing_is_started(
         task()
 
     assert machine.calls == []
+
+
+def test_a_process_that_enters_the_local_stack_reaches_nothing_else(machine: Machine) -> None:
+    machine.kept = ADDRESS
+
+    with mock.patch.dict(os.environ, {"AWS_PROFILE": "of an account"}):
+        assert local.enter_local_stack("a-task") == ADDRESS
+        assert os.environ["AWS_ENDPOINT_URL"] == ADDRESS
+        assert "AWS_PROFILE" not in os.environ
 
 
 def test_the_environment_leads_to_the_emulator_and_to_no_account(monkeypatch: pytest.MonkeyPatch) -> None:

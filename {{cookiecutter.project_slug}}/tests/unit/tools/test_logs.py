@@ -1,13 +1,12 @@
 """The log of functions: every line once, in the order of time, for as long as the local stack is up."""
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tools import logs
+from tools import local, logs
 
 ADDRESS = "http://127.0.0.1:4999"
 MINUTE = 60_000
@@ -117,11 +116,11 @@ def test_what_was_logged_before_is_left_out(cloudwatch: Logs) -> None:
 def test_the_log_is_followed_until_the_local_stack_is_stopped(
     cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    answers = iter([ADDRESS, ADDRESS, ADDRESS, None])
+    answers = iter([ADDRESS, ADDRESS, None])
     cloudwatch.groups["/aws/lambda/orders"].append(event(1, "a line"))
     monkeypatch.setattr(logs, "find_emulator", lambda: next(answers))
     monkeypatch.setattr(logs, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(logs, "local_variables", lambda _: dict(os.environ))
+    monkeypatch.setattr(logs, "enter_local_stack", lambda _: ADDRESS)
 
     with pytest.raises(SystemExit, match=r"^local-logs: the local stack was stopped$"):
         logs.follow()
@@ -130,10 +129,10 @@ def test_the_log_is_followed_until_the_local_stack_is_stopped(
 
 
 def test_an_emulator_that_is_stopped_meanwhile_ends_the_log(cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([ADDRESS, ADDRESS, None])
+    answers = iter([ADDRESS, None])
     monkeypatch.setattr(logs, "find_emulator", lambda: next(answers))
     monkeypatch.setattr(logs, "PAUSE_SECONDS", 0)
-    monkeypatch.setattr(logs, "local_variables", lambda _: dict(os.environ))
+    monkeypatch.setattr(logs, "enter_local_stack", lambda _: ADDRESS)
 
     def stopped(_operation: str) -> None:
         raise EndpointConnectionError(endpoint_url=ADDRESS)
@@ -145,7 +144,7 @@ def test_an_emulator_that_is_stopped_meanwhile_ends_the_log(cloudwatch: Logs, mo
 
 
 def test_without_a_local_stack_there_is_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logs, "find_emulator", lambda: None)
+    monkeypatch.setattr(local, "find_emulator", lambda: None)
 
     with pytest.raises(SystemExit, match=r"^local-logs: the local stack is not up; the task `local-up` deploys it$"):
         logs.follow()
