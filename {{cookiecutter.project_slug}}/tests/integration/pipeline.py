@@ -3,6 +3,7 @@
 Nothing is found but what was sent through the same object, so that several people can use one stack at a time.
 """
 
+import contextlib
 import json
 import time
 import uuid
@@ -10,6 +11,8 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+from botocore.exceptions import ClientError
 
 from infrastructure.storage import TIMESTAMP_INDEX
 from tests.integration.deployed import Deployed
@@ -40,7 +43,7 @@ EXAMPLE_RECORD = {
 QUEUE_SECONDS = 1
 # Somebody else may have left many dead letters: as many times ten are looked through at once.
 LOOKS = 20
-# Somebody else's dead letters stay hidden from them for no longer.
+# Somebody else's dead letters are hidden from them for no longer, should this run be killed while it looks.
 PEEK_SECONDS = 2
 
 Found = TypeVar("Found")
@@ -257,21 +260,32 @@ class Pipeline:
             notification = _notification(envelope["Message"])
             if notification.get("message_id") in self.sent:
                 self.notifications.append(notification | {"subject": envelope["Subject"]})
-        dead_letter_queue = self.outputs["dlq_url"]
+        self._take_dead_letters()
+
+    def _take_dead_letters(self) -> None:
+        """Take this run's dead letters out of their queue, and give the others back at once.
+
+        Two runs that hid one another's for a while, at the same pace, would each never see its own.
+        """
+        sqs, queue = self.deployed.client("sqs"), self.outputs["dlq_url"]
+        others: list[str] = []
         for _ in range(LOOKS):
             messages = sqs.receive_message(
-                QueueUrl=dead_letter_queue,
-                MaxNumberOfMessages=10,
-                MessageAttributeNames=["All"],
-                VisibilityTimeout=PEEK_SECONDS,
+                QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=PEEK_SECONDS
             ).get("Messages", [])
             for message in messages:
-                if original(message) in self.sent:
-                    self.dead_letters.append(message)
-                    if not self.keep:
-                        sqs.delete_message(QueueUrl=dead_letter_queue, ReceiptHandle=message["ReceiptHandle"])
+                if original(message) not in self.sent:
+                    others.append(message["ReceiptHandle"])
+                    continue
+                self.dead_letters.append(message)
+                if not self.keep:
+                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
             if not messages:
                 break
+        for receipt in others:
+            # Somebody else may have it by now.
+            with contextlib.suppress(ClientError):
+                sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
 
     def remove_all(self) -> None:
         """Remove what the sent messages have left: objects with all their versions, items, dead letters."""
