@@ -3,9 +3,10 @@
 import pulumi
 
 from infrastructure.pipeline import Pipeline
-from infrastructure.settings import load_settings
+from infrastructure.settings import Settings
+from tools.configuration.checks import load_settings
 
-pipeline = Pipeline("pipeline", load_settings())
+pipeline = Pipeline("pipeline", load_settings(Settings))
 
 pulumi.export("bucket_name", pipeline.storage.bucket.bucket)
 pulumi.export("bucket_arn", pipeline.storage.bucket.arn)

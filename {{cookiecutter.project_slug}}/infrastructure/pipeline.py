@@ -2,7 +2,6 @@
 
 import pulumi
 
-from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.encryption import Encryption
 from infrastructure.messaging import Messaging
@@ -11,6 +10,7 @@ from infrastructure.naming import Names
 from infrastructure.processing import Processing
 from infrastructure.settings import Settings
 from infrastructure.storage import Storage
+from tools.account import Account
 
 
 class Pipeline(pulumi.ComponentResource):

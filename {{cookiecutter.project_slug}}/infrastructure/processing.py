@@ -4,12 +4,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import policies
-from infrastructure.bundle import bundle_archive
 from infrastructure.context import Context
 from infrastructure.messaging import Messaging
 from infrastructure.settings import NO_RESERVATION
 from infrastructure.storage import Storage
 from processor.names import OBJECT_PREFIX
+from tools.bundle import bundle_archive
 
 HANDLER = "processor.handler.lambda_handler"
 

@@ -4,9 +4,9 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import policies
-from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.settings import Settings
+from tools.account import Account
 
 ACCESS_LOG_DAYS = 365
 INCOMPLETE_UPLOAD_DAYS = 7

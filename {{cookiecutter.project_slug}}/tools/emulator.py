@@ -18,7 +18,7 @@ from typing import Any, Final
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from infrastructure.stack_files import PROJECT_FOLDER
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.package import UV
 from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
-from infrastructure.stack_files import PROJECT_FOLDER
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.watchdog import Watchdog
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"

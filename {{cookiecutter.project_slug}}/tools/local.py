@@ -14,15 +14,16 @@ from typing import Any, Final
 
 from filelock import FileLock, Timeout
 
-from infrastructure.settings import REGION_KEY
-from infrastructure.stack_files import PROJECT_FOLDER, read_stack_config
+from infrastructure.project import PROJECT
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import PROJECT_FOLDER, read_stack_config
 from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, start_emulator, stop_emulator
 from tools.engine import find_engine, interruptible, run_disposable, run_to_its_end
 from tools.outputs import OUTPUTS_FILE, save_outputs
 from tools.package import build_bundle
 from tools.watchdog import Watchdog, is_running
 
-STACK: Final = "local"
+STACK: Final = PROJECT.local
 LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
 STATE_FOLDER: Final = LOCAL_FOLDER / "state"
 # Where the engine says which of its processes uses a stack's state.

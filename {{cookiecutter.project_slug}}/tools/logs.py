@@ -10,8 +10,8 @@ from typing import Any, Final
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infrastructure.settings import REGION_KEY
-from infrastructure.stack_files import read_stack_config
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import read_stack_config
 from tools.emulator import find_emulator
 from tools.engine import interruptible
 from tools.local import CREDENTIALS, STACK, enter_local_stack

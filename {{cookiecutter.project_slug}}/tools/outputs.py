@@ -1,5 +1,6 @@
 """The ``outputs`` task: a deployed stack's outputs, in a file that integration tests and scripts can read."""
 
+import ast
 import json
 import subprocess
 import sys
@@ -7,24 +8,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from infrastructure.stack_files import PROJECT_FOLDER
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import find_engine
 
 OUTPUTS_FILE: Final = Path("cfn-outputs/flat-outputs.json")
-OUTPUT_NAMES: Final = (
-    "bucket_name",
-    "bucket_arn",
-    "table_name",
-    "table_arn",
-    "topic_arn",
-    "queue_url",
-    "queue_arn",
-    "dlq_url",
-    "dlq_arn",
-    "function_arn",
-    "function_name",
-    "lambda_role_arn",
-)
+PROGRAM: Final = "__main__.py"
+EXPORT: Final = "pulumi.export"
+
+
+def exported_names(folder: Path = PROJECT_FOLDER) -> tuple[str, ...]:
+    """Read from the program what it exports: each ``pulumi.export("name", ...)``, in order.
+
+    Args:
+        folder: Where the program is.
+    """
+    program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
+    calls = (node for node in ast.walk(program) if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT)
+    return tuple(str(ast.literal_eval(call.args[0])) for call in calls)
 
 
 def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
     if finished.returncode:
         sys.exit(f"outputs: `pulumi stack output` failed with exit status {finished.returncode}; its message is above")
     outputs = json.loads(finished.stdout)
-    missing = [name for name in OUTPUT_NAMES if not outputs.get(name)]
+    missing = [name for name in exported_names() if not outputs.get(name)]
     if missing:
         sys.exit(f"outputs: stack {stack} lacks {', '.join(missing)}; the task `pulumi-deploy` deploys it")
     write_outputs(outputs, PROJECT_FOLDER / OUTPUTS_FILE)

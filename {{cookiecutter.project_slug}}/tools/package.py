@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Final
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from infrastructure.bundle import bundle_path
-from infrastructure.documents import DocumentError
-from infrastructure.settings import SettingsError, find_problems
-from infrastructure.stack_files import PROJECT_FOLDER, read_project, read_stack_config
+from infrastructure.project import PROJECT
+from tools.bundle import bundle_path
+from tools.configuration.checks import SettingsError, find_problems
+from tools.configuration.documents import DocumentError
+from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_stack_config
 
 UV: Final = (sys.executable, "-m", "uv")
-SOURCE: Final = PROJECT_FOLDER / "processor"
+SOURCE: Final = PROJECT_FOLDER / PROJECT.function.folder
 PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 # The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
@@ -87,10 +88,11 @@ def _target(stack: str) -> Target:
     if readable:
         raise SettingsError(readable)
     environment, runtime, architecture = (
-        config.values[f"{project}:{key}"] for key in ("environment", "lambdaRuntime", "lambdaArchitecture")
+        config.values[f"{project}:{key}"]
+        for key in (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
     )
     archive = bundle_path(environment, runtime, architecture)
-    if environment == "local":
+    if environment == PROJECT.local:
         return Target(archive, ("--python", sys.executable))
     version = runtime.removeprefix("python")
     return Target(archive, ("--python-version", version, "--python-platform", PLATFORMS[architecture]))

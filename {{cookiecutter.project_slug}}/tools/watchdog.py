@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TextIO, cast
 
 import psutil
 
-from infrastructure.stack_files import PROJECT_FOLDER
+from tools.configuration.stack_files import PROJECT_FOLDER
 
 END_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.02

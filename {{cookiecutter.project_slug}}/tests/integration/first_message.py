@@ -3,12 +3,12 @@
 import sys
 import time
 
-from infrastructure.documents import DocumentError
-from tests.integration.deployed import NotDeployedError, find_deployed
 from tests.integration.pipeline import Pipeline, opened_pipeline
+from tools.configuration.documents import DocumentError
 from tools.engine import interruptible
 from tools.local import enter_local_stack
 from tools.logs import FunctionLog
+from tools.testing.deployed import NotDeployedError, find_deployed
 
 # The end of an invocation is logged after its last message is done.
 LOG_SECONDS = 0.5

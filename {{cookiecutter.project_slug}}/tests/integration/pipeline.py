@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 from botocore.exceptions import ClientError
 
 from infrastructure.storage import TIMESTAMP_INDEX
-from tests.integration.deployed import Deployed
 from tools.logs import FunctionLog
+from tools.testing.deployed import Deployed
 
 # A function that has not run for a while, or just now for the first time, takes its time to start.
 DEADLINE_SECONDS = 60

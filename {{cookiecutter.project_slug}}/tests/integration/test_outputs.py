@@ -1,9 +1,9 @@
 """The outputs are those of the program, and name what is deployed."""
 
-from tests.integration.comparison import hold
-from tests.integration.deployed import Deployed
-from tests.integration.promises import skip_if_secret
-from tests.unit.recording import Deployment
+from tools.testing.comparison import hold
+from tools.testing.deployed import Deployed
+from tools.testing.promises import skip_if_secret
+from tools.testing.recording import Deployment
 
 
 def test_an_output_names_what_is_deployed(deployed: Deployed, promises: Deployment, output: str) -> None:

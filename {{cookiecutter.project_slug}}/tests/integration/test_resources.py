@@ -5,11 +5,11 @@ import hashlib
 
 import pytest
 
-from tests.integration.comparison import differences, hold
-from tests.integration.deployed import Deployed
-from tests.integration.promises import skip_if_secret
-from tests.integration.readers import DEFAULTS, NOT_IN_AWS, READERS, read
-from tests.unit.recording import Deployment, Resource
+from tools.testing.comparison import differences, hold
+from tools.testing.deployed import Deployed
+from tools.testing.promises import skip_if_secret
+from tools.testing.readers import DEFAULTS, NOT_IN_AWS, READERS, read
+from tools.testing.recording import Deployment, Resource
 
 FUNCTION = "aws:lambda/function:Function"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from processor.names import OBJECT_PREFIX
-from tests.integration.comparison import hold
 from tests.integration.pipeline import START_SECONDS, Pipeline
+from tools.testing.comparison import hold
 
 # Whitespace, escapes, order and further members must all be in the bucket as they were sent.
 BODY = (

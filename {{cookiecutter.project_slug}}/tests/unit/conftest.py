@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.recording import PROJECT, STACKS, Deployment, deploy, readable_config
+from tools.testing.recording import PROJECT, STACKS, Deployment, deploy, readable_config
 
 CUSTOM = {
     "lambdaRuntime": "python3.14",

@@ -11,8 +11,8 @@ from typing import cast
 
 from rich.console import Console
 
-from infrastructure.documents import printable
-from infrastructure.stack_files import PROJECT_FOLDER
+from tools.configuration.documents import printable
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
 from tools.validate.configuration import CannotValidateError, validate_configuration
 from tools.validate.formats import print_report, to_github, to_json
@@ -21,7 +21,7 @@ from tools.validate.report import Report, Status
 DESCRIPTION = "Compare the stacks' files with one another and with policies.toml, and what is deployed with the files."
 EPILOG = """\
 exit status:
-  0  nothing to say, or warnings only
+  0  no problems found, or warnings only
   1  an error was found
   2  used wrongly, or something could not be read
 
@@ -111,7 +111,7 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="report on this stack only, compared with all; can be repeated",
+        help="report on this stack only, compared with all; can be repeated; the local stack is shown only if named",
     )
     parser.add_argument(
         "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"

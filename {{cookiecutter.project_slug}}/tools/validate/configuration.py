@@ -4,12 +4,14 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from infrastructure.documents import DocumentError, shown
-from infrastructure.stack_files import PROJECT_FOLDER, Project, read_project
+from infrastructure.project import PROJECT
+from tools.configuration.checks import ENVIRONMENTS
+from tools.configuration.documents import DocumentError, shown
+from tools.configuration.stack_files import PROJECT_FOLDER, Project, read_project
 from tools.engine import find_engine
 from tools.validate import rules
 from tools.validate.comparison import compared
-from tools.validate.policies import ENVIRONMENTS, Policies, PoliciesError, read_policies
+from tools.validate.policies import Policies, PoliciesError, read_policies
 from tools.validate.report import Finding, Report, Stack
 from tools.validate.stacks import ReadStack, read_stacks
 
@@ -30,7 +32,8 @@ def validate_configuration(
 
     Args:
         folder: Where the project is.
-        stacks: The stacks to report on, compared with all that there are; all of them when left out.
+        stacks: The stacks to report on, compared with all that there are. When left out, all of them but the local one,
+            of which only what is wrong is reported.
         live: Whether to look at what is deployed, too. It needs the engine, and access to the backend and to AWS; it
             changes nothing.
         strict: Whether warnings count as errors.
@@ -87,14 +90,14 @@ def validate_configuration(
 
 
 def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
-    """Find the stacks to report on among those that have a file."""
+    """Find the stacks to compare among those that have a file."""
     if not project.stacks:
         raise CannotValidateError(f"no stack has a file in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
     unknown = sorted({*stacks} - {*project.stacks})
     if unknown:
         found = ", ".join(map(shown, unknown))
         raise CannotValidateError(f"no file for the stack {found}; allowed: {', '.join(project.stacks)}")
-    return frozenset(stacks or project.stacks)
+    return frozenset(stacks or [stack for stack in project.stacks if stack != PROJECT.local] or project.stacks)
 
 
 def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
@@ -109,8 +112,7 @@ def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Poli
     yield from rules.misspelt_keys(stacks, policies)
     yield from rules.unknown_namespaces(stacks, policies)
     yield from rules.plain_credentials(stacks)
-    yield from rules.same_suffix(stacks)
-    yield from rules.same_bucket_name(stacks)
+    yield from rules.shared_values(stacks, policies)
     yield from rules.forbidden_values(stacks, policies)
     yield from rules.weaker_settings(stacks, policies)
     yield from rules.ending_runtimes(stacks, policies, today)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from infrastructure.documents import printable
+from tools.configuration.documents import printable
 from tools.validate.report import Finding, Report, Setting, Value
 
 LONGEST_CELL: Final = 40
@@ -95,7 +95,7 @@ def summary(report: Report) -> str:
     compared = f"{len(report.stacks)} stack{'' if len(report.stacks) == 1 else 's'} compared"
     unread = {stack for finding in report.findings if finding.rule == "unreadable-file" for stack in finding.stacks}
     left_out = f", not {', '.join(sorted(unread))}" if unread else ""
-    return f"{compared}{left_out}: {said or 'nothing to say'}"
+    return f"{compared}{left_out}: {said or 'no problems found'}"
 
 
 def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[Sequence[str]]:

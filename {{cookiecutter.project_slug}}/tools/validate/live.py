@@ -12,20 +12,21 @@ from collections import defaultdict
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from pulumi import automation
 from pulumi.automation.events import EngineEvent
 
-from infrastructure.account import Account
-from infrastructure.documents import shown
-from infrastructure.naming import Names
-from infrastructure.settings import MASKED, REGION_KEY, Settings
-from infrastructure.stack_files import Project
+from infrastructure.project import PROJECT
+from tools.configuration.checks import MASKED
+from tools.configuration.documents import shown
+from tools.configuration.stack_files import Project
 from tools.emulator import find_emulator
 from tools.local import local_variables, of_an_account
-from tools.outputs import OUTPUT_NAMES
+from tools.outputs import exported_names
 from tools.package import build_bundle
+from tools.testing.program import comparable, expected_outputs
 from tools.validate.drift import EventsLostError, read_events
 from tools.validate.report import Deployment, Finding, Property, Resource
 from tools.validate.stacks import ReadStack
@@ -47,7 +48,22 @@ NO_ANSWER: Final = (
     ValueError,
 )
 
-Inspected = tuple[Deployment, list[Finding]]
+
+@dataclass
+class Inspection:
+    """What was found out about one stack so far.
+
+    Attributes:
+        stack: The stack.
+        deployment: What is deployed of it.
+        findings: What is wrong with it.
+        outputs: Its outputs, if they could be read.
+    """
+
+    stack: ReadStack
+    deployment: Deployment
+    findings: list[Finding] = field(default_factory=list)
+    outputs: automation.OutputMap | None = None
 
 
 class UnreadableStackError(Exception):
@@ -72,10 +88,10 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
         What was found of each, and what is wrong with it, or with what the backend holds besides. A stack that cannot
         be read does not keep the others.
     """
-    on_aws = [stack for stack in stacks if stack.environment != "local"]
-    local = [stack for stack in stacks if stack.environment == "local"]
+    on_aws = [stack for stack in stacks if stack.environment != PROJECT.local]
+    local = [stack for stack in stacks if stack.environment == PROJECT.local]
     address = find_emulator() if local else None
-    inspected: dict[str, Inspected] = {stack.name: (_state(stack, "not-deployed"), []) for stack in local}
+    inspected = {stack.name: _inspection(stack, "not-deployed") for stack in local}
     findings: list[Finding] = []
     if on_aws:
         results, findings = _inspect_backend(project, on_aws, {})
@@ -84,8 +100,12 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
         # What else the emulator's backend holds is nobody's concern: it ends with the emulator.
         inspected |= _inspect_backend(project, local, _local_variables(address))[0]
     for stack in stacks:
-        findings += inspected[stack.name][1]
-    return tuple(inspected[stack.name][0] for stack in stacks), findings
+        inspection = inspected[stack.name]
+        # The program is run for these, which changes this process's environment: nothing else may run meanwhile.
+        findings += inspection.findings
+        if inspection.outputs is not None:
+            findings += _output_findings(stack, inspection.outputs)
+    return tuple(inspected[stack.name].deployment for stack in stacks), findings
 
 
 def _local_variables(address: str) -> dict[str, str]:
@@ -95,27 +115,27 @@ def _local_variables(address: str) -> dict[str, str]:
 
 def _inspect_backend(
     project: Project, stacks: Sequence[ReadStack], variables: Mapping[str, str]
-) -> tuple[dict[str, Inspected], list[Finding]]:
+) -> tuple[dict[str, Inspection], list[Finding]]:
     """Look at stacks that one backend holds, and find those that it holds besides."""
     try:
         with _answered():
             workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
             summaries = workspace.list_stacks()
     except UnreadableStackError as error:
-        return {stack.name: (_state(stack, "unreadable"), [_unreadable(stack, error)]) for stack in stacks}, []
+        return {stack.name: _unreadable(_inspection(stack, "unreadable"), error) for stack in stacks}, []
     existing: defaultdict[str, list[automation.StackSummary]] = defaultdict(list)
     for summary in summaries:
         # Pulumi Cloud puts the organization before the name of a stack that is not in one's own.
         existing[summary.name.rpartition("/")[2]].append(summary)
     building = threading.Lock()
 
-    def inspect(stack: ReadStack) -> Inspected:
-        findings: list[Finding] = []
+    def inspect(stack: ReadStack) -> Inspection:
+        inspection = _inspection(stack, "not-deployed")
         try:
-            summary = _one_of(existing.get(stack.name, []))
-            return _inspect(stack, workspace, summary, building, findings), findings
+            _inspect(inspection, workspace, _one_of(existing.get(stack.name, [])), building)
         except UnreadableStackError as error:
-            return _state(stack, "unreadable"), [*findings, _unreadable(stack, error)]
+            return _unreadable(inspection, error)
+        return inspection
 
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
         results = dict(zip([stack.name for stack in stacks], pool.map(inspect, stacks), strict=True))
@@ -132,32 +152,31 @@ def _one_of(summaries: Sequence[automation.StackSummary]) -> automation.StackSum
 
 
 def _inspect(
-    stack: ReadStack,
+    inspection: Inspection,
     workspace: automation.LocalWorkspace,
     summary: automation.StackSummary | None,
     building: threading.Lock,
-    findings: list[Finding],
-) -> Deployment:
+) -> None:
     """Look at one stack: its last update, its configuration, its outputs, and what a preview tells.
 
     Args:
-        stack: The stack.
+        inspection: What is found is added here, so that it is not lost when a later step fails.
         workspace: The project's folder.
         summary: What the backend says of it; nothing if it has no such stack.
         building: Held while a bundle is built: two stacks may want the same one.
-        findings: What is wrong is added here, so that it is not lost when a later step fails.
 
     Raises:
         UnreadableStackError: If a step fails.
     """
+    stack, findings = inspection.stack, inspection.findings
     if summary is None or summary.resource_count == 0:
-        return _state(stack, "not-deployed")
+        return
     deployed = automation.Stack.select(summary.name, workspace)
     changes = list(_changes(deployed))
     if not changes or (
         changes[0].kind == "destroy" and changes[0].result == "succeeded" and not summary.resource_count
     ):
-        return _state(stack, "not-deployed")
+        return
     if changes[0].result == "in-progress":
         raise UnreadableStackError(f"its {changes[0].kind} is going on; try again when it has ended")
     if changes[0].result != "succeeded":
@@ -166,8 +185,7 @@ def _inspect(
     if changes[-1].kind == "update":
         findings += _config_findings(stack, changes[-1])
     with _answered():
-        outputs = deployed.outputs()
-    findings += _output_findings(stack, outputs)
+        inspection.outputs = deployed.outputs()
     with building:
         _build(stack)
     events: list[EngineEvent] = []
@@ -179,7 +197,7 @@ def _inspect(
         raise UnreadableStackError(str(error)) from error
     findings += [_resource_finding(stack, "drift", resource) for resource in drift]
     findings += [_resource_finding(stack, "pending-change", resource) for resource in pending]
-    return Deployment(stack=stack.name, state="deployed", drift=drift, pending=pending)
+    inspection.deployment = Deployment(stack=stack.name, state="deployed", drift=drift, pending=pending)
 
 
 @contextmanager
@@ -233,8 +251,8 @@ def _build(stack: ReadStack) -> None:
         raise UnreadableStackError(_reason(Exception(error.code))) from error
 
 
-def _state(stack: ReadStack, state: Any) -> Deployment:
-    return Deployment(stack=stack.name, state=state)
+def _inspection(stack: ReadStack, state: Any) -> Inspection:
+    return Inspection(stack, Deployment(stack=stack.name, state=state))
 
 
 def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, **details: str) -> Finding:
@@ -243,8 +261,11 @@ def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, 
     )
 
 
-def _unreadable(stack: ReadStack, error: UnreadableStackError) -> Finding:
-    return _finding(stack, "unreadable-stack", f"what is deployed cannot be read: {error}")
+def _unreadable(inspection: Inspection, error: UnreadableStackError) -> Inspection:
+    stack = inspection.stack
+    inspection.deployment = Deployment(stack=stack.name, state="unreadable")
+    inspection.findings.append(_finding(stack, "unreadable-stack", f"what is deployed cannot be read: {error}"))
+    return inspection
 
 
 def _without_file(name: str) -> Finding:
@@ -307,52 +328,17 @@ def _as_text(value: Any) -> Any:
 
 
 def _output_findings(stack: ReadStack, outputs: automation.OutputMap) -> Iterator[Finding]:
-    """Compare a stack's outputs with the names that its resources have."""
+    """Compare a stack's outputs with what the program exports for its file."""
     texts = {name: str(output.value or "") for name, output in outputs.items()}
-    for name in OUTPUT_NAMES:
+    for name in exported_names(stack.project.folder):
         if not texts.get(name):
             yield _finding(stack, "missing-output", "the stack lacks this output; deploy it", key=name)
-    for name, allowed in _expected(stack, texts.get("function_arn", "")).items():
+    for name, allowed in expected_outputs(stack.name, stack.config, texts.values()).items():
         text = texts.get(name, "")
-        # A URL begins with a domain that depends on the region's partition, or with the emulator's address.
-        if text and not (text.endswith(f"/{allowed}") if name.endswith("_url") else text == allowed):
+        if text and comparable(text) != comparable(allowed):
             found = MASKED if outputs[name].secret else text
             message = f"found {_quoted(found)}; allowed: {allowed}"
             yield _finding(stack, "malformed-output", message, key=name, found=found, allowed=allowed)
-
-
-def _expected(stack: ReadStack, function_arn: str) -> dict[str, str]:
-    """Say what a stack's outputs must be, as far as it can be told."""
-    # All that names depend on; what else is secret or wrong does not matter here.
-    known = {key: stack.good_value(key) for key in ("environmentSuffix", "bucketName", REGION_KEY)}
-    suffix, bucket, region = known.values()
-    if suffix is None or bucket is None or region is None:
-        return {}
-    names = Names(stack.project.name, Settings.model_construct(environment_suffix=suffix, bucket_name=bucket))
-    try:
-        return expected_outputs(names, Account.of(function_arn, region))
-    except ValueError:
-        return {"function_arn": f"the ARN of {names.function}"}
-
-
-def expected_outputs(names: Names, account: Account) -> dict[str, str]:
-    """Say what the outputs of a stack must be, by the names of its resources; of a URL, what it must end with."""
-    bucket, table, function = names.payload_bucket(account.id), names.of("messages"), names.function
-    queue, dead_letters = names.of("queue"), names.of("dead-letter-queue")
-    return {
-        "bucket_name": bucket,
-        "bucket_arn": f"arn:{account.partition}:s3:::{bucket}",
-        "table_name": table,
-        "table_arn": account.arn("dynamodb", f"table/{table}"),
-        "topic_arn": account.arn("sns", names.of("notifications")),
-        "queue_url": f"{account.id}/{queue}",
-        "queue_arn": account.arn("sqs", queue),
-        "dlq_url": f"{account.id}/{dead_letters}",
-        "dlq_arn": account.arn("sqs", dead_letters),
-        "function_arn": account.arn("lambda", f"function:{function}"),
-        "function_name": function,
-        "lambda_role_arn": f"arn:{account.partition}:iam::{account.id}:role/{function}",
-    }
 
 
 def _resource_finding(stack: ReadStack, rule: str, resource: Resource) -> Finding:

@@ -6,15 +6,17 @@ import tomllib
 import warnings
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self, get_args
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from infrastructure.documents import DocumentError, printable, read_text, shown
-from infrastructure.settings import KEYS, Settings, allowed_values, is_allowed, model_schema
+from infrastructure.project import PROJECT
+from tools.configuration.checks import ENVIRONMENTS, KEYS, MODEL, is_allowed
+from tools.configuration.documents import DocumentError, printable, read_text, shown
 from tools.validate.report import UNREADABLE, Severity
 
 FILE: Final = "policies.toml"
+RULE_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 # What is allowed, by pydantic's kinds of error: https://docs.pydantic.dev/latest/errors/validation_errors/
 ALLOWED: Final = {
     "missing": "missing",
@@ -32,7 +34,6 @@ ALLOWED: Final = {
     "date_from_datetime_parsing": "allowed: a day like 2027-06-30, without quotes",
 }
 
-Environment = Literal["local", "dev", "staging", "prod"]
 Direction = Literal["higher", "lower", "true", "false", "set", "empty"]
 DIRECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "integer": ("higher", "lower"),
@@ -44,8 +45,12 @@ NO_PATTERN: Final = (re.error, FutureWarning, OverflowError, RecursionError)
 # What Python raises of TOML that is none, of numbers without end, of arrays in arrays in arrays.
 NO_TOML: Final = (ValueError, RecursionError)
 
-ENVIRONMENTS: Final[tuple[Environment, ...]] = get_args(Environment)
-RUNTIMES: Final[tuple[str, ...]] = get_args(Settings.model_fields["lambda_runtime"].annotation)
+Environment = Literal[*ENVIRONMENTS]  # ty: ignore[invalid-type-form] # those of the model
+RUNTIMES: Final[tuple[str, ...]] = tuple(MODEL.schema[PROJECT.function.runtime]["enum"])
+Runtime = Literal[*RUNTIMES]  # ty: ignore[invalid-type-form] # those of the model
+# A setting's name in the pattern of names that a stack forms by itself.
+PROJECT_PLACEHOLDER: Final = "project"
+PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9]*)\}")
 
 
 class PoliciesError(Exception):
@@ -85,6 +90,15 @@ def _pattern(value: str) -> str:
     return value
 
 
+def _name_pattern(value: str) -> str:
+    """Accept a regular expression with settings in braces, and ``{project}``."""
+    unknown = [key for key in PLACEHOLDER.findall(value) if key not in (PROJECT_PLACEHOLDER, *KEYS)]
+    if unknown:
+        raise ValueError(f"found {{{unknown[0]}}}; allowed: {{project}}, or a setting: {', '.join(KEYS)}")
+    _pattern(PLACEHOLDER.sub("", value))
+    return value
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -92,7 +106,7 @@ class _Table(BaseModel):
 class ValuePolicy(_Table):
     """Which values of one setting some environments must have, or must not."""
 
-    rule: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"), AfterValidator(_rule)]
+    rule: Annotated[str, Field(pattern=RULE_PATTERN), AfterValidator(_rule)]
     setting: Annotated[str, AfterValidator(_setting)]
     environments: Annotated[tuple[Environment, ...], Field(min_length=1)] = ENVIRONMENTS
     severity: Severity = "error"
@@ -109,12 +123,12 @@ class ValuePolicy(_Table):
             raise ValueError("allowed: one of `allowed` with a value in it, `minimum` and `maximum`, or `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
             raise ValueError("allowed: `instead`, what is asked for in words, with `forbidden` and with nothing else")
-        if has_bounds and (self.setting not in KEYS or model_schema()["properties"][self.setting]["type"] != "integer"):
+        if has_bounds and (self.setting not in KEYS or MODEL.schema[self.setting]["type"] != "integer"):
             raise ValueError("allowed: `minimum` and `maximum` for a setting that is a number")
         impossible = [text for text in self.allowed if self.setting in KEYS and not is_allowed(self.setting, text)]
         if impossible:
             found = ", ".join(map(shown, impossible))
-            raise ValueError(f"{self.setting} can never be {found}; allowed: {allowed_values(self.setting)}")
+            raise ValueError(f"{self.setting} can never be {found}; allowed: {MODEL.allowed(self.setting)}")
         return self
 
     def permits(self, text: str) -> bool:
@@ -134,11 +148,23 @@ class ValuePolicy(_Table):
         return self.instead or " or ".join(self.allowed) or ", ".join(numbers)
 
 
+class UniquePolicy(_Table):
+    """A setting in which no two stacks may have the same value."""
+
+    rule: Annotated[str, Field(pattern=RULE_PATTERN), AfterValidator(_rule)]
+    setting: Annotated[str, AfterValidator(_setting)]
+    within: Literal["account", "everywhere"]
+    because: str = ""
+    instead: Annotated[str, Field(min_length=1)]
+    when_empty: tuple[Annotated[str, AfterValidator(_name_pattern)], ...] = ()
+    besides: tuple[Annotated[str, AfterValidator(_name_pattern)], ...] = ()
+
+
 class RuntimePolicy(_Table):
     """Until when AWS supports each runtime, and when the warnings begin."""
 
     warning_days: Annotated[int, Field(ge=0, le=3650)]
-    supported_until: dict[Literal[*RUNTIMES], date]  # ty: ignore[invalid-type-form] # the runtimes of `Settings`
+    supported_until: dict[Runtime, date]
 
     @model_validator(mode="after")
     def _every_runtime(self) -> Self:
@@ -156,15 +182,19 @@ class Policies(_Table):
     comes_after: dict[Environment, tuple[Environment, ...]]
     stronger: dict[Annotated[str, AfterValidator(_setting)], Direction]
     values: tuple[ValuePolicy, ...] = ()
+    unique: tuple[UniquePolicy, ...] = ()
     runtimes: RuntimePolicy
 
     @model_validator(mode="after")
     def _directions_fit(self) -> Self:
         for key, direction in self.stronger.items():
-            allowed = DIRECTIONS[model_schema()["properties"][key]["type"]] if key in KEYS else DIRECTIONS["string"]
+            allowed = DIRECTIONS[MODEL.schema[key]["type"]] if key in KEYS else DIRECTIONS["string"]
             if direction not in allowed:
                 raise ValueError(f'stronger.{key}: "{direction}"; allowed: {" or ".join(allowed)}')
         return self
+
+
+LISTS: Final[dict[str, type[_Table]]] = {"values": ValuePolicy, "unique": UniquePolicy}
 
 
 def read_policies(folder: Path) -> Policies:
@@ -192,17 +222,14 @@ def _explain(detail: Any, content: dict[str, Any]) -> str:
     """Say in one line what pydantic has found: where, what, and what is allowed."""
     parts: list[Any] = [printable(part) if isinstance(part, str) else part for part in detail["loc"] if part != "[key]"]
     place = ".".join(map(str, parts))
-    if len(parts) > 1 and parts[0] == "values":
+    if len(parts) > 1 and parts[0] in LISTS:
         # People count from one, and a rule has a name.
-        rule = (
-            content["values"][parts[1]].get("rule", "no rule")
-            if isinstance(content["values"][parts[1]], dict)
-            else "no table"
-        )
-        place = ".".join([f"[[values]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
+        entry = content[parts[0]][parts[1]]
+        rule = entry.get("rule", "no rule") if isinstance(entry, dict) else "no table"
+        place = ".".join([f"[[{parts[0]}]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
     allowed = ALLOWED.get(detail["type"])
     if detail["type"] == "extra_forbidden":
-        table = {"values": ValuePolicy, "runtimes": RuntimePolicy}[parts[0]] if len(parts) > 1 else Policies
+        table = (LISTS | {"runtimes": RuntimePolicy})[parts[0]] if len(parts) > 1 else Policies
         allowed = f"unknown key; allowed: {', '.join(table.model_fields)}"
     if detail["type"] == "literal_error":
         allowed = f"allowed: {detail['ctx']['expected']}"

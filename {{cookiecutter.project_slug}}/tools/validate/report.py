@@ -18,8 +18,8 @@ Line = Annotated[int, Field(ge=1)]
 class Status(IntEnum):
     """Exit status of ``validate``."""
 
-    NOTHING_TO_SAY = 0
-    POLICY_BROKEN = 1
+    NO_PROBLEMS = 0
+    PROBLEMS_FOUND = 1
     NOT_VALIDATED = 2
 
 
@@ -124,12 +124,14 @@ class Report(_Model):
         tuple[Deployment, ...] | None, Field(description="null unless what is deployed was looked at (--live)")
     ] = None
 
-    @computed_field(description="Exit status: 0 nothing to say, 1 an error was found, 2 something could not be read")
+    @computed_field(
+        description="Exit status: 0 no problems or warnings only, 1 an error was found, 2 something could not be read"
+    )
     @property
     def status(self) -> Literal[0, 1, 2]:
         """The exit status that this report means."""
         if any(finding.rule in UNREADABLE for finding in self.findings):
             return Status.NOT_VALIDATED.value
         if any(finding.severity == "error" for finding in self.findings):
-            return Status.POLICY_BROKEN.value
-        return Status.NOTHING_TO_SAY.value
+            return Status.PROBLEMS_FOUND.value
+        return Status.NO_PROBLEMS.value

@@ -7,21 +7,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from infrastructure.documents import Entry, mappings_in, shown
-from infrastructure.settings import KEYS, REGION_KEY
-from infrastructure.stack_files import PROJECT_FILE, Place, Project
-from tools.validate.policies import FILE, Direction, Environment, Policies
+from infrastructure.project import PROJECT
+from tools.configuration.checks import KEYS
+from tools.configuration.documents import Entry, mappings_in, shown
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import PROJECT_FILE, Place, Project
+from tools.validate.policies import FILE, PLACEHOLDER, PROJECT_PLACEHOLDER, Direction, Policies, UniquePolicy
 from tools.validate.report import Finding
 from tools.validate.stacks import ReadStack, bare
 
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
-SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
+ESC_SECTION: Final = "environment"
+SECTIONS: Final = ("config", ESC_SECTION, "secretsprovider", "encryptedkey", "encryptionsalt")
 STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
-# What is wrong with one stack's settings together, so that a default is not to blame.
-CONTRADICTIONS: Final = frozenset({"batch-without-window", "retention-too-short", "key-elsewhere", "force-destroy"})
 MISNAMED: Final = frozenset({"unknown-key", "wrong-namespace"})
-# Names that a stack gives its buckets; S3 has one set of names for all accounts.
-DERIVED_BUCKET_NAME: Final = "{project}-{suffix}-({roles})-[0-9]{{12}}"
 STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
     "higher": int,
     "lower": lambda text: -int(text),
@@ -93,8 +92,9 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """Outermost keys of a stack's file that Pulumi does not know, and passes over in silence."""
     for stack in stacks:
         for entry in stack.file.sections:
-            if entry.key == "environment" and not stack.imports_environments:
-                allowed = f"a list of Pulumi ESC environments here, or {stack.full_key('environment')} under config"
+            if entry.key == ESC_SECTION and not stack.imports_environments:
+                elsewhere = f", or {stack.full_key(ESC_SECTION)} under config" if ESC_SECTION in KEYS else ""
+                allowed = f"a list of Pulumi ESC environments here{elsewhere}"
                 message = f"lists no environments; allowed: {allowed}"
             elif entry.key not in SECTIONS:
                 nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
@@ -123,7 +123,7 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         for problem in stack.problems:
             if problem.rule == "missing-key" and problem.key in meant:
                 continue
-            place = stack.own_place(problem.key) if problem.rule in CONTRADICTIONS else None
+            place = stack.own_place(problem.key) if problem.is_contradiction else None
             if stack.imports_environments and problem.rule == "missing-key":
                 message = f"{problem.message}; the environments that the file imports may set it"
                 yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
@@ -159,7 +159,7 @@ def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     for stack in stacks:
         for key in (REGION_KEY, *map(stack.full_key, KEYS)):
             if key in stack.config.secret_keys:
-                severity = "error" if key == stack.full_key("environment") else "warning"
+                severity = "error" if key == stack.full_key(PROJECT.environment) else "warning"
                 message = "a secret, of which no rule can be asked; allowed: plain text, unless it must not be read"
                 yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
 
@@ -194,7 +194,7 @@ def _foreign_keys(stack: ReadStack) -> Iterator[str]:
 def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """Credentials that stand in a file for everybody to read; an emulator's are no secret."""
     for stack in stacks:
-        if stack.environment != "local":
+        if stack.environment != PROJECT.local:
             for key in sorted(stack.plain_credentials):
                 allowed = f"encrypted, as `pulumi config set --secret {key}` does; and a new one, as this one is known"
                 yield stack.finding(
@@ -202,60 +202,57 @@ def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
                 )
 
 
-def same_suffix(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Stacks of one account with the same environment suffix, and therefore with the same names for all they own."""
-    by_suffix: defaultdict[str, list[ReadStack]] = defaultdict(list)
-    # The one that is named like its suffix had it first.
-    for stack in sorted(stacks, key=lambda stack: stack.name != stack.good_value("environmentSuffix")):
-        suffix = stack.good_value("environmentSuffix")
-        if suffix is None:
-            continue
-        other = next((other for other in by_suffix[suffix] if _share_account(stack, other)), None)
-        if other:
-            allowed = "a suffix of its own, in the one that is not deployed yet, or other aws:allowedAccountIds"
-            message = (
-                f"found {shown(suffix)}, which {_located(other, 'environmentSuffix')} has too, so that both give their "
-                f"resources the same names; allowed: {allowed}"
-            )
-            finding = stack.finding("same-suffix", "environmentSuffix", message, found=suffix, allowed=allowed)
-            yield _shared(stack, other, finding)
-        by_suffix[suffix].append(stack)
+def shared_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
+    """Values that two stacks have, and only one may."""
+    for policy in policies.unique:
+        yield from _shared_values(stacks, policy)
 
 
-def same_bucket_name(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Bucket names that another stack has too, or that a stack gives one of its other buckets."""
-    named: dict[str, ReadStack] = {}
-    on_aws = [stack for stack in stacks if stack.environment != "local"]
-    derived = [(_derived_bucket_names(stack), stack) for stack in on_aws if stack.good_value("environmentSuffix")]
-    for stack in on_aws:
-        name = stack.good_value("bucketName")
-        if not name:
+def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterator[Finding]:
+    everywhere = policy.within == "everywhere"
+    # What an emulator holds nobody else sees.
+    meeting = [stack for stack in stacks if not (everywhere and stack.environment == PROJECT.local)]
+    formed = [(pattern, stack) for stack in meeting for pattern in _formed_names(stack, policy)]
+    by_value: defaultdict[str, list[ReadStack]] = defaultdict(list)
+    # The one that is named like its value had it first.
+    for stack in sorted(meeting, key=lambda stack: stack.name != stack.good_value(policy.setting)):
+        value = stack.good_value(policy.setting)
+        if not value:
             continue
-        others = [named.setdefault(name, stack)]
-        if others == [stack]:
-            others = [each for pattern, each in derived if pattern.fullmatch(name)]
+        others = [each for each in by_value[value] if everywhere or _share_account(stack, each)]
+        by_value[value].append(stack)
+        others = others or [each for pattern, each in formed if pattern.fullmatch(value)]
         if not others:
             continue
         other = others[0]
-        has = "gives to a bucket of its own" if other is stack else "has too"
-        whose = "which the stack" if other is stack else f"which {_located(other, 'bucketName')}"
-        allowed = "a name that is nobody else's"
-        message = f"found {shown(name)}, {whose} {has}; allowed: {allowed}"
-        finding = stack.finding("same-bucket-name", "bucketName", message, found=name, allowed=allowed)
+        whose = "which the stack gives to something else" if other is stack else f"{_which(other, policy.setting)} too"
+        reason = f", {policy.because}" if policy.because else ""
+        message = f"found {shown(value)}, {whose}{reason}; allowed: {policy.instead} ({FILE})"
+        finding = stack.finding(policy.rule, policy.setting, message, found=value, allowed=policy.instead)
         yield _shared(stack, other, finding)
 
 
-def _derived_bucket_names(stack: ReadStack) -> re.Pattern[str]:
-    """Form a pattern of the names that a stack gives its buckets by itself."""
-    suffix = stack.good_value("environmentSuffix") or ""
-    roles = "access-logs" if stack.good_value("bucketName") else "payloads|access-logs"
-    project = re.escape(stack.project.name)
-    return re.compile(DERIVED_BUCKET_NAME.format(project=project, suffix=re.escape(suffix), roles=roles))
+def _which(stack: ReadStack, setting: str) -> str:
+    return f"which {_located(stack, setting)} has"
+
+
+def _formed_names(stack: ReadStack, policy: UniquePolicy) -> Iterator[re.Pattern[str]]:
+    """Form patterns of the names that a stack forms by itself, as far as the settings in them are known."""
+    empty = stack.good_value(policy.setting) == ""
+    for pattern in (*policy.besides, *(policy.when_empty if empty else ())):
+        texts = {key: stack.good_value(key) for key in PLACEHOLDER.findall(pattern) if key != PROJECT_PLACEHOLDER}
+        known = {key: text for key, text in texts.items() if text} | {PROJECT_PLACEHOLDER: stack.project.name}
+        if known.keys() >= texts.keys():
+            yield re.compile(_filled(pattern, known))
+
+
+def _filled(pattern: str, texts: Mapping[str, str]) -> str:
+    return PLACEHOLDER.sub(lambda match: re.escape(texts[match[1]]), pattern)
 
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:
     """Whether two stacks may meet: one account unless they say otherwise, and never an emulator and AWS."""
-    if (one.environment == "local") != (other.environment == "local"):
+    if (one.environment == PROJECT.local) != (other.environment == PROJECT.local):
         return False
     accounts = _accounts(one), _accounts(other)
     return not all(accounts) or not accounts[0].isdisjoint(accounts[1])
@@ -309,7 +306,7 @@ def _weaker(
     stacks: Sequence[ReadStack],
     setting: str,
     direction: Direction,
-    comes_after: Mapping[Environment, Sequence[Environment]],
+    comes_after: Mapping[str, Sequence[str]],
 ) -> Iterator[Finding]:
     def strength(held: tuple[ReadStack, str]) -> int:
         return STRENGTHS[direction](held[1])
@@ -343,21 +340,21 @@ def _held(stack: ReadStack, setting: str) -> str | None:
 def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
     """Runtimes that AWS supports no longer, or soon will not."""
     for stack in stacks:
-        runtime = stack.good_value("lambdaRuntime")
-        if runtime is None or stack.environment == "local":
+        runtime = stack.good_value(PROJECT.function.runtime)
+        if runtime is None or stack.environment == PROJECT.local:
             continue
         until = policies.runtimes.supported_until[runtime]
         later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
-        allowed = " or ".join(sorted(later)) or f"a newer one, once infrastructure/settings.py and {FILE} know it"
+        allowed = " or ".join(sorted(later)) or f"a newer one, once the settings' model and {FILE} know it"
         found = f"found {shown(runtime)}"
         if today > until:
             message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
-            yield stack.finding("runtime-ended", "lambdaRuntime", message, found=runtime, allowed=allowed)
+            yield stack.finding("runtime-ended", PROJECT.function.runtime, message, found=runtime, allowed=allowed)
         elif until - today <= _days(policies):
             days = (until - today).days
             message = f"{found}, which AWS supports until {until}, for another {days} days; allowed: {allowed}"
             yield stack.finding(
-                "runtime-ending", "lambdaRuntime", message, found=runtime, allowed=allowed, severity="warning"
+                "runtime-ending", PROJECT.function.runtime, message, found=runtime, allowed=allowed, severity="warning"
             )
 
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from infrastructure.documents import DocumentError
-from infrastructure.settings import PROJECT_NAME_KEY, Problem, find_problems
-from infrastructure.stack_files import Place, Project, StackConfig, StackFile
+from infrastructure.project import PROJECT
+from tools.configuration.checks import PROJECT_NAME_KEY, Problem, find_problems
+from tools.configuration.documents import DocumentError
+from tools.configuration.stack_files import Place, Project, StackConfig, StackFile
 from tools.validate.report import Finding, Severity
 
 
@@ -38,7 +39,7 @@ class ReadStack:
     @property
     def environment(self) -> str:
         """The kind of environment that it is; empty if that cannot be told."""
-        return self.good_value("environment") or ""
+        return self.good_value(PROJECT.environment) or ""
 
     @property
     def imports_environments(self) -> bool:

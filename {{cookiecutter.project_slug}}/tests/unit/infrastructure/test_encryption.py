@@ -1,6 +1,6 @@
 """The key that encrypts everything."""
 
-from tests.unit.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT, Deployment
 
 # Every input that takes a key, by the type of the resource.
 KEY_INPUTS = {

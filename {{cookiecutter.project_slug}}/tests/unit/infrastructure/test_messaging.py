@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT, Deployment
 
 
 def test_the_queue_is_configured(deployed: Deployment) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT, Deployment
 
 # Logical name: namespace, metric, statistic, dimension.
 ALARMS = {

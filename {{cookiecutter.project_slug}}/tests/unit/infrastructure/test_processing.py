@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from infrastructure.processing import HANDLER
-from infrastructure.stack_files import PROJECT_FOLDER
 from tests.unit.conftest import Deploy
-from tests.unit.recording import PROJECT, Deployment
+from tools.configuration.stack_files import PROJECT_FOLDER
+from tools.testing.recording import PROJECT, Deployment
 
 
 def test_the_function_is_configured(deployed: Deployment) -> None:

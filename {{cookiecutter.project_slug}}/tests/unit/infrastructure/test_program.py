@@ -7,8 +7,8 @@ import pytest
 
 from infrastructure.settings import SettingsError
 from tests.unit.conftest import Deploy
-from tests.unit.recording import PROJECT, Deployment, Resource
 from tools.outputs import OUTPUT_NAMES
+from tools.testing.recording import PROJECT, Deployment, Resource
 
 # Where a resource's physical name stands, if not under "name".
 NAME_KEYS = {"aws:s3/bucket:Bucket": "bucket", "aws:cloudwatch/dashboard:Dashboard": "dashboardName"}

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import pytest
 
-from infrastructure.documents import shown
 from infrastructure.settings import (
     KEYS,
     Settings,
@@ -14,8 +13,9 @@ from infrastructure.settings import (
     model_schema,
     read_settings,
 )
-from infrastructure.stack_files import read_project
-from tests.unit.recording import EMULATOR, GOOD_CONFIG, STACKS, readable_config
+from tools.configuration.documents import shown
+from tools.configuration.stack_files import read_project
+from tools.testing.recording import EMULATOR, GOOD_CONFIG, STACKS, readable_config
 
 SCHEMA = {key.partition(":")[2]: entry.value for key, entry in read_project().config}
 PROJECT = "orders"

@@ -3,7 +3,7 @@
 import pytest
 
 from infrastructure.storage import TIMESTAMP_INDEX
-from tests.unit.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT, Deployment
 
 BUCKETS = ("payloads", "access-logs")
 

@@ -20,10 +20,10 @@ from pulumi.automation.events import EngineEvent
 
 from infrastructure.naming import Names
 from infrastructure.settings import read_settings
-from infrastructure.stack_files import read_stack_config
-from tests.unit.recording import ACCOUNT_ID, PROJECT, STACKS, Deployment, example_account, readable_config
 from tests.unit.tools.validate.folder import TODAY, ProjectFolder
 from tests.unit.tools.validate.test_drift import QUEUE, diff, planned, refreshed
+from tools.configuration.stack_files import read_stack_config
+from tools.testing.recording import ACCOUNT_ID, PROJECT, STACKS, Deployment, example_account, readable_config
 from tools.validate import Report, configuration, live, validate_configuration
 
 Config = dict[str, dict[str, Any]]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.documents import DocumentError
-from infrastructure.stack_files import PROJECT_FOLDER, Place, read_project, read_stack_config
+from tools.configuration.documents import DocumentError
+from tools.configuration.stack_files import PROJECT_FOLDER, Place, read_project, read_stack_config
 
 PROJECT_FILE = """\
 name: orders

@@ -13,10 +13,10 @@ from zipfile import ZipFile
 import pytest
 
 from infrastructure import bundle
-from infrastructure.stack_files import PROJECT_FOLDER, StackConfig
-from tests.unit.recording import PROJECT
 from tools import package
+from tools.configuration.stack_files import PROJECT_FOLDER, StackConfig
 from tools.package import locked_requirements
+from tools.testing.recording import PROJECT
 
 REQUIREMENTS = "aws-lambda-powertools==3.37.0\n"
 PIPFILE_LOCK = """\

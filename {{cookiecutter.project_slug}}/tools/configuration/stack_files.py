@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from infrastructure.documents import DocumentError, Entry, keys_of, read_document
+from tools.configuration.documents import DocumentError, Entry, keys_of, read_document
 
-PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
+PROJECT_FOLDER: Final = Path(__file__).resolve().parents[2]
 PROJECT_FILE: Final = "Pulumi.yaml"
 STACK_FILE: Final = re.compile(r"Pulumi\.(?P<stack>[A-Za-z0-9._-]+)\.yaml")
 

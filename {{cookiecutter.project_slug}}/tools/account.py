@@ -1,6 +1,7 @@
 """The account and the region that a stack is deployed to."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -52,6 +53,20 @@ class Account:
             raise ValueError(f"{arn} is not the ARN of anything in an account")
         dns_suffix = "amazonaws.com.cn" if match["partition"] == "aws-cn" else "amazonaws.com"
         return cls(id=match["account"], region=region, partition=match["partition"], dns_suffix=dns_suffix)
+
+    @classmethod
+    def named_in(cls, texts: Iterable[str], region: str) -> Self | None:
+        """Find the account that is named in some of a stack's outputs.
+
+        Args:
+            texts: The outputs' values.
+            region: The region that the stack is configured for.
+
+        Returns:
+            The account of the first ARN with an account in it, or nothing if there is none.
+        """
+        arn = next(filter(ARN.fullmatch, texts), None)
+        return cls.of(arn, region) if arn else None
 
     def arn(self, service: str, resource: str) -> str:
         """Form the ARN of a resource of this account and region.

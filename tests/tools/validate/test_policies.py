@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from infrastructure.settings import KEYS
-from infrastructure.stack_files import PROJECT_FOLDER
 from tests.unit.tools.validate.folder import POLICIES
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.validate.policies import FILE, PoliciesError, read_policies
 
 OWN = read_policies(PROJECT_FOLDER)

@@ -12,8 +12,8 @@ import pytest
 from filelock import FileLock
 
 from infrastructure.settings import find_problems
-from tests.unit.recording import PROJECT, readable_config
 from tools import emulator, local, outputs
+from tools.testing.recording import PROJECT, readable_config
 
 ADDRESS = "http://127.0.0.1:4999"
 OUTPUTS = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES} | {"queue_url": f"{ADDRESS}/queue"}

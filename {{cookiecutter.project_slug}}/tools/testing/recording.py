@@ -9,6 +9,7 @@ import contextvars
 import json
 import os
 import runpy
+import uuid
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -20,44 +21,25 @@ import pulumi
 from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
-from infrastructure import bundle
-from infrastructure.account import Account
-from infrastructure.stack_files import PROJECT_FOLDER, read_project, read_stack_config
+from infrastructure.project import PROJECT
+from tools import bundle
+from tools.account import Account
+from tools.configuration.checks import MODEL
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_stack_config
 
-# One good value of each setting.
-GOOD_CONFIG = {
-    "environment": "dev",
-    "environmentSuffix": "dev",
-    "lambdaRuntime": "python3.13",
-    "lambdaArchitecture": "arm64",
-    "lambdaMemoryMb": "512",
-    "lambdaTimeoutSeconds": "300",
-    "lambdaReservedConcurrency": "10",
-    "batchSize": "10",
-    "batchWindowSeconds": "0",
-    "maxReceiveCount": "3",
-    "messageRetentionSeconds": "1209600",
-    "noncurrentVersionDays": "30",
-    "logRetentionDays": "30",
-    "notificationEmail": "team@example.com",
-    "bucketName": "",
-    "kmsKeyArn": "",
-    "forceDestroy": "false",
-}
-
-PROJECT = read_project().name
+PROJECT_NAME = read_project().name
 STACKS = read_project().stacks
 EMULATOR = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 
 ACCOUNT_ID = "123456789012"
-KEY_ID = "11111111-2222-3333-4444-555555555555"
 
 # What AWS adds to the inputs of a resource, as far as the program reads it.
 COMPUTED = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{id}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{id}:table/{name}"},
     "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{id}:role/{name}"},
-    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{id}:key/" + KEY_ID, "keyId": KEY_ID},
+    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{id}:key/{uuid}", "keyId": "{uuid}"},
     "aws:lambda/function:Function": {"arn": "arn:{partition}:lambda:{region}:{id}:function:{name}"},
     "aws:s3/bucket:Bucket": {"arn": "arn:{partition}:s3:::{bucket}"},
     "aws:sns/topic:Topic": {"arn": "arn:{partition}:sns:{region}:{id}:{name}"},
@@ -120,12 +102,17 @@ class Deployment:
 
     def setting(self, key: str) -> str:
         """Look a setting up in the stack's configuration."""
-        return self.config[f"{PROJECT}:{key}"]
+        return self.config[f"{PROJECT_NAME}:{key}"]
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the stack is deployed to an emulator on this machine."""
+        return self.setting(PROJECT.environment) == PROJECT.local
 
     @property
     def region(self) -> str:
         """The region that the stack is deployed to."""
-        return self.config["aws:region"]
+        return self.config[REGION_KEY]
 
     def all(self, type_: str) -> dict[str, Resource]:
         """Find every resource of a type, by logical name."""
@@ -135,20 +122,30 @@ class Deployment:
         """Find a resource by its type and its logical name."""
         return self.all(type_)[name]
 
-    @property
-    def key_arn(self) -> str:
-        """The ARN of the key that encrypts everything: the configured one, or the stack's own."""
-        return self.setting("kmsKeyArn") or self.arn("aws:kms/key:Key", "key")
-
     def arn(self, type_: str, name: str) -> str:
         """Form the ARN that the mocks gave a resource."""
-        return computed_outputs(type_, self.one(type_, name).inputs, example_account(self.region))["arn"]
+        return computed_outputs(type_, name, self.one(type_, name).inputs, example_account(self.region))["arn"]
 
 
 def readable_config(stack: str) -> dict[str, str]:
     """Read a stack's configuration, with a good value in place of each secret, which only the engine can decrypt."""
     config = read_stack_config(stack)
-    return config.values | {key: GOOD_CONFIG.get(key.rpartition(":")[2], "") for key in config.secret_keys}
+    return config.values | {key: _example(key) for key in config.secret_keys}
+
+
+def _example(full_key: str) -> str:
+    namespace, _, key = full_key.rpartition(":")
+    return MODEL.example(key) if namespace == PROJECT_NAME and key in MODEL.keys else ""
+
+
+def example_config(project: str, region: str = "us-east-1") -> dict[str, str]:
+    """Form a whole configuration from the model's defaults and examples.
+
+    Args:
+        project: The namespace of its keys.
+        region: The region.
+    """
+    return {REGION_KEY: region} | {f"{project}:{key}": MODEL.example(key) for key in MODEL.keys}
 
 
 def example_account(region: str) -> Account:
@@ -156,10 +153,17 @@ def example_account(region: str) -> Account:
     return Account(id=ACCOUNT_ID, region=region, partition="aws", dns_suffix="amazonaws.com")
 
 
-def computed_outputs(type_: str, inputs: Mapping[str, Any], account: Account) -> dict[str, str]:
-    """Form what AWS adds to a resource's inputs."""
-    templates = COMPUTED.get(type_, {})
-    return {key: text.format(**asdict(account) | {**inputs}) for key, text in templates.items()}
+def computed_outputs(type_: str, name: str, inputs: Mapping[str, Any], account: Account) -> dict[str, str]:
+    """Form what AWS adds to a resource's inputs.
+
+    Args:
+        type_: Pulumi's type token.
+        name: Its logical name.
+        inputs: Its inputs.
+        account: Where it is.
+    """
+    parts = asdict(account) | {**inputs} | {"uuid": uuid.uuid5(uuid.NAMESPACE_URL, name)}
+    return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
 
 
 class Aws(mocks.Mocks):
@@ -170,7 +174,7 @@ class Aws(mocks.Mocks):
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Create a resource: its inputs come back, with what AWS computes."""
-        return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.inputs, self.account)
+        return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.name, args.inputs, self.account)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         """Answer the questions that the program asks."""
@@ -257,9 +261,7 @@ def deploy(
 
     def run() -> None:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (
-            EMULATOR if deployment.setting("environment") == "local" else {}
-        )
+        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (EMULATOR if deployment.is_local else {})
         monitor = RecordingMonitor(provider or Aws(example_account(deployment.region)), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),
@@ -268,7 +270,7 @@ def deploy(
             asyncio.Runner() as runner,
         ):
             asyncio.set_event_loop(runner.get_loop())
-            mocks.set_mocks(monitor.mocks, project=PROJECT, stack=stack, monitor=monitor)
+            mocks.set_mocks(monitor.mocks, project=PROJECT_NAME, stack=stack, monitor=monitor)
             runner.run(_run_program(deployment.exports), context=contextvars.copy_context())
 
     # Pulumi keeps its state in context variables: a copy of the context leaves no trace of this run.

@@ -6,7 +6,15 @@ import pytest
 import yaml
 
 from infrastructure import documents
-from infrastructure.documents import MAX_BYTES, DocumentError, keys_of, mappings_in, printable, read_document, shown
+from tools.configuration.documents import (
+    MAX_BYTES,
+    DocumentError,
+    keys_of,
+    mappings_in,
+    printable,
+    read_document,
+    shown,
+)
 
 # A small file that would become 10 to the power of 9 texts.
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(

@@ -10,8 +10,8 @@ from typing import Any, Self
 
 import pytest
 
-from infrastructure.stack_files import PROJECT_FOLDER
 from tools import engine
+from tools.configuration.stack_files import PROJECT_FOLDER
 
 
 class Process:

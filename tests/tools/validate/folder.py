@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Self
 
-from tests.unit.recording import GOOD_CONFIG
+from tools.testing.recording import GOOD_CONFIG
 from tools.validate import Report, validate_configuration
 from tools.validate.policies import FILE
 

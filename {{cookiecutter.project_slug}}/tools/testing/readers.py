@@ -1,6 +1,6 @@
 """What AWS says of each type of resource, in the words in which the program promises it.
 
-A reader is given a resource's inputs and returns what is there in their place. To teach this module another type of
+A reader is given a resource and returns what is there in place of its inputs. To teach this module another type of
 resource, add a reader: `camel` turns most of what AWS answers into Pulumi's names.
 """
 
@@ -11,16 +11,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from infrastructure.settings import NO_RESERVATION
-from tests.integration.deployed import Deployed
+from tools.testing.deployed import Deployed
+from tools.testing.recording import Resource, computed_outputs
 
 Properties = dict[str, Any]
-Reader = Callable[[Deployed, Properties], Properties | None]
+Reader = Callable[[Deployed, Resource], Properties | None]
 
+KEY = "aws:kms/key:Key"
+ALIAS = "aws:kms/alias:Alias"
 READERS: dict[str, Reader] = {}
 # What only Pulumi knows of, and what a test of its own compares.
 NOT_IN_AWS = {
-    "aws:kms/key:Key": {"deletionWindowInDays"},
+    KEY: {"deletionWindowInDays"},
     "aws:lambda/function:Function": {"code"},
     "aws:s3/bucket:Bucket": {"forceDestroy"},
 }
@@ -29,7 +31,7 @@ DEFAULTS: dict[str, Properties] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"actionsEnabled": True},
     "aws:dynamodb/table:Table": {"rangeKey": None},
     "aws:iam/role:Role": {"managedPolicyArns": []},
-    "aws:kms/key:Key": {"isEnabled": True},
+    KEY: {"isEnabled": True},
     "aws:lambda/eventSourceMapping:EventSourceMapping": {
         "enabled": True,
         "filterCriteria": None,
@@ -47,6 +49,8 @@ NOT_THERE = (
     "ResourceNotFound",
     "ServerSideEncryptionConfigurationNotFound",
 )
+# https://www.pulumi.com/registry/packages/aws/api-docs/lambda/function/
+NO_RESERVATION = -1
 QUEUE_ATTRIBUTES = {
     "kmsMasterKeyId": "KmsMasterKeyId",
     "maxMessageSize": "MaximumMessageSize",
@@ -56,23 +60,37 @@ QUEUE_ATTRIBUTES = {
 }
 
 
-def read(deployed: Deployed, type_: str, inputs: Properties) -> Properties | None:
+def read(deployed: Deployed, resource: Resource) -> Properties | None:
     """Read what is there in a resource's place.
 
     Args:
         deployed: The stack.
-        type_: Pulumi's type token.
-        inputs: What the program promises.
+        resource: What the program promises.
 
     Returns:
         What is there, or nothing if nothing is.
     """
     try:
-        return READERS[type_](deployed, inputs)
+        return READERS[resource.type](deployed, resource)
     except ClientError as error:
         if error.response["Error"]["Code"].startswith(NOT_THERE):
             return None
         raise
+
+
+def key_aliases(deployed: Deployed) -> dict[str, str]:
+    """Tell by which alias each of the program's keys is found: AWS chooses the keys' own names.
+
+    Returns:
+        The alias of each key that has one, by the key's logical name.
+    """
+    recorded = deployed.program.recorded
+    aliases = {each.inputs["targetKeyId"]: each.inputs["name"] for each in recorded.all(ALIAS).values()}
+    ids = {
+        name: computed_outputs(KEY, name, key.inputs, deployed.account)["keyId"]
+        for name, key in recorded.all(KEY).items()
+    }
+    return {name: aliases[id_] for name, id_ in ids.items() if id_ in aliases}
 
 
 def reads(type_: str) -> Callable[[Reader], Reader]:
@@ -102,10 +120,10 @@ def _mapping(tags: Iterable[dict[str, str]], key: str = "Key", value: str = "Val
     return {tag[key]: tag[value] for tag in tags}
 
 
-@reads("aws:kms/key:Key")
-def _key(deployed: Deployed, _inputs: Properties) -> Properties:
+@reads(KEY)
+def _key(deployed: Deployed, resource: Resource) -> Properties:
     kms = deployed.client("kms")
-    key = kms.describe_key(KeyId=f"alias/{deployed.names.of('key')}")["KeyMetadata"]
+    key = kms.describe_key(KeyId=key_aliases(deployed)[resource.name])["KeyMetadata"]
     identity = {"KeyId": key["KeyId"]}
     return {
         "description": key["Description"],
@@ -116,19 +134,19 @@ def _key(deployed: Deployed, _inputs: Properties) -> Properties:
     }
 
 
-@reads("aws:kms/alias:Alias")
-def _alias(deployed: Deployed, inputs: Properties) -> Properties:
-    key = deployed.client("kms").describe_key(KeyId=inputs["name"])["KeyMetadata"]
-    return {"name": inputs["name"], "targetKeyId": key["KeyId"]}
+@reads(ALIAS)
+def _alias(deployed: Deployed, resource: Resource) -> Properties:
+    key = deployed.client("kms").describe_key(KeyId=resource.inputs["name"])["KeyMetadata"]
+    return {"name": resource.inputs["name"], "targetKeyId": key["KeyId"]}
 
 
 @reads("aws:s3/bucket:Bucket")
-def _bucket(deployed: Deployed, inputs: Properties) -> Properties:
-    s3, name = deployed.client("s3"), inputs["bucket"]
+def _bucket(deployed: Deployed, resource: Resource) -> Properties:
+    s3, name = deployed.client("s3"), resource.inputs["bucket"]
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
     region = s3.get_bucket_location(Bucket=name)["LocationConstraint"] or "us-east-1"
     # A program that names no region means the stack's.
-    elsewhere = region if region != deployed.account.region else inputs.get("region")
+    elsewhere = region if region != deployed.account.region else resource.inputs.get("region")
     return {"bucket": name, "region": elsewhere, "tags": _bucket_tags(deployed, name)}
 
 
@@ -142,64 +160,66 @@ def _bucket_tags(deployed: Deployed, bucket: str) -> dict[str, str]:
 
 
 @reads("aws:s3/bucketVersioning:BucketVersioning")
-def _versioning(deployed: Deployed, inputs: Properties) -> Properties:
-    status = deployed.client("s3").get_bucket_versioning(Bucket=inputs["bucket"]).get("Status")
-    return {"bucket": inputs["bucket"], "versioningConfiguration": {"status": status}}
+def _versioning(deployed: Deployed, resource: Resource) -> Properties:
+    status = deployed.client("s3").get_bucket_versioning(Bucket=resource.inputs["bucket"]).get("Status")
+    return {"bucket": resource.inputs["bucket"], "versioningConfiguration": {"status": status}}
 
 
 @reads("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
-def _bucket_encryption(deployed: Deployed, inputs: Properties) -> Properties:
-    answer = deployed.client("s3").get_bucket_encryption(Bucket=inputs["bucket"])
+def _bucket_encryption(deployed: Deployed, resource: Resource) -> Properties:
+    answer = deployed.client("s3").get_bucket_encryption(Bucket=resource.inputs["bucket"])
     said = ("applyServerSideEncryptionByDefault", "bucketKeyEnabled")
     rules = camel(answer["ServerSideEncryptionConfiguration"]["Rules"])
-    return {"bucket": inputs["bucket"], "rules": [{key: rule.get(key) for key in said} for rule in rules]}
+    return {"bucket": resource.inputs["bucket"], "rules": [{key: rule.get(key) for key in said} for rule in rules]}
 
 
 @reads("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
-def _ownership(deployed: Deployed, inputs: Properties) -> Properties:
-    controls = deployed.client("s3").get_bucket_ownership_controls(Bucket=inputs["bucket"])["OwnershipControls"]
-    return {"bucket": inputs["bucket"], "rule": camel(controls["Rules"][0])}
+def _ownership(deployed: Deployed, resource: Resource) -> Properties:
+    controls = deployed.client("s3").get_bucket_ownership_controls(Bucket=resource.inputs["bucket"])[
+        "OwnershipControls"
+    ]
+    return {"bucket": resource.inputs["bucket"], "rule": camel(controls["Rules"][0])}
 
 
 @reads("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
-def _public_access(deployed: Deployed, inputs: Properties) -> Properties:
-    answer = deployed.client("s3").get_public_access_block(Bucket=inputs["bucket"])
-    return {"bucket": inputs["bucket"], **camel(answer["PublicAccessBlockConfiguration"])}
+def _public_access(deployed: Deployed, resource: Resource) -> Properties:
+    answer = deployed.client("s3").get_public_access_block(Bucket=resource.inputs["bucket"])
+    return {"bucket": resource.inputs["bucket"], **camel(answer["PublicAccessBlockConfiguration"])}
 
 
 @reads("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
-def _lifecycle(deployed: Deployed, inputs: Properties) -> Properties:
-    rules = camel(deployed.client("s3").get_bucket_lifecycle_configuration(Bucket=inputs["bucket"])["Rules"])
+def _lifecycle(deployed: Deployed, resource: Resource) -> Properties:
+    rules = camel(deployed.client("s3").get_bucket_lifecycle_configuration(Bucket=resource.inputs["bucket"])["Rules"])
     # No filter is the filter of an empty prefix.
     return {
-        "bucket": inputs["bucket"],
+        "bucket": resource.inputs["bucket"],
         "rules": [rule | {"filter": rule.get("filter") or {"prefix": ""}} for rule in rules],
     }
 
 
 @reads("aws:s3/bucketPolicy:BucketPolicy")
-def _bucket_policy(deployed: Deployed, inputs: Properties) -> Properties:
-    policy = deployed.client("s3").get_bucket_policy(Bucket=inputs["bucket"])["Policy"]
-    return {"bucket": inputs["bucket"], "policy": policy}
+def _bucket_policy(deployed: Deployed, resource: Resource) -> Properties:
+    policy = deployed.client("s3").get_bucket_policy(Bucket=resource.inputs["bucket"])["Policy"]
+    return {"bucket": resource.inputs["bucket"], "policy": policy}
 
 
 @reads("aws:s3/bucketLogging:BucketLogging")
-def _bucket_logging(deployed: Deployed, inputs: Properties) -> Properties | None:
-    enabled = deployed.client("s3").get_bucket_logging(Bucket=inputs["bucket"]).get("LoggingEnabled")
-    return {"bucket": inputs["bucket"], **camel(enabled)} if enabled else None
+def _bucket_logging(deployed: Deployed, resource: Resource) -> Properties | None:
+    enabled = deployed.client("s3").get_bucket_logging(Bucket=resource.inputs["bucket"]).get("LoggingEnabled")
+    return {"bucket": resource.inputs["bucket"], **camel(enabled)} if enabled else None
 
 
 @reads("aws:s3/bucketNotification:BucketNotification")
-def _bucket_notification(deployed: Deployed, inputs: Properties) -> Properties:
-    found = deployed.client("s3").get_bucket_notification_configuration(Bucket=inputs["bucket"])
-    return {"bucket": inputs["bucket"], "eventbridge": "EventBridgeConfiguration" in found}
+def _bucket_notification(deployed: Deployed, resource: Resource) -> Properties:
+    found = deployed.client("s3").get_bucket_notification_configuration(Bucket=resource.inputs["bucket"])
+    return {"bucket": resource.inputs["bucket"], "eventbridge": "EventBridgeConfiguration" in found}
 
 
 @reads("aws:dynamodb/table:Table")
-def _table(deployed: Deployed, inputs: Properties) -> Properties:
+def _table(deployed: Deployed, resource: Resource) -> Properties:
     dynamodb = deployed.client("dynamodb")
-    table = dynamodb.describe_table(TableName=inputs["name"])["Table"]
-    backups = dynamodb.describe_continuous_backups(TableName=inputs["name"])["ContinuousBackupsDescription"]
+    table = dynamodb.describe_table(TableName=resource.inputs["name"])["Table"]
+    backups = dynamodb.describe_continuous_backups(TableName=resource.inputs["name"])["ContinuousBackupsDescription"]
     recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
     encryption = table.get("SSEDescription", {})
     keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
@@ -230,9 +250,9 @@ def _queue_attributes(deployed: Deployed, url: str) -> dict[str, str]:
 
 
 @reads("aws:sqs/queue:Queue")
-def _queue(deployed: Deployed, inputs: Properties) -> Properties:
+def _queue(deployed: Deployed, resource: Resource) -> Properties:
     sqs = deployed.client("sqs")
-    url = sqs.get_queue_url(QueueName=inputs["name"])["QueueUrl"]
+    url = sqs.get_queue_url(QueueName=resource.inputs["name"])["QueueUrl"]
     attributes = _queue_attributes(deployed, url)
     found = {key: attributes.get(name) for key, name in QUEUE_ATTRIBUTES.items()}
     return {
@@ -243,46 +263,48 @@ def _queue(deployed: Deployed, inputs: Properties) -> Properties:
 
 
 @reads("aws:sqs/queuePolicy:QueuePolicy")
-def _queue_policy(deployed: Deployed, inputs: Properties) -> Properties:
-    url = inputs["queueUrl"]
+def _queue_policy(deployed: Deployed, resource: Resource) -> Properties:
+    url = resource.inputs["queueUrl"]
     return {"queueUrl": url, "policy": _queue_attributes(deployed, url).get("Policy")}
 
 
 @reads("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
-def _redrive_allow_policy(deployed: Deployed, inputs: Properties) -> Properties:
-    url = inputs["queueUrl"]
+def _redrive_allow_policy(deployed: Deployed, resource: Resource) -> Properties:
+    url = resource.inputs["queueUrl"]
     return {"queueUrl": url, "redriveAllowPolicy": _queue_attributes(deployed, url).get("RedriveAllowPolicy")}
 
 
 @reads("aws:sns/topic:Topic")
-def _topic(deployed: Deployed, inputs: Properties) -> Properties:
-    sns, arn = deployed.client("sns"), deployed.account.arn("sns", inputs["name"])
+def _topic(deployed: Deployed, resource: Resource) -> Properties:
+    sns, arn = deployed.client("sns"), deployed.account.arn("sns", resource.inputs["name"])
     attributes = camel(sns.get_topic_attributes(TopicArn=arn)["Attributes"])
     tags = _mapping(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
     return attributes | {"name": attributes["topicArn"].rpartition(":")[2], "tags": tags}
 
 
 @reads("aws:sns/topicPolicy:TopicPolicy")
-def _topic_policy(deployed: Deployed, inputs: Properties) -> Properties:
-    attributes = deployed.client("sns").get_topic_attributes(TopicArn=inputs["arn"])["Attributes"]
+def _topic_policy(deployed: Deployed, resource: Resource) -> Properties:
+    attributes = deployed.client("sns").get_topic_attributes(TopicArn=resource.inputs["arn"])["Attributes"]
     return {"arn": attributes["TopicArn"], "policy": attributes.get("Policy")}
 
 
 @reads("aws:sns/topicSubscription:TopicSubscription")
-def _subscription(deployed: Deployed, inputs: Properties) -> Properties | None:
-    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=inputs["topic"])
+def _subscription(deployed: Deployed, resource: Resource) -> Properties | None:
+    pages = (
+        deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=resource.inputs["topic"])
+    )
     subscriptions = [
         {"topic": each["TopicArn"], "protocol": each["Protocol"], "endpoint": each["Endpoint"]}
         for page in pages
         for each in page["Subscriptions"]
     ]
-    same = [each for each in subscriptions if each["protocol"] == inputs["protocol"]]
-    return next((each for each in same if each["endpoint"] == inputs["endpoint"]), next(iter(same), None))
+    same = [each for each in subscriptions if each["protocol"] == resource.inputs["protocol"]]
+    return next((each for each in same if each["endpoint"] == resource.inputs["endpoint"]), next(iter(same), None))
 
 
 @reads("aws:cloudwatch/logGroup:LogGroup")
-def _log_group(deployed: Deployed, inputs: Properties) -> Properties | None:
-    logs, name = deployed.client("logs"), inputs["name"]
+def _log_group(deployed: Deployed, resource: Resource) -> Properties | None:
+    logs, name = deployed.client("logs"), resource.inputs["name"]
     groups = logs.describe_log_groups(logGroupNamePrefix=name)["logGroups"]
     group = next((each for each in groups if each["logGroupName"] == name), None)
     if group is None:
@@ -292,8 +314,8 @@ def _log_group(deployed: Deployed, inputs: Properties) -> Properties | None:
 
 
 @reads("aws:iam/role:Role")
-def _role(deployed: Deployed, inputs: Properties) -> Properties:
-    iam, name = deployed.client("iam"), {"RoleName": inputs["name"]}
+def _role(deployed: Deployed, resource: Resource) -> Properties:
+    iam, name = deployed.client("iam"), {"RoleName": resource.inputs["name"]}
     role = iam.get_role(**name)["Role"]
     attached = iam.list_attached_role_policies(**name)["AttachedPolicies"]
     return camel({key: value for key, value in role.items() if key != "AssumeRolePolicyDocument"}) | {
@@ -305,8 +327,10 @@ def _role(deployed: Deployed, inputs: Properties) -> Properties:
 
 
 @reads("aws:iam/rolePolicy:RolePolicy")
-def _role_policy(deployed: Deployed, inputs: Properties) -> Properties:
-    answer = deployed.client("iam").get_role_policy(RoleName=inputs["role"], PolicyName=inputs["name"])
+def _role_policy(deployed: Deployed, resource: Resource) -> Properties:
+    answer = deployed.client("iam").get_role_policy(
+        RoleName=resource.inputs["role"], PolicyName=resource.inputs["name"]
+    )
     return {
         "name": answer["PolicyName"],
         "role": answer["RoleName"],
@@ -315,8 +339,8 @@ def _role_policy(deployed: Deployed, inputs: Properties) -> Properties:
 
 
 @reads("aws:lambda/function:Function")
-def _function(deployed: Deployed, inputs: Properties) -> Properties:
-    client, name = deployed.client("lambda"), inputs["name"]
+def _function(deployed: Deployed, resource: Resource) -> Properties:
+    client, name = deployed.client("lambda"), resource.inputs["name"]
     function = client.get_function_configuration(FunctionName=name)
     concurrency = client.get_function_concurrency(FunctionName=name)
     return camel({key: value for key, value in function.items() if key != "Environment"}) | {
@@ -328,10 +352,10 @@ def _function(deployed: Deployed, inputs: Properties) -> Properties:
 
 
 @reads("aws:lambda/eventSourceMapping:EventSourceMapping")
-def _event_source_mapping(deployed: Deployed, inputs: Properties) -> Properties | None:
+def _event_source_mapping(deployed: Deployed, resource: Resource) -> Properties | None:
     client = deployed.client("lambda")
     answer = client.list_event_source_mappings(
-        FunctionName=inputs["functionName"], EventSourceArn=inputs["eventSourceArn"]
+        FunctionName=resource.inputs["functionName"], EventSourceArn=resource.inputs["eventSourceArn"]
     )
     mapping = next(iter(answer["EventSourceMappings"]), None)
     if mapping is None:
@@ -347,9 +371,9 @@ def _event_source_mapping(deployed: Deployed, inputs: Properties) -> Properties 
 
 
 @reads("aws:cloudwatch/metricAlarm:MetricAlarm")
-def _alarm(deployed: Deployed, inputs: Properties) -> Properties | None:
+def _alarm(deployed: Deployed, resource: Resource) -> Properties | None:
     cloudwatch = deployed.client("cloudwatch")
-    alarm = next(iter(cloudwatch.describe_alarms(AlarmNames=[inputs["name"]])["MetricAlarms"]), None)
+    alarm = next(iter(cloudwatch.describe_alarms(AlarmNames=[resource.inputs["name"]])["MetricAlarms"]), None)
     if alarm is None:
         return None
     return camel(alarm) | {
@@ -360,6 +384,6 @@ def _alarm(deployed: Deployed, inputs: Properties) -> Properties | None:
 
 
 @reads("aws:cloudwatch/dashboard:Dashboard")
-def _dashboard(deployed: Deployed, inputs: Properties) -> Properties:
-    answer = deployed.client("cloudwatch").get_dashboard(DashboardName=inputs["dashboardName"])
+def _dashboard(deployed: Deployed, resource: Resource) -> Properties:
+    answer = deployed.client("cloudwatch").get_dashboard(DashboardName=resource.inputs["dashboardName"])
     return {"dashboardName": answer["DashboardName"], "dashboardBody": answer["DashboardBody"]}

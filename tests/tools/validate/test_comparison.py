@@ -5,8 +5,8 @@ from datetime import UTC, date, datetime
 import pytest
 
 from infrastructure.settings import KEYS
-from infrastructure.stack_files import PROJECT_FOLDER, read_project
 from tests.unit.tools.validate.folder import IN_EVERY_FILE, PROJECT, STACKS, TODAY, ProjectFolder
+from tools.configuration.stack_files import PROJECT_FOLDER, read_project
 from tools.validate import CannotValidateError, validate_configuration
 from tools.validate.report import Report, Setting, Value
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from infrastructure.stack_files import PROJECT_FOLDER
 from tools import watchdog
+from tools.configuration.stack_files import PROJECT_FOLDER
 
 SLEEP = "import time; time.sleep(60)"
 # Starts a process of its own, and says which.

@@ -1,9 +1,11 @@
-"""Where the function's bundle is: the ``package`` task writes it, the program deploys it."""
+"""Where the function's bundle is: the task `package` writes it, the program deploys it."""
 
 from pathlib import Path
 from typing import Final
 
 import pulumi
+
+from infrastructure.project import PROJECT
 
 BUILD_FOLDER: Final = Path(__file__).resolve().parent.parent / "build"
 
@@ -14,8 +16,8 @@ def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
     It is built for the runtime and the instruction set, but for a local stack it is built for this machine, whose
     Python runs the function there.
     """
-    target = "local" if environment == "local" else f"{runtime}-{architecture}"
-    return BUILD_FOLDER / f"processor-{target}.zip"
+    target = PROJECT.local if environment == PROJECT.local else f"{runtime}-{architecture}"
+    return BUILD_FOLDER / f"{PROJECT.function.folder}-{target}.zip"
 
 
 def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.FileArchive:

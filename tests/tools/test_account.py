@@ -1,6 +1,6 @@
 """Where a stack is deployed."""
 
-from infrastructure.account import Account
+from tools.account import Account
 
 CHINA = Account(id="123456789012", region="cn-north-1", partition="aws-cn", dns_suffix="amazonaws.com.cn")
 

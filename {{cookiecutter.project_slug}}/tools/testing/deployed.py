@@ -1,0 +1,159 @@
+"""The deployed stack: which one it is, what the program says of it, and clients to ask what is really there.
+
+The outputs file says which stack it is, ``AWS_ENDPOINT_URL`` whether AWS or the emulator is asked. Nothing else does.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from infrastructure.project import PROJECT
+from tools.account import Account
+from tools.configuration.checks import SettingsError, find_problems, read_settings
+from tools.configuration.documents import DocumentError
+from tools.configuration.model import REGION_KEY, StackSettings
+from tools.configuration.stack_files import PROJECT_FOLDER, read_stack_config
+from tools.outputs import OUTPUTS_FILE, exported_names
+from tools.testing.program import Program
+from tools.testing.recording import PROJECT_NAME, STACKS, readable_config
+
+# A person waits for the answer: what does not come soon will not come.
+CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
+
+
+class NotDeployedError(Exception):
+    """There is no stack to ask about; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Deployed:
+    """One deployed stack.
+
+    Attributes:
+        program: What its program says.
+        outputs: What it exports.
+        clients: Clients of AWS's services, each made when it is first asked for.
+    """
+
+    program: Program
+    outputs: dict[str, str]
+    clients: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def stack(self) -> str:
+        """Its name."""
+        return self.program.stack
+
+    @property
+    def account(self) -> Account:
+        """The account and the region that it is deployed to."""
+        return self.program.account
+
+    @functools.cached_property
+    def settings(self) -> StackSettings:
+        """Its settings; a secret, which only the engine can decrypt, has some good value in it."""
+        return read_settings(PROJECT.settings, PROJECT_NAME, readable_config(self.stack))
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is deployed to an emulator on this machine."""
+        return self.program.recorded.is_local
+
+    @functools.cached_property
+    def session(self) -> boto3.Session:
+        """A session with the region of the stack's configuration, and with its profile or keys if it has some."""
+        config = self.program.config
+        values = {key: value for key, value in config.values.items() if key not in config.secret_keys}
+        return boto3.Session(
+            aws_access_key_id=values.get("aws:accessKey"),
+            aws_secret_access_key=values.get("aws:secretKey"),
+            aws_session_token=values.get("aws:token"),
+            profile_name=values.get("aws:profile"),
+            region_name=self.account.region,
+        )
+
+    def client(self, service: str) -> Any:
+        """Find the client of a service, for example ``s3``."""
+        if service not in self.clients:
+            session: Any = self.session
+            self.clients[service] = session.client(service, config=CLIENT_CONFIG)
+        return self.clients[service]
+
+
+def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
+    """Find the stack that the outputs file describes: the one whose program exports the same ARNs.
+
+    Args:
+        folder: Where the outputs file's folder is.
+
+    Raises:
+        NotDeployedError: If there is none, or the environment leads elsewhere.
+    """
+    file, outputs = OUTPUTS_FILE.as_posix(), read_outputs(folder)
+    candidates: list[tuple[int, Program]] = []
+    refusals: list[str] = []
+    for stack in STACKS:
+        try:
+            program = _program(stack, outputs)
+            alike = sum(outputs.get(name) == text for name, text in program.recorded.exports.items() if _is_arn(text))
+            candidates.append((alike, program))
+        except (DocumentError, SettingsError) as error:
+            refusals.append(f"{stack}: {error}")
+    best = max((alike for alike, _ in candidates), default=0)
+    found = [program for alike, program in candidates if alike == best and best]
+    if len(found) != 1:
+        which = " and ".join(program.stack for program in found) or "none of the stacks"
+        problems = "".join(f"\n{refusal}" for refusal in refusals)
+        raise NotDeployedError(f"{file} is of {which}; the task `outputs` writes it anew{problems}")
+    deployed = Deployed(found[0], outputs)
+    problems = find_problems(PROJECT_NAME, readable_config(deployed.stack), variables=os.environ)
+    if problems:
+        raise NotDeployedError(f"{file} is of the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
+    return deployed
+
+
+def _program(stack: str, outputs: Mapping[str, str]) -> Program:
+    config = read_stack_config(stack)
+    account = Account.named_in(outputs.values(), config.values.get(REGION_KEY, ""))
+    if account is None:
+        raise NotDeployedError(
+            f"{OUTPUTS_FILE.as_posix()} names no account: no output is an ARN; the task `outputs` writes it anew"
+        )
+    return Program(stack, config, account)
+
+
+def _is_arn(text: object) -> bool:
+    return isinstance(text, str) and text.startswith("arn:")
+
+
+def read_outputs(folder: Path = PROJECT_FOLDER) -> dict[str, str]:
+    """Read the outputs file.
+
+    Args:
+        folder: Where its folder is.
+
+    Raises:
+        NotDeployedError: If it does not exist, or is not complete.
+    """
+    file = OUTPUTS_FILE.as_posix()
+    try:
+        outputs = json.loads((folder / OUTPUTS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NotDeployedError(
+            f"{file} does not exist: deploy first, with the task `local-up` or `pulumi-deploy`"
+        ) from error
+    except OSError as error:
+        raise NotDeployedError(f"{file} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise NotDeployedError(f"{file} is not JSON; the task `outputs` writes it anew") from error
+    missing = [name for name in exported_names() if not isinstance(outputs, dict) or not outputs.get(name)]
+    if missing:
+        raise NotDeployedError(f"{file} lacks {', '.join(missing)}; the task `outputs` writes it anew")
+    return outputs

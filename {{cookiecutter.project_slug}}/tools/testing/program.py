@@ -1,0 +1,152 @@
+"""What the program says of one stack, wherever it is deployed: resources and outputs, under AWS's own names."""
+
+import functools
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from urllib.parse import urlsplit
+
+from pulumi.runtime import mocks
+
+from infrastructure.project import PROJECT
+from tools.account import Account
+from tools.bundle import BUILD_FOLDER, bundle_path
+from tools.configuration.checks import MODEL, SettingsError, is_allowed
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import StackConfig
+from tools.testing.recording import PROJECT_NAME, Aws, Deployment, deploy, readable_config
+
+Computed = Mapping[str, str]
+
+# What a resource's identity is to other resources, where the program uses it: one of its inputs.
+IDENTITIES = {"aws:iam/role:Role": "name", "aws:s3/bucket:Bucket": "bucket"}
+
+
+class DeployedAws(Aws):
+    """Answers as the AWS that the stack is deployed to.
+
+    Attributes:
+        asked: What AWS has chosen freely, so that no name tells it, by type and logical name.
+    """
+
+    def __init__(self, account: Account, asked: Mapping[tuple[str, str], Computed]) -> None:
+        super().__init__(account)
+        self.asked = asked
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """Find a resource: its inputs come back, with what AWS has computed."""
+        identity, outputs = super().new_resource(args)
+        if args.typ in IDENTITIES:
+            identity = args.inputs[IDENTITIES[args.typ]]
+        return identity, outputs | self.asked.get((args.typ, args.name), {})
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The program of one stack, in one account.
+
+    Attributes:
+        stack: Name of the stack.
+        config: Its configuration.
+        account: Where it is deployed.
+    """
+
+    stack: str
+    config: StackConfig
+    account: Account
+
+    @property
+    def bundle(self) -> Path:
+        """The bundle that the function should be, whether or not it has been built here."""
+        keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
+        return bundle_path(*(self.config.values[f"{PROJECT_NAME}:{key}"] for key in keys))
+
+    def run(
+        self, asked: Mapping[tuple[str, str], Computed] | None = None, config: Mapping[str, str] | None = None
+    ) -> Deployment:
+        """Run the program, and record what it registers and exports.
+
+        Args:
+            asked: What AWS has chosen freely, by type and logical name.
+            config: Its configuration in place of the stack's own.
+
+        Raises:
+            SettingsError: If the program refuses the configuration.
+        """
+        provider = DeployedAws(self.account, asked or {})
+        config = config or readable_config(self.stack)
+        if self.bundle.exists():
+            return deploy(config, self.stack, BUILD_FOLDER, provider)
+        with TemporaryDirectory() as folder:
+            Path(folder, self.bundle.name).touch()
+            return deploy(config, self.stack, Path(folder), provider)
+
+    @functools.cached_property
+    def recorded(self) -> Deployment:
+        """What the program says without asking AWS: what AWS chooses freely has other identities."""
+        return self.run()
+
+    @functools.cached_property
+    def secret_parts(self) -> dict[str, str]:
+        """What depends on a secret setting, so that only the engine knows what it is.
+
+        For each such resource (its type and logical name) and output, the setting.
+        """
+        parts: dict[str, str] = {}
+        config = readable_config(self.stack)
+        for full_key in self.config.secret_keys:
+            namespace, _, key = full_key.rpartition(":")
+            if namespace == PROJECT_NAME and key in MODEL.keys:
+                before, after = _parts(self.recorded), _parts(self.run(config=config | {full_key: another(key)}))
+                parts |= {part: key for part in before.keys() | after.keys() if before.get(part) != after.get(part)}
+        return parts
+
+
+def another(key: str) -> str:
+    """Tell a value that a setting may have besides `SettingsModel.example`.
+
+    Raises:
+        TypeError: If the model gives none.
+    """
+    schema = MODEL.schema[key]
+    numbers = [str(schema[bound]) for bound in ("minimum", "maximum") if bound in schema]
+    texts = [str(value) for name in ("enum", "examples") for value in schema.get(name, ())]
+    values = [value for value in (*texts, *numbers, "true", "false") if is_allowed(key, value)]
+    found = next((value for value in values if value != MODEL.example(key)), None)
+    if found is None:
+        raise TypeError(f"{key}: the model must give another value in `examples`, because it is a secret")
+    return found
+
+
+def expected_outputs(stack: str, config: StackConfig, outputs: Iterable[str]) -> dict[str, str]:
+    """Say what a stack's outputs must be, as far as it can be told from its file.
+
+    Args:
+        stack: Name of the stack.
+        config: Its configuration.
+        outputs: The values that its outputs have, one of which must name the account.
+
+    Returns:
+        The outputs that no secret is a part of; none if the program refuses the configuration.
+    """
+    account = Account.named_in(outputs, config.values.get(REGION_KEY, ""))
+    if account is None:
+        return {}
+    program = Program(stack, config, account)
+    try:
+        return {name: str(text) for name, text in program.recorded.exports.items() if name not in program.secret_parts}
+    except SettingsError:
+        return {}
+
+
+def comparable(text: str) -> str:
+    """Write an output without the domain of its URL: that depends on the partition, or is an emulator's."""
+    return urlsplit(text).path if text.startswith(("http://", "https://")) else text
+
+
+def _parts(run: Deployment) -> dict[str, str]:
+    parts = {f"{each.type} {each.name}": each.inputs for each in run.resources} | run.exports
+    return {name: json.dumps(part, default=lambda code: code.path) for name, part in parts.items()}

@@ -1,0 +1,65 @@
+"""What the program promises of the deployed stack, with what AWS has chosen freely asked for."""
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tools.testing.deployed import Deployed
+from tools.testing.program import Computed
+from tools.testing.readers import NOT_THERE, key_aliases
+from tools.testing.recording import Deployment, Resource
+
+
+def promised(deployed: Deployed) -> Deployment:
+    """Run the program for the deployed stack, and record what it promises.
+
+    Raises:
+        botocore.exceptions.BotoCoreError: If AWS cannot be asked.
+        botocore.exceptions.ClientError: If it refuses to answer.
+    """
+    asked = {
+        (each.type, each.name): ASK[each.type](deployed, each)
+        for each in deployed.program.recorded.resources
+        if each.type in ASK
+    }
+    return deployed.program.run(asked)
+
+
+def skip_if_secret(deployed: Deployed, *parts: str) -> None:
+    """Skip a test that needs what only the engine knows.
+
+    Args:
+        deployed: The stack.
+        parts: Types and logical names of resources, or names of outputs.
+    """
+    for part in parts:
+        if part in deployed.program.secret_parts:
+            pytest.skip(f"{deployed.program.secret_parts[part]} is a secret, which only the engine can read")
+
+
+def _key(deployed: Deployed, key: Resource) -> Computed:
+    alias = key_aliases(deployed)[key.name]
+    try:
+        found = deployed.client("kms").describe_key(KeyId=alias)["KeyMetadata"]
+    except ClientError as error:
+        return dict.fromkeys(("arn", "keyId"), _absent(alias, error))
+    return {"arn": found["Arn"], "keyId": found["KeyId"]}
+
+
+def _queue(deployed: Deployed, queue: Resource) -> Computed:
+    name = queue.inputs["name"]
+    try:
+        return {"url": deployed.client("sqs").get_queue_url(QueueName=name)["QueueUrl"]}
+    except ClientError as error:
+        return {"url": _absent(name, error)}
+
+
+def _absent(name: str, error: ClientError) -> str:
+    """Form what stands for something that does not exist: the tests that need it then say so."""
+    if not error.response["Error"]["Code"].startswith(NOT_THERE):
+        raise error
+    return f"({name} does not exist)"
+
+
+ASK: Mapping[str, Callable[[Deployed, Resource], Computed]] = {"aws:kms/key:Key": _key, "aws:sqs/queue:Queue": _queue}
