@@ -270,7 +270,7 @@ def test_test_local_deploys_tests_and_leaves_nothing(shell: Shell) -> None:
 
 
 def test_failed_integration_tests_fail_test_local(shell: Shell) -> None:
-    shell.project.replace("tests/integration/readers.py", '{"isEnabled": True}', '{"isEnabled": False}')
+    shell.project.replace("tools/testing/readers.py", '{"isEnabled": True}', '{"isEnabled": False}')
 
     finished = shell.task("test-local")
 

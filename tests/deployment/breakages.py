@@ -413,6 +413,7 @@ BREAKAGES: dict[str, Breakage] = {
     "wrong output function_arn": Breakage(
         OUTPUT, "function_arn", {"function_arn": "arn:aws:lambda:us-east-2:123456789012:function:another"}
     ),
+    "wrong output function_name": Breakage(OUTPUT, "function_name", {"function_name": "another"}),
     "wrong output lambda_role_arn": Breakage(OUTPUT, "lambda_role_arn", {"lambda_role_arn": OTHER_ROLE}),
     "another output": Breakage(OUTPUT, "other", {"other": "value"}, others=(OTHER_OUTPUTS,), own=False),
 }

@@ -66,8 +66,8 @@ def run_program(
     """
     # Of the rendered project, which is this process's folder.
     sys.path.insert(0, str(Path.cwd()))
-    from infrastructure.bundle import BUILD_FOLDER  # noqa: PLC0415
-    from tests.unit import recording  # noqa: PLC0415
+    from tools.bundle import BUILD_FOLDER  # noqa: PLC0415
+    from tools.testing import recording  # noqa: PLC0415
 
     config = recording.readable_config(STACK)
     recording.EMULATOR["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]

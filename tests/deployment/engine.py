@@ -96,7 +96,7 @@ def preview() -> None:
 
 def last_update() -> dict[str, object]:
     """Form the entry of an update in the history."""
-    from infrastructure.stack_files import read_stack_config  # noqa: PLC0415 # of the rendered project
+    from tools.configuration.stack_files import read_stack_config  # noqa: PLC0415 # of the rendered project
 
     config = {key: {"value": value, "secret": False} for key, value in read_stack_config("local").values.items()}
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())

@@ -8,6 +8,7 @@ from infrastructure.context import Context
 from infrastructure.messaging import Messaging
 from infrastructure.settings import NO_RESERVATION
 from infrastructure.storage import Storage
+from processor.environment import Environment
 from processor.names import OBJECT_PREFIX
 from tools.bundle import bundle_archive
 
@@ -82,14 +83,14 @@ class Processing(pulumi.ComponentResource):
             tracing_config={"mode": "Active"},
             dead_letter_config={"target_arn": messaging.dead_letter_queue.arn},
             environment={
-                "variables": {
-                    "BUCKET_NAME": storage.bucket.bucket,
-                    "TABLE_NAME": storage.table.name,
-                    "TOPIC_ARN": messaging.topic.arn,
-                    "QUEUE_URL": messaging.queue.url,
-                    "DLQ_URL": messaging.dead_letter_queue.url,
-                    "ENVIRONMENT": settings.environment,
-                }
+                "variables": Environment[pulumi.Input[str]](
+                    bucket_name=storage.bucket.bucket,
+                    table_name=storage.table.name,
+                    topic_arn=messaging.topic.arn,
+                    queue_url=messaging.queue.url,
+                    dlq_url=messaging.dead_letter_queue.url,
+                    environment=settings.environment,
+                ).variables()
             },
             tags=names.tags,
             # Lambda makes the log group itself, without retention, if it does not exist when the function first runs.

@@ -52,7 +52,8 @@ class Settings(StackSettings):
     """
 
     environment: Annotated[
-        Literal["local", "dev", "staging", "prod"], Field(description="Kind of environment that the stack is")
+        Literal["local", "dev", "staging", "prod"],
+        Field(description="Kind of environment that the stack is", examples=["dev"]),
     ]
     environment_suffix: Annotated[
         str,
@@ -151,11 +152,6 @@ class Settings(StackSettings):
     force_destroy: Annotated[
         bool, Field(description="Whether destroying the stack deletes buckets that still hold objects"), TRUTH_VALUE
     ] = False
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the stack is deployed to an emulator on this machine."""
-        return self.environment == "local"
 
     @property
     def is_production(self) -> bool:

@@ -1,10 +1,13 @@
 """What producers send."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from aws_lambda_powertools.utilities.parser import BaseModel
 from pydantic import AfterValidator, ConfigDict, JsonValue, StringConstraints
+
+# What a producer may send: the tests, the task `local-send` and the documents take theirs from here.
+EXAMPLE: Final[dict[str, Any]] = {"type": "order.created", "data": {"id": 1}}
 
 
 def _standard_json(data: dict[str, JsonValue]) -> dict[str, JsonValue]:

@@ -22,6 +22,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
+from processor.environment import read_environment
 from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
 from processor.names import DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.storage import MessageStore
@@ -35,20 +36,21 @@ SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
-logger.append_keys(environment=os.environ["ENVIRONMENT"])
+environment = read_environment(os.environ)
+logger.append_keys(environment=environment.environment)
 
 store = MessageStore(
     s3=boto3.client("s3", config=CLIENT_CONFIG),
     dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
     sns=boto3.client("sns", config=CLIENT_CONFIG),
-    bucket_name=os.environ["BUCKET_NAME"],
-    table_name=os.environ["TABLE_NAME"],
-    topic_arn=os.environ["TOPIC_ARN"],
+    bucket_name=environment.bucket_name,
+    table_name=environment.table_name,
+    topic_arn=environment.topic_arn,
 )
 dead_letter_queue = DeadLetterQueue(
     sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-    queue_url=os.environ["QUEUE_URL"],
-    dead_letter_queue_url=os.environ["DLQ_URL"],
+    queue_url=environment.queue_url,
+    dead_letter_queue_url=environment.dlq_url,
 )
 
 
@@ -83,7 +85,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
                 metrics.add_metric(name=DEAD_LETTERED, unit=MetricUnit.Count, value=1)
                 return super().success_handler(record, ErrorClass.POISON)
         if classify(error) is ErrorClass.MISCONFIGURED:
-            logger.critical("Misconfigured: every message fails until this is mended", extra=_details(record, error))
+            logger.critical("Misconfigured: every message fails until this is fixed", extra=_details(record, error))
             metrics.add_metric(name=MISCONFIGURED, unit=MetricUnit.Count, value=1)
         else:
             logger.warning("Message returned to its queue", extra=_details(record, error))

@@ -14,7 +14,9 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX
+from processor.events import EXAMPLE
 from tools.logs import FunctionLog
 from tools.testing.deployed import Deployed
 
@@ -32,7 +34,7 @@ START_SECONDS = 20
 EXAMPLE_RECORD = {
     "messageId": "00000000-0000-0000-0000-000000000000",
     "receiptHandle": "handle",
-    "body": '{"type": "integration.start", "data": {} }',
+    "body": json.dumps(EXAMPLE),
     "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1700000000000", "SenderId": "123456789012"},
     "messageAttributes": {},
     "eventSource": "aws:sqs",
@@ -46,6 +48,9 @@ LOOKS = 20
 # Somebody else's dead letters are hidden from them for no longer, should this run be killed while it looks.
 PEEK_SECONDS = 2
 
+# An inbox that a killed run has left can be told from what the stack owns.
+TAGS = {"ManagedBy": "integration tests"}
+
 Found = TypeVar("Found")
 
 
@@ -57,7 +62,6 @@ class Pipeline:
         deployed: The stack.
         outputs: What its program exports.
         inbox_url: A queue that is subscribed to the topic.
-        keep: Whether what the messages leave is left there.
         sent: The messages that were sent, by identity, with their bodies.
         function_log: What the function logs, in the emulator, since it was first made to fail.
         notifications: What has come into the inbox for them.
@@ -67,11 +71,15 @@ class Pipeline:
     deployed: Deployed
     outputs: Mapping[str, str]
     inbox_url: str
-    keep: bool = False
     sent: dict[str, str] = field(default_factory=dict)
     function_log: FunctionLog | None = None
     notifications: list[dict[str, Any]] = field(default_factory=list)
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def settings(self) -> Settings:
+        """The stack's settings."""
+        return self.deployed.read_settings(Settings)
 
     def send(self, *bodies: str) -> list[str]:
         """Send messages.
@@ -103,8 +111,8 @@ class Pipeline:
         Raises:
             AssertionError: If it does not come in time.
         """
-        seconds = LOCAL_DEADLINE_SECONDS if self.deployed.settings.is_local else DEADLINE_SECONDS
-        seconds += self.deployed.settings.batch_window_seconds + retries
+        seconds = LOCAL_DEADLINE_SECONDS if self.deployed.is_local else DEADLINE_SECONDS
+        seconds += self.settings.batch_window_seconds + retries
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = find(message)
@@ -121,7 +129,7 @@ class Pipeline:
             self._pause()
 
     def _pause(self) -> None:
-        time.sleep(LOCAL_PAUSE_SECONDS if self.deployed.settings.is_local else PAUSE_SECONDS)
+        time.sleep(LOCAL_PAUSE_SECONDS if self.deployed.is_local else PAUSE_SECONDS)
 
     @contextmanager
     def failing(self, retry_seconds: int) -> Generator[None]:
@@ -278,8 +286,7 @@ class Pipeline:
                     others.append(message["ReceiptHandle"])
                     continue
                 self.dead_letters.append(message)
-                if not self.keep:
-                    sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
             if not messages:
                 break
         for receipt in others:
@@ -314,13 +321,13 @@ def _notification(text: str) -> dict[str, Any]:
 
 
 @contextmanager
-def _opened_inbox(deployed: Deployed, topic_arn: str) -> Generator[str]:
+def _opened_inbox(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[str]:
     """Subscribe a temporary queue to the topic.
 
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     """
-    sqs, sns = deployed.client("sqs"), deployed.client("sns")
-    name = f"{deployed.names.function}-test-{uuid.uuid4().hex[:8]}"
+    sqs, sns, topic_arn = deployed.client("sqs"), deployed.client("sns"), outputs["topic_arn"]
+    name = f"{outputs['function_name']}-test-{uuid.uuid4().hex[:8]}"
     arn = deployed.account.arn("sqs", name)
     policy = {
         "Version": "2012-10-17",
@@ -334,11 +341,9 @@ def _opened_inbox(deployed: Deployed, topic_arn: str) -> Generator[str]:
             }
         ],
     }
-    url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)}, tags=deployed.names.tags)[
-        "QueueUrl"
-    ]
+    url = sqs.create_queue(QueueName=name, Attributes={"Policy": json.dumps(policy)}, tags=TAGS)["QueueUrl"]
     try:
-        if not deployed.settings.is_local:
+        if not deployed.is_local:
             time.sleep(QUEUE_SECONDS)
         subscription = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
         try:
@@ -350,21 +355,19 @@ def _opened_inbox(deployed: Deployed, topic_arn: str) -> Generator[str]:
 
 
 @contextmanager
-def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str], *, keep: bool = False) -> Generator[Pipeline]:
-    """Open the pipeline for use.
+def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[Pipeline]:
+    """Open the pipeline for use; what is sent through it is removed in the end.
 
     Args:
         deployed: The stack.
         outputs: What its program exports.
-        keep: Whether what is sent through it stays there; it is removed in the end otherwise.
 
     Yields:
         The pipeline.
     """
-    with _opened_inbox(deployed, outputs["topic_arn"]) as inbox_url:
-        pipeline = Pipeline(deployed, outputs, inbox_url, keep)
+    with _opened_inbox(deployed, outputs) as inbox_url:
+        pipeline = Pipeline(deployed, outputs, inbox_url)
         try:
             yield pipeline
         finally:
-            if not keep:
-                pipeline.remove_all()
+            pipeline.remove_all()

@@ -20,12 +20,12 @@ TOPIC = "aws:sns/topic:Topic"
 
 
 def test_a_resource_is_what_the_program_says(deployed: Deployed, resource: Resource) -> None:
-    assert resource.type in READERS, f"tests/integration/readers.py cannot read {resource.type} yet: add a reader"
+    assert resource.type in READERS, f"tools/testing/readers.py cannot read {resource.type} yet: add a reader"
     skip_if_secret(deployed, f"{resource.type} {resource.name}")
     left_out = NOT_IN_AWS.get(resource.type, frozenset())
     promised = DEFAULTS.get(resource.type, {}) | resource.inputs
 
-    found = read(deployed, resource.type, resource.inputs)
+    found = read(deployed, resource)
 
     assert found is not None, f"{resource.type} {resource.name} does not exist"
     promised = {key: value for key, value in promised.items() if key not in left_out}
@@ -34,12 +34,12 @@ def test_a_resource_is_what_the_program_says(deployed: Deployed, resource: Resou
 
 
 def test_the_function_runs_the_bundle(deployed: Deployed, promises: Deployment) -> None:
-    if not deployed.bundle.exists():
-        pytest.skip(f"{deployed.bundle.name} was not built in this folder; the task `package` builds it")
-    digest = base64.b64encode(hashlib.sha256(deployed.bundle.read_bytes()).digest()).decode()
+    if not deployed.program.bundle.exists():
+        pytest.skip(f"{deployed.program.bundle.name} was not built in this folder; the task `package` builds it")
+    digest = base64.b64encode(hashlib.sha256(deployed.program.bundle.read_bytes()).digest()).decode()
     for name in values(promises, FUNCTION, "name"):
         found = deployed.client("lambda").get_function_configuration(FunctionName=name)["CodeSha256"]
-        hold(name, f"digest of {deployed.bundle.name}", found=found, promised=digest)
+        hold(name, f"digest of {deployed.program.bundle.name}", found=found, promised=digest)
 
 
 def test_nothing_else_reaches_the_function(deployed: Deployed, promises: Deployment) -> None:

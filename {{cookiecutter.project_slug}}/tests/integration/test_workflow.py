@@ -5,15 +5,19 @@ from datetime import UTC, datetime
 
 import pytest
 
+from processor.events import EXAMPLE
 from processor.names import OBJECT_PREFIX
 from tests.integration.pipeline import START_SECONDS, Pipeline
 from tools.testing.comparison import hold
 
+TYPE = "integration.test"
 # Whitespace, escapes, order and further members must all be in the bucket as they were sent.
 BODY = (
-    '{ "type": "integration.test",\n  "data": {"name": "Zoë ☃ 𝄞", "escaped": "\\u00e9\\/", "n": 1.50e1},  "more": []}'
+    json.dumps(EXAMPLE | {"type": TYPE, "more": [], "data": {"name": "Zoë ☃ 𝄞", "n": 1.5}}, indent=1)
+    .replace("\\u2603", "☃")
+    .replace("1.5", "1.50e0")
 )
-BAD_BODY = '{"type": "integration.test"}'
+BAD_BODY = json.dumps(EXAMPLE | {"data": None})
 NO_JSON = "this is no JSON"
 BATCH_SIZE = 10
 BAD_IN_BATCH = 6
@@ -52,7 +56,7 @@ def test_an_item_is_found_by_time(pipeline: Pipeline, message: str) -> None:
     hold(table, f"{message} is new", found=age < CLOCK_SECONDS, promised=True)
     promised = {
         "message_id": message,
-        "type": "integration.test",
+        "type": TYPE,
         "date": item["timestamp"][:10],
         "timestamp": item["timestamp"],
         "object_key": f"{OBJECT_PREFIX}{item['date']}/{message}.json",
@@ -68,7 +72,9 @@ def test_a_message_is_announced_with_its_item(pipeline: Pipeline, message: str) 
 
 
 @pytest.mark.parametrize(
-    ("body", "reason"), [(BAD_BODY, "data: Field required"), (NO_JSON, "body: Invalid JSON")], ids=["data", "JSON"]
+    ("body", "reason"),
+    [(BAD_BODY, "data: Input should be an object"), (NO_JSON, "body: Invalid JSON")],
+    ids=["data", "JSON"],
 )
 def test_a_malformed_message_is_dead_lettered_with_its_reason(pipeline: Pipeline, body: str, reason: str) -> None:
     (message,) = pipeline.send(body)
@@ -90,7 +96,7 @@ def test_a_malformed_message_is_dead_lettered_with_its_reason(pipeline: Pipeline
 
 
 def test_of_ten_messages_one_is_bad_and_nine_are_processed_once(pipeline: Pipeline) -> None:
-    bodies = [json.dumps({"type": "integration.batch", "data": {"number": number}}) for number in range(BATCH_SIZE)]
+    bodies = [json.dumps(EXAMPLE | {"data": {"number": number}}) for number in range(BATCH_SIZE)]
     bodies[BAD_IN_BATCH] = BAD_BODY
 
     messages = pipeline.send(*bodies)
@@ -123,7 +129,7 @@ def test_what_is_done_has_left_the_queue(pipeline: Pipeline) -> None:
 
 @local_only
 def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> None:
-    if pipeline.deployed.settings.max_receive_count == 1:
+    if pipeline.settings.max_receive_count == 1:
         pytest.skip("maxReceiveCount is 1: nothing is retried")
     with pipeline.failing(REPAIR_SECONDS):
         (message,) = pipeline.send(BODY)
@@ -138,7 +144,7 @@ def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> No
 
 @local_only
 def test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue(pipeline: Pipeline) -> None:
-    deliveries = pipeline.deployed.settings.max_receive_count
+    deliveries = pipeline.settings.max_receive_count
     with pipeline.failing(RETRY_SECONDS):
         (message,) = pipeline.send(BODY)
         retries = RETRY_SECONDS * deliveries

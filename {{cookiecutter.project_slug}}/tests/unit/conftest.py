@@ -1,69 +1,70 @@
-"""What the unit tests share: each stack of the project, deployed once to Pulumi's mocks."""
+"""What the unit tests share: each stack of the project, examples with settings of a test's own, an emulated AWS."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tools.testing.recording import PROJECT, STACKS, Deployment, deploy, readable_config
+from tests.unit.emulated import fixture_aws, fixture_clients, fixture_dead_letter_queue, fixture_store
+from tools.testing.recording import PROJECT_NAME, STACKS, Deployment, deploy, example_config, readable_config
 
-CUSTOM = {
-    "lambdaRuntime": "python3.14",
-    "lambdaArchitecture": "x86_64",
-    "lambdaReservedConcurrency": "25",
-    "bucketName": "our-own-bucket",
-}
+__all__ = ["fixture_aws", "fixture_clients", "fixture_dead_letter_queue", "fixture_store"]
+
+KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 
 Deploy = Callable[..., Deployment]
 
 
-@pytest.fixture(scope="session", name="build_folder")
-def fixture_build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds a bundle for every runtime and architecture."""
-    folder = tmp_path_factory.mktemp("build")
-    (folder / "processor-local.zip").touch()
-    for minor in range(11, 15):
-        for architecture in ("arm64", "x86_64"):
-            (folder / f"processor-python3.{minor}-{architecture}.zip").touch()
-    return folder
+@pytest.fixture(scope="session", name="deploy_example")
+def fixture_deploy_example() -> Deploy:
+    """Deploy an example stack, with settings of the test's own in place of the model's."""
+    finished: dict[tuple[tuple[str, str], ...], Deployment] = {}
 
-
-@pytest.fixture(scope="session", name="deploy_stack")
-def fixture_deploy_stack(build_folder: Path) -> Deploy:
-    """Deploy a stack of the project, with settings of the test's own in place of the file's."""
-    finished: dict[tuple[object, ...], Deployment] = {}
-
-    def deploy_once(stack: str, **settings: str) -> Deployment:
-        config = readable_config(stack) | {f"{PROJECT}:{name}": value for name, value in settings.items()}
-        key = (stack, *sorted(config.items()))
+    def deploy_once(**settings: str) -> Deployment:
+        key = tuple(sorted(settings.items()))
         if key not in finished:
-            finished[key] = deploy(config, stack, build_folder)
+            own = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+            finished[key] = deploy(example_config(PROJECT_NAME) | own, "example")
         return finished[key]
 
     return deploy_once
 
 
+@pytest.fixture(scope="session", name="stacks")
+def fixture_stacks() -> dict[str, Deployment]:
+    """Each stack of the project, as its file configures it."""
+    return {stack: deploy(readable_config(stack), stack) for stack in STACKS}
+
+
 @pytest.fixture(scope="session", params=STACKS)
-def deployed(request: pytest.FixtureRequest, deploy_stack: Deploy) -> Deployment:
-    """Each stack of the project in turn, as its file configures it."""
-    return deploy_stack(request.param)
+def deployed(request: pytest.FixtureRequest, stacks: dict[str, Deployment]) -> Deployment:
+    """Each stack of the project in turn."""
+    return stacks[request.param]
 
 
 @pytest.fixture(scope="session")
-def customized(deploy_stack: Deploy) -> Deployment:
-    """The dev stack with settings that differ from every file's."""
-    region = readable_config("dev")["aws:region"]
-    key_arn = f"arn:aws:kms:{region}:123456789012:key/99999999-8888-7777-6666-555555555555"
-    return deploy_stack("dev", kmsKeyArn=key_arn, **CUSTOM)
+def example(deploy_example: Deploy) -> Deployment:
+    """An example stack: it has a key of its own."""
+    return deploy_example()
 
 
 @pytest.fixture(scope="session")
-def dev(deploy_stack: Deploy) -> Deployment:
-    """The dev stack, with a key of its own."""
-    return deploy_stack("dev", kmsKeyArn="")
+def production(deploy_example: Deploy) -> Deployment:
+    """An example stack for production."""
+    return deploy_example(environment="prod")
 
 
 @pytest.fixture(scope="session")
-def prod(deploy_stack: Deploy) -> Deployment:
-    """The prod stack, with a key of its own."""
-    return deploy_stack("prod", kmsKeyArn="")
+def customized(deploy_example: Deploy) -> Deployment:
+    """An example stack that names its key and its bucket, and runs on something else."""
+    return deploy_example(
+        kmsKeyArn=KEY_ARN,
+        bucketName="our-own-bucket",
+        lambdaRuntime="python3.14",
+        lambdaArchitecture="x86_64",
+        lambdaReservedConcurrency="25",
+    )
+
+
+def key_arn(deployment: Deployment) -> str:
+    """Find the key that encrypts everything: the configured one, or the stack's own."""
+    return deployment.setting("kmsKeyArn") or deployment.arn("aws:kms/key:Key", "key")

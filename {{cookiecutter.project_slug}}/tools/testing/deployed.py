@@ -14,11 +14,10 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infrastructure.project import PROJECT
 from tools.account import Account
-from tools.configuration.checks import SettingsError, find_problems, read_settings
+from tools.configuration.checks import Settings, SettingsError, find_problems, read_settings
 from tools.configuration.documents import DocumentError
-from tools.configuration.model import REGION_KEY, StackSettings
+from tools.configuration.model import REGION_KEY
 from tools.configuration.stack_files import PROJECT_FOLDER, read_stack_config
 from tools.outputs import OUTPUTS_FILE, exported_names
 from tools.testing.program import Program
@@ -56,10 +55,13 @@ class Deployed:
         """The account and the region that it is deployed to."""
         return self.program.account
 
-    @functools.cached_property
-    def settings(self) -> StackSettings:
-        """Its settings; a secret, which only the engine can decrypt, has some good value in it."""
-        return read_settings(PROJECT.settings, PROJECT_NAME, readable_config(self.stack))
+    def read_settings(self, settings: type[Settings]) -> Settings:
+        """Read its settings; a secret, which only the engine can decrypt, has some good value in it.
+
+        Args:
+            settings: The project's model.
+        """
+        return read_settings(settings, PROJECT_NAME, readable_config(self.stack))
 
     @property
     def is_local(self) -> bool:

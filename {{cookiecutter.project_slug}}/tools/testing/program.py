@@ -5,7 +5,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -78,11 +77,7 @@ class Program:
         """
         provider = DeployedAws(self.account, asked or {})
         config = config or readable_config(self.stack)
-        if self.bundle.exists():
-            return deploy(config, self.stack, BUILD_FOLDER, provider)
-        with TemporaryDirectory() as folder:
-            Path(folder, self.bundle.name).touch()
-            return deploy(config, self.stack, Path(folder), provider)
+        return deploy(config, self.stack, BUILD_FOLDER if self.bundle.exists() else None, provider)
 
     @functools.cached_property
     def recorded(self) -> Deployment:

@@ -14,6 +14,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, cast
 from unittest import mock
 
@@ -246,15 +247,28 @@ def _closed_event_loops() -> Generator[None]:
         loop.close()
 
 
+@contextmanager
+def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
+    """Let the program find bundles in a folder, or an empty one of its own."""
+    with (
+        TemporaryDirectory() as temporary,
+        mock.patch.object(bundle, "BUILD_FOLDER", folder or Path(temporary)),
+    ):
+        if folder is None:
+            keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
+            bundle.bundle_path(*map(deployment.setting, keys)).touch()
+        yield
+
+
 def deploy(
-    config: Mapping[str, str], stack: str, build_folder: Path, provider: mocks.Mocks | None = None
+    config: Mapping[str, str], stack: str, build_folder: Path | None = None, provider: mocks.Mocks | None = None
 ) -> Deployment:
     """Run the program as the engine would, with a configuration, and record what it registers.
 
     Args:
         config: Every key with its namespace, and its value as text.
         stack: Name of the stack.
-        build_folder: Where bundles are.
+        build_folder: Where bundles are; an empty one stands in for the stack's own when left out.
         provider: Answers the program in place of `Aws`.
     """
     deployment = Deployment(config)
@@ -265,7 +279,7 @@ def deploy(
         monitor = RecordingMonitor(provider or Aws(example_account(deployment.region)), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),
-            mock.patch.object(bundle, "BUILD_FOLDER", build_folder),
+            _bundle_in(build_folder, deployment),
             _closed_event_loops(),
             asyncio.Runner() as runner,
         ):

@@ -1,6 +1,7 @@
 """The key that encrypts everything."""
 
-from tools.testing.recording import PROJECT, Deployment
+from tests.unit.conftest import key_arn
+from tools.testing.recording import PROJECT_NAME, Deployment
 
 # Every input that takes a key, by the type of the resource.
 KEY_INPUTS = {
@@ -11,24 +12,24 @@ KEY_INPUTS = {
 }
 
 
-def test_the_stacks_own_key_is_rotated_and_deleted_late(dev: Deployment) -> None:
-    key = dev.one("aws:kms/key:Key", "key")
+def test_the_stacks_own_key_is_rotated_and_deleted_late(example: Deployment) -> None:
+    key = example.one("aws:kms/key:Key", "key")
 
     assert key.inputs["enableKeyRotation"] is True
     assert key.inputs["deletionWindowInDays"] == 30
 
 
-def test_the_stacks_own_key_has_an_alias(dev: Deployment) -> None:
-    alias = dev.one("aws:kms/alias:Alias", "key-alias")
+def test_the_stacks_own_key_has_an_alias(example: Deployment) -> None:
+    alias = example.one("aws:kms/alias:Alias", "key-alias")
 
     assert alias.inputs == {
-        "name": f"alias/{PROJECT}-{dev.setting('environmentSuffix')}-key",
-        "targetKeyId": "11111111-2222-3333-4444-555555555555",
+        "name": f"alias/{PROJECT_NAME}-{example.setting('environmentSuffix')}-key",
+        "targetKeyId": key_arn(example).rpartition("/")[2],
     }
 
 
-def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(dev: Deployment) -> None:
-    policy = dev.one("aws:kms/key:Key", "key").document("policy")
+def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(example: Deployment) -> None:
+    policy = example.one("aws:kms/key:Key", "key").document("policy")
 
     assert policy == {
         "Version": "2012-10-17",
@@ -43,12 +44,12 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(dev: Depl
             {
                 "Sid": "AllowTheLogs",
                 "Effect": "Allow",
-                "Principal": {"Service": f"logs.{dev.region}.amazonaws.com"},
+                "Principal": {"Service": f"logs.{example.region}.amazonaws.com"},
                 "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 "Resource": "*",
                 "Condition": {
                     "ArnEquals": {
-                        "kms:EncryptionContext:aws:logs:arn": dev.arn(
+                        "kms:EncryptionContext:aws:logs:arn": example.arn(
                             "aws:cloudwatch/logGroup:LogGroup", "function-logs"
                         )
                     }
@@ -80,4 +81,4 @@ def test_a_configured_key_takes_the_place_of_the_stacks_own(customized: Deployme
 
 def test_one_key_encrypts_everything(deployed: Deployment) -> None:
     for type_, key in KEY_INPUTS.items():
-        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {deployed.key_arn}, type_
+        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {key_arn(deployed)}, type_

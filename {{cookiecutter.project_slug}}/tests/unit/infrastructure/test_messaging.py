@@ -2,13 +2,13 @@
 
 import pytest
 
-from tools.testing.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT_NAME, Deployment
 
 
 def test_the_queue_is_configured(deployed: Deployment) -> None:
     queue = deployed.one("aws:sqs/queue:Queue", "queue")
 
-    assert queue.inputs["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-queue"
+    assert queue.inputs["name"] == f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-queue"
     assert queue.inputs["messageRetentionSeconds"] == float(deployed.setting("messageRetentionSeconds"))
 
 
@@ -71,7 +71,7 @@ def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed
 def test_the_topic_is_named_for_the_project_and_the_stack(deployed: Deployment) -> None:
     topic = deployed.one("aws:sns/topic:Topic", "topic")
 
-    assert topic.inputs["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-notifications"
+    assert topic.inputs["name"] == f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-notifications"
 
 
 def test_the_topic_takes_alarms_of_the_account_over_tls(deployed: Deployment) -> None:

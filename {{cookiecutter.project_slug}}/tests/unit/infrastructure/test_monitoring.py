@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.testing.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT_NAME, Deployment
 
 # Logical name: namespace, metric, statistic, dimension.
 ALARMS = {
@@ -71,7 +71,7 @@ def test_the_dashboard_shows_what_the_alarms_watch(deployed: Deployment) -> None
     alarms = [alarm.inputs for alarm in deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm").values()]
     widgets = dashboard.document("dashboardBody")["widgets"]
 
-    assert dashboard.inputs["dashboardName"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-dashboard"
+    assert dashboard.inputs["dashboardName"] == f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-dashboard"
     assert sorted(
         (widget["properties"]["metrics"], widget["properties"]["annotations"]["horizontal"][0]["value"])
         for widget in widgets
@@ -82,7 +82,7 @@ def test_the_dashboard_shows_what_the_alarms_watch(deployed: Deployment) -> None
     assert {widget["properties"]["region"] for widget in widgets} == {deployed.region}
 
 
-def test_the_dashboards_graphs_do_not_overlap(dev: Deployment) -> None:
-    widgets = dev.one("aws:cloudwatch/dashboard:Dashboard", "dashboard").document("dashboardBody")["widgets"]
+def test_the_dashboards_graphs_do_not_overlap(example: Deployment) -> None:
+    widgets = example.one("aws:cloudwatch/dashboard:Dashboard", "dashboard").document("dashboardBody")["widgets"]
 
     assert [(widget["x"], widget["y"]) for widget in widgets] == [(0, 0), (12, 0), (0, 6), (12, 6), (0, 12)]

@@ -3,8 +3,9 @@
 import re
 
 from infrastructure.naming import Names
-from infrastructure.settings import PROJECT_MAX_LENGTH, SUFFIX_MAX_LENGTH, read_settings
-from tests.unit.infrastructure.test_settings import CONFIG
+from infrastructure.settings import SUFFIX_MAX_LENGTH, Settings
+from tools.configuration.checks import PROJECT_MAX_LENGTH, read_settings
+from tools.testing.recording import example_config
 
 # The longest names that AWS allows, by the role that the name is given to.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -14,14 +15,19 @@ MAX_FUNCTION_NAME = 64
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 MAX_QUEUE_NAME = 80
 
-LONGEST = Names(
-    "p" * PROJECT_MAX_LENGTH,
-    read_settings("orders", CONFIG | {"orders:environmentSuffix": "s" * SUFFIX_MAX_LENGTH}),
-)
+
+def names(project: str, suffix: str) -> Names:
+    """Form the names of a stack."""
+    return Names(
+        project, read_settings(Settings, "orders", example_config("orders") | {"orders:environmentSuffix": suffix})
+    )
+
+
+LONGEST = names("p" * PROJECT_MAX_LENGTH, "s" * SUFFIX_MAX_LENGTH)
 
 
 def test_a_name_says_the_project_the_stack_and_the_role() -> None:
-    assert Names("orders", read_settings("orders", CONFIG)).of("queue") == "orders-dev-queue"
+    assert names("orders", "qa").of("queue") == "orders-qa-queue"
 
 
 def test_the_longest_bucket_name_is_just_short_enough() -> None:

@@ -1,20 +1,25 @@
 """The function, what it may do, and how messages reach it."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from pydantic.alias_generators import to_camel
 
 from infrastructure.processing import HANDLER
-from tests.unit.conftest import Deploy
+from processor.environment import Environment, variable_name
+from tests.unit.conftest import Deploy, key_arn
 from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.testing.recording import PROJECT, Deployment
+from tools.testing.recording import PROJECT_NAME, Deployment
+
+NAMES = [field.name for field in fields(Environment)]
 
 
 def test_the_function_is_configured(deployed: Deployment) -> None:
     function = deployed.one("aws:lambda/function:Function", "function").inputs
 
     assert function["handler"] == HANDLER
-    assert function["name"] == f"{PROJECT}-{deployed.setting('environmentSuffix')}-processor"
+    assert function["name"] == f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-processor"
     assert function["runtime"] == deployed.setting("lambdaRuntime")
     assert function["architectures"] == [deployed.setting("lambdaArchitecture")]
     assert function["memorySize"] == float(deployed.setting("lambdaMemoryMb"))
@@ -45,16 +50,12 @@ def test_the_handler_exists() -> None:
     assert f"def {name}(" in source
 
 
-def test_the_function_is_told_what_it_works_with(deployed: Deployment) -> None:
+def test_each_variable_is_the_output_or_the_setting_of_the_same_name(deployed: Deployment) -> None:
     function = deployed.one("aws:lambda/function:Function", "function")
 
     assert function.inputs["environment"]["variables"] == {
-        "BUCKET_NAME": deployed.exports["bucket_name"],
-        "TABLE_NAME": deployed.exports["table_name"],
-        "TOPIC_ARN": deployed.exports["topic_arn"],
-        "QUEUE_URL": deployed.exports["queue_url"],
-        "DLQ_URL": deployed.exports["dlq_url"],
-        "ENVIRONMENT": deployed.setting("environment"),
+        variable_name(name): deployed.exports[name] if name in deployed.exports else deployed.setting(to_camel(name))
+        for name in NAMES
     }
 
 
@@ -125,7 +126,7 @@ def test_the_function_may_use_named_actions_on_named_resources(deployed: Deploym
     actions, resource = STATEMENTS[sid]
     arns = deployed.exports | {
         "log_group_arn": deployed.arn("aws:cloudwatch/logGroup:LogGroup", "function-logs"),
-        "key_arn": deployed.key_arn,
+        "key_arn": key_arn(deployed),
     }
 
     assert statement == {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource.format(**arns)}
@@ -147,8 +148,8 @@ def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(cu
     assert mapping.inputs["scalingConfig"] == {"maximumConcurrency": 25}
 
 
-def test_without_a_reservation_the_account_alone_limits_the_function(deploy_stack: Deploy) -> None:
-    unreserved = deploy_stack("dev", lambdaReservedConcurrency="-1")
+def test_without_a_reservation_the_account_alone_limits_the_function(deploy_example: Deploy) -> None:
+    unreserved = deploy_example(lambdaReservedConcurrency="-1")
     mapping = unreserved.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
 
     assert unreserved.one("aws:lambda/function:Function", "function").inputs["reservedConcurrentExecutions"] == -1

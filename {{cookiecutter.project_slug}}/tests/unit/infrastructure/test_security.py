@@ -346,13 +346,13 @@ def test_every_waiver_belongs_to_a_rule() -> None:
     assert set(PAYLOAD_RULES) <= set(WAIVERS)
 
 
-def test_a_function_without_a_reservation_is_waived_and_no_other(deploy_stack: Deploy) -> None:
+def test_a_function_without_a_reservation_is_waived_and_no_other(deploy_example: Deploy) -> None:
     rule = "CKV_AWS_115 function has a limit of executions"
-    unlimited = deploy_stack("dev", lambdaReservedConcurrency="-1")
+    unlimited = deploy_example(lambdaReservedConcurrency="-1")
 
     assert not RULES[rule](unlimited)
     assert is_waived(rule, unlimited)
-    assert not is_waived(rule, deploy_stack("dev", lambdaReservedConcurrency="10"))
+    assert not is_waived(rule, deploy_example(lambdaReservedConcurrency="10"))
 
 
 def test_a_configured_key_is_its_owners_to_secure(customized: Deployment) -> None:

@@ -3,13 +3,14 @@
 import pytest
 
 from infrastructure.storage import TIMESTAMP_INDEX
-from tools.testing.recording import PROJECT, Deployment
+from tests.unit.conftest import key_arn
+from tools.testing.recording import PROJECT_NAME, Deployment
 
 BUCKETS = ("payloads", "access-logs")
 
 
 def test_a_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: Deployment) -> None:
-    prefix = f"{PROJECT}-{deployed.setting('environmentSuffix')}"
+    prefix = f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}"
     names = {name: bucket.inputs["bucket"] for name, bucket in deployed.all("aws:s3/bucket:Bucket").items()}
 
     assert names == {
@@ -62,7 +63,7 @@ def test_payloads_are_encrypted_with_the_stacks_key(deployed: Deployment) -> Non
         {
             "applyServerSideEncryptionByDefault": {
                 "sseAlgorithm": "aws:kms",
-                "kmsMasterKeyId": deployed.key_arn,
+                "kmsMasterKeyId": key_arn(deployed),
             },
             "bucketKeyEnabled": True,
         }
@@ -199,7 +200,7 @@ def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: D
     table = deployed.one("aws:dynamodb/table:Table", "table")
 
     assert table.inputs == {
-        "name": f"{PROJECT}-{deployed.setting('environmentSuffix')}-messages",
+        "name": f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-messages",
         "billingMode": "PAY_PER_REQUEST",
         "hashKey": "message_id",
         "attributes": [
@@ -218,7 +219,7 @@ def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: D
             }
         ],
         "pointInTimeRecovery": {"enabled": True},
-        "serverSideEncryption": {"enabled": True, "kmsKeyArn": deployed.key_arn},
+        "serverSideEncryption": {"enabled": True, "kmsKeyArn": key_arn(deployed)},
         "deletionProtectionEnabled": deployed.setting("environment") == "prod",
         "tags": table.inputs["tags"],
     }

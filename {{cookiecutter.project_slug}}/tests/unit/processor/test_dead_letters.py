@@ -1,6 +1,7 @@
 """How a message gets to the dead-letter queue."""
 
 import base64
+import json
 from typing import Any
 
 import pytest
@@ -8,10 +9,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
-from tests.unit.processor.conftest import Emulated, failing, sqs_record
+from processor.events import EXAMPLE
+from tests.unit.emulated import Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 
-BODY = '{"type": 1}'
+BODY = json.dumps(EXAMPLE | {"type": 1, "data": []})
 
 
 def test_the_body_arrives_as_it_was(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
@@ -27,7 +29,7 @@ def test_attributes_say_why_and_where_from(dead_letter_queue: DeadLetterQueue, a
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert attributes == {
         "ErrorCode": "ValidationError",
-        "ErrorReason": "type: Input should be a valid string; data: Field required",
+        "ErrorReason": "type: Input should be a valid string; data: Input should be an object",
         "OriginalMessageId": "m-1",
         "OriginalQueueUrl": aws.queue_url,
     }

@@ -1,5 +1,6 @@
 """Errors told apart."""
 
+import json
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from botocore.exceptions import (
 )
 
 from processor.errors import _CODES, ERROR_CLASSES, ErrorClass, classify, describe, error_code
-from processor.events import Event
+from processor.events import EXAMPLE, Event
 
 
 def client_error(code: str, message: str = "refused") -> ClientError:
@@ -88,7 +89,7 @@ def test_an_error_is_named_by_awss_code_or_by_its_class() -> None:
 
 
 def test_a_malformed_message_is_described_by_the_place_and_not_by_its_content() -> None:
-    described = describe(validation_error('{"type": "our secret", "data": 1}'))
+    described = describe(validation_error(json.dumps(EXAMPLE | {"type": "our secret", "data": 1})))
 
     assert described.startswith("type: String should match pattern")
     assert "; data: Input should be " in described

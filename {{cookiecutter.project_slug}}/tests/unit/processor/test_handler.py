@@ -11,12 +11,13 @@ import pytest
 from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchTypeError
 from botocore.exceptions import ClientError, EndpointConnectionError
 
+from processor.events import EXAMPLE
 from processor.names import METRICS_NAMESPACE
-from tests.unit.processor.conftest import FUNCTION_NAME, Emulated, failing, sqs_record
+from tests.unit.emulated import FUNCTION_NAME, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error
 
-GOOD = '{"type": "order.created", "data": {"customer": "confidential"}}'
-MALFORMED = '{"type": "confidential order", "data": {}}'
+GOOD = json.dumps(EXAMPLE | {"data": {"customer": "confidential"}})
+MALFORMED = json.dumps(EXAMPLE | {"type": "confidential order"})
 CONTEXT = SimpleNamespace(
     function_name=FUNCTION_NAME,
     memory_limit_in_mb=512,
@@ -223,7 +224,7 @@ def test_the_content_of_messages_never_reaches_the_log(
         failing(handler.store.s3, "put_object", error),
         failing(handler.dead_letter_queue.sqs, "send_message", error if isinstance(error, ClientError) else None),
     ):
-        invoke(GOOD, MALFORMED, '{"type": "a", "data": "confidential"}')
+        invoke(GOOD, MALFORMED, json.dumps(EXAMPLE | {"data": "confidential"}))
 
     assert "confidential" not in Output(capsys).text
 

@@ -7,11 +7,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.parser import ValidationError
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from processor.events import EXAMPLE
 from processor.storage import MessageStore
-from tests.unit.processor.conftest import BUCKET, TABLE, Emulated, failing, sqs_record
+from tests.unit.emulated import BUCKET, TABLE, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error
 
-BODY = '{ "type": "order.created",\t"data": {"total": 1.50, "näme": "☕"} }'
+# Whitespace, numbers and characters must all be stored as they were sent.
+BODY = json.dumps(EXAMPLE | {"data": {"total": 1.5, "näme": "☕"}}, ensure_ascii=False).replace("1.5", "\t1.50")
 RECORD = SQSRecord(sqs_record(BODY))
 OBJECT_KEY = "messages/2026-03-01/m-1.json"
 
@@ -31,7 +33,7 @@ def test_one_item_describes_the_message(store: MessageStore, aws: Emulated) -> N
             "message_id": {"S": "m-1"},
             "date": {"S": "2026-03-01"},
             "timestamp": {"S": "2026-03-01T12:00:00.123+00:00"},
-            "type": {"S": "order.created"},
+            "type": {"S": EXAMPLE["type"]},
             "object_key": {"S": OBJECT_KEY},
             "announced": {"BOOL": True},
         }
@@ -69,10 +71,10 @@ def test_the_notification_says_what_was_stored_and_not_the_payload(store: Messag
         "message_id": "m-1",
         "date": "2026-03-01",
         "timestamp": "2026-03-01T12:00:00.123+00:00",
-        "type": "order.created",
+        "type": EXAMPLE["type"],
         "object_key": OBJECT_KEY,
     }
-    assert notification["MessageAttributes"] == {"type": {"Type": "String", "Value": "order.created"}}
+    assert notification["MessageAttributes"] == {"type": {"Type": "String", "Value": EXAMPLE["type"]}}
 
 
 def test_a_message_delivered_twice_gives_one_object_one_item_and_one_notification(

@@ -1,4 +1,4 @@
-"""The function in an emulated AWS: moto, in this process."""
+"""An emulated AWS for the function: moto, in this process."""
 
 import json
 import os
@@ -13,12 +13,15 @@ from moto import mock_aws
 
 from infrastructure.storage import TIMESTAMP_INDEX
 from processor.dead_letters import DeadLetterQueue
+from processor.environment import Environment
+from processor.events import EXAMPLE
 from processor.storage import MessageStore
 
 REGION = "us-east-1"
 BUCKET = "payloads"
 TABLE = "messages"
 FUNCTION_NAME = "orders-dev-processor"
+EXAMPLE_BODY = json.dumps(EXAMPLE)
 # 2026-03-01T12:00:00.123Z, in milliseconds.
 SENT = 1772366400123
 
@@ -104,17 +107,16 @@ def fixture_aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ite
             dead_letter_queue_url=urls["dead-letters"],
             inbox_url=urls["inbox"],
         )
-        environment = {
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME,
-            "BUCKET_NAME": BUCKET,
-            "TABLE_NAME": TABLE,
-            "TOPIC_ARN": emulated.topic_arn,
-            "QUEUE_URL": emulated.queue_url,
-            "DLQ_URL": emulated.dead_letter_queue_url,
-            "ENVIRONMENT": "dev",
-        }
-        for name, value in environment.items():
+        environment = Environment(
+            bucket_name=BUCKET,
+            table_name=TABLE,
+            topic_arn=emulated.topic_arn,
+            queue_url=emulated.queue_url,
+            dlq_url=emulated.dead_letter_queue_url,
+            environment="dev",
+        )
+        set_by_lambda = {"AWS_DEFAULT_REGION": REGION, "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME}
+        for name, value in (set_by_lambda | environment.variables()).items():
             monkeypatch.setenv(name, value)
         yield emulated
 

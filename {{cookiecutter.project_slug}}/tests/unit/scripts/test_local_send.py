@@ -1,0 +1,124 @@
+"""The first message: what is said of it, whatever becomes of it."""
+
+import json
+from typing import Any
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from botocore.exceptions import ClientError
+
+from processor.dead_letters import DeadLetterQueue
+from processor.events import EXAMPLE
+from processor.storage import MessageStore
+from scripts import local_send
+from tests.unit.emulated import BUCKET, REGION, TABLE, Emulated, failing, sqs_record
+from tests.unit.processor.test_errors import client_error, validation_error
+from tools.testing.deployed import NotDeployedError
+
+BODY = json.dumps(EXAMPLE)
+RECORD = SQSRecord(sqs_record(BODY))
+
+
+class Local:
+    """A local stack that is up: the emulated AWS, and a log of two lines."""
+
+    def __init__(self, aws: Emulated) -> None:
+        self.session = boto3.Session("testing", "testing", region_name=REGION)
+        self.outputs = {
+            "queue_url": aws.queue_url,
+            "dlq_url": aws.dead_letter_queue_url,
+            "bucket_name": BUCKET,
+            "table_name": TABLE,
+            "topic_arn": aws.topic_arn,
+        }
+
+    def client(self, service: str) -> Any:
+        """Find the client of a service."""
+        return self.session.client(service)  # ty: ignore[no-matching-overload]
+
+    def read(self) -> list[str]:
+        """Read the log."""
+        return ["START", "END"]
+
+
+@pytest.fixture(name="local")
+def fixture_local(aws: Emulated, monkeypatch: pytest.MonkeyPatch) -> Local:
+    """A local stack whose function is the test itself; time passes at once."""
+    local = Local(aws)
+    monkeypatch.setattr(local_send, "enter_local_stack", lambda task: f"the emulator of {task}")
+    monkeypatch.setattr(local_send, "find_deployed", lambda: local)
+    monkeypatch.setattr(local_send, "FunctionLog", lambda _address, since: local if since else None)
+    monkeypatch.setattr(local_send, "DEADLINE_SECONDS", 0.01)
+    monkeypatch.setattr(local_send, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(local_send, "LOG_SECONDS", 0)
+    return local
+
+
+def test_a_processed_message_is_followed_to_all_that_it_has_become(local: Local, store: MessageStore) -> None:
+    store.store(RECORD)
+
+    assert local_send.wait_for_fate(local.session, local.outputs, "m-1") == [
+        "Object:       s3://payloads/messages/2026-03-01/m-1.json",
+        "Item:         m-1 in the table messages, sent at 2026-03-01T12:00:00.123+00:00",
+        f"Notification: published to {local.outputs['topic_arn']}",
+    ]
+
+
+def test_a_dead_letter_is_found_among_others_with_its_reason(
+    local: Local, aws: Emulated, dead_letter_queue: DeadLetterQueue
+) -> None:
+    for number in range(11):
+        aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=str(number))
+    dead_letter_queue.send(RECORD, validation_error("{}"))
+
+    assert local_send.wait_for_fate(local.session, local.outputs, "m-1") == [
+        f"Dead letter:  in {aws.dead_letter_queue_url}",
+        "Reason:       ValidationError: type: Field required; data: Field required",
+    ]
+
+
+def test_a_message_that_was_received_too_often_is_found(local: Local, aws: Emulated) -> None:
+    message = aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=BODY)["MessageId"]
+
+    assert local_send.wait_for_fate(local.session, local.outputs, message)[1] == "Reason:       received too often: "
+
+
+def test_a_message_that_is_not_announced_yet_is_waited_for(local: Local, store: MessageStore, aws: Emulated) -> None:
+    with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError):
+        store.store(RECORD)
+
+    with pytest.raises(SystemExit, match="nothing has become of m-1 in"):
+        local_send.wait_for_fate(local.session, local.outputs, "m-1")
+
+
+@pytest.mark.parametrize(("argument", "body"), [("", BODY), ('{"type": 1}', '{"type": 1}')])
+def test_the_message_is_sent_and_the_log_shown(
+    local: Local,
+    aws: Emulated,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    argument: str,
+    body: str,
+) -> None:
+    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: ["what has become of it"])
+
+    local_send.send(argument)
+
+    (message,) = aws.sqs.receive_message(QueueUrl=aws.queue_url)["Messages"]
+    assert message["Body"] == body
+    assert capsys.readouterr().out == (
+        f"Sent to {local.outputs['queue_url']}:\n    {body}\n\n"
+        "what has become of it\n\nThe function's log:\n    START\n    END\n"
+    )
+
+
+@pytest.mark.usefixtures("local")
+def test_without_a_stack_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> None:
+        raise NotDeployedError("deploy first")
+
+    monkeypatch.setattr(local_send, "find_deployed", find_none)
+
+    with pytest.raises(SystemExit, match=r"^local-send: deploy first$"):
+        local_send.send()
