@@ -173,7 +173,6 @@ def test_python_and_runtime_are_the_ones_that_were_chosen(project: Project) -> N
     assert pyproject["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
     assert pyproject["tool"]["pylint"]["main"]["py-version"] == oldest
     assert pyproject["tool"]["ty"]["environment"]["python-version"] == oldest
-    assert project.yaml("Pulumi.yaml")["config"]["lambdaRuntime"]["default"] == runtime
 
 
 def test_no_file_pins_an_exact_interpreter(project: Project) -> None:

@@ -61,7 +61,7 @@ class Settings(StackSettings):
             pattern=SUFFIX_PATTERN,
             max_length=SUFFIX_MAX_LENGTH,
             description="Second part of every name, different for each stack of an account",
-            examples=["dev"],
+            examples=["dev", "qa"],
             json_schema_extra={
                 "allowed": "lower-case letters, digits and single hyphens, from a letter, "
                 f"1 to {SUFFIX_MAX_LENGTH} long"
@@ -76,7 +76,7 @@ class Settings(StackSettings):
         Literal["arm64", "x86_64"], Field(description="Instruction set that the function runs on")
     ]
     lambda_memory_mb: Annotated[
-        int, Field(ge=128, le=10240, description="Memory of the function, in MB", examples=[512]), WHOLE_NUMBER
+        int, Field(ge=128, le=10240, description="Memory of the function, in MB", examples=[512, 1024]), WHOLE_NUMBER
     ]
     lambda_timeout_seconds: Annotated[
         int,
@@ -126,7 +126,7 @@ class Settings(StackSettings):
             pattern=EMAIL_PATTERN,
             max_length=254,
             description="Who receives notifications and alarms",
-            examples=["team@example.com"],
+            examples=["team@example.com", "other@example.com"],
             json_schema_extra={"allowed": "an e-mail address"},
         ),
     ]
@@ -135,6 +135,7 @@ class Settings(StackSettings):
         Field(
             pattern=r"^$|^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$",
             description="Name of the payload bucket",
+            examples=["our-own-bucket"],
             json_schema_extra={
                 "allowed": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends"
             },
@@ -146,6 +147,7 @@ class Settings(StackSettings):
         Field(
             pattern=r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
             description="Customer-managed key that encrypts everything",
+            examples=["arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"],
             json_schema_extra={"allowed": "empty (the stack makes its own), or the ARN of a KMS key"},
         ),
     ] = ""

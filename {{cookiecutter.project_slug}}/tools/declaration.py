@@ -13,11 +13,13 @@ class Function:
         folder: The package that goes into its bundle, from the project's folder; its entry point is in there.
         runtime: The setting that says on which of Lambda's runtimes it runs.
         architecture: The setting that says on which instruction set.
+        example: Where an example of what it is sent stands: the module and the name in it.
     """
 
     folder: str
     runtime: str
     architecture: str
+    example: str
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from tools.emulator import LOCAL_FOLDER, find_emulator, keep_emulator, start_emu
 from tools.engine import find_engine, interruptible, run_disposable, run_to_its_end
 from tools.outputs import OUTPUTS_FILE, save_outputs
 from tools.package import build_bundle
+from tools.tasks import run_prefix
 from tools.watchdog import Watchdog, is_running
 
 STACK: Final = PROJECT.local
@@ -229,7 +230,7 @@ def _forget_outputs(address: str) -> None:
 
 def _summary(address: str, outputs: dict[str, Any], seconds: float) -> str:
     """Say what is deployed, and what can be done with it."""
-    run = "pipenv run" if (PROJECT_FOLDER / "Pipfile").exists() else "uv run poe"
+    run = run_prefix()
     region = read_stack_config(STACK).values[REGION_KEY]
     export = "$env:{} = '{}'" if OPERATING_SYSTEM == "nt" else "export {}={}"
     # Some programs read the one, some the other.

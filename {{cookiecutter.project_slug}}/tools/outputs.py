@@ -4,7 +4,7 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,15 +16,29 @@ PROGRAM: Final = "__main__.py"
 EXPORT: Final = "pulumi.export"
 
 
+def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
+    """Read from the program what it exports: each ``pulumi.export("name", value)``, in order.
+
+    Args:
+        folder: Where the program is.
+
+    Yields:
+        Each name, and the expression.
+    """
+    program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
+    for node in ast.walk(program):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT:
+            name, value = node.args
+            yield str(ast.literal_eval(name)), value
+
+
 def exported_names(folder: Path = PROJECT_FOLDER) -> tuple[str, ...]:
-    """Read from the program what it exports: each ``pulumi.export("name", ...)``, in order.
+    """List the outputs that the program exports, in order.
 
     Args:
         folder: Where the program is.
     """
-    program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
-    calls = (node for node in ast.walk(program) if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT)
-    return tuple(str(ast.literal_eval(call.args[0])) for call in calls)
+    return tuple(name for name, _ in exports(folder))
 
 
 def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:

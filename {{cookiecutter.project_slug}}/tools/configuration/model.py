@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
 
 REGION_KEY: Final = "aws:region"
+EXAMPLE_REGION: Final = "us-east-1"
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Contradiction:
 class StackSettings(BaseModel):
     """A stack's configuration, valid and complete: the base of a project's own model.
 
-    Fields are named in snake case, their keys in the stack files in camel case. A field needs a ``description``; a text
-    that is not one of a few needs ``json_schema_extra={"allowed": ...}``, what it may be in words; and what has no
-    default needs ``examples``, a value that tests can take.
+    Fields are named in snake case, their keys in the stack files in camel case. A field needs a ``description``. A text
+    that is not one of a few needs ``json_schema_extra={"allowed": ...}``: what it may be, in words. What has no default
+    needs ``examples``: a value that tests can take, and another one if the setting may be a secret. What depends on a
+    region has `EXAMPLE_REGION` in it.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)

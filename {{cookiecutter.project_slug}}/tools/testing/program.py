@@ -14,7 +14,7 @@ from infrastructure.project import PROJECT
 from tools.account import Account
 from tools.bundle import BUILD_FOLDER, bundle_path
 from tools.configuration.checks import MODEL, SettingsError, is_allowed
-from tools.configuration.model import REGION_KEY
+from tools.configuration.model import EXAMPLE_REGION, REGION_KEY
 from tools.configuration.stack_files import StackConfig
 from tools.testing.recording import PROJECT_NAME, Aws, Deployment, deploy, readable_config
 
@@ -95,13 +95,20 @@ class Program:
         for full_key in self.config.secret_keys:
             namespace, _, key = full_key.rpartition(":")
             if namespace == PROJECT_NAME and key in MODEL.keys:
-                before, after = _parts(self.recorded), _parts(self.run(config=config | {full_key: another(key)}))
+                before, after = (
+                    _parts(self.recorded),
+                    _parts(self.run(config=config | {full_key: another(key, self.account.region)})),
+                )
                 parts |= {part: key for part in before.keys() | after.keys() if before.get(part) != after.get(part)}
         return parts
 
 
-def another(key: str) -> str:
+def another(key: str, region: str) -> str:
     """Tell a value that a setting may have besides `SettingsModel.example`.
+
+    Args:
+        key: The setting.
+        region: The region of the stack.
 
     Raises:
         TypeError: If the model gives none.
@@ -113,7 +120,7 @@ def another(key: str) -> str:
     found = next((value for value in values if value != MODEL.example(key)), None)
     if found is None:
         raise TypeError(f"{key}: the model must give another value in `examples`, because it is a secret")
-    return found
+    return found.replace(EXAMPLE_REGION, region)
 
 
 def expected_outputs(stack: str, config: StackConfig, outputs: Iterable[str]) -> dict[str, str]:

@@ -26,7 +26,7 @@ from infrastructure.project import PROJECT
 from tools import bundle
 from tools.account import Account
 from tools.configuration.checks import MODEL
-from tools.configuration.model import REGION_KEY
+from tools.configuration.model import EXAMPLE_REGION, REGION_KEY
 from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_stack_config
 
 PROJECT_NAME = read_project().name
@@ -139,7 +139,7 @@ def _example(full_key: str) -> str:
     return MODEL.example(key) if namespace == PROJECT_NAME and key in MODEL.keys else ""
 
 
-def example_config(project: str, region: str = "us-east-1") -> dict[str, str]:
+def example_config(project: str, region: str = EXAMPLE_REGION) -> dict[str, str]:
     """Form a whole configuration from the model's defaults and examples.
 
     Args:

@@ -14,6 +14,7 @@ from rich.console import Console
 from tools.configuration.documents import printable
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
+from tools.tasks import run_prefix
 from tools.validate.configuration import CannotValidateError, validate_configuration
 from tools.validate.formats import print_report, to_github, to_json
 from tools.validate.report import Report, Status
@@ -94,11 +95,11 @@ def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
     else:
         # Any value but none counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        print_report(report, _Console(color_system=None if plain else "auto"))
+        print_report(report, _Console(color_system=None if plain else "auto"), quiet=options.quiet)
 
 
 def _parser(folder: Path) -> argparse.ArgumentParser:
-    run = "pipenv run" if (folder / "Pipfile").exists() else "uv run poe"
+    run = run_prefix(folder)
     parser = argparse.ArgumentParser(
         prog=f"{run} validate",
         description=DESCRIPTION,
@@ -117,6 +118,7 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"
     )
     parser.add_argument("--strict", action="store_true", help="count warnings as errors")
+    parser.add_argument("--quiet", action="store_true", help="leave the comparison out: print only what is wrong")
     parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="text unless given")
     parser.add_argument("--no-color", action="store_true", help="no colours; so does the environment variable NO_COLOR")
     parser.add_argument(

@@ -31,14 +31,15 @@ ESCAPED: Final = {"%": "%25"}
 ESCAPED_IN_PROPERTIES: Final = ESCAPED | {":": "%3A", ",": "%2C"}
 
 
-def print_report(report: Report, console: Console) -> None:
+def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
     """Write a report for people: the comparison, what is deployed, what was found, and a line that sums it up.
 
     Args:
         report: The report.
         console: Where to; in a terminal there are colours, and as many stacks side by side as there is room for.
+        quiet: Whether the comparison is left out.
     """
-    names = [stack.name for stack in report.stacks]
+    names = [] if quiet else [stack.name for stack in report.stacks]
     if console.is_terminal:
         console.width = max(console.width, NARROWEST)
         for group in _side_by_side(report, names, console.width):

@@ -93,22 +93,24 @@ def test_a_message_that_is_not_announced_yet_is_waited_for(local: Local, store: 
 
 
 @pytest.mark.parametrize(("argument", "body"), [("", BODY), ('{"type": 1}', '{"type": 1}')])
-def test_the_message_is_sent_and_the_log_shown(
-    local: Local,
-    aws: Emulated,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    argument: str,
-    body: str,
-) -> None:
-    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: ["what has become of it"])
+def test_the_message_is_sent(local: Local, monkeypatch: pytest.MonkeyPatch, argument: str, body: str) -> None:
+    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: [])
 
     local_send.send(argument)
 
-    (message,) = aws.sqs.receive_message(QueueUrl=aws.queue_url)["Messages"]
+    (message,) = local.client("sqs").receive_message(QueueUrl=local.outputs["queue_url"])["Messages"]
     assert message["Body"] == body
+
+
+def test_what_becomes_of_the_message_is_shown_with_the_log(
+    local: Local, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: ["what has become of it"])
+
+    local_send.send()
+
     assert capsys.readouterr().out == (
-        f"Sent to {local.outputs['queue_url']}:\n    {body}\n\n"
+        f"Sent to {local.outputs['queue_url']}:\n    {BODY}\n\n"
         "what has become of it\n\nThe function's log:\n    START\n    END\n"
     )
 

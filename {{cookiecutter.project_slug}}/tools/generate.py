@@ -1,0 +1,142 @@
+"""The ``generate`` task: what follows from the code is written into ``Pulumi.yaml`` and the documents.
+
+A block begins and ends with comments: ``settings: begin`` and ``settings: end``, in YAML or in Markdown. Everything
+outside of the blocks is left as it is.
+"""
+
+import ast
+import importlib
+import json
+import re
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from infrastructure.project import PROJECT
+from tools.configuration.checks import MODEL
+from tools.configuration.stack_files import PROJECT_FILE, PROJECT_FOLDER
+from tools.outputs import exports
+from tools.tasks import run_prefix
+
+LINE_LENGTH: Final = 120
+BLOCK: Final = re.compile(
+    r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z]+): begin\b.*\n)"
+    r"(?:.*\n)*?"
+    r"(?P<end>^ *(?P=comment) (?P=name): end\b)",
+    re.MULTILINE,
+)
+
+
+def generate(folder: Path = PROJECT_FOLDER) -> None:
+    """Write every block anew.
+
+    Args:
+        folder: Where the project is.
+
+    Raises:
+        SystemExit: If a file has a block that nobody knows.
+    """
+    for path, written in _stale(folder):
+        path.write_text(written, encoding="utf-8")
+        print(f"generate: {path.relative_to(folder).as_posix()}")
+
+
+def check(folder: Path = PROJECT_FOLDER) -> None:
+    """Look whether every block is as it would be written.
+
+    Args:
+        folder: Where the project is.
+
+    Raises:
+        SystemExit: If one is not, with the command that writes it; or a file has a block that nobody knows.
+    """
+    stale = [path.relative_to(folder).as_posix() for path, _ in _stale(folder)]
+    if stale:
+        sys.exit(f"not up to date with the code: {', '.join(stale)}; run `{run_prefix(folder)} generate`")
+
+
+def _stale(folder: Path) -> Iterator[tuple[Path, str]]:
+    """Find the files that would be written otherwise, and how."""
+    for path in (folder / PROJECT_FILE, folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
+        text = path.read_text(encoding="utf-8")
+        written = BLOCK.sub(_written(path, folder), text)
+        if written != text:
+            yield path, written
+
+
+def _written(path: Path, folder: Path) -> Callable[[re.Match[str]], str]:
+    def write(block: re.Match[str]) -> str:
+        lines = WRITERS.get((path.suffix, block["name"]))
+        if lines is None:
+            known = ", ".join(name for suffix, name in WRITERS if suffix == path.suffix)
+            sys.exit(f"{path.name}: nobody writes the block {block['name']}; allowed: {known}")
+        content = "".join(f"{line}\n" for line in lines(folder))
+        return f"{block['begin']}{content}{block['end']}"
+
+    return write
+
+
+def _schema(_folder: Path) -> Iterator[str]:
+    """Describe the settings as the engine reads them.
+
+    https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
+    """
+    for key in MODEL.keys:
+        yield f"  {key}:"
+        yield f"    type: {MODEL.schema[key]['type']}"
+        yield from _described(f"{MODEL.schema[key]['description']}; {MODEL.allowed(key)}")
+        if "default" in MODEL.schema[key]:
+            yield f"    default: {json.dumps(MODEL.schema[key]['default'])}"
+
+
+def _described(text: str) -> Iterator[str]:
+    line = f"    description: {text}"
+    if len(line) <= LINE_LENGTH and yaml.safe_load(line) == {"description": text}:
+        yield line
+        return
+    yield "    description: >-"
+    yield from textwrap.wrap(text, LINE_LENGTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+
+
+def _settings(_folder: Path) -> Iterator[str]:
+    yield from _table(
+        ("setting", "default", "allowed", "description"),
+        ((f"`{key}`", _default(key), MODEL.allowed(key), MODEL.schema[key]["description"]) for key in MODEL.keys),
+    )
+
+
+def _default(key: str) -> str:
+    default = MODEL.default(key)
+    return "-" if default is None else f"`{default or json.dumps(default)}`"
+
+
+def _outputs(folder: Path) -> Iterator[str]:
+    yield from _table(
+        ("output", "what it is"), ((f"`{name}`", f"`{ast.unparse(value)}`") for name, value in exports(folder))
+    )
+
+
+def _event(_folder: Path) -> Iterator[str]:
+    module, _, name = PROJECT.function.example.partition(":")
+    yield "```json"
+    yield json.dumps(getattr(importlib.import_module(module), name), ensure_ascii=False)
+    yield "```"
+
+
+def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
+    for row in (header, ["---"] * len(header), *rows):
+        cells = (cell.replace("|", "\\|") for cell in row)
+        yield f"| {' | '.join(cells)} |"
+
+
+Writer = Callable[[Path], Iterator[str]]
+WRITERS: Final[dict[tuple[str, str], Writer]] = {
+    (".yaml", "settings"): _schema,
+    (".md", "settings"): _settings,
+    (".md", "outputs"): _outputs,
+    (".md", "event"): _event,
+}
