@@ -1,7 +1,6 @@
-"""The configuration of every rendered project: stack files, schema, settings and README say the same."""
+"""The configuration of every rendered project: stack files, schema and settings say the same."""
 
 import json
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -130,16 +129,3 @@ def test_a_renamed_project_has_a_renamed_namespace(bake: Callable[..., Project])
     for stack in STACKS:
         namespaces = {key.partition(":")[0] for key in orders.yaml(f"Pulumi.{stack}.yaml")["config"]}
         assert namespaces == {"orders", "aws"}
-
-
-def test_the_readmes_table_is_the_schema(project: Project) -> None:
-    row = r"^\| `(\w+)` \| (string|integer|boolean) \| (.*?) ?\| (.+) \|$"
-    rows = re.findall(row, project.read("README.md"), flags=re.MULTILINE)
-
-    assert [row[0] for row in rows] == list(schema(project))
-    for key, type_, default, meaning in rows:
-        declared = schema(project)[key]
-        shown = (
-            "" if "default" not in declared else f"`{json.dumps(declared['default']).strip(chr(34)) or chr(34) * 2}`"
-        )
-        assert (type_, default, meaning) == (declared["type"], shown, declared["description"]), key
