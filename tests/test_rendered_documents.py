@@ -31,7 +31,7 @@ PYTEST = {"--no-cov"}
 # What the AWS CLI has besides AWS's operations: https://docs.aws.amazon.com/cli/latest/reference/
 AWS_CUSTOMIZED = {"s3 cp": set(), "s3 mb": set(), "logs tail": {"--filter-pattern", "--since"}}
 AWS_GLOBAL = {"--output", "--query", "--region"}
-# Lists the options of AWS's operations, as the AWS CLI derives them from botocore's models.
+# Lists the options of AWS's operations, as the AWS CLI derives them from botocore's models; it calls one of them s3api.
 AWS_OPTIONS = """
 import json, sys
 from botocore import xform_name
@@ -40,7 +40,7 @@ from botocore.session import Session
 found = {}
 for command in sys.argv[1:]:
     service, operation = command.split()
-    model = Session().get_service_model(service)
+    model = Session().get_service_model(service.removesuffix("api"))
     for name in model.operation_names:
         if xform_name(name, "-") == operation:
             members = model.operation_model(name).input_shape.members
