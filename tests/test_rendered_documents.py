@@ -7,13 +7,13 @@ import re
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.combinations import CHOICES
+from tests.combinations import CHOICES, ROOT
 from tests.projects import Environment, Project
 
 INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
@@ -75,6 +75,7 @@ WRITTEN_BY_TASKS = (".local", ".pulumi", "build/", "cfn-outputs/", "coverage/", 
 PATH_ENDINGS = (".json", ".lock", ".md", ".py", ".toml", ".yaml")
 # Sections of the troubleshooting whose messages are not the project's own.
 FOREIGN_MESSAGES = {"Pulumi and AWS", "No message"}
+TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 BACKENDS = {
     "pulumi-cloud": "kept in [Pulumi Cloud]",
     "s3": "kept in an S3 bucket",
@@ -152,9 +153,12 @@ def trees(project: Project) -> Iterator[ast.Module]:
 
 
 def source_texts(project: Project) -> Iterator[str]:
-    """Find every text in the project's Python; three dots stand for what is filled in."""
-    for tree in trees(project):
-        for node in ast.walk(tree):
+    """Find every text in what a person runs; three dots stand for what is filled in."""
+    for name in project.python_files():
+        # What a unit test expects is no source of a message.
+        if name.startswith("tests/unit/"):
+            continue
+        for node in ast.walk(ast.parse(project.read(name))):
             if isinstance(node, ast.JoinedStr):
                 yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -537,8 +541,18 @@ def test_lines_of_prose_fit_into_120_columns_whatever_the_projects_name(
             assert len(line) <= 120 or line.strip().startswith(("| ", "aws ")), f"{name}: {line}"
 
 
-def test_paragraphs_and_blocks_stand_apart(project: Project) -> None:
-    """Hold what Jinja's line statements can take away: the empty lines around headings, blocks and lists."""
+@pytest.mark.parametrize("path", sorted(TEMPLATE_FOLDER.rglob("*.md")), ids=lambda path: path.name)
+def test_an_optional_paragraph_ends_with_its_empty_line(path: Path) -> None:
+    """Jinja takes away the empty line after a statement, so that two paragraphs would become one."""
+    is_code, before = False, ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        is_code ^= line.strip().startswith("```")
+        if re.match("#% (elif|else|endif)", line) and not is_code:
+            assert before == "" or before.startswith("|"), f"{before}\n{line}"
+        before = line
+
+
+def test_headings_and_blocks_stand_apart(project: Project) -> None:
     for name, text in documents(project).items():
         assert "\n\n\n" not in text, name
         assert not re.search(r"[^\n]\n#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL)), name
