@@ -1,0 +1,560 @@
+"""The documents of every rendered project name what exists, and all of it."""
+
+import ast
+import itertools
+import json
+import re
+import shlex
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.combinations import CHOICES, ROOT
+from tests.projects import Environment, Project
+
+INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
+README_LINES = 115
+# What the documents may call of Pulumi, with the options that exist: https://www.pulumi.com/docs/iac/cli/commands/
+PULUMI = {
+    "cancel": {"--stack"},
+    "config set": {"--secret", "--stack"},
+    "destroy": set(),
+    "refresh": {"--stack"},
+    "state unprotect": set(),
+    "up": set(),
+}
+PYTEST = {"--no-cov"}
+# What the AWS CLI has besides AWS's operations: https://docs.aws.amazon.com/cli/latest/reference/
+AWS_CUSTOMIZED = {"s3 cp": set(), "s3 mb": set(), "logs tail": {"--filter-pattern", "--since"}}
+AWS_GLOBAL = {"--output", "--query", "--region"}
+# Lists the options of AWS's operations, as the AWS CLI derives them from botocore's models; it calls one of them s3api.
+AWS_OPTIONS = """
+import json, sys
+from botocore import xform_name
+from botocore.session import Session
+
+found = {}
+for command in sys.argv[1:]:
+    service, operation = command.split()
+    model = Session().get_service_model(service.removesuffix("api"))
+    for name in model.operation_names:
+        if xform_name(name, "-") == operation:
+            members = model.operation_model(name).input_shape.members
+            found[command] = [xform_name(member, "-") for member in members]
+print(json.dumps(found))
+"""
+# What stands for a value of the reader's.
+PLACEHOLDERS = {
+    "BODY",
+    "BUCKET_NAME",
+    "DATE",
+    "DLQ_ARN",
+    "DLQ_URL",
+    "FUNCTION_NAME",
+    "KEY",
+    "KEY_ID",
+    "MESSAGE_ID",
+    "NAME",
+    "QUEUE_ARN",
+    "QUEUE_URL",
+    "RECEIPT_HANDLE",
+    "REGION",
+    "ROLE",
+    "STACK",
+    "SUFFIX",
+    "TABLE_NAME",
+    "UUID",
+}
+# Names that Pulumi or AWS gives, and that no file of a project uses.
+FOREIGN = {"BucketAlreadyExists", "BucketNotEmpty", "PULUMI_SKIP_CONFIRMATIONS", "pre-commit"}
+WRITTEN_BY_TASKS = (".local", ".pulumi", "build/", "cfn-outputs/", "coverage/", "Pipfile.lock", "uv.lock")
+PATH_ENDINGS = (".json", ".lock", ".md", ".py", ".toml", ".yaml")
+# Sections of the troubleshooting whose messages are not the project's own.
+FOREIGN_MESSAGES = {"Pulumi and AWS", "No message"}
+TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
+BACKENDS = {
+    "pulumi-cloud": "kept in [Pulumi Cloud]",
+    "s3": "kept in an S3 bucket",
+    "local-file": "kept in the folder `.pulumi`",
+}
+
+
+def documents(project: Project) -> dict[str, str]:
+    return {name: project.read(name) for name in sorted(project.names()) if name.endswith(".md")}
+
+
+def everything(project: Project) -> str:
+    return "\n".join(documents(project).values())
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^ *```{language}\n(.*?)^ *```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def codes(text: str) -> list[str]:
+    """Find what is marked as code in running text and tables."""
+    prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", prose)
+
+
+def commands(project: Project) -> list[str]:
+    """Find every command in blocks of shell code, and every one in running text."""
+    text = everything(project)
+    lines = [line.strip() for block in blocks(text, "sh") for line in block.splitlines()]
+    named = [code for code in codes(text) if code.startswith((f"{project.run} ", "aws ", "pulumi "))]
+    # What is no command of Pulumi is one of its messages.
+    return [command for command in [*lines, *named] if command and not command.startswith("pulumi is ")]
+
+
+def words_and_options(command: str) -> tuple[list[str], set[str]]:
+    words = shlex.split(command)
+    return [word for word in words if word[0] != "-"], {word for word in words if word.startswith("--")}
+
+
+def section(text: str, title: str, level: int = 2) -> str:
+    """Find what stands under a heading."""
+    marks = "#" * level
+    found = re.search(rf"^{marks} {re.escape(title)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no section {title}"
+    return found[1]
+
+
+def table(text: str, name: str) -> list[list[str]]:
+    """Find the rows of a table that stands between markers of its name."""
+    found = re.findall(rf"^<!-- {name}: begin.*? -->\n(.*?)^<!-- {name}: end -->$", text, re.MULTILINE | re.DOTALL)
+    assert len(found) == 1, f"{len(found)} tables {name}"
+    return [re.split(r" ?\| ?", line)[1:-1] for line in found[0].splitlines()[2:]]
+
+
+def headings(text: str) -> list[str]:
+    without_code = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
+    return re.findall(r"^#+ (.+)$", without_code, flags=re.MULTILINE)
+
+
+def anchors(text: str) -> set[str]:
+    """Form the anchors of a document's headings as GitHub does."""
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings(text)}
+
+
+def links(text: str) -> list[str]:
+    return [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not link.startswith("https://")]
+
+
+def exports(project: Project) -> list[str]:
+    return re.findall(r'^pulumi\.export\("(\w+)", ', project.read("__main__.py"), flags=re.MULTILINE)
+
+
+def trees(project: Project) -> Iterator[ast.Module]:
+    return (ast.parse(project.read(name)) for name in project.python_files())
+
+
+def source_texts(project: Project) -> Iterator[str]:
+    """Find every text in what a person runs; three dots stand for what is filled in."""
+    for name in project.python_files():
+        # What a unit test expects is no source of a message.
+        if name.startswith("tests/unit/"):
+            continue
+        for node in ast.walk(ast.parse(project.read(name))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(str(part.value) if isinstance(part, ast.Constant) else "..." for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def alarms(project: Project) -> list[str]:
+    """Find the roles of the alarms that the program declares."""
+    tree = ast.parse(project.read("infrastructure/monitoring.py"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    metrics = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Metric"]
+    roles = [ast.literal_eval(word.value) for call in metrics for word in call.keywords if word.arg == "role"]
+    assert roles
+    return roles
+
+
+def roles(project: Project) -> set[str]:
+    """Find what physical names end with, besides those of the alarms."""
+    texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
+    return {role for text in texts for role in re.findall(r"""names\.of\(["']([a-z-]+)["']\)""", text)}
+
+
+def test_every_command_is_one_of_the_projects_or_of_a_known_tool(project: Project) -> None:
+    tasks = project.tasks()
+    for command in commands(project):
+        words, options = words_and_options(command)
+        if command.startswith(f"{project.package_manager} run pytest "):
+            assert options <= PYTEST, command
+        elif command.startswith(f"{project.run} ") and words[len(project.run.split())] in tasks:
+            task, *arguments = words[len(project.run.split()) :]
+            if task == "validate":
+                continue
+            assert len(arguments) <= len(tasks[task].get("args", [])), command
+            assert not options, command
+        elif words[0] == "pulumi":
+            known = next((name for name in PULUMI if f"{command} ".startswith(f"pulumi {name} ")), None)
+            assert known, command
+            assert options <= PULUMI[known], command
+        else:
+            installs_hooks = command.startswith(f"{project.package_manager} run pre-commit install")
+            assert words[0] in {"aws", "cd"} or command == INSTALL[project.package_manager] or installs_hooks, command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", CHOICES["state_backend"])
+def test_every_command_of_the_aws_cli_has_the_options_that_it_is_given(
+    bake: Callable[..., Project], environment: Environment, backend: str
+) -> None:
+    project = bake(state_backend=backend)
+    called = [command for command in commands(project) if command.startswith("aws ")]
+    assert called
+    operations = {" ".join(shlex.split(command)[1:3]) for command in called} - set(AWS_CUSTOMIZED)
+    finished = environment.run(project, "python", "-c", AWS_OPTIONS, *operations)
+    assert finished.returncode == 0, finished.stdout
+    known: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+
+    for command in called:
+        operation = " ".join(shlex.split(command)[1:3])
+        assert operation in AWS_CUSTOMIZED or operation in known, command
+        allowed = AWS_CUSTOMIZED.get(operation) or {f"--{name}" for name in known.get(operation, [])}
+        options = {re.sub(r"^--no-", "--", option) for option in words_and_options(command)[1]}
+        assert options <= allowed | AWS_GLOBAL, command
+
+
+def test_the_tasks_table_has_every_task_and_no_other(project: Project) -> None:
+    rows = table(project.read("README.md"), "tasks")
+
+    assert [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows] == list(project.tasks())
+
+
+def test_a_task_takes_the_argument_that_the_readme_says(project: Project) -> None:
+    rows = [row[0] for row in table(project.read("README.md"), "tasks")]
+
+    for name, task in project.tasks().items():
+        arguments = "".join(f" {argument['name'].upper()}" for argument in task.get("args", []))
+        assert f"`{project.run} {name}{arguments}`" in rows, name
+
+
+def test_the_local_way_comes_first(project: Project) -> None:
+    text = project.read("README.md")
+
+    assert text.index(f"{project.run} local-up") < text.index(f"{project.run} pulumi-login")
+
+
+def test_the_other_package_manager_is_not_mentioned(project: Project) -> None:
+    others = {"uv": ("pipenv", "pipfile"), "pipenv": ("uv run", "uv.lock", "uv sync")}[project.package_manager]
+    text = everything(project).lower()
+
+    assert [other for other in others if other in text] == []
+
+
+def test_every_task_explains_itself(project: Project) -> None:
+    assert all(task["help"] for task in project.tasks().values())
+
+
+def test_the_pipfiles_scripts_are_the_tasks(pipenv_project: Project) -> None:
+    scripts = pipenv_project.toml("Pipfile")["scripts"]
+
+    assert scripts == {name: f"poe {name}" for name in pipenv_project.tasks()}
+
+
+def test_both_package_managers_have_the_same_tasks(default_project: Project, pipenv_project: Project) -> None:
+    assert list(default_project.tasks()) == list(pipenv_project.tasks())
+
+
+def test_both_package_managers_install_the_same(default_project: Project, pipenv_project: Project) -> None:
+    assert default_project.requirements() == pipenv_project.requirements()
+
+
+def test_every_name_is_used_by_the_project(project: Project) -> None:
+    files = [project.read(name) for name in project.names() if not name.endswith(".md")]
+    known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
+    known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
+    known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *roles(project))}
+    # A plain word may mean anything.
+    compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
+
+    for name, text in documents(project).items():
+        assert [code for code in codes(text) if compound.fullmatch(code) and code not in known] == [], name
+
+
+def test_every_setting_in_the_documents_exists(project: Project) -> None:
+    named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", code)}
+
+    assert named <= set(project.yaml("Pulumi.yaml")["config"])
+
+
+def test_every_output_in_the_documents_exists(project: Project) -> None:
+    named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+(_[a-z]+)*_(arn|name|url)", code)}
+
+    assert named <= set(exports(project))
+
+
+def test_the_settings_table_is_the_schema(project: Project) -> None:
+    schema = project.yaml("Pulumi.yaml")["config"]
+    rows = table(project.read("docs/configuration.md"), "settings")
+
+    assert [row[0] for row in rows] == [f"`{key}`" for key in schema]
+    for (key, declared), (_, default, allowed, description) in zip(schema.items(), rows, strict=True):
+        shown = f"`{json.dumps(declared['default']).strip(chr(34)) or chr(34) * 2}`" if "default" in declared else ""
+        assert (default, f"{description}; {allowed}") == (shown, declared["description"]), key
+
+
+def test_the_outputs_table_has_the_programs_exports(project: Project) -> None:
+    rows = table(project.read("docs/configuration.md"), "outputs")
+
+    assert [name for name, _ in rows] == [f"`{name}`" for name in exports(project)]
+    assert all(resource for _, resource in rows)
+
+
+def test_every_path_in_the_documents_exists(project: Project) -> None:
+    named = {code for code in codes(everything(project)) if re.fullmatch(r"[\w.-]+(/[\w.-]*)*", code)}
+    paths = {code for code in named if "/" in code or code.endswith(PATH_ENDINGS)}
+    examples = {path for path in paths if PLACEHOLDERS & set(re.split(r"[./-]", path))}
+    examples |= {f"alias/{project.slug}-pulumi-secrets"}
+
+    assert paths
+    for path in paths - examples:
+        assert path.startswith(WRITTEN_BY_TASKS) or (project.path / path).exists(), path
+
+
+def test_every_link_leads_to_a_file_and_a_heading(project: Project) -> None:
+    for name, text in documents(project).items():
+        for link in links(text):
+            path, _, anchor = link.partition("#")
+            target = (PurePosixPath(name).parent / path).as_posix() if path else name
+            assert (project.path / target).is_file(), f"{name}: {link}"
+            assert not anchor or anchor in anchors(project.read(target)), f"{name}: {link}"
+
+
+def test_every_document_is_linked_from_the_readme(project: Project) -> None:
+    linked = {link.partition("#")[0] for link in links(project.read("README.md"))}
+
+    assert set(documents(project)) - {"README.md"} <= linked
+
+
+def test_every_rule_of_the_validation_is_described(project: Project) -> None:
+    given = r'rule: str = "([a-z-]+)"|rule ?= ?"([a-z-]+)"|(?:inding|Problem)\(\s*(?:stack, )?"([a-z-]+)"'
+    sources = [name for name in project.python_files() if name.startswith(("infrastructure/", "tools/"))]
+    texts = [project.read(name) for name in [*sources, "policies.toml"]]
+    rules = {"".join(found) for text in texts for found in re.findall(given, text)}
+    described = section(project.read("docs/validation.md"), "Rules")
+    rows = re.findall(r"^\| ((?:`[a-z][a-z-]+`(?:, )?)+) \|", described, flags=re.MULTILINE)
+
+    # The shell's endpoint is the program's concern: files say nothing of it.
+    assert {rule for row in rows for rule in re.findall("`([a-z-]+)`", row)} == rules - {"endpoint"}
+
+
+def validate_arguments(project: Project) -> dict[str, list[str]]:
+    """Find the options of `validate`, and what each may be if that is a choice."""
+    tree = ast.parse(project.read("tools/validate/command.py"))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    added = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"]
+    return {
+        ast.literal_eval(call.args[0]): next(
+            (list(ast.literal_eval(word.value)) for word in call.keywords if word.arg == "choices"), []
+        )
+        for call in added
+    }
+
+
+def test_every_option_of_the_validation_is_described(project: Project) -> None:
+    rows = re.findall(r"^\| `(--[a-z-]+)(?: (\S+))?` \|", project.read("docs/validation.md"), flags=re.MULTILINE)
+    described: dict[str, list[str]] = {}
+    for option, value in rows:
+        described.setdefault(option, []).extend([value] if value.islower() else [])
+
+    assert described == validate_arguments(project)
+
+
+def test_every_call_of_the_validation_uses_its_options(project: Project) -> None:
+    calls = [command for command in commands(project) if command.startswith(f"{project.run} validate")]
+    calls += [line for block in blocks(everything(project), "yaml") for line in re.findall("run: (.+)", block)]
+    known = validate_arguments(project)
+
+    for call in calls:
+        words = shlex.split(call)
+        assert {word for word in words if word[0] == "-"} <= set(known), call
+        for option, value in itertools.pairwise(words):
+            assert not known.get(option) or value in known[option], call
+
+
+def test_every_option_in_running_text_exists(project: Project) -> None:
+    known = {option for command in commands(project) for option in words_and_options(command)[1]}
+    mentioned = {code.split()[0] for code in codes(everything(project)) if re.match("--[a-z]", code)}
+
+    assert mentioned <= known | set(validate_arguments(project))
+
+
+def test_every_exit_status_of_the_validation_is_described(project: Project) -> None:
+    declared = re.search(r"class Status\(.*?(?=\nclass )", project.read("tools/validate/report.py"), re.DOTALL)
+    assert declared
+    rows = re.findall(r"^\| (\d) \|", project.read("docs/validation.md"), flags=re.MULTILINE)
+
+    assert rows == re.findall(r"^    [A-Z_]+ = (\d)$", declared[0], flags=re.MULTILINE)
+
+
+def test_the_example_of_a_policy_is_one(project: Project) -> None:
+    (example,) = blocks(project.read("docs/validation.md"), "toml")
+    classes = [node for tree in trees(project) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    (model,) = [node for node in classes if node.name == "ValuePolicy"]
+    fields = {ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)}
+
+    for policy in tomllib.loads(example)["values"]:
+        assert set(policy) <= fields
+        assert policy["setting"] in project.yaml("Pulumi.yaml")["config"]
+
+
+def test_the_example_of_yaml_is_yaml(project: Project) -> None:
+    examples = blocks(everything(project), "yaml")
+
+    assert examples
+    assert all(yaml.safe_load(example) for example in examples)
+
+
+def test_the_example_of_python_calls_what_exists(project: Project) -> None:
+    (example,) = blocks(project.read("docs/validation.md"), "python")
+    tree = ast.parse(example)
+    (imported,) = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    package = f"{imported.module}".replace(".", "/")
+    functions = [node for each in trees(project) for node in ast.walk(each) if isinstance(node, ast.FunctionDef)]
+    parameters = {node.name: {word.arg for word in [*node.args.args, *node.args.kwonlyargs]} for node in functions}
+
+    (call,) = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert isinstance(call, ast.Call)
+    assert isinstance(call.func, ast.Name)
+    assert [alias.name for alias in imported.names] == [call.func.id]
+    assert f'"{call.func.id}"' in project.read(f"{package}/__init__.py")
+    assert {word.arg for word in call.keywords} <= parameters[call.func.id]
+
+
+def test_every_alarm_has_a_runbook(project: Project) -> None:
+    runbooks = section(project.read("docs/errors-and-operations.md"), "Alarms")
+
+    assert headings(runbooks) == [f"`{role}`" for role in alarms(project)]
+
+
+def test_a_runbook_says_what_the_alarm_means_how_to_look_and_what_to_do(project: Project) -> None:
+    text = project.read("docs/errors-and-operations.md")
+
+    for role in alarms(project):
+        parts = re.findall(r"^\*\*(.+)\.\*\*", section(text, f"`{role}`", level=3), flags=re.MULTILINE)
+        assert parts == ["What it means", "How to look", "What to do"], role
+
+
+def test_every_class_of_errors_is_described(project: Project) -> None:
+    described = section(project.read("docs/errors-and-operations.md"), "Errors")
+    classes = re.findall(r'^    [A-Z]+ = "(\w+)"$', project.read("processor/errors.py"), flags=re.MULTILINE)
+
+    assert re.findall(r"^\| (\w+) \|", described, flags=re.MULTILINE)[1:] == [*classes, "any"]
+
+
+def test_every_message_of_the_troubleshooting_is_one_of_the_projects(project: Project) -> None:
+    text = project.read("docs/troubleshooting.md")
+    sections = [title for title in re.findall(r"^## (.+)$", text, flags=re.MULTILINE) if title not in FOREIGN_MESSAGES]
+    rows = [row for title in sections for row in re.findall(r"^\| `(.+?)` \|", section(text, title), re.MULTILINE)]
+    sources = list(source_texts(project))
+
+    assert rows
+    assert [message for message in rows if not any(message in source for source in sources)] == []
+
+
+def test_the_backend_that_was_chosen_is_described(project: Project) -> None:
+    for name in ("README.md", "docs/configuration.md"):
+        described = [backend for backend, words in BACKENDS.items() if words in project.read(name)]
+        assert described == [project.answers["state_backend"]], name
+
+
+def test_the_steps_of_the_s3_backend_stand_in_the_order_in_which_they_are_done(bake: Callable[..., Project]) -> None:
+    project = bake(state_backend="s3", aws_region_prod="eu-central-1")
+    steps = blocks(section(project.read("docs/configuration.md"), "State backend"), "sh")
+    deploy = section(project.read("README.md"), "Deploy to AWS")
+
+    assert [" ".join(step.split()[:4]) for step in "".join(steps).splitlines()] == [
+        "aws s3 mb s3://event-pipeline-pulumi-state",
+        "aws s3api put-bucket-versioning --bucket",
+        "aws kms create-key --region",
+        "aws kms create-alias --region",
+        "uv run poe pulumi-login",
+        "uv run poe pulumi-create-stack",
+    ]
+    assert set(re.findall(r"--region (\S+)", "".join(steps))) == {"eu-central-1"}
+    assert deploy.index("docs/configuration.md#state-backend") < deploy.index("pulumi-login")
+
+
+def test_the_login_task_logs_in_to_the_backend_that_was_chosen(project: Project) -> None:
+    login, create = (project.tasks()[name]["cmd"] for name in ("pulumi-login", "pulumi-create-stack"))
+    prefix = "python -m tools.engine login"
+    backend = {"pulumi-cloud": prefix, "s3": f'{prefix} "s3://', "local-file": f"{prefix} file://."}
+    secrets = {
+        "pulumi-cloud": "${stack}",
+        "s3": '"awskms://alias/event-pipeline-pulumi-secrets?',
+        "local-file": "passphrase",
+    }
+    chosen = project.answers["state_backend"]
+
+    assert login.startswith(backend[chosen])
+    assert secrets[chosen] in create
+    assert ("--secrets-provider" in create) is (chosen != "pulumi-cloud")
+
+
+def test_the_readme_has_what_a_newcomer_looks_for_on_one_page(project: Project) -> None:
+    text = project.read("README.md")
+
+    assert "```mermaid" in text
+    assert headings(text)[1:] == [
+        "First steps",
+        "Run it locally",
+        "Deploy to AWS",
+        "Tasks",
+        "Where things are",
+        "Documents",
+    ]
+    assert len(text.splitlines()) <= README_LINES
+
+
+def test_the_readme_says_whose_every_folder_is(project: Project) -> None:
+    rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
+    folders = {path.name for path in project.path.iterdir() if path.is_dir()}
+
+    assert {folder for folder, _ in rows} == folders
+    assert [folder for folder, whose in rows if whose == "the template's"] == ["tools"]
+
+
+def test_the_licence_that_was_chosen_is_named(project: Project) -> None:
+    chosen = project.answers["license"]
+    named = "proprietary, all rights reserved" if chosen == "Proprietary" else chosen
+
+    assert f"[Licence](LICENSE): {named}." in project.read("README.md")
+
+
+@pytest.mark.parametrize("backend", CHOICES["state_backend"])
+def test_lines_of_prose_fit_into_120_columns_whatever_the_projects_name(
+    bake: Callable[..., Project], backend: str
+) -> None:
+    project = bake(project_slug="a-name-of-25-characters-x", state_backend=backend, aws_region_prod="ap-southeast-2")
+
+    for name, text in documents(project).items():
+        for line in text.splitlines():
+            assert len(line) <= 120 or line.strip().startswith(("| ", "aws ")), f"{name}: {line}"
+
+
+@pytest.mark.parametrize("path", sorted(TEMPLATE_FOLDER.rglob("*.md")), ids=lambda path: path.name)
+def test_an_optional_paragraph_ends_with_its_empty_line(path: Path) -> None:
+    """Jinja takes away the empty line after a statement, so that two paragraphs would become one."""
+    is_code, before = False, ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        is_code ^= line.strip().startswith("```")
+        if re.match("#% (elif|else|endif)", line) and not is_code:
+            assert before == "" or before.startswith("|"), f"{before}\n{line}"
+        before = line
+
+
+def test_headings_and_blocks_stand_apart(project: Project) -> None:
+    for name, text in documents(project).items():
+        assert "\n\n\n" not in text, name
+        assert not re.search(r"[^\n]\n#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL)), name
+        assert not re.search(r"^[^ `\n][^\n]*\n```\w", text, flags=re.MULTILINE), name
+        assert not re.search(r"^ *```\n[^\n]", text, flags=re.MULTILINE), name
