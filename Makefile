@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install new test test-fast test-engine lint format typecheck bench clean
+.PHONY: help install new test test-fast test-engine lint format typecheck bench recording clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS
@@ -40,6 +40,9 @@ typecheck: install ## Check the types of the template's own code
 
 bench: install ## Measure what the README says about speed
 	$(BIN)/python -m benchmarks
+
+recording: install ## Record docs/recording.svg again, in about a minute; not on Windows
+	$(BIN)/python -m scripts.record
 
 clean: ## Remove what the other targets made
 	$(PYTHON) scripts/clean.py

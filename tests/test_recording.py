@@ -1,0 +1,191 @@
+"""The README's recording: it shows what the commands print today, and can be shown anywhere."""
+
+import os
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from scripts.record import (
+    LAYOUT,
+    NEW,
+    PICTURE,
+    SCENES,
+    RecordingError,
+    Scene,
+    Step,
+    copy_template,
+    lines,
+    neutral,
+    neutral_environment,
+    run,
+)
+from tests.combinations import ROOT
+from tests.projects import Environment, Project
+
+STALE = "docs/recording.svg is out of date; refresh it with: make recording"
+SVG = "{http://www.w3.org/2000/svg}"
+
+terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+
+
+def shown() -> dict[str, list[str]]:
+    """Read from the picture what it shows after each command that is typed: all lines, without the blank ones."""
+    picture = ElementTree.parse(PICTURE)  # noqa: S314 # it is ours
+    rows: dict[int, str] = {}
+    for text in picture.iter(f"{SVG}text"):
+        row = [" "] * LAYOUT.cols
+        for span in text.iter(f"{SVG}tspan"):
+            column = int(span.attrib["x"]) // LAYOUT.char_width
+            content = span.text or ""
+            row[column : column + len(content)] = content
+        # Of a line that is written more than once, the last version comes last.
+        rows[int(text.attrib["y"])] = "".join(row).rstrip()
+    commands: dict[str, list[str]] = {}
+    for _, row in sorted(rows.items()):
+        if row.startswith("$ "):
+            commands[row.removeprefix("$ ")] = []
+        elif row not in {"", "$"} and commands:
+            commands[list(commands)[-1]].append(row)
+    return commands
+
+
+@pytest.fixture(scope="module", name="recorded")
+def fixture_recorded() -> dict[str, list[str]]:
+    """What the picture shows after each command."""
+    return shown()
+
+
+@pytest.fixture(scope="module", name="project")
+def fixture_project(bake: Callable[..., Project]) -> Project:
+    """The project of the recording."""
+    return bake(project_name=NEW.answers[0])
+
+
+def test_the_recording_shows_the_commands_in_their_order(recorded: dict[str, list[str]]) -> None:
+    assert list(recorded) == [scene.command for scene in SCENES], STALE
+
+
+@terminal
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not on the PATH")
+def test_make_new_asks_today_what_the_recording_shows(recorded: dict[str, list[str]], tmp_path: Path) -> None:
+    today = lines(run(NEW, copy_template(tmp_path), neutral_environment(tmp_path)))
+
+    # What comes after the questions may say more on a machine that lacks something.
+    picture = recorded[NEW.command]
+    asked = max(number for number, line in enumerate(picture, 1) if line.endswith("):"))
+    assert today[:asked] == picture[:asked], STALE
+    assert [line for line in picture[asked:] if line not in today[asked:]] == [], STALE
+
+
+def test_the_recording_continues_with_the_commands_that_make_new_names(recorded: dict[str, list[str]]) -> None:
+    named = [line.strip() for line in recorded[NEW.command]]
+    install, check = (scene.command.removeprefix("cd ") for scene in SCENES[1:3])
+
+    assert [line for line in named if line.endswith(f"/{install}")]
+    assert check in named
+
+
+@terminal
+def test_check_takes_today_the_steps_that_the_recording_shows(
+    recorded: dict[str, list[str]], project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    today = in_project("poe --dry-run check", project, environment, tmp_path)
+
+    steps = [line for line in today if "Poe =>" in line]
+    assert steps
+    assert sorted(line for line in recorded["uv run poe check"] if "Poe =>" in line) == sorted(steps), STALE
+
+
+@terminal
+def test_validate_reports_today_what_the_recording_shows(
+    recorded: dict[str, list[str]], project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    today = in_project("poe validate", project, environment, tmp_path)
+
+    assert today == recorded["uv run poe validate"], STALE
+
+
+def in_project(command: str, project: Project, environment: Environment, folder: Path) -> list[str]:
+    """Run a command in a project's environment and a terminal like that of the recording, and list its lines."""
+    variables = neutral_environment(folder) | {"PATH": environment.variables()["PATH"]}
+    return lines(run(Scene(command, str(project.path), statuses=SCENES[-1].statuses), folder, variables))
+
+
+def test_the_recording_needs_nothing_from_elsewhere() -> None:
+    text = PICTURE.read_text(encoding="utf-8")
+
+    assert re.findall(r"<(?:script|image|foreignObject|a|use)\b|\bhref=|\bon\w+=|@import|@font-face", text) == []
+    assert set(re.findall(r"url\(([^)]*)\)", text)) <= {"#backdrop", "#lift", "#window-clip", "#content-clip"}
+
+
+def test_the_recording_names_no_folder_of_the_machine_and_no_duration() -> None:
+    text = PICTURE.read_text(encoding="utf-8")
+
+    assert re.findall(r"/(?:root|tmp|private|var|Users)/|/home/(?!you/)", text) == []
+    assert re.findall(r"\d (?:seconds|m?s)\b|\d\.\d+m?s\b", "".join(re.findall(r"<tspan[^>]*>([^<]*)", text))) == []
+
+
+def test_the_recording_is_small_and_short() -> None:
+    text = PICTURE.read_text(encoding="utf-8")
+
+    assert len(text.encode()) <= 200_000
+    duration = re.search(r"animation-duration:([\d.]+)s", text)
+    assert duration
+    assert float(duration[1]) <= 40
+
+
+def test_the_readme_shows_the_recording_with_an_alternative_text() -> None:
+    introduction, *_ = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")
+
+    assert re.search(rf"^!\[\w[^\]]+\]\({PICTURE.relative_to(ROOT).as_posix()}\)$", introduction, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("printed", "text"),
+    [
+        (
+            "Resolved \x1b[1m96 packages\x1b[0m \x1b[2min 29ms\x1b[0m",
+            "Resolved \x1b[1m96 packages\x1b[0m\x1b[2m\x1b[0m",
+        ),
+        ("1918 passed\x1b[32m in 61.22s (0:01:01)\x1b[0m", "1918 passed\x1b[32m\x1b[0m"),
+        ("pylint (7.1 s)", "pylint"),
+        ("interpreter at: \x1b[36m/opt/own/python3\x1b[39m", "interpreter at: \x1b[36m/usr/bin/python3\x1b[39m"),
+        ("rootdir: /work/build", "rootdir: /home/you/build"),
+        ("allowed: 1 to 900", "allowed: 1 to 900"),
+    ],
+)
+def test_durations_and_folders_are_made_neutral(printed: str, text: str) -> None:
+    assert neutral(printed, Path("/work")) == text
+
+
+@terminal
+def test_answers_are_typed_and_other_questions_keep_their_defaults(tmp_path: Path) -> None:
+    command = 'printf "a (x): "; read a; printf "b (y): "; read b; echo "[$a][$b]"'
+
+    steps = run(Scene(command, answers=("Orders",)), tmp_path, neutral_environment(tmp_path))
+
+    assert [step.text for step in steps if step.typed] == ["Orders"]
+    assert lines(steps) == ["a (x): Orders", "b (y):", "[Orders][]"]
+
+
+@terminal
+def test_a_failing_command_stops_the_recording_with_its_output(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match=r"exit 3 ended with 3\nsomething is wrong$"):
+        run(Scene("echo something is wrong; exit 3"), tmp_path, neutral_environment(tmp_path))
+
+
+@terminal
+def test_a_command_that_keeps_asking_is_stopped(tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="asked 100 questions"):
+        run(Scene('while :; do printf "again (y): "; read a; done'), tmp_path, neutral_environment(tmp_path))
+
+
+def test_a_line_that_is_written_again_is_shown_as_it_was_last() -> None:
+    assert lines([Step("collecting ..."), Step("\rcollected 7 items\r\n\r\n"), Step("done")]) == [
+        "collected 7 items",
+        "done",
+    ]
