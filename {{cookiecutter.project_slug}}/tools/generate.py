@@ -10,9 +10,10 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 
@@ -111,13 +112,27 @@ def _settings(_folder: Path) -> Iterator[str]:
 
 def _default(key: str) -> str:
     default = MODEL.default(key)
-    return "-" if default is None else f"`{default or json.dumps(default)}`"
+    return "" if default is None else f"`{default or json.dumps(default)}`"
 
 
 def _outputs(folder: Path) -> Iterator[str]:
     yield from _table(
-        ("output", "what it is"), ((f"`{name}`", f"`{ast.unparse(value)}`") for name, value in exports(folder))
+        ("output", "value in `__main__.py`"),
+        ((f"`{name}`", f"`{ast.unparse(value)}`") for name, value in exports(folder)),
     )
+
+
+def _tasks(folder: Path) -> Iterator[str]:
+    tasks = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["poe"]["tasks"]
+    public = ((name, task) for name, task in tasks.items() if not name.startswith("_"))
+    yield from _table(
+        ("task", "what it does"),
+        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in public),
+    )
+
+
+def _arguments(task: dict[str, Any]) -> list[str]:
+    return [argument["name"].upper() for argument in task.get("args", ())]
 
 
 def _event(_folder: Path) -> Iterator[str]:
@@ -127,10 +142,15 @@ def _event(_folder: Path) -> Iterator[str]:
     yield "```"
 
 
-def _table(header: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:
-    for row in (header, ["---"] * len(header), *rows):
-        cells = (cell.replace("|", "\\|") for cell in row)
-        yield f"| {' | '.join(cells)} |"
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    yield _row(header)
+    yield f"|{'---|' * len(header)}"
+    yield from map(_row, rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 Writer = Callable[[Path], Iterator[str]]
@@ -138,5 +158,6 @@ WRITERS: Final[dict[tuple[str, str], Writer]] = {
     (".yaml", "settings"): _schema,
     (".md", "settings"): _settings,
     (".md", "outputs"): _outputs,
+    (".md", "tasks"): _tasks,
     (".md", "event"): _event,
 }
