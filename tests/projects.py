@@ -63,8 +63,9 @@ class Project:
         return tomllib.loads(self.read(name))
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Find its tasks."""
-        return self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
+        """Find the tasks that a person calls; those of poe's own that are parts of others begin with an underscore."""
+        tasks = self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
+        return {name: task for name, task in tasks.items() if not name.startswith("_")}
 
     def python_files(self) -> list[str]:
         """List its Python files."""

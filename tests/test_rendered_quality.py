@@ -31,7 +31,7 @@ def test_pylint_finds_nothing(
 ) -> None:
     configuration = str(project.toml("pyproject.toml")["tool"]["pylint"])
     if configuration not in pylint_results:
-        targets = ["__main__.py", "infrastructure", "processor", "tools", "tests"]
+        targets = ["__main__.py", "infrastructure", "processor", "scripts", "tests"]
         finished = environment_of(project).run(project, "pylint", *targets)
         pylint_results[configuration] = finished.returncode, finished.stdout
 
@@ -98,7 +98,7 @@ def test_nothing_is_exempt_from_coverage(default_project: Project) -> None:
     for name in default_project.python_files():
         assert not re.search(r"pragma:\s*no\s*(cover|branch)", default_project.read(name)), name
     report = default_project.toml("pyproject.toml")["tool"]["coverage"]
-    assert report["run"] == {"branch": True, "source": ["."], "omit": ["tests/*"]}
+    assert report["run"] == {"branch": True, "source": ["."], "omit": ["tests/*", "tools/*"]}
     assert report["report"]["fail_under"] == 100
     assert "exclude_also" not in report["report"]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from tests.deployment.emulated import stand_in_for_the_engine
@@ -17,10 +18,6 @@ from tests.projects import Environment, Project
 DAY = ("--date", "2026-03-01")
 ADDRESS = "alarms@orders.example.dev"
 STACKS = ["dev", "staging", "prod"]
-CHECK_SCHEMA = """\
-import json, jsonschema, sys
-jsonschema.validate(json.loads(sys.argv[1]), json.load(open("tools/validate/report.schema.json", encoding="utf-8")))
-"""
 # Takes away one line of configuration after the other, and tells for which the result has stayed the same.
 MUTATE = """\
 import datetime, json, pathlib
@@ -49,7 +46,7 @@ HOSTILE = {
     "anchor": (b"config:\n  aws:region: &a us-east-1\n", "2: error: anchors and aliases are not allowed"),
     "bomb": (BOMB.encode(), "1: error: anchors and aliases are not allowed"),
     "tag": (b'a: !!python/object/apply:os.system ["touch owned"]\n', "1: error: tags are not allowed"),
-    "depth": (b"a: " + b"[" * 200_000, "1: error: nested too deeply; allowed: 20 levels"),
+    "depth": (b"a: " + b"[" * 500, "1: error: nested too deeply; allowed: 20 levels"),
     "value of 1 MB": (b"a: " + b"x" * 1_000_000, " error: is 1,000,003 bytes long; allowed: up to 262,144"),
     "NUL": (b"a: b\n\0", "2: error: the character U+0000 is not allowed"),
     "other encoding": (b"a: b\nc: \xe9\n", "2: error: is not UTF-8"),
@@ -99,7 +96,7 @@ def test_a_project_with_a_real_address_has_no_problems(
 
     assert (status, report["status"], report["findings"]) == (0, 0, [])
     assert [stack["name"] for stack in report["stacks"]] == STACKS
-    assert environment.run(real, "python", "-c", CHECK_SCHEMA, json.dumps(report)).returncode == 0
+    jsonschema.validate(report, json.loads(real.read("tools/validate/report.schema.json")))
 
 
 def test_regions_are_expected_where_they_were_answered(bake: Callable[..., Project], environment: Environment) -> None:

@@ -83,7 +83,7 @@ class Processing(pulumi.ComponentResource):
             tracing_config={"mode": "Active"},
             dead_letter_config={"target_arn": messaging.dead_letter_queue.arn},
             environment={
-                "variables": Environment[pulumi.Input[str]](
+                "variables": Environment(
                     bucket_name=storage.bucket.bucket,
                     table_name=storage.table.name,
                     topic_arn=messaging.topic.arn,

@@ -5,16 +5,15 @@ This module imports nothing but the standard library: the infrastructure has it 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Generic, TypeVar
+from typing import Any
 
-Value = TypeVar("Value")
+# For the function a text; for the infrastructure an output, which is a text once it is known.
+Text = Any
 
 
 @dataclass(frozen=True)
-class Environment(Generic[Value]):
+class Environment:
     """The function's environment variables: each field is the variable of the same name in upper case.
-
-    The function reads texts; the infrastructure sets outputs, which are texts once they are known.
 
     Attributes:
         bucket_name: Where payloads are stored.
@@ -25,14 +24,14 @@ class Environment(Generic[Value]):
         environment: Kind of environment that the stack is.
     """
 
-    bucket_name: Value
-    table_name: Value
-    topic_arn: Value
-    queue_url: Value
-    dlq_url: Value
-    environment: Value
+    bucket_name: Text
+    table_name: Text
+    topic_arn: Text
+    queue_url: Text
+    dlq_url: Text
+    environment: Text
 
-    def variables(self) -> dict[str, Value]:
+    def variables(self) -> dict[str, Text]:
         """List the variables by their names."""
         return {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
 
@@ -42,7 +41,7 @@ def variable_name(field: str) -> str:
     return field.upper()
 
 
-def read_environment(variables: Mapping[str, str]) -> Environment[str]:
+def read_environment(variables: Mapping[str, str]) -> Environment:
     """Read the function's environment.
 
     Args:

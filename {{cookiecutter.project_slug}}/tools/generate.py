@@ -137,9 +137,11 @@ def _arguments(task: dict[str, Any]) -> list[str]:
 
 def _event(_folder: Path) -> Iterator[str]:
     module, _, name = PROJECT.function.example.partition(":")
+    yield ""
     yield "```json"
-    yield json.dumps(getattr(importlib.import_module(module), name), ensure_ascii=False)
+    yield json.dumps(getattr(importlib.import_module(module), name), indent=2, ensure_ascii=False)
     yield "```"
+    yield ""
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
