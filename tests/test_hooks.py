@@ -191,9 +191,9 @@ def test_a_long_answer_is_shown_with_its_length() -> None:
 
 
 def test_the_slugs_limit_comes_from_the_longest_name(default_project: Project) -> None:
-    settings_module = default_project.read("infrastructure/settings.py")
+    checks = default_project.read("tools/configuration/checks.py")
 
-    assert f"PROJECT_MAX_LENGTH: Final = {hook.SLUG_MAX_LENGTH}\n" in settings_module
+    assert f"PROJECT_MAX_LENGTH: Final = {hook.SLUG_MAX_LENGTH}\n" in checks
     assert hook.SLUG_MAX_LENGTH + len("-") + 12 + len("-access-logs-") + 12 == 63
 
 
