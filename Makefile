@@ -14,7 +14,10 @@ install: .venv/installed ## Install the template's tools into .venv
 .venv/installed: pyproject.toml scripts/install.py
 	$(PYTHON) scripts/install.py
 
-new: install ## Render a project into build/, or OUTPUT=folder; ANSWERS=file.yaml answers the questions
+.venv/rendering: pyproject.toml scripts/install.py
+	$(PYTHON) scripts/install.py --rendering
+
+new: .venv/rendering ## Render a project into build/, or OUTPUT=folder; ANSWERS=file.yaml answers the questions
 	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
@@ -31,7 +34,7 @@ lint: install ## Check the code of the template and of what it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff format --check --config pyproject.toml $(SOURCES)
 
-format: install ## Format that code, and mend what the linter can mend
+format: install ## Format that code, and fix what the linter can fix
 	$(BIN)/ruff format --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff check --fix --config pyproject.toml $(SOURCES)
 
@@ -44,5 +47,5 @@ bench: install ## Measure what the README says about speed
 recording: install ## Record docs/recording.svg again, in about a minute; not on Windows
 	$(BIN)/python -m scripts.record
 
-clean: ## Remove what the other targets made
-	$(PYTHON) scripts/clean.py
+clean: ## Remove .venv, caches and coverage reports; rendered projects stay, those in build/ too
+	$(PYTHON) scripts/clean.py $(SOURCES)

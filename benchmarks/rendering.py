@@ -24,7 +24,8 @@ def main() -> None:
         def render(template: Path) -> Path:
             output = tempfile.mkdtemp(dir=folder)
             options = ["--no-input", "--config-file", str(config), "--output-dir", output]
-            subprocess.run([sys.executable, "-m", "cookiecutter", str(template), *options], check=True)
+            command = [sys.executable, "-m", "cookiecutter", str(template), *options]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             return Path(output)
 
         files = sum(path.is_file() for path in render(ROOT).rglob("*"))

@@ -1,15 +1,17 @@
-"""Refuses bad answers before a file is written: each by its question, what was answered, and what is allowed.
+"""Refuses bad answers before a file is written, and says what to type next when all are good.
 
 Cookiecutter renders this file and runs it in the new, still empty folder, which it removes if this exits with an error.
-The answers come in as one JSON literal, so that no answer can become code.
+The answers come in as one JSON literal, so that no answer can become code. ``make new`` imports this module instead,
+because it checks each answer as it is given.
 """
 
 import json
+import os
 import re
+import shlex
+import shutil
 import sys
 import unicodedata
-
-ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # The longest name that the slug becomes part of is the access log bucket's. S3 allows 63 characters:
 # slug (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
@@ -23,6 +25,7 @@ SHOWN_LENGTH = 60
 SLUG = r"[a-z][a-z0-9]*(-[a-z0-9]+)*"
 EMAIL = r"[A-Za-z0-9_]([A-Za-z0-9._%+-]*[A-Za-z0-9_+-])?@([A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,}"
 REGION = r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]"
+VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
 
 # Namespaces of configuration that are taken, and S3's reserved beginnings.
 RESERVED_SLUGS = {"aws", "pulumi"}
@@ -43,8 +46,8 @@ TEXT_ALLOWED = (
 EMAIL_ALLOWED = f"an e-mail address like team@example.com, at most {EMAIL_MAX_LENGTH} characters"
 REGION_ALLOWED = "the name of an AWS region, like us-east-1"
 SLUG_ALLOWED = (
-    f"1 to {SLUG_MAX_LENGTH} lower-case letters, digits and single hyphens, from a letter, not ending in a hyphen; "
-    "no name that AWS, Pulumi or Windows reserves"
+    f"1 to {SLUG_MAX_LENGTH} lower-case letters, digits and single hyphens, starting with a letter and not ending "
+    "with a hyphen; no name that AWS, Pulumi or Windows reserves"
 )
 CHOICES = {
     "license": ("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
@@ -60,6 +63,18 @@ PRIVATE = {
     "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
     "_new_lines": "\n",
 }
+
+FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
+# What the project needs on the PATH: what for, and how to get it.
+MANAGERS = {
+    "uv": ("which runs every task", "https://docs.astral.sh/uv/getting-started/installation/"),
+    "pipenv": ("which runs every task", "https://pipenv.pypa.io/en/latest/installation.html"),
+}
+TOOLS = {
+    "git": ("for the project's history and pre-commit", "https://git-scm.com/downloads"),
+    "pulumi": ("to deploy, also to the local stack", "https://www.pulumi.com/docs/install/"),
+}
+PYTHON_PAGE = "https://www.python.org/downloads/"
 
 
 def is_refused(character):
@@ -123,27 +138,99 @@ def shown(answer):
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}... ({len(answer)} characters)"
 
 
+def refusal(question, answer):
+    """Say why an answer is not allowed, or return None."""
+    if question in CHOICES:
+        choices = CHOICES[question]
+        is_allowed, allowed = answer in choices, f"one of {', '.join(choices)}"
+    else:
+        check, allowed = CHECKS[question]
+        is_allowed = check(answer)
+    return None if is_allowed else f"{question}: {shown(answer)} is refused; allowed: {allowed}"
+
+
 def refusals(answers):
-    """Yield a line for each answer that is not allowed."""
-    for question, (is_allowed, allowed) in CHECKS.items():
-        if not is_allowed(answers[question]):
-            yield f"{question}: {shown(answers[question])} is refused; allowed: {allowed}"
-    for question, choices in CHOICES.items():
-        if answers[question] not in choices:
-            yield f"{question}: {shown(answers[question])} is refused; allowed: one of {', '.join(choices)}"
-    for setting, value in PRIVATE.items():
-        if answers[setting] != value:
+    """Yield a line for each answer, and each setting of the template, that is not allowed."""
+    for question in (*CHECKS, *CHOICES):
+        line = refusal(question, answers[question])
+        if line:
+            yield line
+    # The version stands in cookiecutter.json alone, so that only its form is known here.
+    version = answers["_template_version"]
+    unchanged = {setting: answers[setting] == value for setting, value in PRIVATE.items()}
+    unchanged["_template_version"] = isinstance(version, str) and re.fullmatch(VERSION, version) is not None
+    for setting, is_unchanged in unchanged.items():
+        if not is_unchanged:
             yield f"{setting}: {shown(answers[setting])} is refused; it is the template's own and cannot be changed"
 
 
-def main():
-    """Print every refusal and exit with an error, or exit in silence."""
-    found = list(refusals(ANSWERS))
+def has_python(oldest):
+    """Whether this machine has a Python of this version or a newer one, as ``X.Y``, on the PATH or running this."""
+    import subprocess  # noqa: PLC0415 # only one package manager needs to know, and every rendering would pay for it
+
+    def parsed(version):
+        return tuple(map(int, version.split(".")))
+
+    needed = parsed(oldest)
+    if sys.version_info[:2] >= needed:
+        return True
+    newer = (f"python{version}" for version in CHOICES["python_version"] if parsed(version) >= needed)
+    found = filter(None, map(shutil.which, ("python3", "python", "py", *newer)))
+    # A name on the PATH may be a shim of pyenv's or of Windows's store with nothing behind it.
+    program = f"import sys; sys.exit(sys.version_info < {needed})"
+    return any(not subprocess.run([path, "-c", program], capture_output=True, check=False).returncode for path in found)
+
+
+def missing(answers):
+    """Yield a line for each tool that the project needs and this machine lacks: what it is for, and how to get it."""
+    manager = answers["package_manager"]
+    for tool, (purpose, page) in {manager: MANAGERS[manager], **TOOLS}.items():
+        if not shutil.which(tool):
+            yield f"{tool}, {purpose}: {page}"
+    oldest = answers["python_version"]
+    # uv downloads a Python by itself.
+    if manager == "pipenv" and not has_python(oldest):
+        yield f"Python {oldest} or newer, which you chose for the project: {PYTHON_PAGE}"
+
+
+def closing_words(answers, project):
+    """Say where the project is, what this machine lacks, and the first commands, as lines."""
+    # Neither cmd.exe nor PowerShell reads a shell's quoting; a path on Windows cannot contain a quotation mark.
+    folder = f'"{project}"' if os.name == "nt" else shlex.quote(project)
+    yield f"\nYour project is in {project}."
+    lacking = list(missing(answers))
+    if lacking:
+        yield from ("\nNot on the PATH of this machine yet:\n", *(f"    {line}" for line in lacking))
+    yield "\nNext:\n"
+    yield from (f"    {command}" for command in (f"cd {folder}", *FIRST_COMMANDS[answers["package_manager"]]))
+    yield ""
+
+
+def refused(lines):
+    """Write refusals as one message."""
+    answers = "1 answer" if len(lines) == 1 else f"{len(lines)} answers"
+    return "\n".join([f"{answers} refused, nothing was written:", *(f"  - {line}" for line in lines)])
+
+
+def say(lines):
+    """Print lines. Characters of a folder's name that the terminal cannot show are escaped."""
+    encoding = sys.stdout.encoding
+    print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding))
+
+
+def main(answers):
+    """Print every refusal and exit with an error, or print what to type next."""
+    found = list(refusals(answers))
     if found:
-        lines = [f"\n{len(found)} answer(s) refused, nothing was written:", *(f"  - {line}" for line in found)]
-        print("\n".join(lines), file=sys.stderr)
+        print(
+            f"\n{refused(found)}\n\nIgnore the stack trace below: Cookiecutter prints one whenever a hook stops it.\n",
+            file=sys.stderr,
+        )
         sys.exit(1)
+    # cruft renders without an output folder, to compare versions of the template: then there is nothing to type.
+    if "_output_dir" in answers:
+        say(closing_words(answers, os.path.join(answers["_output_dir"], answers["project_slug"])))  # noqa: PTH118
 
 
 if __name__ == "__main__":
-    main()
+    main(json.loads(r"""{{ cookiecutter | tojson }}"""))

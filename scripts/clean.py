@@ -1,16 +1,24 @@
-"""Removes what the other targets made: environments, rendered projects, caches."""
+"""Removes environments and caches: what the other targets make again by themselves.
+
+Rendered projects, in build/ or elsewhere, may hold somebody's work. They stay.
+"""
 
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-MADE = (".venv", "build", ".hypothesis", ".pytest_cache", ".ruff_cache")
+CACHES = ("__pycache__", ".hypothesis", ".pytest_cache", ".ruff_cache")
+MADE = (".venv", "coverage", *CACHES)
 
 
 def main() -> None:
-    """Remove them, with the caches of Python in every folder."""
-    for path in [*(ROOT / name for name in MADE), *ROOT.rglob("__pycache__")]:
+    """Remove them here, and the caches in the folders of sources that the arguments name."""
+    cached = [path for folder in sys.argv[1:] for cache in CACHES for path in (ROOT / folder).rglob(cache)]
+    for path in [*(ROOT / name for name in MADE), *cached]:
         shutil.rmtree(path, ignore_errors=True)
+    for path in ROOT.glob(".coverage*"):
+        path.unlink()
 
 
 if __name__ == "__main__":

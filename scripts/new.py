@@ -1,14 +1,12 @@
 """Renders a project, and says where it is and how to go on.
 
-Cookiecutter does the work. What is added: answers in a file are text and not Jinja, those that nobody asked for are
-refused and not ignored, a refused answer does not cost the others, and a failure is a message and not a stack trace.
+Cookiecutter does the work. What is added: each answer is checked as soon as it is given, answers in a file are text and
+not Jinja, those that nobody asked for are refused and not ignored, and a failure is a message and not a stack trace.
 """
 
 import argparse
 import json
-import logging
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -16,18 +14,20 @@ from typing import Any
 
 import yaml
 from cookiecutter.config import get_user_config
-from cookiecutter.exceptions import CookiecutterException, FailedHookException, OutputDirExistsException
+from cookiecutter.exceptions import CookiecutterException, OutputDirExistsException
+from cookiecutter.generate import generate_context
 from cookiecutter.main import cookiecutter
-from cookiecutter.prompt import render_variable
-from cookiecutter.replay import load
+from cookiecutter.prompt import prompt_for_config, read_user_choice, read_user_variable, render_variable
 from cookiecutter.utils import create_env_with_context
+from jinja2 import TemplateError
+
+from hooks.pre_gen_project import closing_words, refusal, refusals, refused, say
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 ASKED = [question for question in QUESTIONS if question[0] != "_"]
 # https://cookiecutter.readthedocs.io/en/stable/advanced/user_config.html
 CONFIGURATION = {"default_context", "cookiecutters_dir", "replay_dir", "abbreviations"}
-FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
 
 Answers = dict[str, str]
 
@@ -46,23 +46,17 @@ def main() -> None:
     parser.add_argument("--output", default=os.environ.get("OUTPUT"), help="folder to render into, build/ by default")
     parser.add_argument("--answers", default=os.environ.get("ANSWERS"), help="Cookiecutter's configuration, in YAML")
     arguments = parser.parse_args()
-    output = Path(arguments.output or "build").expanduser()
-    # Cookiecutter logs a stack trace when a hook fails.
-    logging.getLogger("cookiecutter").setLevel(logging.CRITICAL)
+    output = Path(arguments.output or "build").expanduser().absolute()
     try:
         config = Path(arguments.answers).expanduser() if arguments.answers else None
-        answers = read_answers(config) if config else {}
-        project = render(output, config, answers, ask=sys.stdin.isatty())
-    except FailedHookException:
-        # The hook has said what is refused.
-        sys.exit(1)
-    except OutputDirExistsException as error:
-        sys.exit(f"make new: {error}; remove it, or give another OUTPUT= or project_slug")
-    except (AnswersError, CookiecutterException, OSError) as error:
+        given = read_answers(config) if config else {}
+        answers = answer(output, config, given, ask=sys.stdin.isatty())
+        project = render(output, config, {question: answers[question] for question in ASKED})
+    except (AnswersError, CookiecutterException, OSError, TemplateError, UnicodeError) as error:
         sys.exit(f"make new: {error}")
     except (EOFError, KeyboardInterrupt):
         sys.exit("\nmake new: stopped, nothing was written")
-    print("\n".join(closing_words(project)))
+    say(closing_words(answers, str(project)))
 
 
 def read_answers(path: Path) -> Answers:
@@ -73,8 +67,12 @@ def read_answers(path: Path) -> Answers:
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeError) as error:
-        raise AnswersError(f"{path} cannot be read: {type(error).__name__}") from error
+    except FileNotFoundError as error:
+        raise AnswersError(f"{path} does not exist") from error
+    except OSError as error:
+        raise AnswersError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeError as error:
+        raise AnswersError(f"{path} is not UTF-8 text") from error
     except (yaml.YAMLError, ValueError) as error:
         raise AnswersError(f"{path} is not YAML: {error}") from error
     answers = config.get("default_context", {}) if isinstance(config, dict) else None
@@ -91,40 +89,92 @@ def read_answers(path: Path) -> Answers:
         elif isinstance(choices, list) and answer not in choices:
             problems.append(f"{question}: {answer!r} is refused; allowed: one of {', '.join(choices)}")
     if problems:
-        raise AnswersError("\n  - ".join([f"{path} has {len(problems)} problem(s):", *problems]))
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise AnswersError("\n  - ".join([f"{path} has {count}:", *problems]))
     return answers
 
 
-def render(output: Path, config: Path | None, answers: Answers, *, ask: bool) -> Path:
-    """Render a project; with a person at the terminal, ask again for as long as answers are refused.
+def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> dict[str, Any]:
+    """Answer the questions: ask them, or take what is given and otherwise the defaults.
+
+    Returns:
+        The answers, with the template's own settings.
+
+    Raises:
+        AnswersError: If an answer is refused and nobody can be asked.
+    """
+    defaults = get_user_config(str(config) if config else None)["default_context"]
+    literal = {question: as_default(question, text) for question, text in given.items()}
+    context = generate_context(str(ROOT / "cookiecutter.json"), defaults, literal)
+    prompts = context["cookiecutter"]["__prompts__"]
+    answers = prompt_for_config(context, no_input=True)
+    if ask:
+        answers |= asked(output, context, prompts)
+    problems = list(refusals(answers))
+    if not problems:
+        problems += filter(None, [folder_problem(output, "project_slug", answers["project_slug"])])
+    if problems:
+        raise AnswersError(refused(problems))
+    return answers
+
+
+def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any]) -> Answers:
+    """Ask the questions one by one. An answer that is refused is asked again at once, and the others are kept."""
+    environment = create_env_with_context(context)
+    answers: Answers = {}
+    for number, question in enumerate(ASKED, start=1):
+        default, prefix = context["cookiecutter"][question], f"  [dim][{number}/{len(ASKED)}][/] "
+        if isinstance(default, list):
+            answers[question] = read_user_choice(question, default, prompts, prefix)
+            continue
+
+        def problem(text: str, question: str = question) -> str | None:
+            return refusal(question, text) or folder_problem(output, question, text)
+
+        offered = render_variable(environment, default, answers)
+        answers[question] = read_user_variable(question, offered, prompts, prefix)
+        while found := problem(answers[question]):
+            print(f"\n  {found}\n")
+            # The question's own default, and none if that is what was refused.
+            own: str | None = render_variable(environment, QUESTIONS[question], answers)
+            answers[question] = read_user_variable(question, None if problem(own) else own, prompts, prefix)
+    return answers
+
+
+def folder_problem(output: Path, question: str, slug: str) -> str | None:
+    """Say that the folder of a project exists, if the question is the one that names it."""
+    folder = output / slug
+    if question != "project_slug" or not os.path.lexists(folder):
+        return None
+    return f"{question}: {folder} already exists; choose another slug, move that folder away, or give another OUTPUT="
+
+
+def render(output: Path, config: Path | None, answers: Answers) -> Path:
+    """Render a project with answers that were checked, and leave nothing behind if that fails.
 
     Returns:
         The project's folder.
 
     Raises:
-        CookiecutterException: If Cookiecutter fails, or an answer is refused and nobody can be asked.
+        CookiecutterException: If Cookiecutter fails.
         OSError: If the folder cannot be written.
     """
-    config_file = str(config) if config else None
-    while True:
-        try:
-            given = {question: as_default(question, answer) for question, answer in answers.items()}
-            rendered = cookiecutter(
-                str(ROOT), no_input=not ask, extra_context=given, output_dir=str(output), config_file=config_file
-            )
-            return Path(rendered)
-        except FailedHookException:
-            if not ask:
-                raise
-            answers = changed(load(get_user_config(config_file)["replay_dir"], ROOT.name)["cookiecutter"])
-            print("\nYour answers are kept: press Enter to keep one, type to change it.\n")
-
-
-def changed(answers: dict[str, Any]) -> Answers:
-    """Pick the answers that are not their questions' defaults, so that what is derived follows what is corrected."""
-    environment = create_env_with_context({"cookiecutter": {}})
-    defaults = {question: render_variable(environment, QUESTIONS[question], answers) for question in ASKED}
-    return {question: answers[question] for question in ASKED if answers[question] != defaults[question]}
+    try:
+        rendered = cookiecutter(
+            str(ROOT),
+            no_input=True,
+            extra_context={question: as_default(question, text) for question, text in answers.items()},
+            output_dir=str(output),
+            config_file=str(config) if config else None,
+            # The only hook checks the answers and says what is next, as is done here.
+            accept_hooks=False,
+        )
+    except OutputDirExistsException:
+        raise
+    except BaseException:
+        shutil.rmtree(output / answers["project_slug"], ignore_errors=True)
+        raise
+    return Path(rendered)
 
 
 def as_default(question: str, answer: str) -> str:
@@ -135,18 +185,6 @@ def as_default(question: str, answer: str) -> str:
 def as_literal(answer: str) -> str:
     """Write an answer as a Jinja literal, because Cookiecutter renders every default that it is given."""
     return '{{ "' + answer.encode("unicode_escape").decode("ascii").replace('"', "\\x22") + '" }}'
-
-
-def closing_words(project: Path) -> list[str]:
-    """Say where the project is and the next two commands, with tools as this machine has them."""
-    manager = "pipenv" if (project / "Pipfile").exists() else "uv"
-    tool = manager if shutil.which(manager) else str(Path(sys.executable).parent / manager)
-    install, check = (command.replace(manager, shlex.quote(tool), 1) for command in FIRST_COMMANDS[manager])
-    return [
-        f"\nYour project is in {project}. Next:\n",
-        f"    cd {shlex.quote(str(project))} && {install}",
-        f"    {check}\n",
-    ]
 
 
 if __name__ == "__main__":

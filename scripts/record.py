@@ -140,10 +140,14 @@ def neutral_environment(folder: Path) -> dict[str, str]:
     """Form environment variables with which commands print the same on every machine, and leave nothing elsewhere."""
     configuration = folder / "cookiecutter.yaml"
     configuration.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
+    # The picture is of a machine that lacks nothing. No command of it calls Pulumi.
+    pulumi = folder / "bin" / "pulumi"
+    pulumi.parent.mkdir(exist_ok=True)
+    pulumi.touch(mode=0o755)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     return variables | {
         # A machine without uv has that of the template's tools.
-        "PATH": os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent)]),
+        "PATH": os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent), str(pulumi.parent)]),
         "TERM": "xterm-256color",
         "COOKIECUTTER_CONFIG": str(configuration),
         "PYLINTHOME": str(folder / "pylint"),

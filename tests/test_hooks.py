@@ -1,9 +1,10 @@
-"""The hook: which answers are refused, with what words, and that no answer becomes anything but text."""
+"""The hook: which answers are refused, with what words, what comes next, and that no answer becomes more than text."""
 
 import itertools
-import json
+import os
 import re
-import runpy
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pytest_cookies.plugin import Cookies
 
+from hooks import pre_gen_project as hook
 from scripts.new import as_literal
 from tests.combinations import ASKED, CHOICES, QUESTIONS, ROOT
 from tests.conftest import refusal
@@ -148,42 +150,31 @@ BAD = [
 ]
 
 
-@pytest.fixture(scope="module", name="hook")
-def fixture_hook(tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
-    """The hook's functions, of a hook that is rendered with good answers."""
-    rendered = tmp_path_factory.mktemp("hook") / "hook.py"
-    source = HOOK.read_text(encoding="utf-8").replace("{{ cookiecutter | tojson }}", json.dumps(ANSWERS))
-    rendered.write_text(source, encoding="utf-8")
-    return SimpleNamespace(**runpy.run_path(str(rendered)))
-
-
-def test_every_question_is_checked(hook: SimpleNamespace) -> None:
+def test_every_question_is_checked() -> None:
     assert {*hook.CHECKS, *hook.CHOICES} == set(ASKED)
 
 
-def test_every_private_setting_is_checked(hook: SimpleNamespace) -> None:
-    assert hook.PRIVATE == PRIVATE
+def test_every_private_setting_is_checked() -> None:
+    assert hook.PRIVATE | {"_template_version": QUESTIONS["_template_version"]} == PRIVATE
 
 
-def test_the_choices_are_those_of_the_questions(hook: SimpleNamespace) -> None:
+def test_the_choices_are_those_of_the_questions() -> None:
     assert {question: set(values) for question, values in hook.CHOICES.items()} == {
         question: set(values) for question, values in CHOICES.items()
     }
 
 
-def test_the_defaults_are_accepted(hook: SimpleNamespace) -> None:
+def test_the_defaults_are_accepted() -> None:
     assert list(hook.refusals(ANSWERS)) == []
 
 
 @pytest.mark.parametrize(("question", "answer"), GOOD)
-def test_a_good_answer_is_accepted(hook: SimpleNamespace, question: str, answer: str) -> None:
+def test_a_good_answer_is_accepted(question: str, answer: str) -> None:
     assert list(hook.refusals(ANSWERS | {question: answer})) == []
 
 
 @pytest.mark.parametrize(("question", "answer"), BAD)
-def test_a_bad_answer_is_refused_with_question_answer_and_what_is_allowed(
-    hook: SimpleNamespace, question: str, answer: Any
-) -> None:
+def test_a_bad_answer_is_refused_with_question_answer_and_what_is_allowed(question: str, answer: Any) -> None:
     (line,) = hook.refusals(ANSWERS | {question: answer})
 
     assert line.startswith(f"{question}: {ascii(answer)[:60]}")
@@ -192,17 +183,17 @@ def test_a_bad_answer_is_refused_with_question_answer_and_what_is_allowed(
     assert line.isascii()
 
 
-def test_a_long_answer_is_shown_with_its_length(hook: SimpleNamespace) -> None:
+def test_a_long_answer_is_shown_with_its_length() -> None:
     (line,) = hook.refusals(ANSWERS | {"description": "x" * 10_000})
 
     assert "... (10000 characters) is refused" in line
     assert len(line) < 300
 
 
-def test_the_slugs_limit_comes_from_the_longest_name(hook: SimpleNamespace, default_project: Project) -> None:
-    settings_module = default_project.read("infrastructure/settings.py")
+def test_the_slugs_limit_comes_from_the_longest_name(default_project: Project) -> None:
+    checks = default_project.read("tools/configuration/checks.py")
 
-    assert f"PROJECT_MAX_LENGTH: Final = {hook.SLUG_MAX_LENGTH}\n" in settings_module
+    assert f"PROJECT_MAX_LENGTH: Final = {hook.SLUG_MAX_LENGTH}\n" in checks
     assert hook.SLUG_MAX_LENGTH + len("-") + 12 + len("-access-logs-") + 12 == 63
 
 
@@ -213,7 +204,8 @@ def test_all_refusals_are_listed_at_once_and_nothing_is_left_behind(
 
     said = refusal(cookies, capfd, project_slug="Orders", author_email="nobody", aws_region_prod="moon")
 
-    assert "4 answer(s) refused, nothing was written:" in said
+    assert said.startswith("\n4 answers refused, nothing was written:\n")
+    assert said.endswith("\n\nIgnore the stack trace below: Cookiecutter prints one whenever a hook stops it.\n\n")
     for question, answer in {
         "project_slug": "Orders",
         "author_email": "nobody",
@@ -223,6 +215,10 @@ def test_all_refusals_are_listed_at_once_and_nothing_is_left_behind(
         assert f"  - {question}: '{answer}' is refused; allowed: " in said
     rendered = tmp_path / "bake00" if (tmp_path / "bake00").exists() else None
     assert list(tmp_path.iterdir()) == before or (rendered and not list(rendered.iterdir()))
+
+
+def test_a_single_refusal_is_counted_as_one(cookies: Cookies, capfd: pytest.CaptureFixture[str]) -> None:
+    assert "\n1 answer refused, nothing was written:\n" in refusal(cookies, capfd, project_slug="Orders")
 
 
 @pytest.mark.parametrize(
@@ -237,6 +233,7 @@ def test_all_refusals_are_listed_at_once_and_nothing_is_left_behind(
         ("aws_region_dev", "moon"),
         ("aws_region_staging", "moon"),
         ("aws_region_prod", "moon"),
+        ("_template_version", "1.0\n"),
         ("_new_lines", "\r\n"),
         ("_copy_without_render", []),
         ("_jinja2_env_vars", {"trim_blocks": False}),
@@ -324,7 +321,7 @@ def test_a_hostile_answer_that_is_not_one_line_of_text_is_refused(cookies: Cooki
 @pytest.mark.slow
 @given(text=st.text(min_size=1, max_size=60))
 @settings(max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_is_refused_or_inert(cookies: Cookies, hook: SimpleNamespace, text: str) -> None:
+def test_any_text_is_refused_or_inert(cookies: Cookies, text: str) -> None:
     accepted = not list(hook.refusals(ANSWERS | {"project_name": text}))
 
     result = bake_text(cookies, text)
@@ -341,7 +338,7 @@ def test_any_text_is_refused_or_inert(cookies: Cookies, hook: SimpleNamespace, t
     )
 )
 @settings(deadline=None, database=None)
-def test_any_text_is_judged_without_an_error(hook: SimpleNamespace, text: str) -> None:
+def test_any_text_is_judged_without_an_error(text: str) -> None:
     for question in (*TEXT_QUESTIONS, "project_slug", *EMAIL_QUESTIONS, *REGION_QUESTIONS):
         lines = list(hook.refusals(ANSWERS | {question: text}))
         assert len(lines) <= 1
@@ -351,4 +348,130 @@ def test_any_text_is_judged_without_an_error(hook: SimpleNamespace, text: str) -
 def test_the_hook_imports_only_light_modules_of_the_standard_library() -> None:
     imported = set(re.findall(r"^(?:import|from) (\w+)", HOOK.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
-    assert imported == {"json", "re", "sys", "unicodedata"}
+    assert imported == {"json", "os", "re", "shlex", "shutil", "sys", "unicodedata"}
+
+
+@pytest.fixture(name="machine")
+def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Leave only these tools on the PATH; each runs a Python if one is named, and does nothing otherwise."""
+
+    def machine(**tools: str) -> Path:
+        folder = tmp_path / "path"
+        folder.mkdir()
+        for tool, python in tools.items():
+            script = folder / (f"{tool}.bat" if os.name == "nt" else tool)
+            command = f'"{python}"' if python else ""
+            script.write_text(
+                f"@{command or 'exit /b 0'} %*\n" if os.name == "nt" else f'#!/bin/sh\n{command} "$@"\n',
+                encoding="utf-8",
+            )
+            script.chmod(0o755)
+        monkeypatch.setenv("PATH", str(folder))
+        return folder
+
+    return machine
+
+
+def closing_words(**answers: str) -> str:
+    return "\n".join(hook.closing_words(ANSWERS | answers, "/projects/orders"))
+
+
+def test_cookiecutter_ends_with_where_the_project_is_and_what_to_type_next(tmp_path: Path) -> None:
+    output = tmp_path / "a folder"
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "-o", str(output)],
+        env=os.environ | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    project, quote = output / "event-pipeline", '"' if os.name == "nt" else "'"
+    assert finished.stdout.startswith(f"\nYour project is in {project}.\n")
+    assert finished.stdout.endswith(f"\nNext:\n\n    cd {quote}{project}{quote}\n    uv sync\n    uv run poe check\n\n")
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_a_folder_that_the_terminal_cannot_show_is_no_reason_to_fail(tmp_path: Path) -> None:
+    output = tmp_path / "注文"
+
+    finished = subprocess.run(
+        [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "-o", str(output)],
+        env=os.environ | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONIOENCODING": "ascii"},
+        check=False,
+        capture_output=True,
+        encoding="utf-8",
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    assert "\\u6ce8\\u6587" in finished.stdout
+
+
+@pytest.mark.parametrize(
+    ("package_manager", "commands"),
+    [("uv", ["uv sync", "uv run poe check"]), ("pipenv", ["pipenv install --dev", "pipenv run check"])],
+)
+def test_the_next_commands_are_the_package_managers(package_manager: str, commands: list[str]) -> None:
+    assert closing_words(package_manager=package_manager).split("\n    ")[-2:] == [commands[0], f"{commands[1]}\n"]
+
+
+def test_nothing_is_said_to_be_missing_where_nothing_is(machine: Callable[..., Path]) -> None:
+    machine(uv="", git="", pulumi="")
+
+    assert "PATH" not in closing_words()
+
+
+@pytest.mark.parametrize("missing", ["uv", "git", "pulumi"])
+def test_a_tool_that_is_missing_has_one_line_that_says_how_to_get_it(
+    machine: Callable[..., Path], missing: str
+) -> None:
+    machine(**dict.fromkeys({"uv", "git", "pulumi"} - {missing}, ""))
+
+    (line,) = re.findall(r"^    (\w+, .+: https://\S+)$", closing_words(), flags=re.MULTILINE)
+
+    assert line.startswith(f"{missing}, ")
+
+
+def test_the_package_manager_that_was_not_chosen_is_not_missed(machine: Callable[..., Path]) -> None:
+    machine(git="", pulumi="")
+
+    assert re.findall(r"^    (\w+), ", closing_words(package_manager="pipenv"), flags=re.MULTILINE) == ["pipenv"]
+
+
+def test_a_python_that_is_missing_is_said_for_pipenv_but_not_for_uv_which_downloads_it(
+    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine(uv="", pipenv="", git="", pulumi="")
+    monkeypatch.setattr(hook, "has_python", lambda oldest: oldest != "3.14")
+
+    assert "    Python 3.14 or newer, which you chose for the project: https://" in closing_words(
+        package_manager="pipenv", python_version="3.14"
+    )
+    assert "PATH" not in closing_words(package_manager="pipenv", python_version="3.13")
+    assert "PATH" not in closing_words(package_manager="uv", python_version="3.14")
+
+
+@pytest.mark.parametrize("name", ["python3", "python", "py", "python3.14"])
+def test_a_python_is_found_under_every_name_and_asked_for_its_version(
+    machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    machine(**{name: sys.executable})
+    # The Python that renders would do, and nothing be asked.
+    monkeypatch.setattr(hook, "sys", SimpleNamespace(version_info=(3, 0)))
+
+    assert hook.has_python(f"3.{sys.version_info.minor}")
+    assert not hook.has_python(f"3.{sys.version_info.minor + 1}")
+
+
+def test_the_python_that_renders_counts(machine: Callable[..., Path]) -> None:
+    machine()
+
+    assert hook.has_python("3.11")
+    assert not hook.has_python("3.99")
+
+
+def test_a_name_on_the_path_with_no_python_behind_it_does_not_count(machine: Callable[..., Path]) -> None:
+    machine(python3="no-such-python", python="no-such-python")
+
+    assert not hook.has_python("3.99")

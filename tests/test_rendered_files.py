@@ -14,9 +14,9 @@ from tests.projects import Project
 
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 # What Jinja and Cookiecutter leave behind when something was not rendered. Python's own braces are not among them.
-LEFTOVERS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|^#%|cookiecutter", flags=re.MULTILINE)
+LEFTOVERS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
 # A format string of Python may hold a brace of its own.
-PYTHON_LEFTOVERS = re.compile(r"\{%|%\}|\{#|#\}|^#%|cookiecutter", flags=re.MULTILINE)
+PYTHON_LEFTOVERS = re.compile(r"\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
 REGISTRIES = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "index-url", "extra-index")))

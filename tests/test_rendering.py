@@ -1,5 +1,9 @@
-"""How projects are rendered: reproducibly, from wherever the template is, and never over another folder."""
+"""How projects are rendered: reproducibly, from wherever the template is, and never over another folder.
 
+And how they come up to date with the template afterwards.
+"""
+
+import json
 import os
 import shutil
 import subprocess
@@ -10,8 +14,9 @@ from pathlib import Path
 import pytest
 from cookiecutter.exceptions import OutputDirExistsException
 from cookiecutter.main import cookiecutter
+from jinja2 import Environment, FileSystemLoader
 
-from tests.combinations import ROOT
+from tests.combinations import QUESTIONS, ROOT
 from tests.projects import Project
 
 # What a copy of the template consists of, as git would hand it out.
@@ -118,34 +123,134 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-@pytest.mark.slow
-def test_cruft_creates_and_updates_a_project(
-    template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bake: Callable[..., Project]
-) -> None:
-    git(template, "init", "--quiet", "--initial-branch", "main")
-    git(template, "add", ".")
-    git(template, "commit", "--quiet", "--message", "A template")
+def test_a_project_knows_its_template_and_the_version_of_it(default_project: Project) -> None:
+    version = QUESTIONS["_template_version"]
+
+    assert default_project.toml("pyproject.toml")["tool"]["cookiecutter"] == {
+        "template": "cookiecutter-pulumi-aws",
+        "version": version,
+    }
+    assert f"\nRendered from cookiecutter-pulumi-aws, version {version}.\n" in default_project.read("README.md")
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["gh:OWNER/template", "gl:OWNER/template", "bb:OWNER/template", "https://git.example.com/OWNER/template.git"],
+)
+def test_the_address_of_a_template_on_the_web_is_kept(address: str) -> None:
+    templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
+
+    assert str(templates.get_template("origin.jinja").module.origin(address)).strip() == address  # ty: ignore
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/home/somebody/template",
+        "C:\\Users\\somebody\\template",
+        "file:///home/somebody/template",
+        "template.zip",
+        "https://user:password@git.example.com/template.git",
+        "https://git.example.com/template.zip?token=secret",
+        "git@git.example.com:OWNER/template.git",
+    ],
+)
+def test_a_path_and_an_address_with_a_password_are_not_kept(address: str) -> None:
+    templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
+
+    origin = str(templates.get_template("origin.jinja").module.origin(address))  # ty: ignore
+    assert origin.strip() == "cookiecutter-pulumi-aws"
+
+
+@pytest.fixture(name="versioned")
+def fixture_versioned(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The template in a repository of its own, and a git that anybody has."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Template")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "template@example.com")
+    commit_all(template, "A template")
+    return template
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit all that is in a folder, as the first commit of a new repository if there is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch", "main")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def cruft(folder: Path, *arguments: str) -> str:
+    """Run cruft, and return what it says.
+
+    Raises:
+        subprocess.CalledProcessError: If it fails.
+    """
+    command = [sys.executable, "-m", "cruft", *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+
+
+def publish_news(template: Path) -> None:
+    """Commit a change to the template, as its next version."""
+    ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
+    ignored.write_text(ignored.read_text(encoding="utf-8") + "\n# News of the template\nnews/\n", encoding="utf-8")
+    questions = template / "cookiecutter.json"
+    version = f'"_template_version": "{QUESTIONS["_template_version"]}"'
+    assert version in questions.read_text(encoding="utf-8")
+    news = questions.read_text(encoding="utf-8").replace(version, '"_template_version": "98.7.6"')
+    questions.write_text(news, encoding="utf-8")
+    commit_all(template, "News")
+
+
+def assert_has_news(project: Path) -> None:
+    """Find the change, and the version that it came with."""
+    assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
+    assert Project(project, {}).toml("pyproject.toml")["tool"]["cookiecutter"]["version"] == "98.7.6"
+    assert "Rendered from cookiecutter-pulumi-aws, version 98.7.6." in (project / "README.md").read_text(
+        encoding="utf-8"
+    )
+
+
+@pytest.mark.slow
+def test_cruft_creates_and_updates_a_project(versioned: Path, tmp_path: Path, bake: Callable[..., Project]) -> None:
     projects = tmp_path / "projects"
     projects.mkdir()
 
-    def cruft(folder: Path, *arguments: str) -> None:
-        subprocess.run([sys.executable, "-m", "cruft", *arguments], cwd=folder, check=True, capture_output=True)
-
-    cruft(projects, "create", str(template), "--no-input", "--extra-context", '{"project_name": "Orders"}')
+    said = cruft(projects, "create", str(versioned), "--no-input", "--extra-context", '{"project_name": "Orders"}')
     rendered = projects / "orders"
     assert content(rendered).keys() == {*content(bake(project_name="Orders").path), ".cruft.json"}
-    git(rendered, "init", "--quiet", "--initial-branch", "main")
-    git(rendered, "add", ".")
-    git(rendered, "commit", "--quiet", "--message", "A project")
+    commit_all(rendered, "A project")
 
-    ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
-    ignored.write_text(ignored.read_text(encoding="utf-8") + "\n# News of the template\nnews/\n", encoding="utf-8")
-    git(template, "commit", "--quiet", "--all", "--message", "News")
-    cruft(rendered, "update", "--skip-apply-ask")
+    publish_news(versioned)
+    said += cruft(rendered, "update", "--skip-apply-ask")
 
-    assert "news/" in (rendered / ".gitignore").read_text(encoding="utf-8")
+    assert_has_news(rendered)
+    # What cruft renders to compare is no project that one could go on with.
+    assert "Your project is in" not in said
     cruft(rendered, "check")
+
+
+@pytest.mark.slow
+def test_a_project_is_linked_to_its_template_afterwards_as_the_readme_says(
+    versioned: Path, tmp_path: Path, bake: Callable[..., Project]
+) -> None:
+    project = bake(project_name="Orders").copy(tmp_path / "project").path
+    commit_all(project, "A project")
+    rendered_from = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=versioned, check=True, capture_output=True, text=True
+    ).stdout.strip()
+    publish_news(versioned)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    link, add, commit, update = readme.rpartition("```sh\n")[2].partition("```")[0].splitlines()
+
+    assert link == "cruft link https://github.com/OWNER/cookiecutter-pulumi-aws --checkout COMMIT"
+    answers = json.dumps({"project_name": "Orders"})
+    cruft(project, "link", str(versioned), "--checkout", rendered_from, "--no-input", "--extra-context", answers)
+    for command in (add, commit):
+        subprocess.run(command.replace('"', "").split(maxsplit=3), cwd=project, check=True, capture_output=True)
+    assert update == "cruft update"
+    cruft(project, "update", "--skip-apply-ask")
+
+    assert_has_news(project)
+    cruft(project, "check")

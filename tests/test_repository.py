@@ -3,13 +3,14 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from scripts.make_help import targets
-from tests.combinations import ASKED, COMBINATIONS, ROOT
+from tests.combinations import ASKED, COMBINATIONS, QUESTIONS, ROOT
 from tests.projects import Project
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -106,6 +107,19 @@ def test_the_readmes_tree_is_what_is_rendered(default_project: Project) -> None:
     rendered = {path.name for path in default_project.path.iterdir()}
 
     assert shown == rendered
+
+
+def test_the_changelogs_newest_heading_is_the_templates_version() -> None:
+    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+    assert newest
+    assert newest[1] == QUESTIONS["_template_version"]
+
+
+def test_the_templates_pyproject_repeats_no_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert project["version"] == "0"
 
 
 def test_ci_runs_the_readmes_test_command() -> None:
