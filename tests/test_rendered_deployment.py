@@ -298,7 +298,10 @@ def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> No
 
     report = stack.integration_tests("-k", "Parameter")
 
-    assert "readers.py cannot read aws:ssm/parameter:Parameter yet: add a reader" in report.output
+    assert (
+        "nothing reads aws:ssm/parameter:Parameter yet: register a reader in tests/integration/conftest.py"
+        in report.output
+    )
 
 
 def test_two_people_can_test_one_stack_at_a_time_and_again_and_leave_nothing(stack: Emulated, tmp_path: Path) -> None:

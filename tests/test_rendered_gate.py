@@ -70,7 +70,7 @@ def test_the_unit_tests_pass_and_cover_everything(
     assert totals["percent_covered"] == 100
     assert totals["num_branches"] == totals["covered_branches"] > 50
     files = {name.replace("\\", "/"): covered for name, covered in summary["files"].items()}
-    assert set(files) == {name for name in copy.python_files() if not name.startswith("tests/")}
+    assert set(files) == {name for name in copy.python_files() if not name.startswith(("tests/", "tools/"))}
     for name, covered in files.items():
         lines = copy.read(name).splitlines()
         # What coverage.py leaves out by itself: imports that no run makes.
@@ -112,7 +112,7 @@ def fixture_quick(broken: Project) -> Project:
     """A copy whose slow steps do nothing, so that a test sees what one broken step does to the whole check."""
     test_command = broken.tasks()["test-py-unit"]["cmd"]
     broken.replace("pyproject.toml", test_command, "python --version")
-    broken.replace("pyproject.toml", "pylint __main__.py infrastructure processor tools tests", "python --version")
+    broken.replace("pyproject.toml", "pylint __main__.py infrastructure processor scripts tests", "python --version")
     return broken
 
 
@@ -129,7 +129,11 @@ def test_a_lint_error_fails(quick: Project, environment: Environment) -> None:
 
 
 def test_what_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
-    broken.replace("tools/engine.py", "    if engine is None:\n", "    if engine is None and shutil is shutil:\n")
+    broken.replace(
+        "processor/storage.py",
+        "        if self._is_announced(item):\n",
+        "        if self._is_announced(item) and json is json:\n",
+    )
 
     finished = environment.task(broken, "lint")
 
@@ -144,12 +148,6 @@ def test_a_type_error_fails(broken: Project, environment: Environment) -> None:
 
     assert finished.returncode != 0
     assert "infrastructure/storage.py" in finished.stdout.replace("\\", "/")
-
-
-def test_the_check_is_format_lint_types_and_tests(default_project: Project) -> None:
-    steps = default_project.tasks()["check"]["sequence"]
-
-    assert steps == [{"cmd": "ruff format --check"}, "lint", "typecheck", "test-py-unit"]
 
 
 def test_the_check_passes_when_its_steps_do(quick: Project, environment: Environment) -> None:
@@ -169,8 +167,10 @@ def test_the_check_passes_when_its_steps_do(quick: Project, environment: Environ
             "ZeroDivision",
         ),
         ("pyproject.toml", 'cmd = "python --version" }]', 'cmd = "python -c 1/0" }]', "ZeroDivision"),
+        ("Pulumi.yaml", "default: 300", "default: 301", "not up to date with the code: Pulumi.yaml; run `uv run poe"),
+        ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 64", "a whole number from 128 to 10240"),
     ],
-    ids=["format", "ruff", "types", "tests", "pylint"],
+    ids=["format", "ruff", "types", "tests", "pylint", "generated", "configuration"],
 )
 def test_one_broken_step_fails_the_check_and_no_file_is_changed(
     quick: Project, environment: Environment, name: str, old: str, new: str, said: str
@@ -183,6 +183,18 @@ def test_one_broken_step_fails_the_check_and_no_file_is_changed(
     assert finished.returncode != 0
     assert said in finished.stdout.replace("\\", "/")
     assert {each: quick.read(each) for each in before} == before
+
+
+def test_every_broken_step_is_shown(quick: Project, environment: Environment) -> None:
+    quick.replace("__main__.py", "import pulumi\n", "import os\n\nimport pulumi\n")
+    quick.replace("Pulumi.yaml", "default: 300", "default: 301")
+    quick.replace("infrastructure/storage.py", 'hash_key="message_id"', "hash_key=[1]")
+
+    finished = environment.task(quick, "check")
+
+    assert finished.returncode != 0
+    for said in ("F401", "not up to date", "invalid-argument-type", "'lint'", "'typecheck'", "'_generate'"):
+        assert said in finished.stdout, finished.stdout
 
 
 def test_a_failing_test_fails(broken: Project, environment: Environment) -> None:
@@ -205,7 +217,7 @@ def test_an_uncovered_branch_fails(broken: Project, environment: Environment) ->
 
 
 def test_a_removed_test_fails(broken: Project, environment: Environment) -> None:
-    (broken.path / "tests" / "unit" / "tools" / "test_outputs.py").unlink()
+    (broken.path / "tests" / "unit" / "scripts" / "test_local_send.py").unlink()
 
     finished = environment.task(broken, "test-py-unit")
 
@@ -217,8 +229,6 @@ ANOTHER_STACK = """\
   event-pipeline:kmsKeyArn: arn:aws:kms:us-east-2:123456789012:key/99999999-8888-7777-6666-555555555555
   event-pipeline:bucketName: a-bucket-of-ours
   event-pipeline:lambdaReservedConcurrency: "-1"
-  event-pipeline:lambdaRuntime: python3.12
-  event-pipeline:lambdaArchitecture: x86_64
   event-pipeline:lambdaTimeoutSeconds: 60
   event-pipeline:batchSize: 100
   event-pipeline:batchWindowSeconds: 20
@@ -238,7 +248,7 @@ def test_another_stack_with_other_settings_passes(broken: Project, environment: 
 
 
 # A security-relevant input, what it is changed to, and a test that must notice.
-SETTINGS_TESTS = "tests/unit/infrastructure/test_settings.py"
+SECURITY_TESTS = "tests/unit/infrastructure/test_security.py"
 WEAKENINGS = {
     "versioning off": (
         "storage",
@@ -356,17 +366,9 @@ def test_a_weakened_input_fails(broken: Project, environment: Environment, weake
     module, old, new, noticed_by = WEAKENINGS[weakening]
     broken.replace(f"infrastructure/{module}.py", old, new)
 
-    finished = environment.run(
-        broken,
-        "pytest",
-        "-q",
-        "tests/unit/infrastructure",
-        "--deselect",
-        SETTINGS_TESTS,
-        "--no-header",
-        "--tb=no",
-        "-rf",
-    )
+    chosen = ["-k", noticed_by] if noticed_by.isidentifier() else []
+    tests = "tests/unit/infrastructure" if chosen else SECURITY_TESTS
+    finished = environment.run(broken, "pytest", "-q", tests, *chosen, "--no-header", "--tb=no", "-rf")
 
     assert finished.returncode == 1, finished.stdout
     assert noticed_by in finished.stdout

@@ -18,9 +18,11 @@ ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 TOPIC = "aws:sns/topic:Topic"
 
+HOW_TO_READ = "register a reader in tests/integration/conftest.py, with `reads` from tools/testing/readers.py"
+
 
 def test_a_resource_is_what_the_program_says(deployed: Deployed, resource: Resource) -> None:
-    assert resource.type in READERS, f"tools/testing/readers.py cannot read {resource.type} yet: add a reader"
+    assert resource.type in READERS, f"nothing reads {resource.type} yet: {HOW_TO_READ}"
     skip_if_secret(deployed, f"{resource.type} {resource.name}")
     left_out = NOT_IN_AWS.get(resource.type, frozenset())
     promised = DEFAULTS.get(resource.type, {}) | resource.inputs
