@@ -13,6 +13,8 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
+RUNS_ON = re.compile(r"^  \S+:lambda(?:Runtime|Architecture): (.*)$", flags=re.MULTILINE)
+TESTS_OF_STACKS = [f"tests/unit/infrastructure/test_{name}.py" for name in ("processing", "program", "settings")]
 UNTESTED_BRANCH = '''
 
 def _untested(number: int) -> int:
@@ -37,6 +39,12 @@ def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
     return default_project.copy(tmp_path)
 
 
+@pytest.fixture(scope="session", name="runs_passed")
+def fixture_runs_passed() -> set[tuple[str, ...]]:
+    """The runtimes and architectures with which the unit tests have passed."""
+    return set()
+
+
 @pytest.fixture(scope="session", name="gates_passed")
 def fixture_gates_passed() -> set[str]:
     """What the unit tests have been run with, so that projects that differ in nothing that they read share a run."""
@@ -44,11 +52,15 @@ def fixture_gates_passed() -> set[str]:
 
 
 def what_unit_tests_read(project: Project) -> str:
-    """Digest the files that the unit tests depend on: the Python files, Pulumi's, and the tests' own settings."""
+    """Digest the files that the unit tests depend on: the Python files, Pulumi's, and the tests' own settings.
+
+    What the function runs on is left out: a test of its own varies that.
+    """
     tools = project.toml("pyproject.toml")["tool"]
     names = [*project.python_files(), *sorted(name for name in project.names() if name.startswith("Pulumi."))]
-    names += ["policies.toml", "tools/validate/report.schema.json"]
-    content = [str(tools["pytest"]), str(tools["coverage"]), *map(project.read, names), *project.requirements()]
+    names += ["policies.toml"]
+    files = [RUNS_ON.sub("", project.read(name)) for name in names]
+    content = [str(tools["pytest"]), str(tools["coverage"]), *files, *project.requirements()]
     return hashlib.sha256("\0".join([*content, str(tools["poe"]["tasks"]["test-py-unit"])]).encode()).hexdigest()
 
 
@@ -80,6 +92,20 @@ def test_the_unit_tests_pass_and_cover_everything(
     assert (report.get("line-rate"), report.get("branch-rate")) == ("1", "1")
     assert "100%" in copy.read("coverage/html/index.html")
     gates_passed.add(digest)
+
+
+def test_the_unit_tests_pass_whatever_the_function_runs_on(
+    project: Project, environment_of: Callable[[Project], Environment], runs_passed: set[tuple[str, ...]]
+) -> None:
+    runs_on = tuple(RUNS_ON.findall(project.read("Pulumi.dev.yaml")))
+    assert len(runs_on) == 2
+    if runs_on in runs_passed:
+        return
+
+    finished = environment_of(project).run(project, "pytest", "-q", "-p", "no:cacheprovider", *TESTS_OF_STACKS)
+
+    assert finished.returncode == 0, finished.stdout
+    runs_passed.add(runs_on)
 
 
 # Runs the unit tests as nohup, a shell in the background, or some runners do.
