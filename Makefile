@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help install new test test-fast test-engine lint format typecheck bench recording clean
+.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench recording clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS
@@ -25,6 +25,9 @@ test: install ## Run all tests of the template
 
 test-fast: install ## Run the tests that take less than a minute together
 	$(BIN)/pytest -n 2 -m "not slow"
+
+test-tools: install ## Run the tests of the tools that every rendered project has, with their coverage
+	$(BIN)/pytest tests/test_tools.py
 
 test-engine: install ## Deploy rendered projects with the real engine, for about 20 minutes; it needs the Pulumi CLI
 	@echo This takes about 20 minutes: the AWS provider waits for most of them.

@@ -1,5 +1,7 @@
 """Where a stack is deployed."""
 
+import pytest
+
 from tools.account import Account
 
 CHINA = Account(id="123456789012", region="cn-north-1", partition="aws-cn", dns_suffix="amazonaws.com.cn")
@@ -11,3 +13,46 @@ def test_an_arn_names_partition_region_and_account() -> None:
 
 def test_the_account_itself_has_an_arn() -> None:
     assert CHINA.root_arn == "arn:aws-cn:iam::123456789012:root"
+
+
+@pytest.mark.parametrize(
+    ("arn", "account"),
+    [
+        (
+            "arn:aws:lambda:us-east-1:123456789012:function:a",
+            Account(id="123456789012", region="eu-west-1", partition="aws", dns_suffix="amazonaws.com"),
+        ),
+        (
+            "arn:aws-us-gov:iam::123456789012:role/a",
+            Account(id="123456789012", region="eu-west-1", partition="aws-us-gov", dns_suffix="amazonaws.com"),
+        ),
+        (
+            "arn:aws-cn:sns:cn-north-1:123456789012:a",
+            Account(id="123456789012", region="eu-west-1", partition="aws-cn", dns_suffix="amazonaws.com.cn"),
+        ),
+    ],
+    ids=["aws", "aws-us-gov", "aws-cn"],
+)
+def test_an_arn_tells_its_account(arn: str, account: Account) -> None:
+    assert Account.of(arn, "eu-west-1") == account
+
+
+@pytest.mark.parametrize("text", ["", "processor", "arn:aws:s3:::bucket", "https://sqs.example.com/123456789012/queue"])
+def test_what_names_no_account_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r" is not the ARN of anything in an account$"):
+        Account.of(text, "eu-west-1")
+
+
+def test_the_account_is_that_of_the_first_arn_that_names_one() -> None:
+    texts = [
+        "bucket",
+        "arn:aws:s3:::bucket",
+        "arn:aws:sns:us-east-1:123456789012:a",
+        "arn:aws:iam::210987654321:role/a",
+    ]
+
+    assert Account.named_in(texts, "us-east-1") == Account.of(texts[2], "us-east-1")
+
+
+def test_texts_without_an_arn_name_no_account() -> None:
+    assert Account.named_in(["bucket", "arn:aws:s3:::bucket"], "us-east-1") is None

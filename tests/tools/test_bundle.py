@@ -5,7 +5,7 @@ from pathlib import Path
 import pulumi
 import pytest
 
-from infrastructure import bundle
+from tools import bundle
 
 
 def test_a_bundle_is_named_for_what_it_runs_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

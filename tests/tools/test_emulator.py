@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.unit.tools import stand_in_emulator
+from tests import stand_in_emulator
 from tools import emulator
 from tools.watchdog import Watchdog, is_running
 

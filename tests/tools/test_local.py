@@ -11,12 +11,12 @@ from unittest import mock
 import pytest
 from filelock import FileLock
 
-from infrastructure.settings import find_problems
 from tools import emulator, local, outputs
-from tools.testing.recording import PROJECT, readable_config
+from tools.configuration.checks import find_problems
+from tools.testing.recording import PROJECT_NAME, readable_config
 
 ADDRESS = "http://127.0.0.1:4999"
-OUTPUTS = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES} | {"queue_url": f"{ADDRESS}/queue"}
+OUTPUTS = {name: f"value of {name}" for name in outputs.exported_names()} | {"queue_url": f"{ADDRESS}/queue"}
 INIT = "stack init local --no-select"
 UP = "up --stack local --yes --skip-preview --non-interactive"
 TESTS = "-m pytest tests/integration"
@@ -361,5 +361,5 @@ def test_the_environment_leads_to_the_emulator_and_to_no_account(monkeypatch: py
     assert variables["HOME"] == "/home/somebody"
     assert variables["NO_PROXY"] == variables["no_proxy"] == "example.com,127.0.0.1,localhost"
     assert variables["AWS_CONFIG_FILE"] == variables["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull
-    assert find_problems(PROJECT, readable_config("local"), variables=variables) == []
+    assert find_problems(PROJECT_NAME, readable_config("local"), variables=variables) == []
     assert Path(variables["PULUMI_CREDENTIALS_PATH"]).is_relative_to(emulator.LOCAL_FOLDER)

@@ -11,7 +11,7 @@ import pytest
 
 from tools import outputs
 
-COMPLETE = {name: f"value of {name}" for name in outputs.OUTPUT_NAMES}
+COMPLETE = {name: f"value of {name}" for name in outputs.exported_names()}
 
 
 @pytest.fixture(name="file")
@@ -43,7 +43,7 @@ def test_the_outputs_of_the_named_stack_are_written(
 
     assert commands == [["/usr/bin/pulumi", "stack", "output", "--json", "--stack", "staging"]]
     assert json.loads(file.read_text(encoding="utf-8")) == COMPLETE
-    assert capsys.readouterr().out == "cfn-outputs/flat-outputs.json: 12 outputs of staging\n"
+    assert capsys.readouterr().out == "cfn-outputs/flat-outputs.json: 7 outputs of staging\n"
 
 
 @pytest.mark.parametrize(
@@ -85,3 +85,10 @@ def test_nothing_but_the_finished_file_is_left(file: Path) -> None:
     outputs.write_outputs(COMPLETE, file)
 
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_the_outputs_are_those_that_the_program_names(tmp_path: Path) -> None:
+    program = 'import pulumi\n\nif pulumi:\n    pulumi.export("second", 1)\npulumi.export("first", 2)\nprint("third")\n'
+    (tmp_path / "__main__.py").write_text(program, encoding="utf-8")
+
+    assert sorted(outputs.exported_names(tmp_path)) == ["first", "second"]

@@ -12,11 +12,10 @@ from zipfile import ZipFile
 
 import pytest
 
-from infrastructure import bundle
-from tools import package
+from tools import bundle, package
 from tools.configuration.stack_files import PROJECT_FOLDER, StackConfig
 from tools.package import locked_requirements
-from tools.testing.recording import PROJECT
+from tools.testing.recording import PROJECT_NAME
 
 REQUIREMENTS = "aws-lambda-powertools==3.37.0\n"
 PIPFILE_LOCK = """\
@@ -78,8 +77,8 @@ def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
 def set_config(monkeypatch: pytest.MonkeyPatch, secret: tuple[str, ...] = (), **settings: str) -> None:
     """Change settings of every stack file."""
     original = package.read_stack_config
-    changed = {f"{PROJECT}:{name}": value for name, value in settings.items()}
-    secrets = frozenset(f"{PROJECT}:{name}" for name in secret)
+    changed = {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
+    secrets = frozenset(f"{PROJECT_NAME}:{name}" for name in secret)
 
     def read_changed(stack: str) -> StackConfig:
         return replace(original(stack), values=original(stack).values | changed, secret_keys=secrets)
@@ -155,10 +154,10 @@ def test_a_bundle_that_is_out_of_date_is_built_again(
     if change == "requirements":
         monkeypatch.setattr(package, "locked_requirements", lambda: "aws-lambda-powertools==3.38.0\n")
     elif change == "source":
-        (source / "errors.py").write_text("CHANGED = 1\n", encoding="utf-8")
+        (source / "handler.py").write_text("CHANGED = 1\n", encoding="utf-8")
     elif change == "name":
         (source / "nested").mkdir()
-        (source / "errors.py").rename(source / "nested" / "errors.py")
+        (source / "handler.py").rename(source / "nested" / "handler.py")
     elif change == "damage":
         next(build.iterdir()).write_bytes(b"PK")
     else:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.validate.folder import ProjectFolder
+from tests.validate.folder import ProjectFolder
 
 # What a person's shell, or a workflow's, tells programs of their output.
 OF_THE_SHELL = (
@@ -28,5 +28,5 @@ def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ProjectFolder:
-    """A project of four stacks about which there is nothing to say."""
+    """A copy of the project in which nothing is wrong."""
     return ProjectFolder.create(tmp_path)

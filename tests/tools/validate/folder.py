@@ -1,71 +1,28 @@
-"""A project of four stacks about which there is nothing to say, for tests to change."""
+"""A copy of the tests' project, of whose four stacks nothing is wrong, for tests to change."""
 
-import json
+import re
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
-from tools.testing.recording import GOOD_CONFIG
+from tools.configuration.checks import KEYS
+from tools.configuration.stack_files import PROJECT_FILE, PROJECT_FOLDER
+from tools.outputs import PROGRAM
+from tools.testing.recording import PROJECT_NAME, STACKS
 from tools.validate import Report, validate_configuration
 from tools.validate.policies import FILE
 
-PROJECT = "orders"
-TODAY = date(2026, 3, 1)
-# What has no default, and therefore stands in every stack's file: the first on line 2.
-STACKS = {
-    "local": {"environment": "local", "aws:region": "us-east-2", "lambdaMemoryMb": "512", "logRetentionDays": "7"},
-    "dev": {"environment": "dev", "aws:region": "us-east-2", "lambdaMemoryMb": "512", "logRetentionDays": "30"},
-    "staging": {"environment": "staging", "aws:region": "us-west-1", "lambdaMemoryMb": "512", "logRetentionDays": "90"},
-    "prod": {"environment": "prod", "aws:region": "us-east-1", "lambdaMemoryMb": "1024", "logRetentionDays": "365"},
-}
-IN_EVERY_FILE = (*STACKS["dev"], "environmentSuffix", "notificationEmail")
-POLICIES = """\
-namespaces = ["aws", "pulumi"]
-credentials = ["aws:secretKey"]
-comes_after = { prod = ["dev", "staging"], staging = ["dev"] }
-
-[stronger]
-lambdaMemoryMb = "higher"
-batchWindowSeconds = "lower"
-forceDestroy = "false"
-kmsKeyArn = "set"
-bucketName = "empty"
-
-[[values]]
-rule = "force-destroy"
-setting = "forceDestroy"
-environments = ["prod", "staging"]
-allowed = [false]
-
-[[values]]
-rule = "placeholder-email"
-setting = "notificationEmail"
-environments = ["prod"]
-forbidden = "nobody@.*"
-instead = "an address that people read"
-
-[[values]]
-rule = "region"
-setting = "aws:region"
-environments = ["prod"]
-allowed = ["us-east-1", "eu-west-1"]
-
-[[values]]
-rule = "small-batches"
-setting = "batchSize"
-severity = "warning"
-allowed = [5, 10]
-
-[runtimes]
-warning_days = 90
-
-[runtimes.supported_until]
-"python3.11" = 2026-05-30
-"python3.12" = 2028-10-31
-"python3.13" = 2029-06-30
-"python3.14" = 2029-06-30
-"""
+TODAY: Final = date(2026, 3, 1)
+PROJECT_TEXT: Final = (PROJECT_FOLDER / PROJECT_FILE).read_text(encoding="utf-8")
+POLICIES: Final = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
+# What has no default, and therefore stands in every stack's file.
+IN_EVERY_FILE: Final = tuple(
+    key
+    for key in (*KEYS, "aws:region")
+    if not re.search(rf"^  {key}:\n(    .+\n)*    default:", PROJECT_TEXT, re.MULTILINE)
+)
 
 
 @dataclass(frozen=True)
@@ -80,19 +37,10 @@ class ProjectFolder:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Write a project and its stacks into an empty folder."""
-        folder = cls(path)
-        settings = "".join(
-            f"  {key}:\n    type: string\n" + ("" if key in IN_EVERY_FILE else f"    default: {json.dumps(value)}\n")
-            for key, value in GOOD_CONFIG.items()
-        )
-        folder.write("Pulumi.yaml", f"name: {PROJECT}\nruntime: python\nconfig:\n{settings}")
-        folder.write(FILE, POLICIES)
-        for stack, own in STACKS.items():
-            config = own | {"environmentSuffix": stack, "notificationEmail": "team@example.com"}
-            lines = [f"  {key if ':' in key else f'{PROJECT}:{key}'}: {value}" for key, value in config.items()]
-            folder.write(f"Pulumi.{stack}.yaml", "\n".join(["config:", *lines, ""]))
-        return folder
+        """Copy what describes the project and its stacks into an empty folder."""
+        for name in (PROJECT_FILE, FILE, PROGRAM, *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
+            shutil.copy(PROJECT_FOLDER / name, path)
+        return cls(path)
 
     def read(self, name: str) -> str:
         """Read a file."""
@@ -110,13 +58,24 @@ class ProjectFolder:
 
     def set(self, stack: str, key: str, value: str | None) -> None:
         """Set a key of a stack's file on the line that it has, or on a new one; remove it where there is no value."""
-        name, full_key = f"Pulumi.{stack}.yaml", key if ":" in key else f"{PROJECT}:{key}"
+        name, full_key = f"Pulumi.{stack}.yaml", key if ":" in key else f"{PROJECT_NAME}:{key}"
         lines = [line for line in self.read(name).splitlines() if line]
         found = [number for number, line in enumerate(lines) if line.startswith(f"  {full_key}:")]
         written = [] if value is None else [f"  {full_key}: {value}"]
         at = found[0] if found else len(lines)
         lines[at : at + len(found)] = written
         self.write(name, "\n".join([*lines, ""]))
+
+    def set_default(self, key: str, value: str) -> None:
+        """Change a setting's default in ``Pulumi.yaml``."""
+        text = self.read(PROJECT_FILE)
+        changed = re.sub(rf"(?m)(^  {key}:\n(?:    .+\n)*?    default: ).+", rf"\g<1>{value}", text)
+        assert changed != text, f"{key} has no other default"
+        self.write(PROJECT_FILE, changed)
+
+    def line(self, name: str, text: str) -> int:
+        """Tell on which line of a file a text first stands."""
+        return next(number for number, line in enumerate(self.read(name).splitlines(), start=1) if text in line)
 
     def validate(self, *stacks: str, today: date = TODAY, strict: bool = False) -> Report:
         """Validate the project, or some of its stacks."""

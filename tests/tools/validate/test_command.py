@@ -9,30 +9,39 @@ import sys
 
 import pytest
 
-from tests.unit.tools.validate.folder import ProjectFolder
+from tests.validate.folder import ProjectFolder
 from tools.validate import command as command_line
 
-OPTIONS = ("--stack", "--live", "--strict", "--format", "--no-color", "--date")
+OPTIONS = ("--stack", "--live", "--strict", "--quiet", "--format", "--no-color", "--date")
 DAY = ("--date", "2026-03-01")
 
 
 def run(folder: ProjectFolder, *arguments: str) -> int:
-    """Validate the project on a day on which there is nothing to say."""
+    """Validate the project on a day on which nothing is wrong with it."""
     return command_line.main([*DAY, *arguments], folder.path)
 
 
-def test_nothing_to_say_is_status_0(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_problems_are_status_0(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder) == 0
-    assert capsys.readouterr().out.endswith("4 stacks compared: nothing to say\n")
+    assert capsys.readouterr().out.endswith("3 stacks compared: no problems found\n")
 
 
 def test_a_warning_is_status_0_and_with_strict_1(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.set("dev", "batchSize", "7")
 
     assert run(folder) == 0
-    assert capsys.readouterr().out.endswith("4 stacks compared: 1 warning\n")
+    assert capsys.readouterr().out.endswith("3 stacks compared: 1 warning\n")
     assert run(folder, "--strict") == 1
-    assert capsys.readouterr().out.endswith("4 stacks compared: 1 error\n")
+    assert capsys.readouterr().out.endswith("3 stacks compared: 1 error\n")
+
+
+def test_quiet_leaves_the_comparison_out(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.set("dev", "batchSize", "7")
+
+    assert run(folder, "--quiet") == 0
+    warning, summary = capsys.readouterr().out.splitlines()
+    assert warning.startswith("Pulumi.dev.yaml:8: warning: orders:batchSize: ")
+    assert summary == "3 stacks compared: 1 warning"
 
 
 def test_an_error_is_status_1(folder: ProjectFolder) -> None:
@@ -47,7 +56,7 @@ def test_a_file_that_cannot_be_read_is_status_2_and_the_others_are_compared(
     folder.write("Pulumi.dev.yaml", "- a\n")
 
     assert run(folder) == 2
-    assert capsys.readouterr().out.endswith("3 stacks compared, not dev: 1 error\n")
+    assert capsys.readouterr().out.endswith("2 stacks compared, not dev: 1 error\n")
 
 
 def test_a_project_that_cannot_be_read_is_status_2_and_one_line(
@@ -114,7 +123,7 @@ def test_github_gets_a_command_for_each_finding(folder: ProjectFolder, capsys: p
     assert run(folder, "--format", "github") == 1
     command, summary = capsys.readouterr().out.splitlines()
     assert command.startswith("::error file=Pulumi.dev.yaml,title=bad-value,line=8::orders:batchSize")
-    assert summary == "4 stacks compared: 1 error"
+    assert summary == "3 stacks compared: 1 error"
 
 
 @pytest.fixture(name="terminal")

@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from infrastructure.settings import KEYS
-from tests.unit.tools.validate.folder import IN_EVERY_FILE, PROJECT, STACKS, TODAY, ProjectFolder
-from tools.configuration.stack_files import PROJECT_FOLDER, read_project
+from tests.validate.folder import IN_EVERY_FILE, TODAY, ProjectFolder
+from tools.configuration.checks import KEYS
+from tools.configuration.stack_files import PROJECT_FOLDER
+from tools.testing.recording import PROJECT_NAME, STACKS
 from tools.validate import CannotValidateError, validate_configuration
 from tools.validate.report import Report, Setting, Value
 
@@ -23,7 +24,7 @@ def test_the_stacks_stand_in_the_order_of_their_way_to_production(folder: Projec
     )
     folder.set("local", "environment", "elsewhere")
 
-    report = folder.validate()
+    report = folder.validate("local", "dev", "staging", "a", "prod")
 
     assert [stack.name for stack in report.stacks] == ["dev", "staging", "a", "prod", "local"]
     assert [stack.environment for stack in report.stacks] == ["dev", "staging", "prod", "prod", None]
@@ -32,7 +33,7 @@ def test_the_stacks_stand_in_the_order_of_their_way_to_production(folder: Projec
 def test_the_settings_stand_in_the_models_order_and_others_follow(folder: ProjectFolder) -> None:
     keys = [setting.key for setting in folder.validate().settings]
 
-    assert keys == [*(f"{PROJECT}:{key}" for key in KEYS), "aws:region"]
+    assert keys == [*(f"{PROJECT_NAME}:{key}" for key in KEYS), "aws:region"]
 
 
 def test_a_set_value_is_told_from_a_default_and_from_a_missing_one(folder: ProjectFolder) -> None:
@@ -91,10 +92,10 @@ def test_a_secret_differs_from_plain_text(folder: ProjectFolder) -> None:
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("key", [*KEYS, "aws:region"])
 def test_no_value_can_change_without_changing_the_result(folder: ProjectFolder, stack: str, key: str) -> None:
-    before = folder.validate()
+    before = folder.validate(*STACKS)
     folder.set(stack, key, "changed")
 
-    assert folder.validate() != before
+    assert folder.validate(*STACKS) != before
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -109,10 +110,7 @@ def test_no_value_can_go_without_changing_the_result(folder: ProjectFolder, stac
 @pytest.mark.parametrize("key", [key for key in KEYS if key not in IN_EVERY_FILE])
 def test_no_default_can_change_without_changing_the_result(folder: ProjectFolder, key: str) -> None:
     before = folder.validate()
-    head, _, tail = folder.read("Pulumi.yaml").partition(f"  {key}:\n    type: string\n    default: ")
-    folder.write(
-        "Pulumi.yaml", f'{head}  {key}:\n    type: string\n    default: "changed"\n{tail.partition(chr(10))[2]}'
-    )
+    folder.set_default(key, "changed")
 
     assert folder.validate() != before
 
@@ -135,6 +133,9 @@ def test_no_default_can_change_without_changing_the_result(folder: ProjectFolder
         ('["us-east-1", "eu-west-1"]', '["eu-west-1"]'),
         ("[5, 10]", "[5]"),
         ("warning_days = 90", "warning_days = 2000"),
+        ('setting = "environmentSuffix"', 'setting = "lambdaTimeoutSeconds"'),
+        ("besides = ['{project}", "besides = ['our-bucket|{project}"),
+        ("when_empty = ['{project}", "when_empty = ['our-bucket|{project}"),
         ('"python3.13" = 2029-06-30', '"python3.13" = 2026-02-28'),
     ],
 )
@@ -153,7 +154,7 @@ def test_no_policy_can_change_without_changing_the_result(folder: ProjectFolder,
 
 
 def test_the_name_of_the_project_changes_the_result(folder: ProjectFolder) -> None:
-    folder.replace("Pulumi.yaml", f"name: {PROJECT}", "name: other")
+    folder.replace("Pulumi.yaml", f"name: {PROJECT_NAME}", "name: other")
 
     assert {finding.rule for finding in folder.validate().findings} >= {"wrong-namespace"}
 
@@ -173,6 +174,26 @@ def test_one_stack_can_be_asked_for_by_its_mere_name(folder: ProjectFolder) -> N
     assert validate_configuration(folder.path, stacks="prod", today=TODAY) == folder.validate("prod")
 
 
+def test_the_local_stack_is_compared_only_if_it_is_named(folder: ProjectFolder) -> None:
+    assert [stack.name for stack in folder.validate().stacks] == ["dev", "staging", "prod"]
+    assert [stack.name for stack in folder.validate("local", "dev").stacks] == ["local", "dev"]
+
+
+def test_what_is_wrong_with_the_local_stack_is_told_nevertheless(folder: ProjectFolder) -> None:
+    folder.set("local", "batchSize", "0")
+
+    (finding,) = folder.validate().findings
+
+    assert (finding.stacks, finding.key) == (("local",), "orders:batchSize")
+
+
+def test_a_local_stack_that_is_the_only_one_is_compared(folder: ProjectFolder) -> None:
+    for stack in {*STACKS} - {"local"}:
+        (folder.path / f"Pulumi.{stack}.yaml").unlink()
+
+    assert [stack.name for stack in folder.validate().stacks] == ["local"]
+
+
 def test_another_stack_changes_the_result(folder: ProjectFolder) -> None:
     before = folder.validate()
     folder.write("Pulumi.qa.yaml", folder.read("Pulumi.dev.yaml"))
@@ -183,7 +204,7 @@ def test_another_stack_changes_the_result(folder: ProjectFolder) -> None:
 def test_the_projects_own_stacks_are_compared_today() -> None:
     report = validate_configuration()
 
-    assert {stack.name for stack in report.stacks} == set(read_project().stacks)
+    assert {stack.name for stack in report.stacks} == {*STACKS} - {"local"}
     assert report == validate_configuration(PROJECT_FOLDER, today=report.date)
 
 

@@ -9,33 +9,31 @@ import jsonschema
 import pytest
 from rich.console import Console
 
-from tests.unit.tools.validate.folder import ProjectFolder
+from tests.validate.folder import ProjectFolder
+from tools.testing.recording import STACKS
 from tools.validate import formats
 from tools.validate.report import Deployment, Finding, Property, Report, Resource
 
 SCHEMA_FILE = Path(formats.__file__).with_name("report.schema.json")
 SCHEMA: dict[str, Any] = json.loads(SCHEMA_FILE.read_text(encoding="utf-8"))
 TABLE = """\
-   setting of orders          dev               prod
-*  environment                dev               prod
-*  environmentSuffix          dev               prod
-   lambdaRuntime              (python3.13)      (python3.13)
-   lambdaArchitecture         (arm64)           (arm64)
-*  lambdaMemoryMb             512               256
-   lambdaTimeoutSeconds       (300)             (300)
-   lambdaReservedConcurrency  (10)              (10)
-   batchSize                  (10)              (10)
-   batchWindowSeconds         (0)               (0)
-   maxReceiveCount            (3)               (3)
-   messageRetentionSeconds    (1209600)         (1209600)
-   noncurrentVersionDays      (30)              (30)
-*  logRetentionDays           30                365
-*  notificationEmail          team@example.com  [secret]
-   bucketName                 ("")              ("")
-   kmsKeyArn                  ("")              ("")
-   forceDestroy               (false)           (false)
-*  aws:profile                x                 -
-*  aws:region                 us-east-2         us-east-1
+   setting of orders     dev               prod
+*  environment           dev               prod
+*  environmentSuffix     dev               prod
+   lambdaRuntime         (python3.13)      (python3.13)
+   lambdaArchitecture    (arm64)           (arm64)
+*  lambdaMemoryMb        512               256
+   lambdaTimeoutSeconds  (60)              (60)
+   batchSize             (10)              (10)
+   batchWindowSeconds    (0)               (0)
+   maxReceiveCount       (3)               (3)
+*  logRetentionDays      30                365
+*  notificationEmail     team@example.com  [secret]
+   bucketName            ("")              ("")
+   kmsKeyArn             ("")              ("")
+   forceDestroy          (false)           (false)
+*  aws:profile           x                 -
+*  aws:region            us-east-2         us-east-1
 * the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown
 Pulumi.prod.yaml:4: error: orders:lambdaMemoryMb: found "256", weaker than "512" of dev (Pulumi.dev.yaml:4), \
 which comes before prod; allowed: 512 or more (policies.toml) [weaker-setting]
@@ -75,21 +73,21 @@ def test_a_piped_report_is_plain_and_aligned(folder: ProjectFolder) -> None:
 
 @pytest.mark.parametrize("width", [0, 1, *range(60, 121, 3), 200])
 def test_a_terminals_lines_fit(folder: ProjectFolder, width: int) -> None:
-    text = printed(folder.validate(), force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    text = printed(folder.validate(*STACKS), force_terminal=True, width=width, color_system=None, legacy_windows=False)
 
     *table, legend, summary = text.splitlines()
     assert max(map(len, table)) <= max(width, 60)
     assert legend.startswith("* the stacks differ")
-    assert summary == "4 stacks compared: nothing to say"
+    assert summary == "4 stacks compared: no problems found"
     # Nothing is left out, and nothing is wrapped.
     assert sum(line.count("team@example.com") for line in table) == 4
     assert sum(line.count("(python3.13)") for line in table) == 4
     groups = [line for line in table if "setting of orders" in line]
-    assert len([line for line in table if " lambdaReservedConcurrency " in line]) == len(groups)
+    assert len([line for line in table if " lambdaTimeoutSeconds " in line]) == len(groups)
 
 
 def test_a_terminal_has_as_many_stacks_side_by_side_as_there_is_room_for(folder: ProjectFolder) -> None:
-    report = folder.validate()
+    report = folder.validate(*STACKS)
 
     wide = printed(report, force_terminal=True, width=140, color_system=None, legacy_windows=False)
     narrow = printed(report, force_terminal=True, width=80, color_system=None, legacy_windows=False)
@@ -133,7 +131,7 @@ def test_a_report_without_a_readable_stack_has_no_table(folder: ProjectFolder) -
 @pytest.mark.parametrize(
     ("findings", "summary"),
     [
-        ((), "1 stack compared: nothing to say"),
+        ((), "1 stack compared: no problems found"),
         ((FINDING,), "1 stack compared: 1 warning"),
         ((FINDING, FINDING.model_copy(update={"severity": "error"}), FINDING), "1 stack compared: 1 error, 2 warnings"),
     ],
@@ -153,7 +151,7 @@ def test_what_is_deployed_has_a_line_for_each_stack(folder: ProjectFolder) -> No
     assert lines[-3:] == [
         "dev: deployed: 1 drifted, 0 to be changed",
         "prod: not-deployed",
-        "1 stack compared: nothing to say",
+        "1 stack compared: no problems found",
     ]
 
 

@@ -1,23 +1,20 @@
-"""``policies.toml``: the project's own, and what a person may write into it by mistake."""
+"""``policies.toml``: what a person may write into it by mistake."""
 
-import re
 from pathlib import Path
 
 import pytest
 
-from infrastructure.settings import KEYS
-from tests.unit.tools.validate.folder import POLICIES
-from tools.configuration.stack_files import PROJECT_FOLDER
+from tests.validate.folder import POLICIES
+from tools.configuration.checks import KEYS
 from tools.validate.policies import FILE, PoliciesError, read_policies
 
-OWN = read_policies(PROJECT_FOLDER)
 BAD = {
     "unknown table": (
         "namespaces",
         "namespace",
         [
             "namespaces: missing",
-            "namespace: unknown key; allowed: namespaces, credentials, comes_after, stronger, values, runtimes",
+            "namespace: unknown key; allowed: namespaces, credentials, comes_after, stronger, values, unique, runtimes",
         ],
     ),
     "unknown environment": (
@@ -114,6 +111,37 @@ BAD = {
         "allowed = [5, 10]",
         "allowed = [5.5]",
         ["[[values]] number 4 (small-batches).allowed.0: allowed: a text, a number, true or false, or a list of these"],
+    ),
+    "unknown key of a unique value": (
+        'within = "account"',
+        'within = "account"\ncount = 1',
+        ["[[unique]] number 1 (same-suffix).count: unknown key; allowed: rule, setting, within, because, instead,"],
+    ),
+    "unknown reach of a unique value": (
+        'within = "account"',
+        'within = "region"',
+        ["[[unique]] number 1 (same-suffix).within: found \"region\"; allowed: 'account' or 'everywhere'"],
+    ),
+    "nothing instead of a unique value": (
+        'instead = "a suffix of its own"',
+        'instead = ""',
+        ['[[unique]] number 1 (same-suffix).instead: found ""; allowed: a text with something in it'],
+    ),
+    "formed name with an unknown setting": (
+        "{environmentSuffix}-logs",
+        "{suffix}-logs",
+        [
+            'number 2 (same-bucket-name).besides.0: found "{project}-{suffix}-logs-[0-9]{12}"; found {suffix}; allowed',
+            "allowed: {project}, or a setting: environment, environmentSuffix, ",
+        ],
+    ),
+    "formed name that is no regular expression": (
+        "payloads-[0-9]{12}",
+        "payloads-[0-9",
+        [
+            "number 2 (same-bucket-name).when_empty.0: found",
+            "allowed: a regular expression; unterminated character set",
+        ],
     ),
     "no number": (
         "warning_days = 90",
@@ -225,25 +253,3 @@ def test_a_value_of_toml_is_compared_as_configuration_has_it(tmp_path: Path) -> 
     policies = read_policies(written(tmp_path, POLICIES))
 
     assert [policy.allowed for policy in policies.values] == [("false",), (), ("us-east-1", "eu-west-1"), ("5", "10")]
-
-
-@pytest.mark.parametrize(
-    "domain", ["example.com", "Mail.EXAMPLE.net", "example.org", "example", "orders.test", "b.invalid"]
-)
-def test_a_placeholder_is_told_from_an_address(domain: str) -> None:
-    (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
-
-    assert not policy.permits(f"example.com@{domain}")
-
-
-@pytest.mark.parametrize("domain", ["example.dev", "orders-example.com", "example.com.dev", "test.dev", "mytest"])
-def test_an_address_that_resembles_a_placeholder_is_none(domain: str) -> None:
-    (policy,) = (policy for policy in OWN.values if policy.rule == "placeholder-email")
-
-    assert policy.permits(f"example.com@{domain}")
-
-
-def test_the_dates_have_their_source() -> None:
-    text = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-
-    assert re.search(r"# https://docs\.aws\.amazon\.com/lambda/\S+\n\[runtimes\]", text)

@@ -1,11 +1,11 @@
-"""The rules of the stacks' files: a project with nothing to say, and each rule broken in it."""
+"""The rules of the stacks' files: a project in which nothing is wrong, and each rule broken in it."""
 
 from collections.abc import Callable
 from datetime import date
 
 import pytest
 
-from tests.unit.tools.validate.folder import STACKS, TODAY, ProjectFolder
+from tests.validate.folder import STACKS, TODAY, ProjectFolder
 
 ACCOUNT = "123456789012"
 OTHER_ACCOUNT = ACCOUNT[::-1]
@@ -45,13 +45,13 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
         ("bad-value", "error", ("dev",), "Pulumi.dev.yaml", 4, "orders:lambdaMemoryMb", 'found "64"; allowed: a whole'),
     ),
     "bad default": (
-        replaced("Pulumi.yaml", 'default: "300"', 'default: "0"'),
+        lambda folder: folder.set_default("lambdaTimeoutSeconds", '"0"'),
         (
             "bad-value",
             "error",
             ("dev", "local", "prod", "staging"),
             "Pulumi.yaml",
-            16,
+            21,
             "orders:lambdaTimeoutSeconds",
             'found "0"; allowed: a whole number from 1 to 900',
         ),
@@ -288,18 +288,6 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "allowed: 1 or more",
         ),
     ),
-    "retention too short": (
-        setting("dev", "messageRetentionSeconds", "60"),
-        (
-            "retention-too-short",
-            "error",
-            ("dev",),
-            "Pulumi.dev.yaml",
-            8,
-            "orders:messageRetentionSeconds",
-            'found "60"; allowed: 5400 or more',
-        ),
-    ),
     "key elsewhere": (
         settings("kmsKeyArn", prod=KEY_ARN.format("eu-west-1")),
         ("key-elsewhere", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:kmsKeyArn", "allowed: a key in us-east-1"),
@@ -354,8 +342,8 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
         setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
         ("same-bucket-name", "error", ("staging", "dev"), "Pulumi.dev.yaml", 8, "orders:bucketName", "which staging ("),
     ),
-    "bucket name of the stack's own access logs": (
-        setting("dev", "bucketName", "orders-dev-access-logs-123456789012"),
+    "bucket name that the stack itself gives to something else": (
+        setting("dev", "bucketName", "orders-dev-logs-123456789012"),
         (
             "same-bucket-name",
             "error",
@@ -363,7 +351,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "orders:bucketName",
-            "which the stack gives to a bucket of its own",
+            "which the stack gives to something else; allowed: a name that is nobody else's",
         ),
     ),
     "value that is not allowed": (
@@ -504,7 +492,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
 }
 
 
-def test_there_is_nothing_to_say_about_a_good_project(folder: ProjectFolder) -> None:
+def test_no_problems_are_found_in_a_good_project(folder: ProjectFolder) -> None:
     report = folder.validate()
 
     assert report.findings == ()
@@ -573,6 +561,10 @@ GOOD: dict[str, Change] = {
         setting("staging", "bucketName", "our-bucket"),
         setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
     ),
+    "bucket name that only resembles a formed one": several(
+        replaced("policies.toml", "{project}-{environmentSuffix}-logs-[0-9]{12}", "a-{lambdaRuntime}"),
+        setting("dev", "bucketName", "a-python3x13"),
+    ),
     "key of a provider that is set where it must be": several(
         replaced("policies.toml", 'kmsKeyArn = "set"', '"aws:profile" = "set"'),
         settings("aws:profile", dev="x", prod="x", staging="x"),
@@ -618,7 +610,7 @@ def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder)
 
     assert finding.file == "Pulumi.yaml"
     assert finding.stacks == ("dev", "staging", "prod")
-    assert finding.message.endswith("a newer one, once infrastructure/settings.py and policies.toml know it")
+    assert finding.message.endswith("a newer one, once the settings' model and policies.toml know it")
 
 
 def test_only_the_stacks_that_are_asked_for_are_reported_on_and_compared_with_all(folder: ProjectFolder) -> None:
@@ -639,6 +631,24 @@ def test_a_key_under_another_name_is_one_mistake(folder: ProjectFolder) -> None:
     folder.replace("Pulumi.prod.yaml", "orders:lambdaMemoryMb", "order:lambdaMemoryMb")
 
     assert [finding.rule for finding in folder.validate().findings] == ["unknown-key", "wrong-namespace"]
+
+
+def test_a_name_that_a_secret_is_a_part_of_is_not_formed(folder: ProjectFolder) -> None:
+    folder.set("staging", "environmentSuffix", "{secure: AAAB}")
+    folder.set("dev", "bucketName", "orders-staging-payloads-123456789012")
+
+    assert [finding.rule for finding in folder.validate().findings] == ["secret-setting"]
+
+
+def test_a_policy_of_unique_values_needs_no_reason(folder: ProjectFolder) -> None:
+    folder.replace("policies.toml", 'because = "so that both give their resources the same names"\n', "")
+    folder.set("staging", "environmentSuffix", "dev")
+
+    (finding,) = folder.validate().findings
+
+    assert finding.message == (
+        'found "dev", which dev (Pulumi.dev.yaml:6) has too; allowed: a suffix of its own (policies.toml)'
+    )
 
 
 def test_the_stack_that_is_named_like_its_suffix_had_it_first(folder: ProjectFolder) -> None:

@@ -21,7 +21,7 @@ from tools.configuration.model import REGION_KEY
 from tools.configuration.stack_files import PROJECT_FOLDER, read_stack_config
 from tools.outputs import OUTPUTS_FILE, exported_names
 from tools.testing.program import Program
-from tools.testing.recording import PROJECT_NAME, STACKS, readable_config
+from tools.testing.recording import PROJECT_NAME, STACKS, readable
 
 # A person waits for the answer: what does not come soon will not come.
 CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
@@ -61,7 +61,7 @@ class Deployed:
         Args:
             settings: The project's model.
         """
-        return read_settings(settings, PROJECT_NAME, readable_config(self.stack))
+        return read_settings(settings, PROJECT_NAME, readable(self.program.config))
 
     @property
     def is_local(self) -> bool:
@@ -115,7 +115,7 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
         problems = "".join(f"\n{refusal}" for refusal in refusals)
         raise NotDeployedError(f"{file} is of {which}; the task `outputs` writes it anew{problems}")
     deployed = Deployed(found[0], outputs)
-    problems = find_problems(PROJECT_NAME, readable_config(deployed.stack), variables=os.environ)
+    problems = find_problems(PROJECT_NAME, readable(deployed.program.config), variables=os.environ)
     if problems:
         raise NotDeployedError(f"{file} is of the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
     return deployed

@@ -1,8 +1,9 @@
 """What the program says of one stack, wherever it is deployed: resources and outputs, under AWS's own names."""
 
+import contextlib
 import functools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from infrastructure.project import PROJECT
 from tools.account import Account
 from tools.bundle import BUILD_FOLDER, bundle_path
 from tools.configuration.checks import MODEL, SettingsError, is_allowed
-from tools.configuration.model import EXAMPLE_REGION, REGION_KEY
+from tools.configuration.model import EXAMPLE_REGION, REGION_KEY, as_text
 from tools.configuration.stack_files import StackConfig
-from tools.testing.recording import PROJECT_NAME, Aws, Deployment, deploy, readable_config
+from tools.testing.recording import PROJECT_NAME, Aws, Deployment, deploy, readable
 
 Computed = Mapping[str, str]
 
@@ -61,7 +62,7 @@ class Program:
     def bundle(self) -> Path:
         """The bundle that the function should be, whether or not it has been built here."""
         keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
-        return bundle_path(*(self.config.values[f"{PROJECT_NAME}:{key}"] for key in keys))
+        return bundle_path(*(self.config.values.get(f"{PROJECT_NAME}:{key}", "") for key in keys))
 
     def run(
         self, asked: Mapping[tuple[str, str], Computed] | None = None, config: Mapping[str, str] | None = None
@@ -76,7 +77,7 @@ class Program:
             SettingsError: If the program refuses the configuration.
         """
         provider = DeployedAws(self.account, asked or {})
-        config = config or readable_config(self.stack)
+        config = config or readable(self.config)
         return deploy(config, self.stack, BUILD_FOLDER if self.bundle.exists() else None, provider)
 
     @functools.cached_property
@@ -88,39 +89,35 @@ class Program:
     def secret_parts(self) -> dict[str, str]:
         """What depends on a secret setting, so that only the engine knows what it is.
 
-        For each such resource (its type and logical name) and output, the setting.
+        For each such resource (its type and logical name) and output, the setting. Where no other value of a setting
+        can be tried, that is everything.
         """
         parts: dict[str, str] = {}
-        config = readable_config(self.stack)
+        config = readable(self.config)
         for full_key in self.config.secret_keys:
             namespace, _, key = full_key.rpartition(":")
             if namespace == PROJECT_NAME and key in MODEL.keys:
-                before, after = (
-                    _parts(self.recorded),
-                    _parts(self.run(config=config | {full_key: another(key, self.account.region)})),
-                )
+                before, after = _parts(self.recorded), self._parts_with(config, full_key, others(key))
                 parts |= {part: key for part in before.keys() | after.keys() if before.get(part) != after.get(part)}
         return parts
 
+    def _parts_with(self, config: Mapping[str, str], full_key: str, values: Iterable[str]) -> dict[str, str]:
+        """Run the program with the first value of a setting that does not contradict the others, if there is one."""
+        for value in values:
+            with contextlib.suppress(SettingsError):
+                here = value.replace(EXAMPLE_REGION, self.account.region)
+                return _parts(self.run(config={**config, full_key: here}))
+        return {}
 
-def another(key: str, region: str) -> str:
-    """Tell a value that a setting may have besides `SettingsModel.example`.
 
-    Args:
-        key: The setting.
-        region: The region of the stack.
-
-    Raises:
-        TypeError: If the model gives none.
-    """
+def others(key: str) -> Iterator[str]:
+    """List values that a setting may have besides `SettingsModel.example`, as far as its model tells."""
     schema = MODEL.schema[key]
     numbers = [str(schema[bound]) for bound in ("minimum", "maximum") if bound in schema]
-    texts = [str(value) for name in ("enum", "examples") for value in schema.get(name, ())]
-    values = [value for value in (*texts, *numbers, "true", "false") if is_allowed(key, value)]
-    found = next((value for value in values if value != MODEL.example(key)), None)
-    if found is None:
-        raise TypeError(f"{key}: the model must give another value in `examples`, because it is a secret")
-    return found.replace(EXAMPLE_REGION, region)
+    texts = [as_text(value) for name in ("enum", "examples") for value in schema.get(name, ())]
+    for value in (*texts, *numbers, "true", "false"):
+        if is_allowed(key, value) and value != MODEL.example(key):
+            yield value
 
 
 def expected_outputs(stack: str, config: StackConfig, outputs: Iterable[str]) -> dict[str, str]:
@@ -151,4 +148,5 @@ def comparable(text: str) -> str:
 
 def _parts(run: Deployment) -> dict[str, str]:
     parts = {f"{each.type} {each.name}": each.inputs for each in run.resources} | run.exports
-    return {name: json.dumps(part, default=lambda code: code.path) for name, part in parts.items()}
+    # A bundle is told by its name: one that is not built here is in another folder at each run.
+    return {name: json.dumps(part, default=lambda code: Path(code.path).name) for name, part in parts.items()}

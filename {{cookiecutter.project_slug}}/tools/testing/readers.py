@@ -144,7 +144,7 @@ def _alias(deployed: Deployed, resource: Resource) -> Properties:
 def _bucket(deployed: Deployed, resource: Resource) -> Properties:
     s3, name = deployed.client("s3"), resource.inputs["bucket"]
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-    region = s3.get_bucket_location(Bucket=name)["LocationConstraint"] or "us-east-1"
+    region = s3.get_bucket_location(Bucket=name).get("LocationConstraint") or "us-east-1"
     # A program that names no region means the stack's.
     elsewhere = region if region != deployed.account.region else resource.inputs.get("region")
     return {"bucket": name, "region": elsewhere, "tags": _bucket_tags(deployed, name)}

@@ -25,9 +25,9 @@ from pulumi.runtime.stack import Stack, run_pulumi_func
 from infrastructure.project import PROJECT
 from tools import bundle
 from tools.account import Account
-from tools.configuration.checks import MODEL
+from tools.configuration.checks import MODEL, is_allowed
 from tools.configuration.model import EXAMPLE_REGION, REGION_KEY
-from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_stack_config
+from tools.configuration.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
 
 PROJECT_NAME = read_project().name
 STACKS = read_project().stacks
@@ -108,12 +108,12 @@ class Deployment:
     @property
     def is_local(self) -> bool:
         """Whether the stack is deployed to an emulator on this machine."""
-        return self.setting(PROJECT.environment) == PROJECT.local
+        return self.config.get(f"{PROJECT_NAME}:{PROJECT.environment}") == PROJECT.local
 
     @property
     def region(self) -> str:
         """The region that the stack is deployed to."""
-        return self.config[REGION_KEY]
+        return self.config.get(REGION_KEY, "")
 
     def all(self, type_: str) -> dict[str, Resource]:
         """Find every resource of a type, by logical name."""
@@ -130,7 +130,11 @@ class Deployment:
 
 def readable_config(stack: str) -> dict[str, str]:
     """Read a stack's configuration, with a good value in place of each secret, which only the engine can decrypt."""
-    config = read_stack_config(stack)
+    return readable(read_stack_config(stack))
+
+
+def readable(config: StackConfig) -> dict[str, str]:
+    """Put a good value in place of each secret of a configuration."""
     return config.values | {key: _example(key) for key in config.secret_keys}
 
 
@@ -241,10 +245,12 @@ def _closed_event_loops() -> Generator[None]:
         made.append(new_event_loop())
         return made[-1]
 
-    with mock.patch.object(asyncio, "new_event_loop", new_recorded_loop):
-        yield
-    for loop in made:
-        loop.close()
+    try:
+        with mock.patch.object(asyncio, "new_event_loop", new_recorded_loop):
+            yield
+    finally:
+        for loop in made:
+            loop.close()
 
 
 @contextmanager
@@ -254,9 +260,11 @@ def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
         TemporaryDirectory() as temporary,
         mock.patch.object(bundle, "BUILD_FOLDER", folder or Path(temporary)),
     ):
-        if folder is None:
-            keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
-            bundle.bundle_path(*map(deployment.setting, keys)).touch()
+        keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
+        values = [deployment.config.get(f"{PROJECT_NAME}:{key}", "") for key in keys]
+        # Of what else it may be, no file can have its name, and the program refuses it.
+        if folder is None and all(map(is_allowed, keys, values)):
+            bundle.bundle_path(*values).touch()
         yield
 
 

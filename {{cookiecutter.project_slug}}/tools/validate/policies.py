@@ -26,6 +26,7 @@ ALLOWED: Final = {
     "dict_type": "allowed: a table",
     "model_type": "allowed: a table",
     "too_short": "allowed: a list with a value in it",
+    "string_too_short": "allowed: a text with something in it",
     "greater_than_equal": "allowed: 0 to 3650",
     "less_than_equal": "allowed: 0 to 3650",
     "int_type": "allowed: a whole number",

@@ -1,0 +1,188 @@
+"""The tools of rendered projects, tested once for all of them, and the line between them and what is the team's."""
+
+import ast
+import json
+import os
+import re
+import shutil
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.combinations import ROOT
+from tests.projects import Environment, Project
+
+TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
+TOOLS = TEMPLATE / "tools"
+TESTS = ROOT / "tests" / "tools"
+PROJECT = TESTS / "project"
+# Creates in moto what the program registers.
+APPLIER = ("applier.py", "breakages.py")
+CACHES = shutil.ignore_patterns("__pycache__", ".*")
+DECLARED_IN = "infrastructure.project"
+# A word of Pulumi's, of Lambda's and of every shell's, too.
+COMMON_WORDS = frozenset({"environment"})
+# Properties of AWS's resources, of which settings and resources of the project have their names.
+PROPERTIES = {"testing/readers.py": {"forceDestroy", "kmsKeyArn", "messageRetentionSeconds", "topic"}}
+PYTHON_FILES = sorted(path.relative_to(TOOLS).as_posix() for path in TOOLS.rglob("*.py"))
+
+
+@pytest.fixture(scope="module", name="project")
+def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tests' own project with the template's tools, and with their tests as its own."""
+    folder = tmp_path_factory.mktemp("tools") / "orders"
+    shutil.copytree(PROJECT, folder, ignore=CACHES)
+    shutil.copytree(TOOLS, folder / "tools", ignore=CACHES)
+    shutil.copytree(TESTS, folder / "tests", ignore=shutil.ignore_patterns("__pycache__", PROJECT.name))
+    (folder / "deployment").mkdir()
+    for name in APPLIER:
+        shutil.copy(ROOT / "tests" / "deployment" / name, folder / "deployment")
+    return Project(folder, {})
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the tools' tests has found.
+
+    Attributes:
+        status: Its exit status.
+        output: What it has printed.
+        counted: How many tests there were, and how they ended.
+        covered: coverage's report of each file.
+    """
+
+    status: int
+    output: str
+    counted: dict[str, int]
+    covered: dict[str, dict[str, list[object]]]
+
+
+@pytest.fixture(scope="module", name="run")
+def fixture_run(project: Project, environment: Environment) -> Run:
+    """The tools' tests, run with coverage."""
+    finished = environment.run(
+        project,
+        *("pytest", "-q", "--cov", "--cov-report=term-missing", "--cov-report=json", "--junitxml=junit.xml"),
+    )
+    suite = ET.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 # pytest has written it
+    counted = {name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
+    covered = json.loads(project.read("coverage.json"))["files"]
+    return Run(finished.returncode, finished.stdout, counted, covered)
+
+
+@pytest.mark.slow
+def test_the_tests_of_the_tools_pass(run: Run) -> None:
+    assert run.status == 0, run.output
+    assert run.counted["tests"] > 1100
+    assert run.counted["failures"] == run.counted["errors"] == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="a user of Windows may not make links")
+def test_no_test_of_the_tools_is_skipped(run: Run) -> None:
+    assert run.counted["skipped"] == 0, run.output
+
+
+@pytest.mark.slow
+def test_every_line_and_branch_of_the_tools_is_covered_and_none_is_exempt(run: Run) -> None:
+    covered = {name.replace("\\", "/"): report for name, report in run.covered.items()}
+
+    assert sorted(covered) == [f"tools/{name}" for name in PYTHON_FILES]
+    for name, report in covered.items():
+        left = {key: report[key] for key in ("missing_lines", "missing_branches", "excluded_lines")}
+        assert not any(left.values()), f"{name}: {left}"
+
+
+@pytest.mark.slow
+def test_ty_finds_nothing_in_the_tools_and_their_tests(project: Project, environment: Environment) -> None:
+    finished = environment.run(project, "ty", "check")
+
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_a_rendered_project_contains_no_tests_of_the_tools(default_project: Project) -> None:
+    tests = [name for name in default_project.names() if name.startswith("tests/")]
+    of_the_tools = {path.name for path in TESTS.glob("**/test_*.py")}
+
+    assert tests
+    assert [name for name in tests if "tools" in Path(name).parts] == []
+    # Of the same name there are others, of the project's own.
+    contents = {path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py") if path.name in of_the_tools}
+    assert [name for name in tests if default_project.read(name) in contents] == []
+
+
+def imported(path: Path) -> Iterator[str]:
+    """List the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative imports hide what is imported"
+            yield str(node.module)
+
+
+@pytest.mark.parametrize("name", PYTHON_FILES)
+def test_the_tools_import_nothing_of_the_project_but_its_declaration(name: str) -> None:
+    own = {path.stem for path in TEMPLATE.iterdir() if path.is_dir()} | {"__main__"}
+
+    of_the_project = {module for module in imported(TOOLS / name) if module.partition(".")[0] in own - {"tools"}}
+
+    assert of_the_project <= {DECLARED_IN}
+
+
+def settings_fields() -> list[str]:
+    """List the fields of the rendered model of settings."""
+    module = ast.parse((TEMPLATE / "infrastructure" / "settings.py").read_text(encoding="utf-8"))
+    (model,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
+    return [ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)]
+
+
+def camel(field: str) -> str:
+    """Write a field as its key in the stack files."""
+    return re.sub("_(.)", lambda match: match[1].upper(), field)
+
+
+def calls() -> Iterator[tuple[str, str]]:
+    """List what the rendered program calls with a text first: the function, and the text."""
+    for path in (TEMPLATE / "__main__.py", *(TEMPLATE / "infrastructure").glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                yield ast.unparse(node.func), str(node.args[0].value)
+
+
+def texts(path: Path) -> Iterator[str]:
+    """List the texts in a file's code, but for docstrings."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in statements:
+            yield node.value
+
+
+FIELDS = settings_fields()
+SETTINGS = sorted({*FIELDS, *map(camel, FIELDS)} - COMMON_WORDS)
+OUTPUTS = [text for function, text in calls() if function == "pulumi.export"]
+LOGICAL_NAMES = sorted({text for function, text in calls() if re.match(r"aws\.|[A-Z]\w+$", function)} - COMMON_WORDS)
+
+
+def test_the_settings_the_outputs_and_the_names_of_the_project_are_found() -> None:
+    assert {"batch_size", "batchSize"} <= {*SETTINGS}
+    assert len(OUTPUTS) > 10
+    assert len(LOGICAL_NAMES) > 10
+
+
+@pytest.mark.parametrize("name", PYTHON_FILES)
+def test_the_tools_name_no_setting_and_no_output_of_the_project(name: str) -> None:
+    text = (TOOLS / name).read_text(encoding="utf-8")
+
+    found = {word for word in (*SETTINGS, *OUTPUTS) if re.search(rf"\b{word}\b", text)}
+
+    assert found <= PROPERTIES.get(name, set())
+
+
+@pytest.mark.parametrize("name", PYTHON_FILES)
+def test_the_tools_name_no_resource_of_the_project(name: str) -> None:
+    assert {*texts(TOOLS / name)} & {*LOGICAL_NAMES} <= PROPERTIES.get(name, set())

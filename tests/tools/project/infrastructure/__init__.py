@@ -1,0 +1,1 @@
+"""What the tools' own tests deploy: one resource of every type that the tools can read."""

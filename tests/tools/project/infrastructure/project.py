@@ -1,0 +1,13 @@
+"""What ``tools/`` knows of this project."""
+
+from typing import Final
+
+from infrastructure.settings import Settings
+from tools.declaration import Declaration, Function
+
+PROJECT: Final = Declaration(
+    settings=Settings,
+    environment="environment",
+    local="local",
+    function=Function(folder="processor", runtime="lambdaRuntime", architecture="lambdaArchitecture", example="processor.handler:EXAMPLE"),
+)

@@ -1,0 +1,165 @@
+"""The program recorded: resources with their options, outputs, and nothing left behind in this process."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pulumi
+import pytest
+
+from tools.configuration.checks import KEYS, SettingsError, find_problems
+from tools.configuration.stack_files import StackConfig
+from tools.testing.recording import (
+    ACCOUNT_ID,
+    PROJECT_NAME,
+    STACKS,
+    Aws,
+    Deployment,
+    deploy,
+    example_account,
+    example_config,
+    readable,
+    readable_config,
+)
+
+QUEUE = "aws:sqs/queue:Queue"
+BUCKET = "aws:s3/bucket:Bucket"
+FUNCTION = "aws:lambda/function:Function"
+
+
+@pytest.fixture(scope="module", name="dev")
+def fixture_dev(deploy_stack: Callable[..., Deployment]) -> Deployment:
+    """The dev stack."""
+    return deploy_stack("dev")
+
+
+def test_a_resource_is_recorded_with_the_inputs_that_the_program_gives_it(dev: Deployment) -> None:
+    queue = dev.one(QUEUE, "queue")
+
+    assert queue.inputs["name"] == "orders-dev-queue"
+    assert queue.inputs["visibilityTimeoutSeconds"] == 360
+    assert queue.document("redrivePolicy") == {
+        "deadLetterTargetArn": f"arn:aws:sqs:us-east-2:{ACCOUNT_ID}:orders-dev-dead-letters",
+        "maxReceiveCount": 3,
+    }
+
+
+def test_every_resource_of_a_type_is_found_by_its_logical_name(dev: Deployment) -> None:
+    assert [*dev.all(QUEUE)] == ["dead-letters", "queue"]
+
+
+def test_a_component_is_told_from_what_is_in_aws(dev: Deployment) -> None:
+    components = [each for each in dev.resources if each.is_component]
+
+    assert [each.name for each in components] == ["store"]
+    assert dev.registered_outputs >= {components[0].urn}
+    assert dev.one(BUCKET, "payloads").parent == components[0].urn
+
+
+@pytest.mark.parametrize(("stack", "protect"), [("dev", False), ("prod", True)])
+def test_the_options_that_the_mocks_hide_are_recorded(
+    deploy_stack: Callable[..., Deployment], stack: str, protect: bool
+) -> None:
+    deployed = deploy_stack(stack)
+
+    assert deployed.one(BUCKET, "payloads").protect is protect
+    assert deployed.one(BUCKET, "payloads").retain_on_delete is False
+    log_group = deployed.one("aws:cloudwatch/logGroup:LogGroup", "log")
+    assert log_group.urn in deployed.one(FUNCTION, "processor").dependencies
+
+
+def test_the_outputs_are_those_that_the_program_exports(dev: Deployment) -> None:
+    assert dev.exports == {
+        "bucket_name": f"orders-dev-payloads-{ACCOUNT_ID}",
+        "table_name": "orders-dev-messages",
+        "table_arn": f"arn:aws:dynamodb:us-east-2:{ACCOUNT_ID}:table/orders-dev-messages",
+        "topic_arn": f"arn:aws:sns:us-east-2:{ACCOUNT_ID}:orders-dev-notifications",
+        "queue_url": f"https://sqs.us-east-2.amazonaws.com/{ACCOUNT_ID}/orders-dev-queue",
+        "function_arn": f"arn:aws:lambda:us-east-2:{ACCOUNT_ID}:function:orders-dev-processor",
+        "function_name": "orders-dev-processor",
+    }
+
+
+def test_an_arn_is_the_one_that_the_mocks_gave(dev: Deployment) -> None:
+    assert dev.arn(FUNCTION, "processor") == dev.exports["function_arn"]
+
+
+def test_the_configuration_is_the_one_that_the_program_saw(deploy_stack: Callable[..., Deployment]) -> None:
+    deployed = deploy_stack("dev", batchSize="5")
+
+    assert (deployed.setting("batchSize"), deployed.region) == ("5", "us-east-2")
+    mapping = deployed.one("aws:lambda/eventSourceMapping:EventSourceMapping", "queue")
+    assert mapping.inputs["batchSize"] == 5
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_local_stack_alone_is_local(deploy_stack: Callable[..., Deployment], stack: str) -> None:
+    assert deploy_stack(stack).is_local is (stack == "local")
+
+
+def test_a_refusal_of_the_program_is_raised(deploy_stack: Callable[..., Deployment]) -> None:
+    with pytest.raises(SettingsError, match="batchSize"):
+        deploy_stack("dev", batchSize="0")
+
+
+def test_a_missing_bundle_stops_the_program(tmp_path: Path) -> None:
+    with pytest.raises(pulumi.RunError, match="the function's bundle is missing"):
+        deploy(readable_config("dev"), "dev", tmp_path)
+
+
+def test_nothing_of_a_run_is_left_behind(
+    deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce-1.example.com")
+    before = dict(os.environ)
+
+    deploy_stack("local")
+
+    assert dict(os.environ) == before
+    assert pulumi.runtime.get_root_resource() is None
+    with pytest.raises(RuntimeError):
+        asyncio.get_running_loop()
+
+
+def test_what_leads_this_shell_to_an_emulator_does_not_lead_the_program_there(
+    deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
+
+    assert not deploy_stack("dev").is_local
+
+
+def test_an_account_in_another_partition_has_its_own_arns_and_domains(build_folder: Path) -> None:
+    config = readable_config("dev") | {"aws:region": "cn-north-1"}
+    china = Aws(example_account("cn-north-1"))
+    china.account = type(china.account)(ACCOUNT_ID, "cn-north-1", "aws-cn", "amazonaws.com.cn")
+
+    exports = deploy(config, "dev", build_folder, china).exports
+
+    assert exports["table_arn"].startswith("arn:aws-cn:dynamodb:cn-north-1:")
+    assert exports["queue_url"].startswith("https://sqs.cn-north-1.amazonaws.com.cn/")
+
+
+def test_a_secret_has_a_good_value_in_its_place() -> None:
+    values = {"orders:batchSize": "{}", "orders:environment": "dev", "aws:token": "{}", "orders:zzz": "{}"}
+    config = StackConfig(values, frozenset({"orders:batchSize", "aws:token", "orders:zzz"}), {})
+
+    assert readable(config) == {
+        "orders:batchSize": "10",
+        "orders:environment": "dev",
+        "aws:token": "",
+        "orders:zzz": "",
+    }
+
+
+def test_an_example_of_a_configuration_is_whole_and_good() -> None:
+    config = example_config("shop", "eu-west-1")
+
+    assert [*config] == ["aws:region", *(f"shop:{key}" for key in KEYS)]
+    assert config["aws:region"] == "eu-west-1"
+    assert find_problems("shop", config | {"shop:environment": "dev"}) == []
+
+
+def test_the_project_is_found_with_its_stacks() -> None:
+    assert (PROJECT_NAME, STACKS) == ("orders", ("dev", "local", "prod", "staging"))
