@@ -13,6 +13,7 @@ from filelock import FileLock
 
 from tools import emulator, local, outputs
 from tools.configuration.checks import find_problems
+from tools.tasks import run_prefix
 from tools.testing.recording import PROJECT_NAME, readable_config
 
 ADDRESS = "http://127.0.0.1:4999"
@@ -109,6 +110,7 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         "STATE_FOLDER": tmp_path / ".local" / "state",
         "LOCK_FILE": tmp_path / ".local.lock",
         "find_engine": lambda: "pulumi",
+        "run_prefix": lambda: run_prefix(tmp_path),
         "build_bundle": lambda stack: machine.do(f"package {stack}"),
         "find_emulator": lambda: machine.kept,
         "Watchdog": machine,

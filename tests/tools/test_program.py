@@ -169,7 +169,7 @@ def test_no_outputs_are_expected_of_a_stack_that_lacks_a_setting(key: str) -> No
 
 @pytest.mark.parametrize("key", ["environment", "lambdaRuntime", "lambdaArchitecture"])
 def test_no_outputs_are_expected_of_a_function_that_cannot_run(key: str) -> None:
-    assert expected_outputs("dev", config_of(**{key: "no/such"}), [ARN]) == {}
+    assert expected_outputs("dev", config_of("dev", (), **{key: "no/such"}), [ARN]) == {}
 
 
 @pytest.mark.parametrize(

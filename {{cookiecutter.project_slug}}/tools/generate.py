@@ -96,11 +96,27 @@ def _schema(_folder: Path) -> Iterator[str]:
 
 def _described(text: str) -> Iterator[str]:
     line = f"    description: {text}"
-    if len(line) <= LINE_LENGTH and yaml.safe_load(line) == {"description": text}:
+    if len(line) <= LINE_LENGTH and _is_plain(text):
         yield line
         return
     yield "    description: >-"
-    yield from textwrap.wrap(text, LINE_LENGTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    # A line that ended within a word would be read as two.
+    yield from textwrap.wrap(
+        text,
+        LINE_LENGTH,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 6,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _is_plain(text: str) -> bool:
+    """Whether YAML reads a text as itself when it stands there without quotes."""
+    try:
+        return yaml.safe_load(f"key: {text}") == {"key": text}
+    except yaml.YAMLError:
+        return False
 
 
 def _settings(_folder: Path) -> Iterator[str]:

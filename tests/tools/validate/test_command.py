@@ -228,7 +228,7 @@ def test_a_reader_who_has_seen_enough_is_no_error(
 def test_a_report_that_cannot_be_written_is_status_2(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def full(*_arguments: object) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(command_line, "print_report", full)

@@ -9,5 +9,10 @@ PROJECT: Final = Declaration(
     settings=Settings,
     environment="environment",
     local="local",
-    function=Function(folder="processor", runtime="lambdaRuntime", architecture="lambdaArchitecture", example="processor.handler:EXAMPLE"),
+    function=Function(
+        folder="processor",
+        runtime="lambdaRuntime",
+        architecture="lambdaArchitecture",
+        example="processor.handler:EXAMPLE",
+    ),
 )

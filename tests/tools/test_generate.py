@@ -1,0 +1,155 @@
+"""What follows from the code, written into ``Pulumi.yaml`` and the documents: every block, and nothing beside them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from processor.handler import EXAMPLE
+from tools import generate
+from tools.configuration.checks import KEYS, MODEL
+from tools.configuration.stack_files import PROJECT_FOLDER
+
+OLD = "old\n"
+PROGRAM = """\
+import pulumi
+
+pulumi.export("queue_url", queue.url)
+pulumi.export("names", "a" | b)
+"""
+PYPROJECT = """\
+[tool.poe.tasks.check]
+help = "Everything | at once"
+
+[tool.poe.tasks.pulumi-deploy]
+help = "Deploy"
+args = [{ name = "stack" }]
+
+[tool.poe.tasks._step]
+help = "A part of check"
+"""
+
+
+@pytest.fixture(name="folder")
+def fixture_folder(tmp_path: Path) -> Path:
+    """A project without a block."""
+    for name, content in {
+        "Pulumi.yaml": "name: orders\n",
+        "README.md": "# Orders\n",
+        "pyproject.toml": PYPROJECT,
+        "__main__.py": PROGRAM,
+    }.items():
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    return tmp_path
+
+
+def block(name: str, content: str = "") -> str:
+    """Form a block of a document."""
+    return f"<!-- {name}: begin (written by `generate`) -->\n{content}<!-- {name}: end -->\n"
+
+
+def written(folder: Path, name: str) -> list[str]:
+    """Write a block into a document that holds something else, and return the lines of the block."""
+    path = folder / "README.md"
+    path.write_text(f"Before.\n{block(name, OLD)}After.\n", encoding="utf-8")
+
+    generate.generate(folder)
+
+    first, begin, *lines, end, last = path.read_text(encoding="utf-8").splitlines()
+    assert (first, last) == ("Before.", "After.")
+    assert (begin, end) == tuple(block(name).splitlines())
+    return lines
+
+
+def test_the_settings_are_the_engines_schema(folder: Path) -> None:
+    path = folder / "Pulumi.yaml"
+    path.write_text("name: orders\nconfig:\n  # settings: begin\n  # settings: end\n  other: {}\n", encoding="utf-8")
+
+    generate.generate(folder)
+
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
+    assert config.pop("other") == {}
+    # The tests' own project is read without this task, and must say the same.
+    assert config == yaml.safe_load((PROJECT_FOLDER / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    assert [*config] == [*KEYS]
+
+
+@pytest.mark.parametrize(
+    "description", ["A colon: and a space", "long-word " * 30, "# no comment"], ids=["colon", "long", "hash"]
+)
+def test_a_description_that_needs_it_is_folded(folder: Path, monkeypatch: pytest.MonkeyPatch, description: str) -> None:
+    monkeypatch.setitem(MODEL.schema["batchSize"], "description", description.strip())
+    path = folder / "Pulumi.yaml"
+    path.write_text("config:\n  # settings: begin\n  # settings: end\n", encoding="utf-8")
+
+    generate.generate(folder)
+
+    text = path.read_text(encoding="utf-8")
+    expected = f"{description.strip()}; {MODEL.allowed('batchSize')}"
+    assert yaml.safe_load(text)["config"]["batchSize"]["description"] == expected
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_the_table_of_settings_has_a_row_for_each(folder: Path) -> None:
+    header, rule, *rows = written(folder, "settings")
+
+    assert (header, rule) == ("| setting | default | allowed | description |", "|---|---|---|---|")
+    assert len(rows) == len(KEYS)
+    assert "| `batchSize` | `10` | a whole number from 1 to 10000 | Messages at once |" in rows
+    assert "| `environment` |  | one of local, dev, staging, prod | Kind of environment |" in rows
+    assert any(row.startswith('| `bucketName` | `""` | ') for row in rows)
+
+
+def test_the_table_of_outputs_has_the_programs_expressions(folder: Path) -> None:
+    assert written(folder, "outputs")[2:] == ["| `queue_url` | `queue.url` |", "| `names` | `'a' \\| b` |"]
+
+
+@pytest.mark.parametrize(("pipfile", "run"), [(False, "uv run poe"), (True, "pipenv run")])
+def test_the_table_of_tasks_has_what_a_person_types(folder: Path, pipfile: bool, run: str) -> None:
+    if pipfile:
+        (folder / "Pipfile").touch()
+
+    assert written(folder, "tasks")[2:] == [
+        f"| `{run} check` | Everything \\| at once |",
+        f"| `{run} pulumi-deploy STACK` | Deploy |",
+    ]
+
+
+def test_the_example_event_is_the_functions(folder: Path) -> None:
+    lines = written(folder, "event")
+
+    assert (lines[:2], lines[-2:]) == (["", "```json"], ["```", ""])
+    assert json.loads("\n".join(lines[2:-2])) == EXAMPLE
+
+
+def test_what_is_written_is_said_and_is_then_up_to_date(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "docs").mkdir()
+    (folder / "docs" / "outputs.md").write_text(f"{block('outputs')}\n{block('settings')}", encoding="utf-8")
+
+    generate.generate(folder)
+    assert capsys.readouterr().out == "generate: docs/outputs.md\n"
+
+    generate.check(folder)
+    generate.generate(folder)
+    assert capsys.readouterr().out == ""
+
+
+def test_what_is_not_up_to_date_is_told_with_the_command_and_left_as_it_is(folder: Path) -> None:
+    (folder / "README.md").write_text(block("outputs"), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=r"^not up to date with the code: README\.md; run `uv run poe generate`$"):
+        generate.check(folder)
+
+    assert (folder / "README.md").read_text(encoding="utf-8") == block("outputs")
+
+
+@pytest.mark.parametrize("task", [generate.generate, generate.check])
+def test_a_block_that_nobody_writes_is_refused(folder: Path, task: Callable[[Path], None]) -> None:
+    (folder / "README.md").write_text(block("output"), encoding="utf-8")
+
+    with pytest.raises(
+        SystemExit, match=r"^README\.md: nobody writes the block output; allowed: settings, outputs, tasks, event$"
+    ):
+        task(folder)
