@@ -5,8 +5,9 @@ import json
 import os
 import re
 import shutil
+import tomllib
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,22 @@ def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return Project(folder, {})
 
 
+class WithTests(Project):
+    """A rendered project whose environment is for testing its tools, too."""
+
+    def requirements(self) -> list[str]:
+        """List what it needs, and what the tests of its tools need besides, as the template has it."""
+        template = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        besides = [each for each in template["dependency-groups"]["dev"] if "jsonschema" in each]
+        return sorted([*super().requirements(), *besides])
+
+
+@pytest.fixture(scope="module", name="environment")
+def fixture_environment(environment_of: Callable[[Project], Environment], default_project: Project) -> Environment:
+    """The environment of the default project, with what the tests of its tools need besides."""
+    return environment_of(WithTests(default_project.path, default_project.answers))
+
+
 @dataclass(frozen=True)
 class Run:
     """What a run of the tools' tests has found.
@@ -67,6 +84,7 @@ def fixture_run(project: Project, environment: Environment) -> Run:
         project,
         *("pytest", "-q", "--cov", "--cov-report=term-missing", "--cov-report=json", "--junitxml=junit.xml"),
     )
+    assert (project.path / "coverage.json").exists(), finished.stdout
     suite = ET.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 # pytest has written it
     counted = {name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
     covered = json.loads(project.read("coverage.json"))["files"]

@@ -114,7 +114,7 @@ def _described(text: str) -> Iterator[str]:
 def _is_plain(text: str) -> bool:
     """Whether YAML reads a text as itself when it stands there without quotes."""
     try:
-        return yaml.safe_load(f"key: {text}") == {"key": text}
+        return yaml.safe_load(f"description: {text}") == {"description": text}
     except yaml.YAMLError:
         return False
 
