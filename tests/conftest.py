@@ -15,7 +15,13 @@ from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
-DEPLOYING = {"test_emulator.py", "test_engine.py", "test_rendered_deployment.py", "test_rendered_local.py"}
+DEPLOYING = {
+    "test_emulator.py",
+    "test_engine.py",
+    "test_rendered_deployment.py",
+    "test_rendered_local.py",
+    "test_rendered_promises.py",
+}
 NAMES = [name(combination) for combination in COMBINATIONS]
 
 
@@ -25,7 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class SharedWork(LoadScopeScheduling):
-    """Gives tests that share what is dear to make to one process, which makes it once.
+    """Gives tests that share what is slow to make to one process, which makes it once.
 
     These are all tests of a combination of answers, and all tests of a module that deploys. xdist's own groups are lost
     with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386

@@ -119,6 +119,8 @@ def read_text(path: Path, name: str) -> str:
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise DocumentError(name, "is not UTF-8", line) from error
+    except FileNotFoundError as error:
+        raise DocumentError(name, f"does not exist in {path.parent}") from error
     except OSError as error:
         raise DocumentError(name, f"cannot be read in {path.parent}: {error.strerror}") from error
 

@@ -1,0 +1,174 @@
+"""The promises of the rendered program, broken one at a time in a deployment: each is held by some integration test."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+import pytest
+
+from tests.deployment.breakages import BREAKAGES, WORKFLOW, Breakage
+from tests.deployment.emulated import Deployer, Report, emulated
+from tests.deployment.mistakes import MISTAKES
+from tests.projects import Environment, Project
+
+pytestmark = pytest.mark.slow
+
+# Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
+AT_ONCE = 4
+ALL = ("tests/integration",)
+WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
+ALL_BUT_THE_WORKFLOW = (*ALL, f"--ignore={WORKFLOW_ALONE[0]}")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Tests that are run against a deployment with promises broken.
+
+    Attributes:
+        broken: What is broken, by the names of `BREAKAGES`.
+        tests: What is tested, for pytest.
+        mistake: What is wrong with the function, by the names of `MISTAKES`.
+    """
+
+    broken: tuple[str, ...]
+    tests: tuple[str, ...]
+    mistake: str = ""
+
+
+def concerns_the_workflow(breakage: Breakage) -> bool:
+    """Whether the workflow should notice."""
+    return bool(set(breakage.caught_by) & set(WORKFLOW))
+
+
+def each_alone() -> list[Run]:
+    """Break each promise by itself; the workflow takes its time, and is left out where it should not notice."""
+    return [
+        Run((name,), ALL if concerns_the_workflow(breakage) else ALL_BUT_THE_WORKFLOW)
+        for name, breakage in BREAKAGES.items()
+    ]
+
+
+def the_others_together() -> list[Run]:
+    """Break the promises that the workflow should not notice together, in as few deployments as possible.
+
+    So a few runs of the workflow show what one for each of these promises would.
+    """
+    deployments: list[list[str]] = []
+    for name, breakage in BREAKAGES.items():
+        if concerns_the_workflow(breakage):
+            continue
+        free = [each for each in deployments if not any(meet(breakage, BREAKAGES[other]) for other in each)]
+        if free:
+            free[0].append(name)
+        else:
+            deployments.append([name])
+    return [Run(tuple(each), WORKFLOW_ALONE) for each in deployments]
+
+
+def meet(one: Breakage, other: Breakage) -> bool:
+    """Whether two breakages change the same property, or one of them drops what the other changes."""
+    if one.type != other.type or (one.name != other.name and "*" not in (one.name, other.name)):
+        return False
+    return not (one.properties and other.properties) or bool(one.properties & other.properties)
+
+
+@pytest.fixture(scope="session", name="reports")
+def fixture_reports(
+    request: pytest.FixtureRequest,
+    packaged_project: Project,
+    environment: Environment,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[Run, Future[Report]]]:
+    """What all the runs that this session's tests ask for find, several running at a time."""
+    of_items = [getattr(item, "callspec", None) for item in request.session.items]
+    asked: list[Run] = [each.params["run"] for each in of_items if each and "run" in each.params]
+    free: SimpleQueue[Deployer] = SimpleQueue()
+
+    def find(run: Run) -> Report:
+        if run.mistake:
+            return find_with_mistake(run)
+        deployer = free.get()
+        try:
+            return deployer.integration_tests(run.broken, run.tests)
+        finally:
+            free.put(deployer)
+
+    def find_with_mistake(run: Run) -> Report:
+        with ExitStack() as resources:
+            folder = tmp_path_factory.mktemp("mistaken")
+            project = packaged_project.copy(folder)
+            mistake = MISTAKES[run.mistake]
+            project.replace(mistake.file, mistake.old, mistake.new)
+            finished = environment.task(project, "package", "local")
+            assert finished.returncode == 0, finished.stdout
+            return opened(resources, project, folder).integration_tests(run.broken, run.tests)
+
+    def opened(resources: ExitStack, project: Project, folder: Path) -> Deployer:
+        found = resources.enter_context(emulated(project, environment, folder / "emulator"))
+        return resources.enter_context(Deployer(found, folder / "deployer.log"))
+
+    with ExitStack() as deployers, ThreadPoolExecutor(AT_ONCE) as pool:
+        for _ in range(min(AT_ONCE, len(asked))):
+            folder = tmp_path_factory.mktemp("broken")
+            free.put(opened(deployers, packaged_project.copy(folder), folder))
+        # Where the workflow fails, it waits in vain: these come first, so that none is waited for alone in the end.
+        asked.sort(key=lambda run: run.tests == ALL_BUT_THE_WORKFLOW)
+        yield {run: pool.submit(find, run) for run in asked}
+        pool.shutdown(cancel_futures=True)
+
+
+@pytest.fixture(scope="session", name="unbroken")
+def fixture_unbroken(
+    packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Report:
+    """The integration tests run against what the program says."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with emulated(packaged_project.copy(folder), environment, folder / "emulator") as found:
+        found.deploy()
+        return found.integration_tests()
+
+
+def test_what_is_deployed_is_what_was_promised(unbroken: Report) -> None:
+    assert unbroken.status == 0, unbroken.output
+    assert set(unbroken.outcomes.values()) == {"passed"}, unbroken.output
+    assert len(unbroken.tests("passed")) > 60
+
+
+def test_the_report_names_the_stack_and_the_emulators_limits(unbroken: Report) -> None:
+    assert "stack: local, region: us-east-2, in the emulator at http://127.0.0.1:" in unbroken.output
+    assert "limits of the emulator" in unbroken.output
+    assert "- permissions are not enforced" in unbroken.output
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, id=run.broken[0]) for run in each_alone()])
+def test_a_broken_promise_is_noticed_by_the_tests_that_hold_it_and_no_others(
+    reports: dict[Run, Future[Report]], run: Run
+) -> None:
+    report = reports[run].result()
+
+    assert report.tests("failed") == BREAKAGES[run.broken[0]].caught_by, report.output
+
+
+@pytest.mark.parametrize("run", [pytest.param(run, id=f"{len(run.broken)} broken") for run in the_others_together()])
+def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[Run, Future[Report]], run: Run) -> None:
+    report = reports[run].result()
+
+    assert report.tests("failed") == set(), report.output
+    assert report.tests("passed") == set(WORKFLOW)
+
+
+@pytest.mark.parametrize("run", [pytest.param(Run((), WORKFLOW_ALONE, name), id=name) for name in MISTAKES])
+def test_a_mistake_in_the_function_is_noticed_by_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
+    report = reports[run].result()
+
+    assert report.tests("failed") == set(MISTAKES[run.mistake].caught_by), report.output
+
+
+def test_every_promise_is_broken_by_something(unbroken: Report) -> None:
+    caught = frozenset().union(*(breakage.caught_by for breakage in BREAKAGES.values()))
+
+    assert unbroken.tests("passed") - caught == set()
+    assert caught <= unbroken.tests("passed")
