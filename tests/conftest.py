@@ -18,7 +18,6 @@ Bake = Callable[..., Project]
 DEPLOYING = {
     "test_emulator.py",
     "test_engine.py",
-    "test_rendered_deployment.py",
     "test_rendered_local.py",
     "test_rendered_promises.py",
 }

@@ -1,4 +1,4 @@
-"""The rendered program deployed to an emulator without the engine, its integration tests run against it, and broken."""
+"""The rendered program deployed to an emulator without the engine, and its integration tests run against it."""
 
 import json
 import re
