@@ -19,10 +19,10 @@ DEFAULTS = {
     "bucketName": "",
     "kmsKeyArn": "",
 }
-# What AWS allows, and what names can bear.
+# What AWS allows, and how long names may be.
 ALLOWED = {
     "environment": "one of local, dev, staging, prod",
-    "environmentSuffix": "lower-case letters, digits and single hyphens, from a letter, 1 to 12 long",
+    "environmentSuffix": "1 to 12 lower-case letters, digits and single hyphens, starting with a letter",
     "lambdaRuntime": "one of python3.11, python3.12, python3.13, python3.14",
     "lambdaArchitecture": "one of arm64, x86_64",
     "lambdaMemoryMb": "a whole number from 128 to 10240",
@@ -36,8 +36,8 @@ ALLOWED = {
     "logRetentionDays": "one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, "
     "2922, 3288, 3653",
     "notificationEmail": "an e-mail address",
-    "bucketName": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends",
-    "kmsKeyArn": "empty (the stack makes its own), or the ARN of a KMS key",
+    "bucketName": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at either end",
+    "kmsKeyArn": "empty (the stack creates one), or the ARN of a KMS key",
     "forceDestroy": "true or false",
 }
 MUST_DIFFER = {"environment", "environmentSuffix", "lambdaMemoryMb", "logRetentionDays", "notificationEmail"}

@@ -108,7 +108,7 @@ def test_a_key_must_be_where_the_stack_is() -> None:
 
     assert problems(kmsKeyArn=KEY_ARN) == {}
     assert problems(kmsKeyArn=key_arn) == {
-        "kmsKeyArn": f'found "{key_arn}"; allowed: a key in us-east-1, where the stack is'
+        "kmsKeyArn": f'found "{key_arn}"; allowed: a key in us-east-1, the region of the stack'
     }
 
 
