@@ -285,7 +285,10 @@ def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated)
 
     assert report.tests("failed") == set(), report.output
     assert "notificationEmail is a secret, which only the engine can read" in report.output
-    assert {own_test("aws:s3/bucket:Bucket", "payloads"), "test_nobody_else_gets_e_mails"} <= report.tests("skipped")
+    assert {
+        own_test("aws:s3/bucket:Bucket", "payloads"),
+        "test_the_topic_has_no_other_e_mail_subscriptions",
+    } <= report.tests("skipped")
     assert {own_test(TABLE, "table"), own_test("output", "table_name")} <= report.tests("passed")
     assert {test for test in WORKFLOW if "fails" not in test} <= report.tests("passed")
 
@@ -299,8 +302,7 @@ def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> No
     report = stack.integration_tests("-k", "Parameter")
 
     assert (
-        "nothing reads aws:ssm/parameter:Parameter yet: register a reader in tests/integration/conftest.py"
-        in report.output
+        "aws:ssm/parameter:Parameter has no reader: register a reader in tests/integration/conftest.py" in report.output
     )
 
 
@@ -450,7 +452,7 @@ def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(on_aws: Project, en
 
     assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
     assert "3 skipped" in finished.stdout
-    assert "a test makes the function fail in the emulator, and never on AWS" in finished.stdout
+    assert "the test makes the function fail; it runs against the emulator only" in finished.stdout
     assert "AWS only estimates how many messages are in a queue" in finished.stdout
     assert "limits of the emulator" not in finished.stdout
 

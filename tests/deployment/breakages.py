@@ -103,25 +103,25 @@ def merged(value: Any, patch: Any) -> Any:
     return result
 
 
-RESOURCE = "test_a_resource_is_what_the_program_says"
-OUTPUT_TEST = "test_an_output_names_what_is_deployed"
-EVENT_SOURCES = "test_nothing_else_reaches_the_function"
+RESOURCE = "test_a_resource_is_deployed_as_declared"
+OUTPUT_TEST = "test_an_output_has_the_exported_value"
+EVENT_SOURCES = "test_the_function_has_no_other_event_sources"
 BUNDLE = "test_the_function_runs_the_bundle"
 OTHER_OUTPUTS = "test_there_are_no_other_outputs"
 POLICIES = "test_a_role_has_no_other_policies"
-E_MAILS = "test_nobody_else_gets_e_mails"
+E_MAILS = "test_the_topic_has_no_other_e_mail_subscriptions"
 
-BATCH = "test_of_ten_messages_one_is_bad_and_nine_are_processed_once"
-DONE = "test_what_is_done_has_left_the_queue"
+BATCH = "test_nine_of_ten_messages_are_processed_once_if_one_is_bad"
+DONE = "test_processed_messages_are_deleted_from_the_queue"
 PAYLOAD = "test_a_payload_is_stored_byte_for_byte"
-ITEM = "test_an_item_is_found_by_time"
-NOTIFICATION = "test_a_message_is_announced_with_its_item"
+ITEM = "test_an_item_can_be_queried_by_time"
+NOTIFICATION = "test_a_notification_has_the_messages_item"
 MALFORMED = (
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[data]",
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[JSON]",
+    "test_a_malformed_message_is_dead_lettered_with_the_reason[data]",
+    "test_a_malformed_message_is_dead_lettered_with_the_reason[JSON]",
 )
-RETRIED = "test_a_message_that_fails_is_retried_and_then_done"
-TOO_OFTEN = "test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue"
+RETRIED = "test_a_failed_message_is_retried_and_processed"
+TOO_OFTEN = "test_sqs_dead_letters_a_message_that_fails_too_often"
 WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, *MALFORMED, RETRIED, TOO_OFTEN)
 READ_BY_KEY = tuple(test for test in WORKFLOW if test != DONE)
 READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD)
