@@ -24,7 +24,7 @@ ALL = ("tests/integration",)
 WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
 ALL_BUT_THE_WORKFLOW = (*ALL, f"--ignore={WORKFLOW_ALONE[0]}")
 # What takes the bucket away or counts the messages in a queue is for one person at a time.
-FOR_EVERYBODY = ("-k", "not fails and not left_the_queue")
+FOR_EVERYBODY = ("-k", "not fails and not deleted_from_the_queue")
 CHANGED_SETTINGS = {
     "lambdaRuntime": "python3.12",
     "lambdaArchitecture": "x86_64",
@@ -446,7 +446,7 @@ def fixture_on_aws(default_project: Project, tmp_path: Path) -> Project:
 
 
 def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(on_aws: Project, environment: Environment) -> None:
-    chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or left_the_queue")
+    chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or deleted_from_the_queue")
 
     finished = environment.run(on_aws, "pytest", *chosen, **NOWHERE)
 

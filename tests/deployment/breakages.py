@@ -120,7 +120,7 @@ MALFORMED = (
     "test_a_malformed_message_is_dead_lettered_with_the_reason[data]",
     "test_a_malformed_message_is_dead_lettered_with_the_reason[JSON]",
 )
-RETRIED = "test_a_failed_message_is_retried_and_processed"
+RETRIED = "test_a_message_that_fails_is_retried_and_processed"
 TOO_OFTEN = "test_sqs_dead_letters_a_message_that_fails_too_often"
 WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, *MALFORMED, RETRIED, TOO_OFTEN)
 READ_BY_KEY = tuple(test for test in WORKFLOW if test != DONE)

@@ -130,7 +130,7 @@ def test_processed_messages_are_deleted_from_the_queue(pipeline: Pipeline) -> No
 
 
 @local_only
-def test_a_failed_message_is_retried_and_processed(pipeline: Pipeline) -> None:
+def test_a_message_that_fails_is_retried_and_processed(pipeline: Pipeline) -> None:
     if pipeline.settings.max_receive_count == 1:
         pytest.skip("maxReceiveCount is 1: nothing is retried")
     with pipeline.failing(REPAIR_SECONDS):
