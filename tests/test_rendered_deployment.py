@@ -1,4 +1,4 @@
-"""The rendered program deployed to an emulator without the engine, its integration tests run against it, and broken."""
+"""The integration tests, run against deployments to an emulator without the engine, unchanged and broken."""
 
 import json
 import re
@@ -18,12 +18,12 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
+# A run mostly waits for messages, so more than one per core can run at the same time.
 AT_ONCE = 4
 ALL = ("tests/integration",)
 WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
 ALL_BUT_THE_WORKFLOW = (*ALL, f"--ignore={WORKFLOW_ALONE[0]}")
-# What takes the bucket away or counts the messages in a queue is for one person at a time.
+# Tests that make the function fail or count the messages in a queue are for one person at a time.
 FOR_EVERYBODY = ("-k", "not fails and not deleted_from_the_queue")
 CHANGED_SETTINGS = {
     "lambdaRuntime": "python3.12",
@@ -52,7 +52,7 @@ ANOTHER_TABLE = """\
             deletion_protection_enabled=False,
         )
 """
-# What is left of messages after the tests.
+# What the tests leave behind.
 LEFT = """
 import boto3, json, sys
 outputs = json.load(open("cfn-outputs/flat-outputs.json"))
@@ -93,12 +93,12 @@ class Run:
 
 
 def concerns_the_workflow(breakage: Breakage) -> bool:
-    """Whether the workflow should notice."""
+    """Whether tests of the workflow should fail."""
     return bool(set(breakage.caught_by) & set(WORKFLOW))
 
 
 def each_alone() -> list[Run]:
-    """Break each promise by itself; the workflow takes its time, and is left out where it should not notice."""
+    """Break each promise alone. The workflow is slow, and is left out where it should not fail."""
     return [
         Run((name,), ALL if concerns_the_workflow(breakage) else ALL_BUT_THE_WORKFLOW)
         for name, breakage in BREAKAGES.items()
@@ -106,9 +106,9 @@ def each_alone() -> list[Run]:
 
 
 def the_others_together() -> list[Run]:
-    """Break the promises that the workflow should not notice together, in as few deployments as possible.
+    """Break the promises that should not fail the workflow together, in as few deployments as possible.
 
-    So a few runs of the workflow show what one for each of these promises would.
+    A few runs of the workflow are enough for all of these promises.
     """
     deployments: list[list[str]] = []
     for name, breakage in BREAKAGES.items():
@@ -131,7 +131,7 @@ def meet(one: Breakage, other: Breakage) -> bool:
 
 @pytest.fixture(name="stack")
 def fixture_stack(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Emulated]:
-    """A copy of it with an emulator of its own, to which nothing is deployed yet."""
+    """A copy of the project with its own emulator, before the deployment."""
     with emulated(packaged_project.copy(tmp_path), environment, tmp_path / "emulator") as found:
         yield found
 
@@ -143,7 +143,7 @@ def fixture_reports(
     environment: Environment,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[Run, Future[Report]]]:
-    """What all the runs that this session's tests ask for find, several running at a time."""
+    """The reports of all runs that this session's tests need, several at the same time."""
     of_items = [getattr(item, "callspec", None) for item in request.session.items]
     asked: list[Run] = [each.params["run"] for each in of_items if each and "run" in each.params]
     free: SimpleQueue[Deployer] = SimpleQueue()
@@ -175,7 +175,7 @@ def fixture_reports(
         for _ in range(min(AT_ONCE, len(asked))):
             folder = tmp_path_factory.mktemp("broken")
             free.put(opened(deployers, packaged_project.copy(folder), folder))
-        # Where the workflow fails, it waits in vain: these come first, so that none is waited for alone in the end.
+        # A failing workflow waits until its deadlines, so these runs start first.
         asked.sort(key=lambda run: run.tests == ALL_BUT_THE_WORKFLOW)
         yield {run: pool.submit(find, run) for run in asked}
         pool.shutdown(cancel_futures=True)
@@ -185,14 +185,14 @@ def fixture_reports(
 def fixture_unbroken(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Report:
-    """The integration tests run against what the program says."""
+    """The integration tests, run against an unchanged deployment."""
     folder = tmp_path_factory.mktemp("unbroken")
     with emulated(packaged_project.copy(folder), environment, folder / "emulator") as found:
         found.deploy()
         return found.integration_tests()
 
 
-def test_what_is_deployed_is_what_was_promised(unbroken: Report) -> None:
+def test_the_integration_tests_pass_for_an_unchanged_deployment(unbroken: Report) -> None:
     assert unbroken.status == 0, unbroken.output
     assert set(unbroken.outcomes.values()) == {"passed"}, unbroken.output
     assert len(unbroken.tests("passed")) > 60
@@ -205,16 +205,14 @@ def test_the_report_names_the_stack_and_the_emulators_limits(unbroken: Report) -
 
 
 @pytest.mark.parametrize("run", [pytest.param(run, id=run.broken[0]) for run in each_alone()])
-def test_a_broken_promise_is_noticed_by_the_tests_that_hold_it_and_no_others(
-    reports: dict[Run, Future[Report]], run: Run
-) -> None:
+def test_a_broken_promise_fails_exactly_the_expected_tests(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == BREAKAGES[run.broken[0]].caught_by, report.output
 
 
 @pytest.mark.parametrize("run", [pytest.param(run, id=f"{len(run.broken)} broken") for run in the_others_together()])
-def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[Run, Future[Report]], run: Run) -> None:
+def test_other_broken_promises_do_not_fail_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == set(), report.output
@@ -222,20 +220,20 @@ def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[R
 
 
 @pytest.mark.parametrize("run", [pytest.param(Run((), WORKFLOW_ALONE, name), id=name) for name in MISTAKES])
-def test_a_mistake_in_the_function_is_noticed_by_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
+def test_a_mistake_in_the_function_fails_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == set(MISTAKES[run.mistake].caught_by), report.output
 
 
-def test_every_promise_is_broken_by_something(unbroken: Report) -> None:
+def test_every_integration_test_has_a_breakage_that_fails_it(unbroken: Report) -> None:
     caught = frozenset().union(*(breakage.caught_by for breakage in BREAKAGES.values()))
 
     assert unbroken.tests("passed") - caught == set()
     assert caught <= unbroken.tests("passed")
 
 
-def test_promises_are_those_of_the_stacks_file(stack: Emulated) -> None:
+def test_the_integration_tests_use_the_settings_of_the_stack_file(stack: Emulated) -> None:
     path = stack.project.path / "Pulumi.local.yaml"
     for key, value in CHANGED_SETTINGS.items():
         changed = re.sub(rf"(event-pipeline:{key}:).*", rf"\1 {value}", stack.project.read("Pulumi.local.yaml"))
@@ -248,7 +246,7 @@ def test_promises_are_those_of_the_stacks_file(stack: Emulated) -> None:
     assert report.status == 0, report.output
 
 
-def test_a_file_that_was_changed_after_the_deployment_is_noticed(stack: Emulated) -> None:
+def test_a_stack_file_changed_after_the_deployment_fails(stack: Emulated) -> None:
     stack.deploy()
     stack.project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
 
@@ -258,7 +256,7 @@ def test_a_file_that_was_changed_after_the_deployment_is_noticed(stack: Emulated
     assert "aws:lambda/function:Function function: memorySize: found 512, promised 1024" in report.output
 
 
-def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
+def test_a_new_resource_is_tested_without_extra_code(stack: Emulated) -> None:
     stack.project.replace("infrastructure/processing.py", ").variables()", ').variables() | {"NEW": "1"}')
     first = "        self.table = aws.dynamodb.Table("
     stack.project.replace("infrastructure/storage.py", first, ANOTHER_TABLE + first)
@@ -273,7 +271,7 @@ def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
     assert own_test(TABLE, "another") in report.tests("passed")
 
 
-def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated) -> None:
+def test_values_that_contain_a_secret_are_skipped_with_the_reason(stack: Emulated) -> None:
     path = stack.project.path / "Pulumi.local.yaml"
     plain = stack.project.read("Pulumi.local.yaml")
     path.write_text(plain + "  event-pipeline:bucketName: our-own-bucket\n", encoding="utf-8")
@@ -293,7 +291,7 @@ def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated)
     assert {test for test in WORKFLOW if "fails" not in test} <= report.tests("passed")
 
 
-def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> None:
+def test_a_type_without_a_reader_fails_with_what_to_do(stack: Emulated) -> None:
     stack.deploy()
     stack.project.replace("__main__.py", "import pulumi\n", "import pulumi\nimport pulumi_aws\n")
     program = stack.project.path / "__main__.py"
@@ -306,7 +304,9 @@ def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> No
     )
 
 
-def test_two_people_can_test_one_stack_at_a_time_and_again_and_leave_nothing(stack: Emulated, tmp_path: Path) -> None:
+def test_two_people_can_test_one_stack_at_the_same_time_and_leave_nothing_behind(
+    stack: Emulated, tmp_path: Path
+) -> None:
     stack.deploy()
     somebody_else = Emulated(stack.project.copy(tmp_path / "copy"), stack.environment, stack.address)
 
@@ -335,7 +335,7 @@ NAMES = (
 
 
 def outputs_of(stack: str, region: str) -> str:
-    """Write the outputs of a stack, as far as it is told by them."""
+    """Return a file of outputs that identifies a stack."""
     arn = f"arn:aws:lambda:{region}:123456789012:function:event-pipeline-{stack}-processor"
     return json.dumps(dict.fromkeys(NAMES.split(), "x") | {"function_arn": arn})
 
@@ -398,7 +398,7 @@ def test_without_a_stack_to_test_one_line_says_why(
     assert said in lines[0]
 
 
-def test_a_stack_is_told_from_one_of_the_same_name_in_another_region(
+def test_stacks_with_the_same_suffix_are_distinguished_by_region(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -415,7 +415,7 @@ def test_a_stack_is_told_from_one_of_the_same_name_in_another_region(
     assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
 
 
-def test_a_mistake_in_the_stacks_own_file_is_named(
+def test_a_mistake_in_the_stack_file_is_reported(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -431,7 +431,7 @@ def test_a_mistake_in_the_stacks_own_file_is_named(
     assert 'event-pipeline:lambdaMemoryMb: found "64"; allowed' in finished.stdout
 
 
-# A proxy that does not exist keeps the tests from asking AWS.
+# A proxy that does not exist keeps the tests from reaching AWS.
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
@@ -445,7 +445,7 @@ def fixture_on_aws(default_project: Project, tmp_path: Path) -> Project:
     return project
 
 
-def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(on_aws: Project, environment: Environment) -> None:
+def test_tests_skipped_on_aws_give_the_reason(on_aws: Project, environment: Environment) -> None:
     chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or deleted_from_the_queue")
 
     finished = environment.run(on_aws, "pytest", *chosen, **NOWHERE)
