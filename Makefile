@@ -23,28 +23,28 @@ new: .venv/rendering ## Render a project into build/, or OUTPUT=folder; ANSWERS=
 test: install ## Run all tests of the template
 	$(BIN)/pytest -n 2
 
-test-fast: install ## Run the tests that take less than a minute together
+test-fast: install ## Run the fast tests, in less than a minute
 	$(BIN)/pytest -n 2 -m "not slow"
 
-test-tools: install ## Run the tests of the tools that every rendered project has, with their coverage
+test-tools: install ## Run the tests of the tools in a rendered project, with their coverage
 	$(BIN)/pytest tests/test_tools.py
 
-test-engine: install ## Deploy rendered projects with the real engine, for about 20 minutes; it needs the Pulumi CLI
-	@echo This takes about 20 minutes: the AWS provider waits for most of them.
+test-engine: install ## Deploy rendered projects with the real engine, in about 20 minutes; needs the Pulumi CLI
+	@echo This takes about 20 minutes, mostly fixed waits of the AWS provider.
 	$(BIN)/pytest tests/test_engine.py -k pulumi
 
-lint: install ## Check the code of the template and of what it renders
+lint: install ## Lint the template and the code that it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff format --check --config pyproject.toml $(SOURCES)
 
-format: install ## Format that code, and fix what the linter can fix
+format: install ## Format the same code, and fix what the linter can fix
 	$(BIN)/ruff format --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff check --fix --config pyproject.toml $(SOURCES)
 
 typecheck: install ## Check the types of the template's own code
 	$(BIN)/ty check
 
-bench: install ## Measure what the README says about speed
+bench: install ## Measure the figures in benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
 recording: install ## Record docs/recording.svg again, in about a minute; not on Windows

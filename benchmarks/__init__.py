@@ -1,4 +1,4 @@
-"""Figures that the README quotes, each measured anew by ``make bench``.
+"""The figures in ``benchmarks/README.md``, measured by ``make bench``.
 
-Machines are noisy, so that every figure that compares is a ratio of two things measured in turn in one run.
+Machines are noisy, so comparisons are ratios of times that are measured alternately in one run.
 """

@@ -13,7 +13,7 @@ MYPY = "mypy>=2.4,<3"
 
 
 def main() -> None:
-    """Measure the rendering, then a rendered project in an environment of its own."""
+    """Measure the rendering, then a rendered project in its own environment."""
     rendering.main()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -24,7 +24,7 @@ def main() -> None:
         environment = Environment.create(folder / "environment", [*project.requirements(), MYPY])
         function.main(project, environment)
         gate.main(project, environment)
-        # Last: it adds stacks to the project.
+        # Last, because it adds stacks to the project.
         validation.main(project, environment)
 
 

@@ -1,4 +1,4 @@
-"""The function's own time for a batch, against the same work without Powertools, with AWS calls that cost nothing."""
+"""The function's own time for a batch, with stubbed AWS calls, compared with the same work without Powertools."""
 
 import json
 
@@ -8,13 +8,13 @@ from tests.projects import Environment, Project
 
 
 def main(project: Project, environment: Environment) -> None:
-    """Print a row for each size of batch."""
+    """Print a row for each batch size."""
     finished = environment.run(project, "python", str(ROOT / "benchmarks" / "function_timing.py"))
     finished.check_returncode()
     measured = json.loads(finished.stdout.splitlines()[-1])
     print_table(
         "The function, AWS stubbed",
-        ("messages in a batch", "with Powertools", "without", "ratio", "extra for each message"),
+        ("messages in a batch", "with Powertools", "without", "ratio", "extra per message"),
         [
             (
                 size,

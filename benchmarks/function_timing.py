@@ -1,6 +1,6 @@
 """Times the rendered function in its own environment; run by :mod:`benchmarks.function` in the project's folder.
 
-Prints the seconds for each size of batch as JSON, on the last line.
+Prints the seconds for each batch size as JSON, on the last line.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def batch(size: int) -> dict[str, Any]:
-    """Form an event with a number of messages."""
+    """Return an event with a number of messages."""
     return {
         "Records": [
             {
@@ -54,7 +54,7 @@ def batch(size: int) -> dict[str, Any]:
 
 
 def plain_handler(module: Any) -> Handler:
-    """Form a handler that does the same with each message, and neither Powertools' batches, logs nor metrics."""
+    """Return a handler that does the same without Powertools' batches, logs and metrics."""
     record_class = module.SQSRecord
 
     def handle(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -81,7 +81,7 @@ def measure(handlers: dict[str, Handler], event: dict[str, Any]) -> dict[str, fl
 
 
 def main() -> None:
-    """Measure every size of batch."""
+    """Measure every batch size."""
     os.environ.update(ENVIRONMENT)
     sys.path.insert(0, ".")
     module = importlib.import_module("processor.handler")

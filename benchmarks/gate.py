@@ -1,4 +1,4 @@
-"""Time of each step of the rendered gate, with mypy beside ty; and of the unit tests against their bare imports."""
+"""Times of the steps of the rendered `check`, of mypy, and of the unit tests compared with only their imports."""
 
 from benchmarks.measure import in_turn, print_table
 from tests.projects import Environment, Project
@@ -12,9 +12,9 @@ STEPS: dict[str, tuple[str, ...]] = {
     "ty check": ("ty", "check"),
     "unit tests, coverage and reports": ("poe", "test-py-unit"),
 }
-# Not a part of the gate: what ty stands in for.
+# Not a part of `check`: it uses ty instead.
 MYPY = ("mypy", "--ignore-missing-imports", "--no-incremental", "__main__.py", "infrastructure", "processor", "tools")
-# What the unit tests cannot do without: the provider's services that the program touches, the emulator, the libraries.
+# What the unit tests must import: the program's services of the provider, the emulator, the libraries.
 IMPORTS = """\
 import boto3, moto, pulumi, pulumi_aws, pydantic, pytest
 from aws_lambda_powertools import Logger, Metrics
@@ -31,7 +31,7 @@ def main(project: Project, environment: Environment) -> None:
         environment.run(project, *command).check_returncode()
 
     times = in_turn({name: lambda command=command: run(*command) for name, command in STEPS.items()}, ROUNDS)
-    times |= in_turn({"mypy (not in the gate)": lambda: environment.run(project, *MYPY)}, 1)
+    times |= in_turn({"mypy (not in check)": lambda: environment.run(project, *MYPY)}, 1)
     times |= in_turn({"`check`, its steps side by side": lambda: run("poe", "check")}, ROUNDS)
     print_table(
         "The rendered gate",
@@ -41,7 +41,7 @@ def main(project: Project, environment: Environment) -> None:
 
     times = in_turn(
         {
-            "bare imports": lambda: run("python", "-c", IMPORTS),
+            "imports only": lambda: run("python", "-c", IMPORTS),
             "unit tests": lambda: run("pytest", "-q", "-p", "no:cacheprovider"),
             "unit tests with coverage": lambda: run("pytest", "-q", "-p", "no:cacheprovider", "--cov"),
         },
@@ -50,5 +50,5 @@ def main(project: Project, environment: Environment) -> None:
     print_table(
         "The rendered unit tests",
         ("what", "median", "ratio"),
-        [(name, f"{time:.1f} s", f"{time / times['bare imports']:.1f}") for name, time in times.items()],
+        [(name, f"{time:.1f} s", f"{time / times['imports only']:.1f}") for name, time in times.items()],
     )

@@ -1,4 +1,4 @@
-"""How the benchmarks measure and print."""
+"""Measuring and printing."""
 
 import statistics
 import time
@@ -11,7 +11,7 @@ Action = Callable[[], object]
 
 
 def in_turn(actions: Mapping[str, Action], rounds: int) -> dict[str, float]:
-    """Run actions one after the other, round after round, so that a slow moment of the machine meets all of them.
+    """Run actions alternately, so that a slow moment of the machine affects all of them.
 
     Args:
         actions: What to run, by name. Each is run once before it counts.
@@ -31,7 +31,7 @@ def in_turn(actions: Mapping[str, Action], rounds: int) -> dict[str, float]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, names to the left and figures to the right."""
+    """Print a table with names on the left and figures on the right."""
     table = Table(title=title, title_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number else "left")

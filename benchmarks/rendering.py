@@ -1,4 +1,4 @@
-"""Time to render this template against an empty one: Cookiecutter's whole process, as a user starts it."""
+"""Time to render this template, compared with an empty one: Cookiecutter's whole process."""
 
 import subprocess
 import sys
@@ -12,7 +12,7 @@ ROUNDS = 11
 
 
 def main() -> None:
-    """Print the ratio, and how many files are rendered."""
+    """Print the ratio, and the number of rendered files."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         empty = folder / "empty"

@@ -1,4 +1,4 @@
-"""Time to validate the files of many stacks: the whole process, against the bare import of what it needs."""
+"""Time to validate many stack files: the whole process, compared with only its imports."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from tests.projects import Environment, Project
 
 ROUNDS = 5
 STACKS = (4, 50, 200)
-# One of these comes before another on the way to production; each file sets all that there is to set.
+# Stacks of these environments are compared with each other; each file has every setting.
 ENVIRONMENTS = ("dev", "staging", "prod")
 STATUSES = (0, 1)
 IMPORTS = "import infrastructure.settings, rich.console, rich.table, yaml"
@@ -15,7 +15,7 @@ IMPORTS = "import infrastructure.settings, rich.console, rich.table, yaml"
 
 def main(project: Project, environment: Environment) -> None:
     """Print a row for each number of stacks."""
-    # What a person runs has its bytecode at hand.
+    # In practice the bytecode is cached.
     environment.run(project, "python", "-m", "tools.validate")
 
     def run(*arguments: str) -> None:
@@ -45,13 +45,13 @@ def main(project: Project, environment: Environment) -> None:
         )
     print_table(
         "Validating stack files, the whole process",
-        ("stacks", "lines", "median", "its imports alone", "ratio", "for each stack"),
+        ("stacks", "lines", "median", "imports only", "ratio", "per stack"),
         rows,
     )
 
 
 def write_stack(project: Project, number: int) -> int:
-    """Write the file of a stack that sets everything, and count its lines."""
+    """Write a stack file with every setting, and return the number of its lines."""
     lines = list(_lines(project, number))
     (project.path / f"Pulumi.bench-{number}.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return len(lines)

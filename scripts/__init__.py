@@ -1,1 +1,1 @@
-"""What the Makefile's targets do that one command cannot."""
+"""Scripts of the Makefile's targets."""

@@ -1,6 +1,6 @@
-"""Removes environments and caches: what the other targets make again by themselves.
+"""Removes environments and caches, which the other targets create again.
 
-Rendered projects, in build/ or elsewhere, may hold somebody's work. They stay.
+Rendered projects, in build/ or elsewhere, may contain somebody's work, and stay.
 """
 
 import shutil
@@ -13,7 +13,7 @@ MADE = (".venv", "coverage", *CACHES)
 
 
 def main() -> None:
-    """Remove them here, and the caches in the folders of sources that the arguments name."""
+    """Remove them here, and the caches in the source folders given as arguments."""
     cached = [path for folder in sys.argv[1:] for cache in CACHES for path in (ROOT / folder).rglob(cache)]
     for path in [*(ROOT / name for name in MADE), *cached]:
         shutil.rmtree(path, ignore_errors=True)

@@ -1,6 +1,6 @@
 """Installs the template's tools into ``.venv``, with uv if it is on the PATH.
 
-Only Python itself is needed: no root, and nothing outside this folder changes but the package managers' caches.
+It needs only Python, and no root. Outside of this folder, only the package managers' caches change.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# What make compares with the dates of what was installed.
+# Markers whose dates make compares.
 RENDERING = ENVIRONMENT / "rendering"
 INSTALLED = ENVIRONMENT / "installed"
 OLDEST_PYTHON = (3, 11)
@@ -25,7 +25,7 @@ PIP_INSTALL = ("install", "--quiet", "--disable-pip-version-check")
 
 
 def can_install_elsewhere() -> bool:
-    """Whether this Python has a pip that installs into another environment. Giving each its own pip takes 4 seconds."""
+    """Whether this Python's pip can install into another environment, which saves installing pip there (4 seconds)."""
     try:
         return tuple(map(int, version("pip").split(".")[:2])) >= PIP_WITH_PYTHON_OPTION
     except (PackageNotFoundError, ValueError):
@@ -33,33 +33,33 @@ def can_install_elsewhere() -> bool:
 
 
 def make_environment() -> list[str | Path]:
-    """Make the environment in place of what is there.
+    """Create the environment, and replace an existing one.
 
     Returns:
-        The command of the pip that installs into it.
+        The pip command that installs into it.
 
     Raises:
-        SystemExit: If this Python cannot make an environment, with what to do.
+        SystemExit: If this Python cannot create an environment; the message says what to do.
     """
     elsewhere = can_install_elsewhere()
     options = ["--clear", "--without-pip"] if elsewhere else ["--clear"]
     made = subprocess.run([sys.executable, "-m", "venv", *options, ENVIRONMENT], check=False, capture_output=True)
     if made.returncode:
         sys.exit(
-            f"install: {sys.executable} cannot make an environment. On Debian and Ubuntu that needs the package "
-            "python3-venv; or install uv: https://docs.astral.sh/uv/getting-started/installation/"
+            f"install: {sys.executable} cannot create an environment. On Debian and Ubuntu, install the package "
+            "python3-venv, or install uv: https://docs.astral.sh/uv/getting-started/installation/"
         )
     return [sys.executable, "-m", "pip", "--python", PYTHON] if elsewhere else [PYTHON, "-m", "pip"]
 
 
 def install_rendering() -> None:
-    """Install what rendering needs: the project's own dependencies, and not even uv.
+    """Install only the dependencies for rendering, without uv.
 
     Raises:
-        SystemExit: If this Python cannot make an environment.
+        SystemExit: If this Python cannot create an environment.
         subprocess.CalledProcessError: If the installation fails.
     """
-    import tomllib  # noqa: PLC0415 # an older Python than 3.11 must get as far as the message about it
+    import tomllib  # noqa: PLC0415 # Python older than 3.11 must reach the message about its version
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     uv = shutil.which("uv")
@@ -67,16 +67,16 @@ def install_rendering() -> None:
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT], check=True)
         command: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", PYTHON]
     else:
-        # Python compiles the few modules that it imports.
+        # Python compiles the few modules that are used when it imports them.
         command = [*make_environment(), *PIP_INSTALL, "--no-compile"]
     subprocess.run([*command, *project["dependencies"]], check=True)
 
 
 def install_everything() -> None:
-    """Install all of the template's tools, and uv too if there is none.
+    """Install all of the template's tools, and uv if it is missing.
 
     Raises:
-        SystemExit: If this Python cannot make an environment.
+        SystemExit: If this Python cannot create an environment.
         subprocess.CalledProcessError: If the installation fails.
     """
     uv = shutil.which("uv")
@@ -88,7 +88,7 @@ def install_everything() -> None:
 
 
 def main() -> None:
-    """Install, and leave a mark for make.
+    """Install, and write a marker for make.
 
     Raises:
         SystemExit: If a command fails; its own message is above.
@@ -100,7 +100,7 @@ def main() -> None:
         sys.exit(
             f"install: {sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=..."
         )
-    # With everything installed, what rendering needs comes up to date with everything.
+    # If everything is installed, everything is updated.
     only_rendering = only_rendering and not INSTALLED.exists()
     for mark in (RENDERING, INSTALLED):
         mark.unlink(missing_ok=True)

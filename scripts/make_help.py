@@ -1,4 +1,4 @@
-"""Prints the targets of Makefiles with the comments behind them."""
+"""Prints the targets of Makefiles with their help comments."""
 
 import re
 import sys
@@ -6,12 +6,12 @@ from pathlib import Path
 
 
 def targets(makefile: str) -> dict[str, str]:
-    """Find each target that has a comment of two hash signs, which says what it does."""
+    """Return the targets that have a help comment, which starts with ``##``."""
     return dict(re.findall(r"^([a-z-]+):[^#\n]*## (.+)$", makefile, flags=re.MULTILINE))
 
 
 def main() -> None:
-    """Print a line for each target of the Makefiles that the arguments name."""
+    """Print a line for each target of the Makefiles given as arguments."""
     for name in sys.argv[1:]:
         for target, description in targets(Path(name).read_text(encoding="utf-8")).items():
             print(f"make {target:<12} {description}")

@@ -1,7 +1,7 @@
 """Records ``docs/recording.svg``: ``make new``, the first steps in the new project, and ``validate``.
 
-Each command really runs, in a pseudo-terminal and a copy of the template. Its output is shown as it is, except for what
-differs from one run to the next: durations, and the folders of this machine. The pace is that of a reader.
+Each command really runs, in a pseudo-terminal and a copy of the template. Its output is shown unchanged, except for
+durations and this machine's folders. The pace is that of a reader.
 """
 
 import os
@@ -25,12 +25,12 @@ PICTURE = ROOT / "docs" / "recording.svg"
 TITLE = "cookiecutter-pulumi-aws"
 SETTINGS = TapeSettings(width=960, height=890, font_size=14, padding=16, title=TITLE, loop_delay_ms=3_000)
 LAYOUT = Layout.from_settings(SETTINGS)
-# What this machine's folders are called in the picture.
+# Shown instead of this machine's folders.
 SHOWN_FOLDER = "/home/you"
 SHOWN_PYTHON = "/usr/bin/python3"
 
 NOT_COPIED = shutil.ignore_patterns(".venv*", ".git", "build", "__pycache__", ".hypothesis", "*_cache", "uv.lock")
-# Accounts, test runs, the make that started this, and whatever changes colours or widths.
+# Variables of accounts, test runs and make, and those that change colours or widths.
 DROPPED = ("AWS_", "PULUMI_", "PYTEST_", "COV_", "GITHUB_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
 DROPPED += ("OUTPUT", "ANSWERS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CI", "COLUMNS", "LINES")
 
@@ -45,14 +45,14 @@ PATIENCE_S = 600
 MOST_QUESTIONS = 100
 
 PROMPT = "\x1b[1;32m$\x1b[0m "
-# Milliseconds of the picture.
+# Times in the picture, in milliseconds.
 KEY_MS = 50
 BEFORE_ANSWER_MS = 400
 BEFORE_OUTPUT_MS = 400
 FRAME_MS = 80
 AFTER_COMMAND_MS = 1_500
 AT_THE_END_MS = 5_000
-# Output that comes at once is shown in at most this many parts.
+# Maximum number of parts in which a command's output appears.
 MOST_FRAMES = 25
 
 
@@ -61,10 +61,10 @@ class Scene:
     """A command of the recording.
 
     Attributes:
-        command: What is typed.
-        folder: Where, seen from the template's folder.
-        answers: What is typed at its first questions; the others get Enter.
-        statuses: The exit statuses that are fine.
+        command: The command.
+        folder: Its folder, relative to the template's.
+        answers: Answers to its first questions; the others get Enter.
+        statuses: Expected exit statuses.
     """
 
     command: str
@@ -75,11 +75,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Step:
-    """A part of what a terminal shows.
+    """A part of a terminal's content.
 
     Attributes:
         text: Characters and escape sequences.
-        typed: Whether a person typed it, key by key.
+        typed: Whether it appears key by key.
     """
 
     text: str
@@ -97,7 +97,7 @@ SCENES = (
 
 
 class RecordingError(Exception):
-    """The recording cannot be made; the message says why."""
+    """The recording failed; the message says why."""
 
 
 def main() -> None:
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def copy_template(folder: Path) -> Path:
-    """Copy the template into a folder, with its tools, so that the recording leaves nothing behind in this one.
+    """Copy the template and its tools into a folder, so that the recording leaves nothing behind here.
 
     Returns:
         The copy.
@@ -137,16 +137,16 @@ def copy_template(folder: Path) -> Path:
 
 
 def neutral_environment(folder: Path) -> dict[str, str]:
-    """Form environment variables with which commands print the same on every machine, and leave nothing elsewhere."""
+    """Return environment variables with which commands print the same on every machine, and write nothing elsewhere."""
     configuration = folder / "cookiecutter.yaml"
     configuration.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
-    # The picture is of a machine that lacks nothing. No command of it calls Pulumi.
+    # In the picture, no tool is missing. None of its commands calls Pulumi.
     pulumi = folder / "bin" / "pulumi"
     pulumi.parent.mkdir(exist_ok=True)
     pulumi.touch(mode=0o755)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     return variables | {
-        # A machine without uv has that of the template's tools.
+        # If the machine has no uv, use the one in the template's environment.
         "PATH": os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent), str(pulumi.parent)]),
         "TERM": "xterm-256color",
         "COOKIECUTTER_CONFIG": str(configuration),
@@ -233,7 +233,7 @@ def lines(steps: list[Step]) -> list[str]:
 
 
 def parts(text: str) -> list[str]:
-    """Cut what was printed at once into its lines, or groups of them if they are many."""
+    """Split output into its lines, or groups of lines if there are many."""
     # A progress bar's carriage returns differ from one run to the next.
     printed = re.findall(r"[^\n]*\n|[^\n]+", text)
     size = -(-len(printed) // MOST_FRAMES)

@@ -1,6 +1,6 @@
 """The combinations of answers that the tests render: pairwise over all choices, read from cookiecutter.json.
 
-A new choice, or a new value of one, is tested the day it is added.
+New choices and values are tested without extra code.
 """
 
 import json
@@ -16,7 +16,7 @@ CHOICES: dict[str, list[str]] = {
 }
 ASKED = [question for question in QUESTIONS if question[0] != "_"]
 
-# Every pair of values of two choices occurs in one of these.
+# Every pair of values of two choices occurs in at least one combination.
 COMBINATIONS: list[dict[str, str]] = [
     dict(zip(CHOICES, values, strict=True)) for values in AllPairs(list(CHOICES.values()))
 ]

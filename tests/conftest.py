@@ -1,4 +1,4 @@
-"""What the tests share: rendered projects, each rendered once, and environments, each built once."""
+"""Shared fixtures: rendered projects, each rendered once, and environments, each built once."""
 
 import hashlib
 from collections.abc import Callable
@@ -25,12 +25,12 @@ NAMES = [name(combination) for combination in COMBINATIONS]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let pytest-cookies find the template from any folder."""
+    """Make pytest-cookies find the template from any folder."""
     config.option.template = str(ROOT)
 
 
 class SharedWork(LoadScopeScheduling):
-    """Gives tests that share what is slow to make to one process, which makes it once.
+    """Runs tests that share something expensive in one process, which creates it once.
 
     These are all tests of a combination of answers, and all tests of a module that deploys. xdist's own groups are lost
     with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
@@ -45,7 +45,7 @@ class SharedWork(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedWork:
-    """Let xdist distribute the tests by what they share."""
+    """Make xdist distribute the tests by what they share."""
     return SharedWork(config, log)
 
 
@@ -78,13 +78,13 @@ def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
 
 @pytest.fixture(scope="session")
 def default_project(bake: Bake) -> Project:
-    """The project that one gets by accepting every default."""
+    """The project rendered with every default."""
     return bake()
 
 
 @pytest.fixture(scope="session")
 def pipenv_project(bake: Bake) -> Project:
-    """The default project, but with Pipenv."""
+    """The default project with Pipenv."""
     return bake(package_manager="pipenv")
 
 
@@ -130,9 +130,9 @@ def packaged_project(
 
 
 def refusal(cookies: Cookies, capfd: pytest.CaptureFixture[str], **answers: Any) -> str:
-    """Render with answers that must be refused, and return what was said.
+    """Render with answers that must be refused, and return the message.
 
-    A failing hook's own words are lost to Cookiecutter; they are on standard error.
+    Cookiecutter drops a failing hook's message; it is on standard error.
     """
     result = cookies.bake(extra_context=answers)
     assert result.exit_code != 0, f"{answers} were accepted"

@@ -21,7 +21,7 @@ class Project:
 
     Attributes:
         path: Its folder.
-        answers: What was answered; the other questions have their defaults.
+        answers: The answers; other questions have their defaults.
     """
 
     path: Path
@@ -29,21 +29,21 @@ class Project:
 
     @property
     def slug(self) -> str:
-        """The name of its folder, which is that of the Pulumi project."""
+        """Name of its folder and of the Pulumi project."""
         return self.path.name
 
     @property
     def package_manager(self) -> str:
-        """Which package manager it was rendered for."""
+        """The package manager that it was rendered for."""
         return self.answers.get("package_manager", "uv")
 
     @property
     def run(self) -> str:
-        """What stands before a task's name in a command."""
+        """The command that runs a task, without the task's name."""
         return {"uv": "uv run poe", "pipenv": "pipenv run"}[self.package_manager]
 
     def files(self) -> Iterator[Path]:
-        """Walk through its files."""
+        """Iterate over its files."""
         return (path for path in sorted(self.path.rglob("*")) if path.is_file())
 
     def names(self) -> set[str]:
@@ -63,7 +63,7 @@ class Project:
         return tomllib.loads(self.read(name))
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Find the tasks that a person calls; those of poe's own that are parts of others begin with an underscore."""
+        """Return the public tasks; the names of internal ones start with an underscore."""
         tasks = self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
         return {name: task for name, task in tasks.items() if not name.startswith("_")}
 
@@ -72,7 +72,7 @@ class Project:
         return sorted(name for name in self.names() if name.endswith(".py"))
 
     def requirements(self) -> list[str]:
-        """List all that it needs to be developed, as pip's requirements, whichever package manager declares them."""
+        """List all of its dependencies as pip requirements, for either package manager."""
         if self.package_manager == "uv":
             pyproject = self.toml("pyproject.toml")
             groups = pyproject["dependency-groups"]
@@ -87,14 +87,14 @@ class Project:
         return Project(Path(shutil.copytree(self.path, folder / self.slug)), self.answers)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Change a text that occurs in one of its files."""
+        """Replace a text in one of its files."""
         text = self.read(name)
-        assert old in text, f"{name} does not hold {old!r}"
+        assert old in text, f"{name} does not contain {old!r}"
         (self.path / name).write_bytes(text.replace(old, new).encode())
 
 
 def _requirement(name: str, spec: str | dict[str, Any]) -> str:
-    """Write a line of a Pipfile as pip's requirement."""
+    """Convert a line of a Pipfile to a pip requirement."""
     if isinstance(spec, str):
         return f"{name}{spec}"
     return f"{name}[{','.join(spec['extras'])}]{spec['version']}"
@@ -102,7 +102,7 @@ def _requirement(name: str, spec: str | dict[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Environment:
-    """A virtual environment with what rendered projects need.
+    """A virtual environment for rendered projects.
 
     Attributes:
         path: Its folder.
@@ -112,7 +112,7 @@ class Environment:
 
     @classmethod
     def create(cls, path: Path, requirements: list[str]) -> "Environment":
-        """Make an environment and install requirements into it."""
+        """Create an environment and install requirements into it."""
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(path)], check=True)
         environment = cls(path)
@@ -121,13 +121,13 @@ class Environment:
         return environment
 
     def executable(self, name: str) -> Path:
-        """Find a command of the environment."""
+        """Return the path of a command in the environment."""
         return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Form the environment variables that a package manager would give a command, and more.
+        """Return the environment variables that a package manager would set, and more.
 
-        Nothing of an account, and nothing of the test run itself, is among them.
+        Variables of AWS and of the test run are left out.
         """
         dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}

@@ -1,7 +1,7 @@
-"""What the AWS provider does to the emulator and boto3 would not, and what the local stack relies on besides.
+"""Requests to the emulator that the AWS provider makes and boto3 does not, and other assumptions of the local stack.
 
-The provider is the one that pulumi-aws wraps. If a test fails after the emulator's pin was raised, its name says what
-has changed.
+The provider is the one that pulumi-aws wraps. If a test fails after an upgrade of the emulator, its name says what has
+changed.
 """
 
 import json
@@ -23,19 +23,19 @@ SETUP = f"import boto3, json; client = lambda name: boto3.client(name, region_na
 def fixture_emulator(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulated]:
-    """The emulator of the default project, to which nothing is deployed."""
+    """The emulator of the default project, without a deployment."""
     folder = tmp_path_factory.mktemp("emulator")
     with emulated(default_project.copy(folder), environment, folder / "emulator") as found:
         yield found
 
 
 def ask(emulator: Emulated, program: str) -> object:
-    """Run a program that prints an answer in JSON; it forms clients with ``client(service)``."""
+    """Run a program that prints JSON, and return the result; it gets clients from ``client(service)``."""
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
-def test_alarms_and_dashboards_are_put_in_cbor(emulator: Emulated) -> None:
-    """The provider's SDK speaks no other protocol to CloudWatch."""
+def test_the_emulator_accepts_alarms_and_dashboards_in_cbor(emulator: Emulated) -> None:
+    """The provider's SDK uses no other protocol for CloudWatch."""
     program = """
 import botocore.model
 botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS = ("smithy-rpc-v2-cbor",)
@@ -67,15 +67,15 @@ print(json.dumps(s3.get_bucket_tagging(Bucket="tagged")["TagSet"]))
 
 
 def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None:
-    """With one of the settings alone, the provider asks S3 Control at ``ACCOUNT.HOST``, which no machine resolves."""
+    """Without both settings, the provider calls S3 Control at ``ACCOUNT.HOST``, which cannot be resolved."""
     config = default_project.yaml("Pulumi.local.yaml")["config"]
 
     assert config["aws:skipCredentialsValidation"] == "true"
     assert config["aws:skipRequestingAccountId"] == "true"
 
 
-def test_a_redrive_allow_policy_that_was_emptied_is_absent(emulator: Emulated) -> None:
-    """So the provider deletes it; while it is there, even empty, the provider waits for 20 minutes."""
+def test_setting_an_empty_redrive_allow_policy_deletes_it(emulator: Emulated) -> None:
+    """The provider deletes it like this, and waits for up to 20 minutes until it is absent."""
     program = """
 sqs = client("sqs")
 url = sqs.create_queue(QueueName="letters")["QueueUrl"]
@@ -89,7 +89,7 @@ print(json.dumps([before, read()]))
     assert ask(emulator, program) == [{"redrivePermission": "denyAll"}, None]
 
 
-def test_the_policy_of_a_queue_outlives_other_attributes(emulator: Emulated) -> None:
+def test_setting_other_attributes_keeps_a_queues_policy(emulator: Emulated) -> None:
     program = """
 sqs = client("sqs")
 url = sqs.create_queue(QueueName="guarded")["QueueUrl"]
@@ -102,7 +102,7 @@ print(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attribu
     assert ask(emulator, program) == {"Version": "2012-10-17", "Statement": []}
 
 
-def test_the_account_is_the_one_that_arns_name(emulator: Emulated) -> None:
+def test_the_account_is_the_one_in_arns(emulator: Emulated) -> None:
     assert ask(emulator, 'print(json.dumps(client("sts").get_caller_identity()["Account"]))') == "123456789012"
 
 
@@ -122,7 +122,7 @@ def test_the_emulator_and_the_provider_are_pinned_together(
         assert re.fullmatch(r"[a-z0-9]+==\d+(\.\d+)+", package)
 
 
-def test_one_module_knows_the_emulator(default_project: Project) -> None:
+def test_only_one_module_mentions_the_emulator(default_project: Project) -> None:
     knowing = [name for name in default_project.python_files() if "ministack" in default_project.read(name).lower()]
 
     assert knowing == ["tools/emulator.py"]

@@ -1,7 +1,7 @@
-"""The local stack from end to end, typed as a person types it, by each package manager.
+"""The local stack from end to end, with each package manager.
 
-Where the Pulumi CLI is on the PATH, the real engine and provider deploy; the stand-in shows everywhere that these tests
-themselves are right, as far as it can.
+If the Pulumi CLI is on the PATH, the real engine and provider deploy. The stand-in tests these tests everywhere, as far
+as it can.
 """
 
 import json
@@ -33,17 +33,17 @@ STAND_IN = pytest.param(
 pytestmark = pytest.mark.slow
 
 INSTALL = {"uv": ("uv", "sync", "--quiet"), "pipenv": ("pipenv", "install", "--dev")}
-# What a preview may want to change again and again, because the emulator does not give back what it was given.
-GIVEN_BACK_OTHERWISE = {"queue": "its redrive policy comes back with spaces in it"}
+# What a preview may always report, because the emulator returns a different value from the one that was set.
+RETURNED_DIFFERENTLY = {"queue": "its redrive policy is returned with spaces"}
 REGION = "us-east-2"
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
-# Changes what is deployed as a person does who is in a hurry.
-CHANGE_BEHIND_ITS_BACK = """
+# A change outside of Pulumi.
+CHANGE_OUTSIDE_OF_PULUMI = """
 import boto3, sys
 logs = boto3.client("logs", region_name=sys.argv[1])
 logs.put_retention_policy(logGroupName="/aws/lambda/event-pipeline-local-processor", retentionInDays=1)
 """
-# What is in the emulator, but for the keys that are AWS's own, or are deleted and kept for a while.
+# The emulator's resources, except for keys that AWS manages or that are pending deletion.
 CONTENT = """
 import boto3, json, sys
 client = lambda name: boto3.client(name, region_name=sys.argv[1])
@@ -68,7 +68,7 @@ CheckOut = Callable[[Project], "Checkout"]
 
 
 class Checkout:
-    """A project as a person has it: in a folder of its own, installed by its package manager.
+    """A project in its own folder, installed by its package manager.
 
     Attributes:
         project: The project.
@@ -102,19 +102,19 @@ class Checkout:
         return self.run(self.project.package_manager, "run", "python", *arguments, **more)
 
     def local_variables(self) -> dict[str, str]:
-        """Form what leads the engine and all others to the emulator."""
+        """Return the environment variables for the emulator."""
         address = json.loads(self.project.read(".local/emulator.json"))["url"]
         return json.loads(self.python("-c", VARIABLES, address))
 
     def changes(self) -> dict[str, str]:
-        """Preview the local stack, and tell what the engine would do to which resource, by its logical name."""
+        """Preview the local stack, and return the engine's operations by the resources' logical names."""
         preview = ("-m", "tools.engine", "preview", "--stack", "local", "--json")
         output = self.python(*preview, **self.local_variables())
         steps: list[dict[str, Any]] = json.loads(output[output.index("{") :])["steps"]
         return {step["urn"].rpartition("::")[2]: step["op"] for step in steps if step["op"] != "same"}
 
     def findings(self) -> list[dict[str, Any]]:
-        """Validate what is deployed of the local stack, and list what was found."""
+        """Validate the deployed local stack, and return the findings."""
         command = ("-m", "tools.validate", "--live", "--stack", "local", "--format", "json")
         program = f"import subprocess, sys; subprocess.run([sys.executable, *{command!r}])"
         output = self.python("-c", program)
@@ -127,7 +127,7 @@ class Checkout:
 def fixture_check_out(
     engine: str, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
 ) -> CheckOut:
-    """Copy a project and install it, with an engine on the PATH; what is up there is taken down with the test."""
+    """Copy and install a project, with an engine on the PATH; its local stack is stopped after the test."""
     dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
@@ -153,7 +153,7 @@ def test_test_local_passes_and_leaves_nothing(
 ) -> None:
     project = {"uv": default_project, "pipenv": pipenv_project}[package_manager]
     checkout = check_out(project)
-    # What is downloaded once is not what takes the time.
+    # Download first, so that downloads are not measured.
     checkout.python("-c", "from tools.emulator import find_interpreter; find_interpreter()")
     if engine == "pulumi":
         version = "from importlib.metadata import version; print(version('pulumi-aws'))"
@@ -181,7 +181,7 @@ def test_the_local_stack_is_deployed_used_updated_and_stopped(check_out: CheckOu
     outputs = project.read(OUTPUTS)
 
     # A second deployment changes nothing.
-    assert checkout.changes().keys() <= GIVEN_BACK_OTHERWISE.keys()
+    assert checkout.changes().keys() <= RETURNED_DIFFERENTLY.keys()
     checkout.task("local-up")
     assert project.read(OUTPUTS) == outputs
 
@@ -189,12 +189,12 @@ def test_the_local_stack_is_deployed_used_updated_and_stopped(check_out: CheckOu
     project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
     changes = checkout.changes()
     assert changes["function"] == "update"
-    assert changes.keys() <= {"function", *GIVEN_BACK_OTHERWISE}
+    assert changes.keys() <= {"function", *RETURNED_DIFFERENTLY}
     checkout.task("local-up")
     variables = checkout.local_variables() | {"AWS_DEFAULT_REGION": REGION}
     checkout.task("test-py-integration", "-k", "function", **variables)
 
-    # So is changed code.
+    # Changed code is updated in place too.
     project.replace("processor/storage.py", 'Subject="Event received"', 'Subject="Event changed"')
     began = time.monotonic()
     checkout.task("local-up")
@@ -209,12 +209,12 @@ def test_the_local_stack_is_deployed_used_updated_and_stopped(check_out: CheckOu
 
 
 @pytest.mark.parametrize("engine", [PULUMI])
-def test_drift_and_pending_changes_are_told(check_out: CheckOut, default_project: Project) -> None:
+def test_drift_and_pending_changes_are_reported(check_out: CheckOut, default_project: Project) -> None:
     checkout = check_out(default_project)
     checkout.task("local-up")
     assert checkout.findings() == []
 
-    checkout.python("-c", CHANGE_BEHIND_ITS_BACK, REGION, **checkout.local_variables())
+    checkout.python("-c", CHANGE_OUTSIDE_OF_PULUMI, REGION, **checkout.local_variables())
     (drift,) = checkout.findings()
     assert (drift["rule"], drift["key"]) == ("drift", "function-logs")
     assert "retentionInDays is 1 instead of 7" in drift["message"]

@@ -1,4 +1,4 @@
-"""The hook: which answers are refused, with what words, what comes next, and that no answer becomes more than text."""
+"""The hook: it refuses bad answers with a clear message, and every answer is rendered as plain text."""
 
 import itertools
 import os
@@ -174,7 +174,7 @@ def test_a_good_answer_is_accepted(question: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("question", "answer"), BAD)
-def test_a_bad_answer_is_refused_with_question_answer_and_what_is_allowed(question: str, answer: Any) -> None:
+def test_a_refusal_names_the_question_the_answer_and_what_is_allowed(question: str, answer: Any) -> None:
     (line,) = hook.refusals(ANSWERS | {question: answer})
 
     assert line.startswith(f"{question}: {ascii(answer)[:60]}")
@@ -273,7 +273,7 @@ def test_the_slug_is_derived_from_the_name(bake: Callable[..., Project], project
 
 
 def as_plain_text(markdown: str) -> str:
-    """Read what a person sees of one line of Markdown; anything but text in it is an error."""
+    """Return the visible text of a line of Markdown, which must contain only text."""
     (inline,) = [
         token for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown) if token.type == "inline"
     ]
@@ -283,7 +283,7 @@ def as_plain_text(markdown: str) -> str:
 
 
 def assert_inert(project: Project, name: str, description: str, author: str) -> None:
-    """Find three answers, as they were given, in every format that they were rendered into."""
+    """Check that three answers are unchanged in every format that they are rendered into."""
     pyproject = project.toml("pyproject.toml")["project"]
     assert pyproject["description"] == description
     assert pyproject["authors"][0]["name"] == author
@@ -297,7 +297,7 @@ def assert_inert(project: Project, name: str, description: str, author: str) -> 
 
 
 def bake_text(cookies: Cookies, text: str) -> Any:
-    """Render with a text as the answer of each text question, given so that Cookiecutter does not render it itself."""
+    """Render with a text as the answer to each text question, escaped so that Cookiecutter does not render it."""
     answers = dict.fromkeys(TEXT_QUESTIONS, as_literal(text)) | {"project_slug": "orders"}
     return cookies.bake(extra_context=answers)
 
@@ -338,7 +338,7 @@ def test_any_text_is_refused_or_inert(cookies: Cookies, text: str) -> None:
     )
 )
 @settings(deadline=None, database=None)
-def test_any_text_is_judged_without_an_error(text: str) -> None:
+def test_any_text_is_checked_without_an_exception(text: str) -> None:
     for question in (*TEXT_QUESTIONS, "project_slug", *EMAIL_QUESTIONS, *REGION_QUESTIONS):
         lines = list(hook.refusals(ANSWERS | {question: text}))
         assert len(lines) <= 1
@@ -353,7 +353,7 @@ def test_the_hook_imports_only_light_modules_of_the_standard_library() -> None:
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Leave only these tools on the PATH; each runs a Python if one is named, and does nothing otherwise."""
+    """Leave only these tools on the PATH. Each runs the given Python, or does nothing."""
 
     def machine(**tools: str) -> Path:
         folder = tmp_path / "path"
@@ -393,7 +393,7 @@ def test_cookiecutter_ends_with_where_the_project_is_and_what_to_type_next(tmp_p
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_a_folder_that_the_terminal_cannot_show_is_no_reason_to_fail(tmp_path: Path) -> None:
+def test_a_folder_that_the_terminal_cannot_encode_does_not_fail(tmp_path: Path) -> None:
     output = tmp_path / "注文"
 
     finished = subprocess.run(
@@ -412,20 +412,18 @@ def test_a_folder_that_the_terminal_cannot_show_is_no_reason_to_fail(tmp_path: P
     ("package_manager", "commands"),
     [("uv", ["uv sync", "uv run poe check"]), ("pipenv", ["pipenv install --dev", "pipenv run check"])],
 )
-def test_the_next_commands_are_the_package_managers(package_manager: str, commands: list[str]) -> None:
+def test_the_next_commands_use_the_chosen_package_manager(package_manager: str, commands: list[str]) -> None:
     assert closing_words(package_manager=package_manager).split("\n    ")[-2:] == [commands[0], f"{commands[1]}\n"]
 
 
-def test_nothing_is_said_to_be_missing_where_nothing_is(machine: Callable[..., Path]) -> None:
+def test_no_missing_tool_is_reported_if_none_is_missing(machine: Callable[..., Path]) -> None:
     machine(uv="", git="", pulumi="")
 
     assert "PATH" not in closing_words()
 
 
 @pytest.mark.parametrize("missing", ["uv", "git", "pulumi"])
-def test_a_tool_that_is_missing_has_one_line_that_says_how_to_get_it(
-    machine: Callable[..., Path], missing: str
-) -> None:
+def test_a_missing_tool_is_reported_in_one_line_with_how_to_get_it(machine: Callable[..., Path], missing: str) -> None:
     machine(**dict.fromkeys({"uv", "git", "pulumi"} - {missing}, ""))
 
     (line,) = re.findall(r"^    (\w+, .+: https://\S+)$", closing_words(), flags=re.MULTILINE)
@@ -433,13 +431,13 @@ def test_a_tool_that_is_missing_has_one_line_that_says_how_to_get_it(
     assert line.startswith(f"{missing}, ")
 
 
-def test_the_package_manager_that_was_not_chosen_is_not_missed(machine: Callable[..., Path]) -> None:
+def test_the_other_package_manager_is_not_reported_as_missing(machine: Callable[..., Path]) -> None:
     machine(git="", pulumi="")
 
     assert re.findall(r"^    (\w+), ", closing_words(package_manager="pipenv"), flags=re.MULTILINE) == ["pipenv"]
 
 
-def test_a_python_that_is_missing_is_said_for_pipenv_but_not_for_uv_which_downloads_it(
+def test_a_missing_python_is_reported_for_pipenv_but_not_for_uv_which_downloads_it(
     machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(uv="", pipenv="", git="", pulumi="")
@@ -453,25 +451,25 @@ def test_a_python_that_is_missing_is_said_for_pipenv_but_not_for_uv_which_downlo
 
 
 @pytest.mark.parametrize("name", ["python3", "python", "py", "python3.14"])
-def test_a_python_is_found_under_every_name_and_asked_for_its_version(
+def test_a_python_is_found_by_any_name_and_its_version_is_checked(
     machine: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     machine(**{name: sys.executable})
-    # The Python that renders would do, and nothing be asked.
+    # Otherwise the Python that renders is accepted, and the PATH is not searched.
     monkeypatch.setattr(hook, "sys", SimpleNamespace(version_info=(3, 0)))
 
     assert hook.has_python(f"3.{sys.version_info.minor}")
     assert not hook.has_python(f"3.{sys.version_info.minor + 1}")
 
 
-def test_the_python_that_renders_counts(machine: Callable[..., Path]) -> None:
+def test_the_python_that_renders_is_found(machine: Callable[..., Path]) -> None:
     machine()
 
     assert hook.has_python("3.11")
     assert not hook.has_python("3.99")
 
 
-def test_a_name_on_the_path_with_no_python_behind_it_does_not_count(machine: Callable[..., Path]) -> None:
+def test_a_command_that_is_not_a_python_is_ignored(machine: Callable[..., Path]) -> None:
     machine(python3="no-such-python", python="no-such-python")
 
     assert not hook.has_python("3.99")

@@ -1,4 +1,4 @@
-"""The README's first steps, typed as a newcomer types them: installed from scratch with each package manager."""
+"""The README's first steps, from scratch, with each package manager."""
 
 import json
 import os
@@ -32,7 +32,7 @@ def test_the_first_steps_of_the_readme_pass(
     before = {name: (project.path / name).read_bytes() for name in project.names()}
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
     variables.pop("VIRTUAL_ENV", None)
-    # Pipenv's environment would outlive the test elsewhere, and it must not take the tests' own for the project's.
+    # Pipenv must create the environment in the project, and not use the tests' own.
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "PIPENV_PYTHON": sys.executable}
     variables["UV_PYTHON"] = sys.executable
 

@@ -1,4 +1,4 @@
-"""The Makefile's promises: ``make new`` says how to go on, and no gate passes when what it guards is broken."""
+"""The Makefile: ``make new`` says what to do next, and every check fails if what it checks is broken."""
 
 import os
 import re
@@ -28,7 +28,7 @@ def fixture_home(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command without a terminal, with a home directory of its own."""
+    """Run a command without a terminal, with its own home directory."""
     return subprocess.run(
         command,
         cwd=folder,
@@ -43,11 +43,11 @@ def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path) -> Path:
-    """A copy of the template's repository that can be broken. It shares the environment of this one."""
+    """A copy of the template's repository for tests to break. It shares this one's environment."""
     copy = Path(shutil.copytree(ROOT, tmp_path / "cookiecutter-pulumi-aws", ignore=NOT_COPIED))
     if (ROOT / ".venv").exists():
         (copy / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
-        # The copy's files are newer than the mark of the installation that they share.
+        # The copy's files are newer than the shared installation's marker.
         for name in ("pyproject.toml", "scripts/install.py"):
             os.utime(copy / name, (0, 0))
     return copy
@@ -158,7 +158,7 @@ def test_new_says_when_the_folder_cannot_be_written(home: Path, tmp_path: Path) 
     assert "Traceback" not in finished.stdout
 
 
-def test_new_leaves_a_folder_alone_that_exists(home: Path, tmp_path: Path) -> None:
+def test_new_does_not_change_an_existing_folder(home: Path, tmp_path: Path) -> None:
     existing = tmp_path / "out" / "event-pipeline"
     existing.mkdir(parents=True)
 
@@ -180,7 +180,7 @@ def test_new_leaves_nothing_half_written(repository: Path, home: Path, tmp_path:
     assert not list((tmp_path / "out").iterdir())
 
 
-def test_new_says_in_one_message_that_a_default_of_the_users_is_no_template(home: Path, tmp_path: Path) -> None:
+def test_new_reports_a_users_default_that_is_not_a_template_in_one_message(home: Path, tmp_path: Path) -> None:
     (home / ".cookiecutterrc").write_text("default_context:\n  author_name: '{{ x'\n", encoding="utf-8")
 
     finished = run(ROOT, home, *NEW, "--output", str(tmp_path / "out"))
@@ -191,12 +191,12 @@ def test_new_says_in_one_message_that_a_default_of_the_users_is_no_template(home
 
 
 def at_terminal(home: Path, typed: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``make new``'s program at a terminal where these lines are typed, one for each time that it asks."""
+    """Run ``make new``'s program at a terminal, and type one of these lines for each question."""
     import pty  # noqa: PLC0415 # does not exist on Windows
 
     keyboard, terminal = pty.openpty()
     os.write(keyboard, "".join(f"{line}\n" for line in typed).encode(errors="surrogateescape"))
-    # The end of what is typed, so that one question too many ends the program.
+    # End of input, so that an additional question ends the program.
     os.write(keyboard, b"\x04")
     try:
         return subprocess.run(
@@ -223,7 +223,7 @@ def at_terminal(home: Path, typed: list[str], *options: str) -> subprocess.Compl
 
 
 def questions(output: str) -> list[str]:
-    """Find which questions were asked, by their numbers."""
+    """Return the numbers of the questions that were asked."""
     return re.findall(rf"\[(\d+)/{len(ASKED)}\] ", output)
 
 
@@ -231,9 +231,7 @@ needs_terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseu
 
 
 @needs_terminal
-def test_new_asks_a_refused_answer_again_alone_and_at_once_with_the_questions_own_default(
-    home: Path, tmp_path: Path
-) -> None:
+def test_new_asks_only_the_refused_question_again_at_once_with_its_own_default(home: Path, tmp_path: Path) -> None:
     typed = ["Bäckerei {{ 1 }}", "Orders", *[""] * (len(ASKED) - 1)]
 
     finished = at_terminal(home, typed, "--output", str(tmp_path / "out"))
@@ -248,7 +246,7 @@ def test_new_asks_a_refused_answer_again_alone_and_at_once_with_the_questions_ow
 
 @needs_terminal
 def test_new_offers_no_default_that_it_would_refuse(home: Path, tmp_path: Path) -> None:
-    # The second line accepts the slug that the name makes, the third tries again.
+    # The second line accepts the slug derived from the name; the third tries another.
     finished = at_terminal(home, ["AWS", "", "", "orders", *[""] * (len(ASKED) - 2)], "--output", str(tmp_path / "out"))
 
     assert finished.returncode == 0, finished.stdout
@@ -257,7 +255,7 @@ def test_new_offers_no_default_that_it_would_refuse(home: Path, tmp_path: Path) 
 
 
 @needs_terminal
-def test_new_tells_of_a_folder_that_exists_as_soon_as_the_slug_is_answered(home: Path, tmp_path: Path) -> None:
+def test_new_reports_an_existing_folder_as_soon_as_the_slug_is_answered(home: Path, tmp_path: Path) -> None:
     existing = tmp_path / "out" / "event-pipeline"
     existing.mkdir(parents=True)
 
@@ -272,9 +270,7 @@ def test_new_tells_of_a_folder_that_exists_as_soon_as_the_slug_is_answered(home:
 
 
 @needs_terminal
-def test_new_offers_the_answers_of_a_file_and_the_questions_own_default_once_one_is_refused(
-    home: Path, tmp_path: Path
-) -> None:
+def test_new_offers_the_answers_of_a_file_and_the_questions_default_after_a_refusal(home: Path, tmp_path: Path) -> None:
     answers = tmp_path / "answers.yaml"
     answers.write_text(
         "default_context:\n  project_name: Orders\n  author_email: nobody\n  package_manager: pipenv\n",
@@ -314,7 +310,7 @@ def test_new_checks_each_answer_as_it_is_given(home: Path, tmp_path: Path) -> No
 
 
 @needs_terminal
-def test_new_that_is_stopped_says_so_and_writes_nothing(home: Path, tmp_path: Path) -> None:
+def test_new_when_interrupted_says_so_and_writes_nothing(home: Path, tmp_path: Path) -> None:
     finished = at_terminal(home, ["Orders"], "--output", str(tmp_path / "out"))
 
     assert finished.returncode == 1
@@ -323,7 +319,7 @@ def test_new_that_is_stopped_says_so_and_writes_nothing(home: Path, tmp_path: Pa
 
 
 @needs_terminal
-def test_new_says_in_one_message_that_what_was_typed_is_no_text(home: Path, tmp_path: Path) -> None:
+def test_new_reports_undecodable_input_in_one_message(home: Path, tmp_path: Path) -> None:
     finished = at_terminal(home, ["\udcff"], "--output", str(tmp_path / "out"))
 
     assert finished.returncode == 1
@@ -331,9 +327,7 @@ def test_new_says_in_one_message_that_what_was_typed_is_no_text(home: Path, tmp_
     assert "Traceback" not in finished.stdout
 
 
-def test_clean_removes_environment_and_caches_and_nothing_that_a_person_may_have_touched(
-    repository: Path, home: Path
-) -> None:
+def test_clean_removes_only_the_environment_and_caches(repository: Path, home: Path) -> None:
     (repository / ".venv").unlink(missing_ok=True)
     before = {path for path in repository.rglob("*") if path.is_file()}
     kept = (
@@ -368,7 +362,7 @@ def test_clean_removes_environment_and_caches_and_nothing_that_a_person_may_have
     assert not (repository / ".venv").exists()
 
 
-def test_the_help_of_clean_says_what_it_leaves(home: Path) -> None:
+def test_the_help_of_clean_says_what_stays(home: Path) -> None:
     (line,) = [line for line in run(ROOT, home, "make", "help").stdout.splitlines() if line.startswith("make clean ")]
 
     assert "rendered projects stay" in line
@@ -441,7 +435,7 @@ def test_a_failed_installation_fails_the_gate(repository: Path, home: Path, comm
 
 
 @pytest.mark.slow
-def test_an_installation_that_failed_is_tried_again(repository: Path, home: Path) -> None:
+def test_a_failed_installation_is_repeated(repository: Path, home: Path) -> None:
     (repository / ".venv").unlink(missing_ok=True)
     pyproject = repository / "pyproject.toml"
     good = pyproject.read_text(encoding="utf-8")
@@ -455,7 +449,7 @@ def test_an_installation_that_failed_is_tried_again(repository: Path, home: Path
 
 
 def installed(repository: Path) -> set[str]:
-    """Find which packages are in the repository's environment."""
+    """Return the packages in the repository's environment."""
     return {path.name.partition("-")[0] for path in (repository / ".venv").rglob("*.dist-info")}
 
 
@@ -479,7 +473,7 @@ def test_new_installs_only_what_rendering_needs_and_the_other_targets_the_rest(
     assert {"pytest", "ruff", "uv", "pipenv", "ty", *needed - {"pip", "setuptools"}} <= installed(repository)
     assert "install.py" not in run(repository, home, "make", "new", "OUTPUT=another").stdout
 
-    # What changes later brings everything up to date, and takes nothing away.
+    # A later change updates everything, and removes nothing.
     (repository / "pyproject.toml").touch()
     assert "install.py" in run(repository, home, "make", "new", "OUTPUT=third").stdout
     assert {"pytest", "ruff"} <= installed(repository)

@@ -1,4 +1,4 @@
-"""The README's recording: it shows what the commands print today, and can be shown anywhere."""
+"""The README's recording: it shows the current output of the commands, and displays everywhere."""
 
 import os
 import re
@@ -33,7 +33,7 @@ terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-ter
 
 
 def shown() -> dict[str, list[str]]:
-    """Read from the picture what it shows after each command that is typed: all lines, without the blank ones."""
+    """Read from the picture the output of each command: all lines, without the blank ones."""
     picture = ElementTree.parse(PICTURE)  # noqa: S314 # it is ours
     rows: dict[int, str] = {}
     for text in picture.iter(f"{SVG}text"):
@@ -42,7 +42,7 @@ def shown() -> dict[str, list[str]]:
             column = int(span.attrib["x"]) // LAYOUT.char_width
             content = span.text or ""
             row[column : column + len(content)] = content
-        # Of a line that is written more than once, the last version comes last.
+        # If a line is written more than once, the last version comes last.
         rows[int(text.attrib["y"])] = "".join(row).rstrip()
     commands: dict[str, list[str]] = {}
     for _, row in sorted(rows.items()):
@@ -55,7 +55,7 @@ def shown() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module", name="recorded")
 def fixture_recorded() -> dict[str, list[str]]:
-    """What the picture shows after each command."""
+    """The output of each command in the picture."""
     return shown()
 
 
@@ -71,10 +71,10 @@ def test_the_recording_shows_the_commands_in_their_order(recorded: dict[str, lis
 
 @terminal
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not on the PATH")
-def test_make_new_asks_today_what_the_recording_shows(recorded: dict[str, list[str]], tmp_path: Path) -> None:
+def test_the_recording_shows_the_current_questions_of_make_new(recorded: dict[str, list[str]], tmp_path: Path) -> None:
     today = lines(run(NEW, copy_template(tmp_path), neutral_environment(tmp_path)))
 
-    # What comes after the questions may say more on a machine that lacks something.
+    # The text after the questions also lists what is missing on the machine.
     picture = recorded[NEW.command]
     asked = max(number for number, line in enumerate(picture, 1) if line.endswith("):"))
     assert today[:asked] == picture[:asked], STALE
@@ -90,7 +90,7 @@ def test_the_recording_continues_with_the_commands_that_make_new_names(recorded:
 
 
 @terminal
-def test_check_takes_today_the_steps_that_the_recording_shows(
+def test_the_recording_shows_the_current_steps_of_check(
     recorded: dict[str, list[str]], project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     today = in_project("poe --dry-run check", project, environment, tmp_path)
@@ -101,7 +101,7 @@ def test_check_takes_today_the_steps_that_the_recording_shows(
 
 
 @terminal
-def test_validate_reports_today_what_the_recording_shows(
+def test_the_recording_shows_the_current_report_of_validate(
     recorded: dict[str, list[str]], project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     today = in_project("poe validate", project, environment, tmp_path)
@@ -110,12 +110,12 @@ def test_validate_reports_today_what_the_recording_shows(
 
 
 def in_project(command: str, project: Project, environment: Environment, folder: Path) -> list[str]:
-    """Run a command in a project's environment and a terminal like that of the recording, and list its lines."""
+    """Run a command in a project's environment and in the recording's terminal, and return its lines."""
     variables = neutral_environment(folder) | {"PATH": environment.variables()["PATH"]}
     return lines(run(Scene(command, str(project.path), statuses=SCENES[-1].statuses), folder, variables))
 
 
-def test_the_recording_needs_nothing_from_elsewhere() -> None:
+def test_the_recording_refers_to_no_other_files() -> None:
     text = PICTURE.read_text(encoding="utf-8")
 
     assert re.findall(r"<(?:script|image|foreignObject|a|use)\b|\bhref=|\bon\w+=|@import|@font-face", text) == []
@@ -158,7 +158,7 @@ def test_the_readme_shows_the_recording_with_an_alternative_text() -> None:
         ("allowed: 1 to 900", "allowed: 1 to 900"),
     ],
 )
-def test_durations_and_folders_are_made_neutral(printed: str, text: str) -> None:
+def test_durations_and_folders_are_replaced(printed: str, text: str) -> None:
     assert neutral(printed, Path("/work")) == text
 
 
@@ -184,7 +184,7 @@ def test_a_command_that_keeps_asking_is_stopped(tmp_path: Path) -> None:
         run(Scene('while :; do printf "again (y): "; read a; done'), tmp_path, neutral_environment(tmp_path))
 
 
-def test_a_line_that_is_written_again_is_shown_as_it_was_last() -> None:
+def test_only_the_last_version_of_a_rewritten_line_is_shown() -> None:
     assert lines([Step("collecting ..."), Step("\rcollected 7 items\r\n\r\n"), Step("done")]) == [
         "collected 7 items",
         "done",

@@ -1,4 +1,4 @@
-"""The configuration of every rendered project: stack files, schema, settings and README say the same."""
+"""The configuration of every rendered project: stack files, schema, settings and documents agree."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from tests.projects import Environment, Project
 
 STACKS = ("dev", "local", "prod", "staging")
-# What the design gives each environment.
+# The values in the design.
 MEMORY = {"dev": 512, "staging": 512, "prod": 1024, "local": 512}
 DEFAULTS = {
     "lambdaTimeoutSeconds": 300,
@@ -19,10 +19,10 @@ DEFAULTS = {
     "bucketName": "",
     "kmsKeyArn": "",
 }
-# What AWS allows, and what names can bear.
+# What AWS allows, and how long names may be.
 ALLOWED = {
     "environment": "one of local, dev, staging, prod",
-    "environmentSuffix": "lower-case letters, digits and single hyphens, from a letter, 1 to 12 long",
+    "environmentSuffix": "1 to 12 lower-case letters, digits and single hyphens, starting with a letter",
     "lambdaRuntime": "one of python3.11, python3.12, python3.13, python3.14",
     "lambdaArchitecture": "one of arm64, x86_64",
     "lambdaMemoryMb": "a whole number from 128 to 10240",
@@ -36,8 +36,8 @@ ALLOWED = {
     "logRetentionDays": "one of 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, "
     "2922, 3288, 3653",
     "notificationEmail": "an e-mail address",
-    "bucketName": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at the ends",
-    "kmsKeyArn": "empty (the stack makes its own), or the ARN of a KMS key",
+    "bucketName": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at either end",
+    "kmsKeyArn": "empty (the stack creates one), or the ARN of a KMS key",
     "forceDestroy": "true or false",
 }
 MUST_DIFFER = {"environment", "environmentSuffix", "lambdaMemoryMb", "logRetentionDays", "notificationEmail"}
@@ -63,15 +63,13 @@ def test_every_key_without_a_default_is_set(project: Project, stack: str) -> Non
         assert "default" in declared or f"{project.slug}:{key}" in config, key
 
 
-def test_what_follows_from_the_code_is_up_to_date(
-    project: Project, environment_of: Callable[[Project], Environment]
-) -> None:
+def test_generated_texts_are_up_to_date(project: Project, environment_of: Callable[[Project], Environment]) -> None:
     finished = environment_of(project).run(project, "python", "-c", "from tools.generate import check; check()")
 
     assert finished.returncode == 0, finished.stdout
 
 
-def test_the_schema_says_what_each_setting_may_be(project: Project) -> None:
+def test_the_schema_describes_the_allowed_values(project: Project) -> None:
     declared = schema(project)
 
     assert list(declared) == list(ALLOWED)
@@ -79,11 +77,11 @@ def test_the_schema_says_what_each_setting_may_be(project: Project) -> None:
         assert declared[key]["description"].endswith(f"; {allowed}"), key
 
 
-def test_what_must_differ_between_environments_has_no_default(project: Project) -> None:
+def test_settings_that_must_differ_between_environments_have_no_default(project: Project) -> None:
     assert not any("default" in schema(project)[key] for key in MUST_DIFFER)
 
 
-def test_defaults_are_of_their_types(project: Project) -> None:
+def test_defaults_match_the_types_of_the_schema(project: Project) -> None:
     types = {"string": str, "integer": int, "boolean": bool}
 
     for key, declared in schema(project).items():
@@ -98,7 +96,7 @@ def test_defaults_are_what_the_design_says(project: Project) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_a_stack_is_what_its_name_says(project: Project, stack: str) -> None:
+def test_a_stacks_settings_match_its_name(project: Project, stack: str) -> None:
     config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
 
     assert config[f"{project.slug}:environment"] == stack
@@ -108,7 +106,7 @@ def test_a_stack_is_what_its_name_says(project: Project, stack: str) -> None:
     assert config[f"{project.slug}:lambdaArchitecture"] == project.answers["lambda_architecture"]
 
 
-def test_regions_and_address_are_the_ones_that_were_answered(bake: Callable[..., Project]) -> None:
+def test_regions_and_address_come_from_the_answers(bake: Callable[..., Project]) -> None:
     answered = bake(
         aws_region_dev="eu-west-1",
         aws_region_staging="eu-west-2",

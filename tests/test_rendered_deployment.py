@@ -1,4 +1,4 @@
-"""The rendered program deployed to an emulator without the engine, and its integration tests run against it."""
+"""The integration tests, run against deployments to an emulator without the engine."""
 
 import json
 import re
@@ -14,8 +14,8 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# What takes the bucket away or counts the messages in a queue is for one person at a time.
-FOR_EVERYBODY = ("-k", "not fails and not left_the_queue")
+# Tests that make the function fail or count the messages in a queue are for one person at a time.
+FOR_EVERYBODY = ("-k", "not fails and not deleted_from_the_queue")
 CHANGED_SETTINGS = {
     "lambdaRuntime": "python3.12",
     "lambdaArchitecture": "x86_64",
@@ -43,7 +43,7 @@ ANOTHER_TABLE = """\
             deletion_protection_enabled=False,
         )
 """
-# What is left of messages after the tests.
+# What the tests leave behind.
 LEFT = """
 import boto3, json, sys
 outputs = json.load(open("cfn-outputs/flat-outputs.json"))
@@ -70,12 +70,12 @@ NOTHING_LEFT = {
 
 @pytest.fixture(name="stack")
 def fixture_stack(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Emulated]:
-    """A copy of it with an emulator of its own, to which nothing is deployed yet."""
+    """A copy of the project with its own emulator, before the deployment."""
     with emulated(packaged_project.copy(tmp_path), environment, tmp_path / "emulator") as found:
         yield found
 
 
-def test_promises_are_those_of_the_stacks_file(stack: Emulated) -> None:
+def test_the_integration_tests_use_the_settings_of_the_stack_file(stack: Emulated) -> None:
     path = stack.project.path / "Pulumi.local.yaml"
     for key, value in CHANGED_SETTINGS.items():
         changed = re.sub(rf"(event-pipeline:{key}:).*", rf"\1 {value}", stack.project.read("Pulumi.local.yaml"))
@@ -88,7 +88,7 @@ def test_promises_are_those_of_the_stacks_file(stack: Emulated) -> None:
     assert report.status == 0, report.output
 
 
-def test_a_file_that_was_changed_after_the_deployment_is_noticed(stack: Emulated) -> None:
+def test_a_stack_file_changed_after_the_deployment_fails(stack: Emulated) -> None:
     stack.deploy()
     stack.project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
 
@@ -98,7 +98,7 @@ def test_a_file_that_was_changed_after_the_deployment_is_noticed(stack: Emulated
     assert "aws:lambda/function:Function function: memorySize: found 512, promised 1024" in report.output
 
 
-def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
+def test_a_new_resource_is_tested_without_extra_code(stack: Emulated) -> None:
     stack.project.replace("infrastructure/processing.py", ").variables()", ').variables() | {"NEW": "1"}')
     first = "        self.table = aws.dynamodb.Table("
     stack.project.replace("infrastructure/storage.py", first, ANOTHER_TABLE + first)
@@ -113,7 +113,7 @@ def test_a_resource_is_tested_without_a_line_more(stack: Emulated) -> None:
     assert own_test(TABLE, "another") in report.tests("passed")
 
 
-def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated) -> None:
+def test_values_that_contain_a_secret_are_skipped_with_the_reason(stack: Emulated) -> None:
     path = stack.project.path / "Pulumi.local.yaml"
     plain = stack.project.read("Pulumi.local.yaml")
     path.write_text(plain + "  event-pipeline:bucketName: our-own-bucket\n", encoding="utf-8")
@@ -125,12 +125,15 @@ def test_what_a_secret_is_a_part_of_is_left_out_with_the_reason(stack: Emulated)
 
     assert report.tests("failed") == set(), report.output
     assert "notificationEmail is a secret, which only the engine can read" in report.output
-    assert {own_test("aws:s3/bucket:Bucket", "payloads"), "test_nobody_else_gets_e_mails"} <= report.tests("skipped")
+    assert {
+        own_test("aws:s3/bucket:Bucket", "payloads"),
+        "test_the_topic_has_no_other_e_mail_subscriptions",
+    } <= report.tests("skipped")
     assert {own_test(TABLE, "table"), own_test("output", "table_name")} <= report.tests("passed")
     assert {test for test in WORKFLOW if "fails" not in test} <= report.tests("passed")
 
 
-def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> None:
+def test_a_type_without_a_reader_fails_with_what_to_do(stack: Emulated) -> None:
     stack.deploy()
     stack.project.replace("__main__.py", "import pulumi\n", "import pulumi\nimport pulumi_aws\n")
     program = stack.project.path / "__main__.py"
@@ -139,12 +142,13 @@ def test_a_type_that_cannot_be_read_fails_with_what_to_do(stack: Emulated) -> No
     report = stack.integration_tests("-k", "Parameter")
 
     assert (
-        "nothing reads aws:ssm/parameter:Parameter yet: register a reader in tests/integration/conftest.py"
-        in report.output
+        "aws:ssm/parameter:Parameter has no reader: register a reader in tests/integration/conftest.py" in report.output
     )
 
 
-def test_two_people_can_test_one_stack_at_a_time_and_again_and_leave_nothing(stack: Emulated, tmp_path: Path) -> None:
+def test_two_people_can_test_one_stack_at_the_same_time_and_leave_nothing_behind(
+    stack: Emulated, tmp_path: Path
+) -> None:
     stack.deploy()
     somebody_else = Emulated(stack.project.copy(tmp_path / "copy"), stack.environment, stack.address)
 
@@ -173,7 +177,7 @@ NAMES = (
 
 
 def outputs_of(stack: str, region: str) -> str:
-    """Write the outputs of a stack, as far as it is told by them."""
+    """Return a file of outputs that identifies a stack."""
     arn = f"arn:aws:lambda:{region}:123456789012:function:event-pipeline-{stack}-processor"
     return json.dumps(dict.fromkeys(NAMES.split(), "x") | {"function_arn": arn})
 
@@ -236,7 +240,7 @@ def test_without_a_stack_to_test_one_line_says_why(
     assert said in lines[0]
 
 
-def test_a_stack_is_told_from_one_of_the_same_name_in_another_region(
+def test_stacks_with_the_same_suffix_are_distinguished_by_region(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -253,7 +257,7 @@ def test_a_stack_is_told_from_one_of_the_same_name_in_another_region(
     assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
 
 
-def test_a_mistake_in_the_stacks_own_file_is_named(
+def test_a_mistake_in_the_stack_file_is_reported(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -269,7 +273,7 @@ def test_a_mistake_in_the_stacks_own_file_is_named(
     assert 'event-pipeline:lambdaMemoryMb: found "64"; allowed' in finished.stdout
 
 
-# A proxy that does not exist keeps the tests from asking AWS.
+# A proxy that does not exist keeps the tests from reaching AWS.
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 
@@ -283,14 +287,14 @@ def fixture_on_aws(default_project: Project, tmp_path: Path) -> Project:
     return project
 
 
-def test_the_tests_of_a_stack_on_aws_say_what_they_leave_out(on_aws: Project, environment: Environment) -> None:
-    chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or left_the_queue")
+def test_tests_skipped_on_aws_give_the_reason(on_aws: Project, environment: Environment) -> None:
+    chosen = ("tests/integration/test_workflow.py", "-rs", "-k", "fails or deleted_from_the_queue")
 
     finished = environment.run(on_aws, "pytest", *chosen, **NOWHERE)
 
     assert "stack: prod, region: us-east-1, in AWS" in finished.stdout
     assert "3 skipped" in finished.stdout
-    assert "a test makes the function fail in the emulator, and never on AWS" in finished.stdout
+    assert "the test makes the function fail; it runs against the emulator only" in finished.stdout
     assert "AWS only estimates how many messages are in a queue" in finished.stdout
     assert "limits of the emulator" not in finished.stdout
 

@@ -1,4 +1,4 @@
-"""The documents of every rendered project name what exists, and all of it."""
+"""The documents of every rendered project are complete, and everything that they name exists."""
 
 import ast
 import itertools
@@ -31,7 +31,7 @@ PYTEST = {"--no-cov"}
 # What the AWS CLI has besides AWS's operations: https://docs.aws.amazon.com/cli/latest/reference/
 AWS_CUSTOMIZED = {"s3 cp": set(), "s3 mb": set(), "logs tail": {"--filter-pattern", "--since"}}
 AWS_GLOBAL = {"--output", "--query", "--region"}
-# Lists the options of AWS's operations, as the AWS CLI derives them from botocore's models; it calls one of them s3api.
+# Lists the options of AWS's operations. The AWS CLI derives them from botocore's models; it calls s3 s3api.
 AWS_OPTIONS = """
 import json, sys
 from botocore import xform_name
@@ -47,7 +47,7 @@ for command in sys.argv[1:]:
             found[command] = [xform_name(member, "-") for member in members]
 print(json.dumps(found))
 """
-# What stands for a value of the reader's.
+# Placeholders for the reader's values.
 PLACEHOLDERS = {
     "BODY",
     "BUCKET_NAME",
@@ -69,11 +69,11 @@ PLACEHOLDERS = {
     "TABLE_NAME",
     "UUID",
 }
-# Names that Pulumi or AWS gives, and that no file of a project uses.
+# Names of Pulumi and AWS that no file of a project uses.
 FOREIGN = {"BucketAlreadyExists", "BucketNotEmpty", "PULUMI_SKIP_CONFIRMATIONS", "pre-commit"}
 WRITTEN_BY_TASKS = (".local", ".pulumi", "build/", "cfn-outputs/", "coverage/", "Pipfile.lock", "uv.lock")
 PATH_ENDINGS = (".json", ".lock", ".md", ".py", ".toml", ".yaml")
-# Sections of the troubleshooting whose messages are not the project's own.
+# Sections of the troubleshooting with messages of other programs.
 FOREIGN_MESSAGES = {"Pulumi and AWS", "No message"}
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 BACKENDS = {
@@ -96,7 +96,7 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def codes(text: str) -> list[str]:
-    """Find what is marked as code in running text and tables."""
+    """Find inline code in running text and tables."""
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"`([^`\n]+)`", prose)
 
@@ -106,7 +106,7 @@ def commands(project: Project) -> list[str]:
     text = everything(project)
     lines = [line.strip() for block in blocks(text, "sh") for line in block.splitlines()]
     named = [code for code in codes(text) if code.startswith((f"{project.run} ", "aws ", "pulumi "))]
-    # What is no command of Pulumi is one of its messages.
+    # Anything else is a message of Pulumi.
     return [command for command in [*lines, *named] if command and not command.startswith("pulumi is ")]
 
 
@@ -116,7 +116,7 @@ def words_and_options(command: str) -> tuple[list[str], set[str]]:
 
 
 def section(text: str, title: str, level: int = 2) -> str:
-    """Find what stands under a heading."""
+    """Return the text under a heading."""
     marks = "#" * level
     found = re.search(rf"^{marks} {re.escape(title)}\n(.*?)(?=^#{{1,{level}}} |\Z)", text, re.MULTILINE | re.DOTALL)
     assert found, f"there is no section {title}"
@@ -124,7 +124,7 @@ def section(text: str, title: str, level: int = 2) -> str:
 
 
 def table(text: str, name: str) -> list[list[str]]:
-    """Find the rows of a table that stands between markers of its name."""
+    """Return the rows of the table between markers with this name."""
     found = re.findall(rf"^<!-- {name}: begin.*? -->\n(.*?)^<!-- {name}: end -->$", text, re.MULTILINE | re.DOTALL)
     assert len(found) == 1, f"{len(found)} tables {name}"
     return [re.split(r" ?\| ?", line)[1:-1] for line in found[0].splitlines()[2:]]
@@ -136,7 +136,7 @@ def headings(text: str) -> list[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Form the anchors of a document's headings as GitHub does."""
+    """Return the anchors of a document's headings, as GitHub derives them."""
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings(text)}
 
 
@@ -153,9 +153,9 @@ def trees(project: Project) -> Iterator[ast.Module]:
 
 
 def source_texts(project: Project) -> Iterator[str]:
-    """Find every text in what a person runs; three dots stand for what is filled in."""
+    """Return every text in the project's code, with three dots for each value."""
     for name in project.python_files():
-        # What a unit test expects is no source of a message.
+        # Unit tests expect messages, but do not print them.
         if name.startswith("tests/unit/"):
             continue
         for node in ast.walk(ast.parse(project.read(name))):
@@ -176,12 +176,12 @@ def alarms(project: Project) -> list[str]:
 
 
 def roles(project: Project) -> set[str]:
-    """Find what physical names end with, besides those of the alarms."""
+    """Return the ends of physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
     return {role for text in texts for role in re.findall(r"""names\.of\(["']([a-z-]+)["']\)""", text)}
 
 
-def test_every_command_is_one_of_the_projects_or_of_a_known_tool(project: Project) -> None:
+def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
     tasks = project.tasks()
     for command in commands(project):
         words, options = words_and_options(command)
@@ -204,7 +204,7 @@ def test_every_command_is_one_of_the_projects_or_of_a_known_tool(project: Projec
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", CHOICES["state_backend"])
-def test_every_command_of_the_aws_cli_has_the_options_that_it_is_given(
+def test_every_aws_cli_command_has_valid_options(
     bake: Callable[..., Project], environment: Environment, backend: str
 ) -> None:
     project = bake(state_backend=backend)
@@ -223,13 +223,13 @@ def test_every_command_of_the_aws_cli_has_the_options_that_it_is_given(
         assert options <= allowed | AWS_GLOBAL, command
 
 
-def test_the_tasks_table_has_every_task_and_no_other(project: Project) -> None:
+def test_the_tasks_table_lists_exactly_the_tasks(project: Project) -> None:
     rows = table(project.read("README.md"), "tasks")
 
     assert [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows] == list(project.tasks())
 
 
-def test_a_task_takes_the_argument_that_the_readme_says(project: Project) -> None:
+def test_the_readme_shows_each_tasks_argument(project: Project) -> None:
     rows = [row[0] for row in table(project.read("README.md"), "tasks")]
 
     for name, task in project.tasks().items():
@@ -237,7 +237,7 @@ def test_a_task_takes_the_argument_that_the_readme_says(project: Project) -> Non
         assert f"`{project.run} {name}{arguments}`" in rows, name
 
 
-def test_the_local_way_comes_first(project: Project) -> None:
+def test_running_locally_comes_before_deploying(project: Project) -> None:
     text = project.read("README.md")
 
     assert text.index(f"{project.run} local-up") < text.index(f"{project.run} pulumi-login")
@@ -250,7 +250,7 @@ def test_the_other_package_manager_is_not_mentioned(project: Project) -> None:
     assert [other for other in others if other in text] == []
 
 
-def test_every_task_explains_itself(project: Project) -> None:
+def test_every_task_has_a_help_text(project: Project) -> None:
     assert all(task["help"] for task in project.tasks().values())
 
 
@@ -273,7 +273,7 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *roles(project))}
-    # A plain word may mean anything.
+    # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
     for name, text in documents(project).items():
@@ -343,12 +343,12 @@ def test_every_rule_of_the_validation_is_described(project: Project) -> None:
     described = section(project.read("docs/validation.md"), "Rules")
     rows = re.findall(r"^\| ((?:`[a-z][a-z-]+`(?:, )?)+) \|", described, flags=re.MULTILINE)
 
-    # The shell's endpoint is the program's concern: files say nothing of it.
+    # Depends on the shell's endpoint, which files do not contain.
     assert {rule for row in rows for rule in re.findall("`([a-z-]+)`", row)} == rules - {"endpoint"}
 
 
 def validate_arguments(project: Project) -> dict[str, list[str]]:
-    """Find the options of `validate`, and what each may be if that is a choice."""
+    """Return the options of `validate`, with the choices of each."""
     tree = ast.parse(project.read("tools/validate/command.py"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     added = [call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == "add_argument"]
@@ -396,7 +396,7 @@ def test_every_exit_status_of_the_validation_is_described(project: Project) -> N
     assert rows == re.findall(r"^    [A-Z_]+ = (\d)$", declared[0], flags=re.MULTILINE)
 
 
-def test_the_example_of_a_policy_is_one(project: Project) -> None:
+def test_the_example_of_a_policy_is_valid(project: Project) -> None:
     (example,) = blocks(project.read("docs/validation.md"), "toml")
     classes = [node for tree in trees(project) for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     (model,) = [node for node in classes if node.name == "ValuePolicy"]
@@ -407,14 +407,14 @@ def test_the_example_of_a_policy_is_one(project: Project) -> None:
         assert policy["setting"] in project.yaml("Pulumi.yaml")["config"]
 
 
-def test_the_example_of_yaml_is_yaml(project: Project) -> None:
+def test_the_yaml_example_is_valid(project: Project) -> None:
     examples = blocks(everything(project), "yaml")
 
     assert examples
     assert all(yaml.safe_load(example) for example in examples)
 
 
-def test_the_example_of_python_calls_what_exists(project: Project) -> None:
+def test_the_python_example_calls_what_exists(project: Project) -> None:
     (example,) = blocks(project.read("docs/validation.md"), "python")
     tree = ast.parse(example)
     (imported,) = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
@@ -451,7 +451,7 @@ def test_every_class_of_errors_is_described(project: Project) -> None:
     assert re.findall(r"^\| (\w+) \|", described, flags=re.MULTILINE)[1:] == [*classes, "any"]
 
 
-def test_every_message_of_the_troubleshooting_is_one_of_the_projects(project: Project) -> None:
+def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:
     text = project.read("docs/troubleshooting.md")
     sections = [title for title in re.findall(r"^## (.+)$", text, flags=re.MULTILINE) if title not in FOREIGN_MESSAGES]
     rows = [row for title in sections for row in re.findall(r"^\| `(.+?)` \|", section(text, title), re.MULTILINE)]
@@ -467,7 +467,7 @@ def test_the_backend_that_was_chosen_is_described(project: Project) -> None:
         assert described == [project.answers["state_backend"]], name
 
 
-def test_the_steps_of_the_s3_backend_stand_in_the_order_in_which_they_are_done(bake: Callable[..., Project]) -> None:
+def test_the_steps_for_the_s3_backend_are_in_order(bake: Callable[..., Project]) -> None:
     project = bake(state_backend="s3", aws_region_prod="eu-central-1")
     steps = blocks(section(project.read("docs/configuration.md"), "State backend"), "sh")
     deploy = section(project.read("README.md"), "Deploy to AWS")
@@ -515,7 +515,7 @@ def test_the_readme_has_what_a_newcomer_looks_for_on_one_page(project: Project) 
     assert len(text.splitlines()) <= README_LINES
 
 
-def test_the_readme_says_whose_every_folder_is(project: Project) -> None:
+def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
     folders = {path.name for path in project.path.iterdir() if path.is_dir()}
 
@@ -531,9 +531,7 @@ def test_the_licence_that_was_chosen_is_named(project: Project) -> None:
 
 
 @pytest.mark.parametrize("backend", CHOICES["state_backend"])
-def test_lines_of_prose_fit_into_120_columns_whatever_the_projects_name(
-    bake: Callable[..., Project], backend: str
-) -> None:
+def test_lines_of_prose_fit_into_120_columns_with_any_project_name(bake: Callable[..., Project], backend: str) -> None:
     project = bake(project_slug="a-name-of-25-characters-x", state_backend=backend, aws_region_prod="ap-southeast-2")
 
     for name, text in documents(project).items():
@@ -542,8 +540,8 @@ def test_lines_of_prose_fit_into_120_columns_whatever_the_projects_name(
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATE_FOLDER.rglob("*.md")), ids=lambda path: path.name)
-def test_an_optional_paragraph_ends_with_its_empty_line(path: Path) -> None:
-    """Jinja takes away the empty line after a statement, so that two paragraphs would become one."""
+def test_an_optional_paragraph_ends_with_an_empty_line(path: Path) -> None:
+    """Jinja removes the empty line after a statement, which would join two paragraphs."""
     is_code, before = False, ""
     for line in path.read_text(encoding="utf-8").splitlines():
         is_code ^= line.strip().startswith("```")
@@ -552,7 +550,7 @@ def test_an_optional_paragraph_ends_with_its_empty_line(path: Path) -> None:
         before = line
 
 
-def test_headings_and_blocks_stand_apart(project: Project) -> None:
+def test_headings_and_blocks_are_surrounded_by_empty_lines(project: Project) -> None:
     for name, text in documents(project).items():
         assert "\n\n\n" not in text, name
         assert not re.search(r"[^\n]\n#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL)), name

@@ -1,4 +1,4 @@
-"""What holds for every file of every rendered project."""
+"""Rules for every file of every rendered project."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from tests.combinations import name as combination_name
 from tests.projects import Project
 
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
-# What Jinja and Cookiecutter leave behind when something was not rendered. Python's own braces are not among them.
+# Jinja syntax that was not rendered. Braces in Python code are fine.
 LEFTOVERS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
-# A format string of Python may hold a brace of its own.
+# A Python format string may contain a brace.
 PYTHON_LEFTOVERS = re.compile(r"\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
@@ -64,19 +64,19 @@ def test_every_pair_of_values_is_rendered() -> None:
     assert wanted <= rendered
 
 
-def test_nothing_of_the_template_is_left_over(project: Project) -> None:
+def test_no_template_syntax_is_left(project: Project) -> None:
     for path in project.files():
         pattern = PYTHON_LEFTOVERS if path.suffix == ".py" else LEFTOVERS
         assert not pattern.search(path.read_text(encoding="utf-8")), path
         assert not LEFTOVERS.search(path.relative_to(project.path).as_posix()), path
 
 
-def test_python_files_are_the_templates_byte_for_byte(project: Project) -> None:
+def test_python_files_are_copied_unchanged(project: Project) -> None:
     for name in project.python_files():
         assert (project.path / name).read_bytes() == (TEMPLATE_FOLDER / name).read_bytes()
 
 
-def test_all_files_are_there_and_one_package_managers_only(project: Project) -> None:
+def test_all_files_are_rendered_for_the_chosen_package_manager_only(project: Project) -> None:
     assert project.names() >= REQUIRED
     assert ("Pipfile" in project.names()) is (project.package_manager == "pipenv")
 

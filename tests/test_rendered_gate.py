@@ -1,4 +1,4 @@
-"""The gate of every rendered project passes, writes its reports, and fails for whatever it guards."""
+"""The checks of every rendered project pass, write their reports, and fail for every kind of mistake."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ half_tested(1)
 
 @pytest.fixture(name="broken")
 def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
-    """A copy of the default project, to be broken."""
+    """A copy of the default project for a test to break."""
     return default_project.copy(tmp_path)
 
 
@@ -47,14 +47,14 @@ def fixture_runs_passed() -> set[tuple[str, ...]]:
 
 @pytest.fixture(scope="session", name="gates_passed")
 def fixture_gates_passed() -> set[str]:
-    """What the unit tests have been run with, so that projects that differ in nothing that they read share a run."""
+    """Digests of files that the unit tests have passed with: projects with the same files share a run."""
     return set()
 
 
 def what_unit_tests_read(project: Project) -> str:
-    """Digest the files that the unit tests depend on: the Python files, Pulumi's, and the tests' own settings.
+    """Return a digest of the files that the unit tests depend on: the Python files, Pulumi's, and the tests' settings.
 
-    What the function runs on is left out: a test of its own varies that.
+    Runtime and architecture are left out, because another test varies them.
     """
     tools = project.toml("pyproject.toml")["tool"]
     names = [*project.python_files(), *sorted(name for name in project.names() if name.startswith("Pulumi."))]
@@ -85,7 +85,7 @@ def test_the_unit_tests_pass_and_cover_everything(
     assert set(files) == {name for name in copy.python_files() if not name.startswith(("tests/", "tools/"))}
     for name, covered in files.items():
         lines = copy.read(name).splitlines()
-        # What coverage.py leaves out by itself: imports that no run makes.
+        # coverage.py leaves out imports that are only for type checking.
         for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
             assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
     report = ET.fromstring(copy.read("coverage/coverage.xml"))  # noqa: S314 # written by the line above
@@ -94,7 +94,7 @@ def test_the_unit_tests_pass_and_cover_everything(
     gates_passed.add(digest)
 
 
-def test_the_unit_tests_pass_whatever_the_function_runs_on(
+def test_the_unit_tests_pass_for_every_runtime_and_architecture(
     project: Project, environment_of: Callable[[Project], Environment], runs_passed: set[tuple[str, ...]]
 ) -> None:
     runs_on = tuple(RUNS_ON.findall(project.read("Pulumi.dev.yaml")))
@@ -108,7 +108,7 @@ def test_the_unit_tests_pass_whatever_the_function_runs_on(
     runs_passed.add(runs_on)
 
 
-# Runs the unit tests as nohup, a shell in the background, or some runners do.
+# Runs the unit tests with signals ignored, as nohup, background shells and some CI runners do.
 IGNORING_SIGNALS = """
 import signal, subprocess, sys
 for name in ("SIGHUP", "SIGINT", "SIGTERM"):
@@ -135,7 +135,7 @@ def test_the_unit_tests_pass_in_any_order_however_they_are_started_and_leave_not
 
 @pytest.fixture(name="quick")
 def fixture_quick(broken: Project) -> Project:
-    """A copy whose slow steps do nothing, so that a test sees what one broken step does to the whole check."""
+    """A copy whose slow steps do nothing, to test the effect of one broken step on the whole check."""
     test_command = broken.tasks()["test-py-unit"]["cmd"]
     broken.replace("pyproject.toml", test_command, "python --version")
     broken.replace("pyproject.toml", "pylint __main__.py infrastructure processor scripts tests", "python --version")
@@ -154,7 +154,7 @@ def test_a_lint_error_fails(quick: Project, environment: Environment) -> None:
     assert "F401" in finished.stdout
 
 
-def test_what_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
+def test_an_error_that_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
     broken.replace(
         "processor/storage.py",
         "        if self._is_announced(item):\n",
@@ -176,7 +176,7 @@ def test_a_type_error_fails(broken: Project, environment: Environment) -> None:
     assert "infrastructure/storage.py" in finished.stdout.replace("\\", "/")
 
 
-def test_the_check_passes_when_its_steps_do(quick: Project, environment: Environment) -> None:
+def test_the_check_passes_if_all_steps_pass(quick: Project, environment: Environment) -> None:
     assert environment.task(quick, "check").returncode == 0
 
 
@@ -273,7 +273,7 @@ def test_another_stack_with_other_settings_passes(broken: Project, environment: 
     assert finished.returncode == 0, finished.stdout
 
 
-# A security-relevant input, what it is changed to, and a test that must notice.
+# A security-relevant input, its weaker value, and a test that must fail.
 SECURITY_TESTS = "tests/unit/infrastructure/test_security.py"
 WEAKENINGS = {
     "versioning off": (
@@ -300,9 +300,9 @@ WEAKENINGS = {
         "storage",
         '"days_after_initiation": INCOMPLETE_UPLOAD_DAYS',
         '"days_after_initiation": 0',
-        "test_old_versions_and_abandoned_uploads",
+        "test_noncurrent_versions_and_incomplete_uploads",
     ),
-    "TLS not asked for": ("policies", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
+    "TLS not required": ("policies", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
     "topic open to everybody": ("messaging", '{"Service": "cloudwatch.amazonaws.com"}', '"*"', "CKV_AWS_169"),
     "topic not encrypted": (
         "messaging",
@@ -338,7 +338,7 @@ WEAKENINGS = {
         "storage",
         "bucket=self.bucket.id,\n            policy",
         'bucket="b",\n            policy',
-        "test_a_bucket_is_reached_over_tls_only",
+        "test_a_bucket_accepts_tls_only",
     ),
     "encryption of another bucket": (
         "storage",
@@ -350,51 +350,51 @@ WEAKENINGS = {
         "messaging",
         "queue_url=queue.url,",
         "queue_url=self.queue.url,",
-        "test_a_queue_is_reached_over_tls_only",
+        "test_a_queue_accepts_tls_only",
     ),
     "permissions of another role": (
         "processing",
         "role=self.role.id",
         'role="other"',
-        "test_the_permissions_are_those",
+        "test_the_permissions_are_attached",
     ),
     "another handler": ("processing", "handler=HANDLER", 'handler="nothing.at_all"', "test_the_function_is_configured"),
     "messages filtered out": (
         "processing",
         "batch_size=settings",
         "filter_criteria={}, batch_size=settings",
-        "no_test_knows",
+        "no_unexpected_input",
     ),
     "alarms silenced": (
         "monitoring",
         "evaluation_periods=1,",
         "evaluation_periods=1, actions_enabled=False,",
-        "no_test_knows",
+        "no_unexpected_input",
     ),
     "any account's alarms": (
         "messaging",
         '"aws:SourceAccount": account.id',
         '"aws:SourceAccount": "*"',
-        "test_the_topic_takes",
+        "test_the_topic_accepts",
     ),
-    "any account's logs": ("encryption", '"ArnEquals": {', '"ArnLike": {', "test_the_stacks_own_key_serves"),
+    "any account's logs": ("encryption", '"ArnEquals": {', '"ArnLike": {', "test_the_stacks_key_can_be_used"),
     "parts not kept": (
         "context",
         "depends_on=after, retain_on_delete=self.settings.is_production",
         "depends_on=after",
-        "outlives",
+        "is_retained_only_if",
     ),
 }
 
 
 @pytest.mark.parametrize("weakening", WEAKENINGS)
 def test_a_weakened_input_fails(broken: Project, environment: Environment, weakening: str) -> None:
-    module, old, new, noticed_by = WEAKENINGS[weakening]
+    module, old, new, failing_test = WEAKENINGS[weakening]
     broken.replace(f"infrastructure/{module}.py", old, new)
 
-    chosen = ["-k", noticed_by] if noticed_by.isidentifier() else []
+    chosen = ["-k", failing_test] if failing_test.isidentifier() else []
     tests = "tests/unit/infrastructure" if chosen else SECURITY_TESTS
     finished = environment.run(broken, "pytest", "-q", tests, *chosen, "--no-header", "--tb=no", "-rf")
 
     assert finished.returncode == 1, finished.stdout
-    assert noticed_by in finished.stdout
+    assert failing_test in finished.stdout

@@ -1,4 +1,4 @@
-"""The tasks of the local stack, typed as a person types them, with a stand-in for the engine that really deploys."""
+"""The tasks of the local stack, with a stand-in for the engine that really deploys."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ UP = ["up", "--stack", "local", "--yes", "--skip-preview", "--non-interactive"]
 OUTPUT = ["stack", "output", "--json", "--stack", "local"]
 RECORD = ".local/emulator.json"
 STOP = "from tools.emulator import stop_emulator; stop_emulator()"
-# What any program does that knows nothing of this project.
+# A client outside of this project.
 SEND_AND_WAIT = """
 import boto3, json, time
 outputs = json.load(open("cfn-outputs/flat-outputs.json"))
@@ -46,13 +46,13 @@ while time.monotonic() < deadline:
 
 
 class Shell:
-    """A person's shell in a project's folder, with the stand-in on the PATH.
+    """A shell in a project's folder, with the stand-in on the PATH.
 
     Attributes:
         project: The project.
-        environment: What its commands run in.
-        folder: A folder for what the tests note.
-        engine: What leads to the stand-in.
+        environment: Environment of its commands.
+        folder: Folder for the tests' records.
+        engine: Environment variables for the stand-in.
     """
 
     def __init__(self, project: Project, environment: Environment, folder: Path) -> None:
@@ -62,7 +62,7 @@ class Shell:
         self.engine = stand_in_for_the_engine(environment, folder)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """What the commands find in their environment."""
+        """Environment variables of the commands."""
         return self.environment.variables() | self.engine | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
 
     def task(self, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -70,7 +70,7 @@ class Shell:
         return self.environment.task(self.project, *task, **self.variables(**more))
 
     def begin(self, *task: str, **more: str) -> subprocess.Popen[str]:
-        """Begin with a task, in a process group of its own."""
+        """Start a task in its own process group."""
         return subprocess.Popen(
             [str(self.environment.executable("poe")), *task],
             cwd=self.project.path,
@@ -82,29 +82,29 @@ class Shell:
         )
 
     def wait_until_it_waits(self) -> None:
-        """Wait until a task has come to the command that waits to be interrupted."""
+        """Wait until a task has reached the command that waits for an interrupt."""
         deadline = time.monotonic() + 60
         while not (self.folder / "waiting").exists():
-            assert time.monotonic() < deadline, "the task has not come to the command that waits"
+            assert time.monotonic() < deadline, "the task has not reached the command that waits"
             time.sleep(0.05)
 
     def calls(self) -> list[list[str]]:
-        """Read what the engine was called with, and forget it."""
+        """Return the calls of the engine, and forget them."""
         path = self.folder / "calls"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
     def record(self) -> dict[str, Any]:
-        """Read what is known of the emulator that is up."""
+        """Read the record of the running emulator."""
         return json.loads(self.project.read(RECORD))
 
     def address(self) -> str:
-        """Read the address of the emulator that is up."""
+        """Return the address of the running emulator."""
         return self.record()["url"]
 
-    def leads_to_the_emulator(self) -> dict[str, str]:
-        """Form the variables that the task prints."""
+    def emulator_variables(self) -> dict[str, str]:
+        """Return the variables that the task prints."""
         address = self.address()
         credentials = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
         return {"AWS_ENDPOINT_URL": address, "AWS_DEFAULT_REGION": "us-east-2"} | credentials
@@ -119,7 +119,7 @@ class Shell:
         return found
 
     def wait_until_nothing_runs(self) -> None:
-        """Wait until no process belongs to the project, for ten seconds."""
+        """Wait up to ten seconds until the project has no processes."""
         deadline = time.monotonic() + 10
         while self.processes():
             assert time.monotonic() < deadline, self.processes()
@@ -128,7 +128,7 @@ class Shell:
 
 @pytest.fixture(name="shell")
 def fixture_shell(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Shell]:
-    """A shell in a copy of the project; what is up there ends with the test."""
+    """A shell in a copy of the project; its emulator is stopped after the test."""
     shell = Shell(packaged_project.copy(tmp_path), environment, tmp_path)
     yield shell
     environment.run(shell.project, "python", "-c", STOP)
@@ -136,7 +136,7 @@ def fixture_shell(packaged_project: Project, environment: Environment, tmp_path:
 
 @pytest.fixture(name="up")
 def fixture_up(shell: Shell) -> Shell:
-    """A shell in a copy of the project whose local stack is up."""
+    """A shell in a copy of the project with a running local stack."""
     finished = shell.task("local-up")
     assert finished.returncode == 0, finished.stdout
     shell.calls()
@@ -199,15 +199,15 @@ def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
     assert left <= {"uv.lock", ".local.lock"}
 
 
-def test_a_message_from_any_client_is_processed_by_itself(up: Shell) -> None:
-    finished = up.environment.run(up.project, "python", "-c", SEND_AND_WAIT, **up.leads_to_the_emulator())
+def test_a_message_from_any_client_triggers_the_function(up: Shell) -> None:
+    finished = up.environment.run(up.project, "python", "-c", SEND_AND_WAIT, **up.emulator_variables())
 
     assert finished.stdout == '{"type": "order.created", "data": {"id": 7} }\n'
 
 
-def test_changed_code_is_deployed_to_what_is_up(up: Shell) -> None:
+def test_changed_code_is_deployed_to_the_running_stack(up: Shell) -> None:
     up.project.replace("processor/names.py", 'OBJECT_PREFIX: Final = "messages/"', 'OBJECT_PREFIX: Final = "changed/"')
-    # What the function may write changes with it, which the stand-in for the engine cannot update.
+    # The function's permissions change with it, which the stand-in for the engine cannot update.
     up.project.replace("infrastructure/processing.py", "OBJECT_PREFIX,", '"messages/",')
     up.project.replace("infrastructure/processing.py", "from processor.names import OBJECT_PREFIX\n", "")
     address = up.address()
@@ -220,7 +220,7 @@ def test_changed_code_is_deployed_to_what_is_up(up: Shell) -> None:
     assert "s3://event-pipeline-local-payloads-123456789012/changed/" in up.task("local-send").stdout
 
 
-def test_the_log_is_followed_until_a_person_interrupts_it(up: Shell) -> None:
+def test_the_log_is_followed_until_interrupted(up: Shell) -> None:
     with up.begin("local-logs") as process:
         up.task("local-send", "no JSON")
         assert process.stdout
@@ -242,7 +242,7 @@ def test_the_gate_passes_while_the_local_stack_is_up(up: Shell) -> None:
         assert finished.returncode == 0, finished.stdout[-2000:]
 
 
-def test_the_emulator_is_reached_from_this_machine_alone(up: Shell) -> None:
+def test_the_emulator_listens_on_loopback_only(up: Shell) -> None:
     process = psutil.Process(up.record()["pid"])
     family = [process, *process.children(recursive=True)]
 
@@ -251,8 +251,8 @@ def test_the_emulator_is_reached_from_this_machine_alone(up: Shell) -> None:
     assert listening == {"127.0.0.1"}
 
 
-def test_the_integration_tests_run_against_what_is_up(up: Shell) -> None:
-    finished = up.task("test-py-integration", "-k", "not workflow", **up.leads_to_the_emulator())
+def test_the_integration_tests_run_against_the_running_stack(up: Shell) -> None:
+    finished = up.task("test-py-integration", "-k", "not workflow", **up.emulator_variables())
 
     assert finished.returncode == 0, finished.stdout
     assert " passed, " in finished.stdout
@@ -291,7 +291,7 @@ def test_slow(pipeline):
 
 
 def begun(shell: Shell, task: str, step: str) -> subprocess.Popen[str]:
-    """Begin with a task, and wait until it has come to a step that does not end by itself."""
+    """Start a task, and wait until it reaches a step that does not end by itself."""
     if step == "tests":
         (shell.project.path / "tests" / "integration" / "test_a_slow_one.py").write_text(SLOW_TEST, encoding="utf-8")
     process = shell.begin(task, PULUMI_WAITS=step)
@@ -305,7 +305,7 @@ def test_an_interrupt_ends_everything_at_once_and_the_next_start_works(
     shell: Shell, task: str, step: str, number: signal.Signals
 ) -> None:
     with begun(shell, task, step) as process:
-        # A terminal interrupts every process of the command; somebody else ends the one that was started.
+        # A terminal interrupts every process of the command; kill ends only the one that was started.
         if number is signal.SIGINT:
             os.killpg(process.pid, number)
         else:
@@ -362,8 +362,8 @@ def test_after_an_update_that_was_killed_the_next_one_starts_again(up: Shell) ->
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
-def test_a_person_at_a_terminal_can_interrupt_a_deployment(shell: Shell) -> None:
-    """The engine's interactive display keeps Ctrl-C from all other processes, so that nobody would know."""
+def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
+    """The engine's interactive display keeps Ctrl-C from all other processes."""
     import pty  # noqa: PLC0415 # Windows has none
 
     pid, terminal = pty.fork()
@@ -410,7 +410,7 @@ def test_an_emulator_that_has_died_is_replaced(up: Shell) -> None:
     assert up.address() != first
 
 
-def test_without_anything_up_the_tasks_say_so(shell: Shell) -> None:
+def test_without_a_running_stack_the_tasks_say_so(shell: Shell) -> None:
     for task in ("local-send", "local-logs"):
         finished = shell.task(task)
         assert finished.returncode == 1
@@ -436,7 +436,7 @@ def test_without_anything_up_the_tasks_say_so(shell: Shell) -> None:
 def test_without_the_engine_one_line_says_how_to_get_it(
     default_project: Project, environment: Environment, task: str
 ) -> None:
-    # Without any other command there is no pulumi either.
+    # An empty PATH has no pulumi.
     finished = environment.task(default_project, task, PATH=str(environment.path / "bin"))
 
     assert finished.returncode == 1
@@ -445,9 +445,7 @@ def test_without_the_engine_one_line_says_how_to_get_it(
     assert not list(default_project.path.glob(".local*"))
 
 
-def test_the_salt_of_the_local_stack_goes_with_its_passphrase(
-    default_project: Project, environment: Environment
-) -> None:
+def test_the_salt_of_the_local_stack_matches_its_passphrase(default_project: Project, environment: Environment) -> None:
     """Derived as Pulumi derives it: PBKDF2 with SHA-256, a million times, then AES-256-GCM."""
     check = (
         "import base64, hashlib, sys\n"

@@ -1,4 +1,4 @@
-"""The promises of the rendered program, broken one at a time in a deployment: each is held by some integration test."""
+"""The promises of the rendered program, broken one at a time in a deployment: each fails the tests that hold it."""
 
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,7 +16,7 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# Most of a run's time is waiting for messages to come back: more than there are cores can run at a time.
+# A run mostly waits for messages, so more than one per core can run at the same time.
 AT_ONCE = 4
 ALL = ("tests/integration",)
 WORKFLOW_ALONE = ("tests/integration/test_workflow.py",)
@@ -39,12 +39,12 @@ class Run:
 
 
 def concerns_the_workflow(breakage: Breakage) -> bool:
-    """Whether the workflow should notice."""
+    """Whether tests of the workflow should fail."""
     return bool(set(breakage.caught_by) & set(WORKFLOW))
 
 
 def each_alone() -> list[Run]:
-    """Break each promise by itself; the workflow takes its time, and is left out where it should not notice."""
+    """Break each promise alone. The workflow is slow, and is left out where it should not fail."""
     return [
         Run((name,), ALL if concerns_the_workflow(breakage) else ALL_BUT_THE_WORKFLOW)
         for name, breakage in BREAKAGES.items()
@@ -52,9 +52,9 @@ def each_alone() -> list[Run]:
 
 
 def the_others_together() -> list[Run]:
-    """Break the promises that the workflow should not notice together, in as few deployments as possible.
+    """Break the promises that should not fail the workflow together, in as few deployments as possible.
 
-    So a few runs of the workflow show what one for each of these promises would.
+    A few runs of the workflow are enough for all of these promises.
     """
     deployments: list[list[str]] = []
     for name, breakage in BREAKAGES.items():
@@ -82,7 +82,7 @@ def fixture_reports(
     environment: Environment,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[dict[Run, Future[Report]]]:
-    """What all the runs that this session's tests ask for find, several running at a time."""
+    """The reports of all runs that this session's tests need, several at the same time."""
     of_items = [getattr(item, "callspec", None) for item in request.session.items]
     asked: list[Run] = [each.params["run"] for each in of_items if each and "run" in each.params]
     free: SimpleQueue[Deployer] = SimpleQueue()
@@ -114,7 +114,7 @@ def fixture_reports(
         for _ in range(min(AT_ONCE, len(asked))):
             folder = tmp_path_factory.mktemp("broken")
             free.put(opened(deployers, packaged_project.copy(folder), folder))
-        # Where the workflow fails, it waits in vain: these come first, so that none is waited for alone in the end.
+        # A failing workflow waits until its deadlines, so these runs start first.
         asked.sort(key=lambda run: run.tests == ALL_BUT_THE_WORKFLOW)
         yield {run: pool.submit(find, run) for run in asked}
         pool.shutdown(cancel_futures=True)
@@ -124,14 +124,14 @@ def fixture_reports(
 def fixture_unbroken(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Report:
-    """The integration tests run against what the program says."""
+    """The integration tests, run against an unchanged deployment."""
     folder = tmp_path_factory.mktemp("unbroken")
     with emulated(packaged_project.copy(folder), environment, folder / "emulator") as found:
         found.deploy()
         return found.integration_tests()
 
 
-def test_what_is_deployed_is_what_was_promised(unbroken: Report) -> None:
+def test_the_integration_tests_pass_for_an_unchanged_deployment(unbroken: Report) -> None:
     assert unbroken.status == 0, unbroken.output
     assert set(unbroken.outcomes.values()) == {"passed"}, unbroken.output
     assert len(unbroken.tests("passed")) > 60
@@ -144,16 +144,14 @@ def test_the_report_names_the_stack_and_the_emulators_limits(unbroken: Report) -
 
 
 @pytest.mark.parametrize("run", [pytest.param(run, id=run.broken[0]) for run in each_alone()])
-def test_a_broken_promise_is_noticed_by_the_tests_that_hold_it_and_no_others(
-    reports: dict[Run, Future[Report]], run: Run
-) -> None:
+def test_a_broken_promise_fails_exactly_the_expected_tests(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == BREAKAGES[run.broken[0]].caught_by, report.output
 
 
 @pytest.mark.parametrize("run", [pytest.param(run, id=f"{len(run.broken)} broken") for run in the_others_together()])
-def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[Run, Future[Report]], run: Run) -> None:
+def test_other_broken_promises_do_not_fail_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == set(), report.output
@@ -161,13 +159,13 @@ def test_promises_that_the_workflow_does_not_hold_leave_it_alone(reports: dict[R
 
 
 @pytest.mark.parametrize("run", [pytest.param(Run((), WORKFLOW_ALONE, name), id=name) for name in MISTAKES])
-def test_a_mistake_in_the_function_is_noticed_by_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
+def test_a_mistake_in_the_function_fails_the_workflow(reports: dict[Run, Future[Report]], run: Run) -> None:
     report = reports[run].result()
 
     assert report.tests("failed") == set(MISTAKES[run.mistake].caught_by), report.output
 
 
-def test_every_promise_is_broken_by_something(unbroken: Report) -> None:
+def test_every_integration_test_has_a_breakage_that_fails_it(unbroken: Report) -> None:
     caught = frozenset().union(*(breakage.caught_by for breakage in BREAKAGES.values()))
 
     assert unbroken.tests("passed") - caught == set()

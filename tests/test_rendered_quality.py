@@ -1,4 +1,4 @@
-"""Every rendered project is clean as it is rendered: no formatter or fixer has run since."""
+"""Every rendered project is clean as rendered, without running a formatter or fixer."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "ty check"])
-def test_a_tool_finds_nothing(project: Project, environment_of: EnvironmentOf, command: str) -> None:
+def test_a_tool_finds_no_problems(project: Project, environment_of: EnvironmentOf, command: str) -> None:
     finished = environment_of(project).run(project, *command.split())
 
     assert finished.returncode == 0, finished.stdout
@@ -21,12 +21,12 @@ def test_a_tool_finds_nothing(project: Project, environment_of: EnvironmentOf, c
 
 @pytest.fixture(scope="session", name="pylint_results")
 def fixture_pylint_results() -> dict[str, tuple[int, str]]:
-    """What pylint has said, by what it depends on: its configuration, because the Python files are always the same."""
+    """Pylint's results by its configuration; the Python files are always the same."""
     return {}
 
 
 @pytest.mark.slow
-def test_pylint_finds_nothing(
+def test_pylint_finds_no_problems(
     project: Project, environment_of: EnvironmentOf, pylint_results: dict[str, tuple[int, str]]
 ) -> None:
     configuration = str(project.toml("pyproject.toml")["tool"]["pylint"])
@@ -111,7 +111,7 @@ def test_every_suppression_says_why(default_project: Project) -> None:
                 assert suppression[0].count("#") > 1, f"{name}: {line}"
 
 
-def test_no_error_is_caught_wholesale(default_project: Project) -> None:
+def test_no_broad_exception_is_caught(default_project: Project) -> None:
     for name, tree in trees(default_project):
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler):

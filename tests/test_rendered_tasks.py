@@ -1,4 +1,4 @@
-"""What the tasks call: the engine's commands, noted by a stand-in for it, and the bundle."""
+"""The tasks: the engine's commands that they call, recorded by a stand-in, and the bundle."""
 
 import json
 import os
@@ -46,7 +46,7 @@ Calls = Callable[[], list[list[str]]]
 
 @pytest.fixture(name="calls")
 def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    """Put a stand-in for the engine on the PATH, and read what it was called with."""
+    """Put a stand-in for the engine on the PATH, and return its calls."""
     record = tmp_path / "calls"
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
@@ -95,7 +95,7 @@ def test_login_and_create_stack_use_the_chosen_backend(
     assert calls() == [login, create]
 
 
-def test_the_bucket_of_the_state_can_have_another_name(
+def test_the_state_bucket_can_have_another_name(
     bake: Callable[..., Project], environment: Environment, calls: Calls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULUMI_STATE_BUCKET", "our-state")
@@ -122,9 +122,7 @@ def test_deploy_packages_deploys_and_writes_the_outputs(
     assert not [name for name in names if name.startswith(("tests", "boto3", "botocore")) or "__pycache__" in name]
 
 
-def test_the_bundle_has_the_same_bytes_whenever_it_is_built(
-    default_project: Project, environment: Environment, tmp_path: Path
-) -> None:
+def test_the_bundle_is_reproducible(default_project: Project, environment: Environment, tmp_path: Path) -> None:
     project = default_project.copy(tmp_path)
     archive = project.path / "build" / "processor-python3.13-arm64.zip"
 

@@ -1,4 +1,4 @@
-"""The validation of every rendered project: no problems once it is set up, and no input without effect."""
+"""The validation of every rendered project: no problems after set-up, and every input has an effect."""
 
 import json
 import os
@@ -14,11 +14,11 @@ import pytest
 from tests.deployment.emulated import stand_in_for_the_engine
 from tests.projects import Environment, Project
 
-# A day on which AWS supports every runtime for more than 90 days; and an address that somebody could read.
+# A day on which AWS supports every runtime for more than 90 days, and an address that is not a placeholder.
 DAY = ("--date", "2026-03-01")
 ADDRESS = "alarms@orders.example.dev"
 STACKS = ["dev", "staging", "prod"]
-# Takes away one line of configuration after the other, and tells for which the result has stayed the same.
+# Removes each line of configuration in turn, and lists those that do not change the result.
 MUTATE = """\
 import datetime, json, pathlib
 from tools.validate import validate_configuration
@@ -61,12 +61,12 @@ Json = dict[str, Any]
 def validated(environment: Environment, project: Project, *options: str, **more: str) -> tuple[int, Json]:
     """Validate a project, and return the exit status and the report."""
     finished = environment.run(project, "python", "-m", "tools.validate", *DAY, "--format", "json", *options, **more)
-    # Before it, on the standard error: the bundle was built.
+    # The standard error, with the message about the bundle, comes first.
     assert "\n{\n" in f"\n{finished.stdout}", finished.stdout
     return finished.returncode, json.loads(finished.stdout[f"\n{finished.stdout}".index("\n{\n") :])
 
 
-def test_a_new_project_is_warned_of_its_placeholder_address_and_of_nothing_else(
+def test_a_new_project_has_only_the_warning_about_its_placeholder_address(
     project: Project, environment_of: Callable[[Project], Environment]
 ) -> None:
     status, report = validated(environment_of(project), project)
@@ -78,9 +78,7 @@ def test_a_new_project_is_warned_of_its_placeholder_address_and_of_nothing_else(
     assert "notificationEmail" in project.read(finding["file"]).splitlines()[finding["line"] - 1]
 
 
-def test_a_placeholder_address_is_an_error_when_it_is_strict(
-    default_project: Project, environment: Environment
-) -> None:
+def test_a_placeholder_address_is_an_error_with_strict(default_project: Project, environment: Environment) -> None:
     status, report = validated(environment, default_project, "--strict")
 
     assert (status, [finding["rule"] for finding in report["findings"]]) == (1, ["placeholder-email"])
@@ -99,7 +97,9 @@ def test_a_project_with_a_real_address_has_no_problems(
     jsonschema.validate(report, json.loads(real.read("tools/validate/report.schema.json")))
 
 
-def test_regions_are_expected_where_they_were_answered(bake: Callable[..., Project], environment: Environment) -> None:
+def test_each_environments_region_must_be_the_answered_one(
+    bake: Callable[..., Project], environment: Environment
+) -> None:
     regions = {
         "aws_region_dev": "eu-west-1",
         "aws_region_staging": "ap-southeast-5",
@@ -112,17 +112,17 @@ def test_regions_are_expected_where_they_were_answered(bake: Callable[..., Proje
 
 @pytest.fixture(scope="module", name="real")
 def fixture_real(bake: Callable[..., Project]) -> Project:
-    """The default project with an address that somebody could read."""
+    """The default project with an address that is not a placeholder."""
     return bake(notification_email=ADDRESS)
 
 
 @pytest.fixture(name="own")
 def fixture_own(real: Project, tmp_path: Path) -> Project:
-    """A copy of it, to be changed."""
+    """A copy of it for a test to change."""
     return real.copy(tmp_path)
 
 
-def test_no_line_of_configuration_is_without_effect(own: Project, environment: Environment) -> None:
+def test_every_line_of_configuration_has_an_effect(own: Project, environment: Environment) -> None:
     finished = environment.run(own, "python", "-c", MUTATE)
 
     assert finished.returncode == 0, finished.stdout
@@ -215,14 +215,14 @@ def test_a_piped_report_has_neither_colours_nor_frames_nor_cut_values(own: Proje
 
 
 def test_every_runtime_that_is_offered_is_supported_by_aws_today(own: Project, environment: Environment) -> None:
-    # Once this fails, the runtime is to be taken out of cookiecutter.json, or AWS has given it more time.
+    # If this fails, remove the runtime from cookiecutter.json, or update its date if AWS has extended the support.
     finished = environment.run(own, "python", "-m", "tools.validate", "--format", "json")
     assert json.loads(finished.stdout)["findings"] == []
 
 
 @pytest.fixture(name="engine")
 def fixture_engine(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """What leads to a stand-in for the engine, with the local stack up in a copy of the project."""
+    """Environment variables for a stand-in for the engine, with a local stack in a copy of the project."""
     variables = stand_in_for_the_engine(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)
@@ -233,7 +233,7 @@ def fixture_engine(packaged_project: Project, environment: Environment, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for the engine is a script with a shebang")
-def test_what_is_deployed_is_looked_at_through_the_automation_api(
+def test_deployed_stacks_are_read_through_the_automation_api(
     engine: dict[str, str], environment: Environment, tmp_path: Path
 ) -> None:
     project = Project(tmp_path / "event-pipeline", {})
@@ -243,13 +243,13 @@ def test_what_is_deployed_is_looked_at_through_the_automation_api(
         {"stack": "local", "state": "deployed", "drift": [], "pending": []}
     ]
 
-    # The file is changed, and not deployed.
+    # The file is changed but not deployed.
     project.replace("Pulumi.local.yaml", "logRetentionDays: 7", "logRetentionDays: 14")
     status, report = validated(environment, project, *look, **engine)
     assert (status, [finding["rule"] for finding in report["findings"]]) == (1, ["config-differs"])
     project.replace("Pulumi.local.yaml", "logRetentionDays: 14", "logRetentionDays: 7")
 
-    # Something is changed behind the engine's back.
+    # Something is changed outside of Pulumi.
     urn = "urn:pulumi:local::event-pipeline::pipeline:infrastructure:Messaging$aws:sqs/queue:Queue::queue"
     states = {
         name: {"type": "aws:sqs/queue:Queue", "urn": urn, "id": "q", "parent": "", "provider": "", "inputs": inputs}
@@ -278,7 +278,9 @@ def test_what_is_deployed_is_looked_at_through_the_automation_api(
     assert validated(environment, project, *look, **engine)[1]["deployments"][0]["state"] == "not-deployed"
 
 
-def test_a_missing_engine_is_one_line_and_status_2(real: Project, environment: Environment, tmp_path: Path) -> None:
+def test_a_missing_engine_is_reported_in_one_line_with_status_2(
+    real: Project, environment: Environment, tmp_path: Path
+) -> None:
     path = os.pathsep.join([str(environment.executable("python").parent), str(tmp_path)])
 
     finished = environment.run(real, "python", "-m", "tools.validate", "--live", PATH=path)

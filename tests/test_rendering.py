@@ -1,6 +1,6 @@
-"""How projects are rendered: reproducibly, from wherever the template is, and never over another folder.
+"""Rendering: it is reproducible, works from any source, and never changes an existing folder.
 
-And how they come up to date with the template afterwards.
+Updates of projects with the template are tested too.
 """
 
 import json
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from tests.combinations import QUESTIONS, ROOT
 from tests.projects import Project
 
-# What a copy of the template consists of, as git would hand it out.
+# The files of the template, as git would check them out.
 TEMPLATE = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}")
 
 
@@ -29,7 +29,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(name="config")
 def fixture_config(tmp_path: Path) -> str:
-    """A configuration of Cookiecutter that keeps its records in the test's own folder."""
+    """A Cookiecutter configuration that keeps its records in the test's folder."""
     config = tmp_path / "config.yaml"
     config.write_text(
         f"cookiecutters_dir: {tmp_path / 'cookiecutters'}\nreplay_dir: {tmp_path / 'replay'}\n", encoding="utf-8"
@@ -92,7 +92,7 @@ def test_rendering_without_hooks_gives_the_same_files(default_project: Project, 
     assert content(Path(rendered)) == content(default_project.path)
 
 
-def test_a_folder_that_exists_is_left_alone(config: str, tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_changed(config: str, tmp_path: Path) -> None:
     existing = tmp_path / "event-pipeline"
     existing.mkdir()
     (existing / "notes.txt").write_text("mine", encoding="utf-8")
@@ -123,7 +123,7 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_project_knows_its_template_and_the_version_of_it(default_project: Project) -> None:
+def test_a_project_records_its_template_and_version(default_project: Project) -> None:
     version = QUESTIONS["_template_version"]
 
     assert default_project.toml("pyproject.toml")["tool"]["cookiecutter"] == {
@@ -164,7 +164,7 @@ def test_a_path_and_an_address_with_a_password_are_not_kept(address: str) -> Non
 
 @pytest.fixture(name="versioned")
 def fixture_versioned(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The template in a repository of its own, and a git that anybody has."""
+    """The template in its own repository, and a default git configuration."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Template")
@@ -174,7 +174,7 @@ def fixture_versioned(template: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def commit_all(folder: Path, message: str) -> None:
-    """Commit all that is in a folder, as the first commit of a new repository if there is none."""
+    """Commit everything in a folder; create a repository if there is none."""
     if not (folder / ".git").exists():
         git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "add", ".")
@@ -182,7 +182,7 @@ def commit_all(folder: Path, message: str) -> None:
 
 
 def cruft(folder: Path, *arguments: str) -> str:
-    """Run cruft, and return what it says.
+    """Run cruft, and return its output.
 
     Raises:
         subprocess.CalledProcessError: If it fails.
@@ -204,7 +204,7 @@ def publish_news(template: Path) -> None:
 
 
 def assert_has_news(project: Path) -> None:
-    """Find the change, and the version that it came with."""
+    """Check that a project has the change and its version."""
     assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
     assert Project(project, {}).toml("pyproject.toml")["tool"]["cookiecutter"]["version"] == "98.7.6"
     assert "Rendered from cookiecutter-pulumi-aws, version 98.7.6." in (project / "README.md").read_text(
@@ -226,13 +226,13 @@ def test_cruft_creates_and_updates_a_project(versioned: Path, tmp_path: Path, ba
     said += cruft(rendered, "update", "--skip-apply-ask")
 
     assert_has_news(rendered)
-    # What cruft renders to compare is no project that one could go on with.
+    # cruft also renders temporary projects, whose folder must not be shown.
     assert "Your project is in" not in said
     cruft(rendered, "check")
 
 
 @pytest.mark.slow
-def test_a_project_is_linked_to_its_template_afterwards_as_the_readme_says(
+def test_a_project_can_be_linked_to_its_template_later_as_the_readme_says(
     versioned: Path, tmp_path: Path, bake: Callable[..., Project]
 ) -> None:
     project = bake(project_name="Orders").copy(tmp_path / "project").path

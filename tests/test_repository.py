@@ -1,4 +1,4 @@
-"""The template's own repository: its code is clean, its workflow is safe, its README tells the truth."""
+"""The template's repository: its code is clean, its workflow is safe, its README is correct."""
 
 import re
 import subprocess
@@ -24,20 +24,20 @@ def run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("command", ["check", "format --check"])
-def test_ruff_finds_nothing(command: str) -> None:
+def test_ruff_finds_no_problems(command: str) -> None:
     finished = run(str(BINARIES / "ruff"), *command.split(), "--config", "pyproject.toml", *SOURCES)
 
     assert finished.returncode == 0, finished.stdout
 
 
-def test_ty_finds_nothing() -> None:
+def test_ty_finds_no_problems() -> None:
     finished = run(str(BINARIES / "ty"), "check")
 
     assert finished.returncode == 0, finished.stdout
 
 
 @pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
-def test_zizmor_finds_nothing(workflow: Path) -> None:
+def test_zizmor_finds_no_problems(workflow: Path) -> None:
     finished = run(str(BINARIES / "zizmor"), "--offline", "--no-progress", "--persona", "pedantic", str(workflow))
 
     assert finished.returncode == 0, finished.stdout

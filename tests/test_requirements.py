@@ -1,4 +1,4 @@
-"""Every dependency, of the template and of what it renders, ends at its next major version at the latest."""
+"""Every dependency of the template and of its projects is bounded below the next major version."""
 
 import re
 import tomllib
@@ -14,7 +14,7 @@ OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["d
 
 
 def is_bounded(requirement: str) -> bool:
-    """Whether a requirement ends at the next major version at the latest: of 0.x, that is the next minor one."""
+    """Whether a requirement is bounded below the next major version, or the next minor one for 0.x."""
     if re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==\d+(\.\d+)+", requirement):
         return True
     bounds = re.fullmatch(r"[\w.-]+(?:\[[\w,-]+\])?>=(\d+)(?:\.(\d+))?(?:\.\d+)*,<(\d+)(?:\.(\d+))?", requirement)

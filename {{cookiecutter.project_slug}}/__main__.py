@@ -1,4 +1,4 @@
-"""The Pulumi program: read the stack's settings, build the pipeline, export what others need of it."""
+"""The Pulumi program: read the settings, build the pipeline, export the outputs."""
 
 import pulumi
 

@@ -1,1 +1,1 @@
-"""A deployment of the rendered program without the engine, and ways to break it."""
+"""Deployments of the rendered program without the engine, and ways to break them."""

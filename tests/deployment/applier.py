@@ -1,7 +1,7 @@
-"""Creates, and updates, in the emulator what the rendered program registers, in the engine's place.
+"""Creates and updates the rendered program's resources in the emulator, instead of the engine.
 
-Runs in the environment of a rendered project. Pulumi's mocks hand over each resource once all that it depends on
-exists; it is created through boto3, and what AWS answers goes back to the program.
+Runs in the environment of a rendered project. Pulumi's mocks pass each resource once its dependencies exist. It is
+created with boto3, and the response becomes its outputs.
 """
 
 import contextlib
@@ -27,10 +27,10 @@ UPDATERS: dict[str, Update] = {}
 
 
 class Clients:
-    """Clients of AWS's services, each made once.
+    """AWS clients, each created once.
 
     Attributes:
-        session: Reaches the emulator.
+        session: Session for the emulator.
     """
 
     def __init__(self, session: boto3.Session) -> None:
@@ -38,7 +38,7 @@ class Clients:
         self.made: dict[tuple[str, str], Any] = {}
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Find the client of a service, in the session's region unless another is named."""
+        """Return a client, by default in the session's region."""
         key = service, region or self.session.region_name
         if key not in self.made:
             self.made[key] = self.session.client(service, region_name=key[1])  # ty: ignore[no-matching-overload]
@@ -46,24 +46,24 @@ class Clients:
 
 
 class UnknownResourceError(Exception):
-    """The program registers what this module cannot create: it must learn to."""
+    """This module cannot create a resource of this type yet."""
 
 
 class CannotUpdateError(Exception):
-    """The program changes a resource in a way that this module cannot apply: it must learn to."""
+    """This module cannot update a resource of this type yet."""
 
 
 class Applier(mocks.Mocks):
-    """Creates resources, or updates those that an earlier deployment has created.
+    """Creates resources, or updates those of an earlier deployment.
 
     Attributes:
-        aws: Reaches the emulator.
-        breakages: What is created otherwise than the program says.
-        broken: The breakages that have changed a resource.
-        before: What an earlier deployment has left: each resource's inputs, identity and what AWS has computed.
-        state: The same, of this deployment.
-        steps: What was done to which resource, by its logical name: ``create``, ``update`` or ``same``.
-        preview: Whether nothing is really done.
+        aws: Clients for the emulator.
+        breakages: Breakages to apply.
+        broken: Breakages that have changed a resource.
+        before: State of an earlier deployment: inputs, id and computed outputs of each resource.
+        state: State of this deployment.
+        steps: Operation by logical name: ``create``, ``update`` or ``same``.
+        preview: Whether updates are only planned.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Applier(mocks.Mocks):
         self.preview = preview
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, Inputs]:
-        """Create or update a resource; a component is nothing but its children."""
+        """Create or update a resource; components need nothing."""
         inputs = whole_numbers(args.inputs)
         if not args.custom:
             return args.name, inputs
@@ -117,7 +117,7 @@ class Applier(mocks.Mocks):
         return identity, computed
 
     def call(self, args: mocks.MockCallArgs) -> tuple[Inputs, list[tuple[str, str]] | None]:
-        """Answer what the program asks of the provider."""
+        """Answer the program's provider functions."""
         answers: dict[str, Callable[[], Inputs]] = {
             "aws:index/getCallerIdentity:getCallerIdentity": lambda: {
                 "accountId": self.aws.client("sts").get_caller_identity()["Account"]
@@ -129,7 +129,7 @@ class Applier(mocks.Mocks):
 
 
 def whole_numbers(value: Any) -> Any:
-    """Turn the numbers of Pulumi's protocol, which are all floating, into those of AWS's, which are none."""
+    """Convert Pulumi's numbers, which are all floats, to the integers that AWS expects."""
     if isinstance(value, dict):
         return {key: whole_numbers(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -138,7 +138,7 @@ def whole_numbers(value: Any) -> Any:
 
 
 def creates(type_: str) -> Callable[[Create], Create]:
-    """Register what creates resources of a type."""
+    """Register a function that creates resources of a type."""
 
     def register(create: Create) -> Create:
         CREATORS[type_] = create
@@ -148,7 +148,7 @@ def creates(type_: str) -> Callable[[Create], Create]:
 
 
 def updates(type_: str) -> Callable[[Update], Update]:
-    """Register what updates resources of a type."""
+    """Register a function that updates resources of a type."""
 
     def register(update: Update) -> Update:
         UPDATERS[type_] = update
@@ -158,12 +158,12 @@ def updates(type_: str) -> Callable[[Update], Update]:
 
 
 def listed(tags: dict[str, str] | None) -> list[dict[str, str]]:
-    """Write tags as most services want them."""
+    """Convert tags to the format of most services."""
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
 
 def pascal(value: Any) -> Any:
-    """Write the keys of a structure as AWS's APIs do."""
+    """Convert the keys of a structure to those of AWS's APIs."""
     if isinstance(value, dict):
         return {key[0].upper() + key[1:]: pascal(each) for key, each in value.items()}
     return [pascal(each) for each in value] if isinstance(value, list) else value
@@ -192,7 +192,7 @@ def create_alias(aws: Clients, inputs: Inputs) -> Created:
 @creates("aws:s3/bucket:Bucket")
 def create_bucket(aws: Clients, inputs: Inputs) -> Created:
     s3, name = aws.client("s3", inputs.get("region")), inputs["bucket"]
-    # As the provider does: no call of its own for the tags.
+    # Like the provider, without another call for the tags.
     configuration: Inputs = {"Tags": listed(inputs["tags"])} if inputs.get("tags") else {}
     if s3.meta.region_name != "us-east-1":
         configuration["LocationConstraint"] = s3.meta.region_name
@@ -373,7 +373,7 @@ def create_log_group(aws: Clients, inputs: Inputs) -> Created:
     logs = aws.client("logs")
     encrypted = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
     with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
-        # A function of an earlier deployment, which the emulator was emptied of, has ended late and made it.
+        # A late invocation of an earlier deployment's function may have created it after the reset.
         logs.delete_log_group(logGroupName=inputs["name"])
     logs.create_log_group(logGroupName=inputs["name"], tags=inputs.get("tags") or {}, **encrypted)
     if "retentionInDays" in inputs:
@@ -412,7 +412,7 @@ def create_role_policy(aws: Clients, inputs: Inputs) -> Created:
 
 
 def archive_of(code: Any) -> bytes:
-    """Read a bundle, or form one that holds a text and nothing else."""
+    """Read a bundle, or create one with only a text."""
     if not isinstance(code, str):
         return Path(code.path).read_bytes()
     archive = io.BytesIO()
@@ -422,7 +422,7 @@ def archive_of(code: Any) -> bytes:
 
 
 def function_arguments(inputs: Inputs) -> Inputs:
-    """Form what Lambda wants to know of a function, whether it is created or updated."""
+    """Return the arguments for creating or updating a function."""
     same = ("description", "handler", "role", "runtime", "timeout", "memorySize", "deadLetterConfig", "tracingConfig")
     arguments = pascal({key: inputs[key] for key in same if key in inputs})
     if "kmsKeyArn" in inputs:

@@ -1,4 +1,4 @@
-"""Promises that a deployment can break, and the integration tests that must notice."""
+"""Ways to break a deployment, and the integration tests that must fail."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -31,7 +31,7 @@ ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
 DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 KEY = "aws:kms/key:Key"
 ALIAS = "aws:kms/alias:Alias"
-# Not one of Pulumi's types: the stack's exports are broken like resources.
+# Not one of Pulumi's types: the stack's outputs can be broken like resources.
 OUTPUT = "output"
 
 SOMEBODY = "arn:aws:iam::123456789012:user/somebody"
@@ -42,15 +42,15 @@ OTHER_ROLE = "arn:aws:iam::123456789012:role/another"
 
 @dataclass(frozen=True)
 class Breakage:
-    """What is created otherwise than the program says: a resource, several of a type, or an output.
+    """A deviation from the program: in a resource, several resources of a type, or an output.
 
     Attributes:
         type: Pulumi's type token.
-        name: Logical name; an asterisk stands for any.
-        change: What its inputs are changed to, as a JSON merge patch.
-        replace: An input that is JSON, a text in it, and what that is replaced with. Without this and without a change
-            the resource is not created at all.
-        others: The integration tests that fail besides the resource's own.
+        name: Logical name; an asterisk matches any.
+        change: JSON merge patch for its inputs.
+        replace: A JSON input, a text in it, and the replacement. Without this and without a change, the resource is not
+            created.
+        others: Integration tests that fail in addition to the resource's own.
         own: Whether the resource's own test fails.
     """
 
@@ -63,13 +63,13 @@ class Breakage:
 
     @property
     def caught_by(self) -> frozenset[str]:
-        """The integration tests that fail, and no others do."""
+        """Exactly the integration tests that must fail."""
         names = NAMES[self.type] if self.name == "*" else (self.name,)
         return frozenset({*self.others, *(own_test(self.type, name) for name in names if self.own)})
 
     @property
     def properties(self) -> frozenset[str]:
-        """What is changed of a resource; nothing if it is not created at all."""
+        """The changed inputs; none if the resource is not created."""
         return frozenset({*(self.change or {}), *(self.replace or ())[:1]})
 
     def concerns(self, type_: str, name: str) -> bool:
@@ -80,12 +80,12 @@ class Breakage:
         """Change a resource's inputs, or drop the resource.
 
         Raises:
-            LookupError: If the text that is to be replaced is not there.
+            LookupError: If the text to replace does not exist.
         """
         if self.replace is not None:
             key, old, new = self.replace
             if old not in inputs[key]:
-                raise LookupError(f"{key} of {self.name} does not hold {old!r}")
+                raise LookupError(f"{key} of {self.name} does not contain {old!r}")
             return inputs | {key: inputs[key].replace(old, new)}
         return None if self.change is None else merged(inputs, self.change)
 
@@ -103,38 +103,38 @@ def merged(value: Any, patch: Any) -> Any:
     return result
 
 
-RESOURCE = "test_a_resource_is_what_the_program_says"
-OUTPUT_TEST = "test_an_output_names_what_is_deployed"
-EVENT_SOURCES = "test_nothing_else_reaches_the_function"
+RESOURCE = "test_a_resource_is_deployed_as_declared"
+OUTPUT_TEST = "test_an_output_has_the_exported_value"
+EVENT_SOURCES = "test_the_function_has_no_other_event_sources"
 BUNDLE = "test_the_function_runs_the_bundle"
 OTHER_OUTPUTS = "test_there_are_no_other_outputs"
 POLICIES = "test_a_role_has_no_other_policies"
-E_MAILS = "test_nobody_else_gets_e_mails"
+E_MAILS = "test_the_topic_has_no_other_e_mail_subscriptions"
 
-BATCH = "test_of_ten_messages_one_is_bad_and_nine_are_processed_once"
-DONE = "test_what_is_done_has_left_the_queue"
+BATCH = "test_nine_of_ten_messages_are_processed_once_if_one_is_bad"
+DONE = "test_processed_messages_are_deleted_from_the_queue"
 PAYLOAD = "test_a_payload_is_stored_byte_for_byte"
-ITEM = "test_an_item_is_found_by_time"
-NOTIFICATION = "test_a_message_is_announced_with_its_item"
+ITEM = "test_an_item_can_be_queried_by_time"
+NOTIFICATION = "test_a_notification_has_the_messages_item"
 MALFORMED = (
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[data]",
-    "test_a_malformed_message_is_dead_lettered_with_its_reason[JSON]",
+    "test_a_malformed_message_is_dead_lettered_with_the_reason[data]",
+    "test_a_malformed_message_is_dead_lettered_with_the_reason[JSON]",
 )
-RETRIED = "test_a_message_that_fails_is_retried_and_then_done"
-TOO_OFTEN = "test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue"
+RETRIED = "test_a_message_that_fails_is_retried_and_processed"
+TOO_OFTEN = "test_sqs_dead_letters_a_message_that_fails_too_often"
 WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, *MALFORMED, RETRIED, TOO_OFTEN)
 READ_BY_KEY = tuple(test for test in WORKFLOW if test != DONE)
 READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD)
 
 
 def own_test(type_: str, name: str) -> str:
-    """Name the integration test of a resource or an output."""
+    """Return the name of the integration test of a resource or an output."""
     if type_ == OUTPUT:
         return f"{OUTPUT_TEST}[{name}]"
     return f"{RESOURCE}[{type_.rpartition(':')[2]} {name}]"
 
 
-# What names the stack's own key.
+# Resources that refer to the stack's key.
 ENCRYPTED = tuple(
     own_test(type_, name)
     for type_, name in (
@@ -149,7 +149,7 @@ ENCRYPTED = tuple(
         (TOPIC, "topic"),
     )
 )
-# Those of which an asterisk stands for several.
+# The names that an asterisk matches.
 NAMES = {
     ALARM: ("dead-letters-alarm", "errors-alarm", "throttles-alarm", "oldest-message-alarm", "misconfigured-alarm"),
     BUCKET: ("access-logs", "payloads"),
@@ -157,7 +157,7 @@ NAMES = {
 
 
 def lifecycle(*, status: str = "Enabled", prefix: str = "", days: int = 30) -> Inputs:
-    """Form a lifecycle of which only the rule for replaced versions can be wrong."""
+    """Return lifecycle rules in which only the one for noncurrent versions can differ."""
     return {
         "rules": [
             {
@@ -199,12 +199,12 @@ BREAKAGES: dict[str, Breakage] = {
         {"rules": [{"bucketKeyEnabled": False, "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]},
     ),
     "no lifecycle": Breakage(LIFECYCLE, "payloads-lifecycle"),
-    "replaced versions kept for too long": Breakage(LIFECYCLE, "payloads-lifecycle", lifecycle(days=3000)),
+    "noncurrent versions kept too long": Breakage(LIFECYCLE, "payloads-lifecycle", lifecycle(days=3000)),
     "rules switched off": Breakage(LIFECYCLE, "payloads-lifecycle", lifecycle(status="Disabled")),
     "rules for some objects": Breakage(LIFECYCLE, "payloads-lifecycle", lifecycle(prefix="x")),
-    "logs kept for ever": Breakage(LIFECYCLE, "access-logs-lifecycle"),
+    "logs kept forever": Breakage(LIFECYCLE, "access-logs-lifecycle"),
     "payloads without TLS": Breakage(BUCKET_POLICY, "payloads-policy"),
-    "TLS asked for by a condition that never holds": Breakage(
+    "TLS required by a condition that never holds": Breakage(
         BUCKET_POLICY,
         "payloads-policy",
         replace=("policy", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"'),
@@ -228,7 +228,7 @@ BREAKAGES: dict[str, Breakage] = {
         ),
     ),
     "access not logged": Breakage(BUCKET_LOGGING, "payloads-logging"),
-    "changes of payloads not announced": Breakage(BUCKET_NOTIFICATION, "payloads-notification", {"eventbridge": False}),
+    "no events for payloads": Breakage(BUCKET_NOTIFICATION, "payloads-notification", {"eventbridge": False}),
     "buckets in another region": Breakage(BUCKET, "*", {"region": "eu-west-1"}),
     "no recovery": Breakage(TABLE, "table", {"pointInTimeRecovery": {"enabled": False}}),
     "index missing": Breakage(TABLE, "table", {"globalSecondaryIndexes": None}, others=(*READ_THROUGH_THE_INDEX,)),
@@ -266,8 +266,8 @@ BREAKAGES: dict[str, Breakage] = {
     "table not encrypted with the key": Breakage(TABLE, "table", {"serverSideEncryption": {"kmsKeyArn": OTHER_KEY}}),
     "table not encrypted": Breakage(TABLE, "table", {"serverSideEncryption": None}),
     "table of fixed capacity": Breakage(TABLE, "table", {"billingMode": "PROVISIONED"}),
-    "table keyed by more": Breakage(TABLE, "table", {"rangeKey": "date"}, others=READ_BY_KEY),
-    "deletion protection the other way": Breakage(TABLE, "table", {"deletionProtectionEnabled": True}),
+    "table with a range key": Breakage(TABLE, "table", {"rangeKey": "date"}, others=READ_BY_KEY),
+    "deletion protection inverted": Breakage(TABLE, "table", {"deletionProtectionEnabled": True}),
     "retention short": Breakage(QUEUE, "queue", {"messageRetentionSeconds": 345600}),
     "retention of dead letters short": Breakage(QUEUE, "dead-letter-queue", {"messageRetentionSeconds": 345600}),
     "visibility timeout short": Breakage(QUEUE, "queue", {"visibilityTimeoutSeconds": 300}),
@@ -328,30 +328,30 @@ BREAKAGES: dict[str, Breakage] = {
     "another policy attached": Breakage(
         ROLE, "function-role", {"managedPolicyArns": ["arn:aws:iam::123456789012:policy/Admin"]}
     ),
-    "role for anybody": Breakage(
+    "role for everybody": Breakage(
         ROLE, "function-role", replace=("assumeRolePolicy", '{"Service": "lambda.amazonaws.com"}', '{"AWS": "*"}')
     ),
-    "mapping absent": Breakage(MAPPING, "function-event-source", others=(*WORKFLOW, EVENT_SOURCES)),
+    "no mapping": Breakage(MAPPING, "function-event-source", others=(*WORKFLOW, EVENT_SOURCES)),
     "smaller batches": Breakage(MAPPING, "function-event-source", {"batchSize": 5}),
-    "batches wait": Breakage(MAPPING, "function-event-source", {"maximumBatchingWindowInSeconds": 1}),
+    "batching window": Breakage(MAPPING, "function-event-source", {"maximumBatchingWindowInSeconds": 1}),
     "no partial responses": Breakage(
         MAPPING, "function-event-source", {"functionResponseTypes": None}, others=(RETRIED, TOO_OFTEN)
     ),
     "messages filtered": Breakage(
         MAPPING, "function-event-source", {"filterCriteria": {"filters": [{"pattern": "{}"}]}}
     ),
-    "too many batches at once": Breakage(
+    "maximum concurrency too high": Breakage(
         MAPPING, "function-event-source", {"scalingConfig": {"maximumConcurrency": 100}}
     ),
-    "logs kept for too short": Breakage(LOG_GROUP, "function-logs", {"retentionInDays": 1}),
+    "log retention short": Breakage(LOG_GROUP, "function-logs", {"retentionInDays": 1}),
     "logs not encrypted": Breakage(LOG_GROUP, "function-logs", {"kmsKeyId": None}),
     "alarm on another metric": Breakage(ALARM, "dead-letters-alarm", {"metricName": "NumberOfMessagesSent"}),
     "alarm on another queue": Breakage(ALARM, "dead-letters-alarm", {"dimensions": {"QueueName": "another"}}),
     "alarm too late": Breakage(ALARM, "oldest-message-alarm", {"threshold": 86400}),
     "alarm without data": Breakage(ALARM, "throttles-alarm", {"treatMissingData": "breaching"}),
-    "alarm that tells nobody": Breakage(ALARM, "misconfigured-alarm", {"alarmActions": []}),
+    "alarm without actions": Breakage(ALARM, "misconfigured-alarm", {"alarmActions": []}),
     "alarm switched off": Breakage(ALARM, "misconfigured-alarm", {"actionsEnabled": False}),
-    "alarms absent": Breakage(ALARM, "*"),
+    "no alarms": Breakage(ALARM, "*"),
     "no dashboard": Breakage(DASHBOARD, "dashboard"),
     "dashboard lacks a metric": Breakage(
         DASHBOARD, "dashboard", replace=("dashboardBody", '"Throttles"', '"Invocations"')
@@ -372,8 +372,8 @@ BREAKAGES: dict[str, Breakage] = {
     "untagged mapping": Breakage(MAPPING, "function-event-source", {"tags": None}),
     "untagged role": Breakage(ROLE, "function-role", {"tags": None}),
     "untagged log group": Breakage(LOG_GROUP, "function-logs", {"tags": None}),
-    "key tagged as another's": Breakage(KEY, "key", {"tags": {"Environment": "dev"}}),
-    "alarms tagged as another's": Breakage(ALARM, "*", {"tags": {"Project": "another"}}),
+    "key with other tags": Breakage(KEY, "key", {"tags": {"Environment": "dev"}}),
+    "alarms with other tags": Breakage(ALARM, "*", {"tags": {"Project": "another"}}),
     "logs without TLS": Breakage(
         BUCKET_POLICY,
         "access-logs-policy",

@@ -1,9 +1,9 @@
-"""Deploys the rendered program to an emulator, in the engine's place, and can run its integration tests too.
+"""Deploys the rendered program to an emulator, instead of the engine, and can also run its integration tests.
 
-Runs in a rendered project's folder and environment; the emulator is the one at ``AWS_ENDPOINT_URL``, the stack the
-local one. ``python driver.py`` deploys once and writes the outputs file. ``python driver.py --serve`` answers requests,
-so that everything is imported once: each line of its input asks for a deployment with promises broken, and for tests;
-each line of its output tells what they have found.
+Runs in a rendered project's folder and environment, for the local stack and the emulator at ``AWS_ENDPOINT_URL``.
+``python driver.py`` deploys once and writes the outputs file. ``python driver.py --serve`` answers requests, so that
+everything is imported once: each input line requests a deployment with breakages and tests to run, and each output line
+is their report.
 """
 
 import contextlib
@@ -23,17 +23,17 @@ from applier import Applier
 from breakages import BREAKAGES, OUTPUT, Breakage
 
 STACK = "local"
-# Where something is broken on purpose, most of the time is spent waiting for what does not come: long the first time,
-# when the function has still to be started, and not so long again.
+# Failing tests wait until their deadline: longer the first time, because of the function's cold start, and less after
+# that.
 DEADLINE_SECONDS = 8
 NEXT_DEADLINE_SECONDS = 4
 
 
 class Outcomes:
-    """A plugin of pytest that notes how each test has ended.
+    """A pytest plugin that records the outcome of each test.
 
     Attributes:
-        failed: What is called when a test of the workflow has failed.
+        failed: Called when a test of the workflow fails.
         tests: The outcome of each test, by its name.
     """
 
@@ -42,7 +42,7 @@ class Outcomes:
         self.tests: dict[str, str] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note how a part of a test has ended; a failure of any part is the test's."""
+        """Record the outcome of a test's phase; if any phase fails, the test fails."""
         name = report.nodeid.partition("::")[2]
         outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
         if outcome == "failed" and "test_workflow" in report.nodeid:
@@ -57,14 +57,14 @@ def run_program(
     """Run the program with its resources created or updated.
 
     Args:
-        broken: What is created otherwise than the program says.
-        before: What an earlier deployment has left.
-        preview: Whether nothing is really done.
+        broken: Breakages to apply.
+        before: State of an earlier deployment.
+        preview: Whether updates are only planned.
 
     Returns:
-        What was done, and the stack's outputs.
+        The applier, and the stack's outputs.
     """
-    # Of the rendered project, which is this process's folder.
+    # The rendered project is the working directory.
     sys.path.insert(0, str(Path.cwd()))
     from tools.bundle import BUILD_FOLDER  # noqa: PLC0415
     from tools.testing import recording  # noqa: PLC0415
@@ -106,10 +106,10 @@ def deploy_and_write(broken: Sequence[Breakage] = ()) -> None:
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Empty the emulator, deploy with promises broken, and run integration tests.
+    """Reset the emulator, deploy with breakages, and run integration tests.
 
     Args:
-        request: Names of what is ``broken``, and the ``tests`` for pytest.
+        request: Names of the breakages (``broken``), and the ``tests`` for pytest.
 
     Returns:
         The ``status`` of pytest, its ``output``, and the ``outcomes``.
@@ -134,22 +134,22 @@ def serve() -> None:
     """Answer requests until the input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    # Forming a client takes longer than all that it is asked for; every run asks for the same ones.
-    boto3.Session.client = remembered(boto3.Session.client)
+    # Creating a client takes longer than its calls, and every run needs the same clients.
+    boto3.Session.client = cached_clients(boto3.Session.client)
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), file=answers, flush=True)
 
 
-def remembered(form: Any) -> Any:
-    """Form each client once."""
+def cached_clients(create: Any) -> Any:
+    """Create each client once."""
     clients: dict[str, Any] = {}
 
-    @functools.wraps(form)
+    @functools.wraps(create)
     def client(session: boto3.Session, service: str, **options: Any) -> Any:
         key = repr((service, session.region_name, sorted(options.items(), key=str)))
-        # S3's client remembers where a bucket was.
+        # S3's client caches the regions of buckets.
         if service == "s3" or key not in clients:
-            clients[key] = form(session, service, **options)
+            clients[key] = create(session, service, **options)
         return clients[key]
 
     return client

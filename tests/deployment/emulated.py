@@ -20,11 +20,11 @@ OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
 def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str, str]:
-    """Write a command ``pulumi`` that is the stand-in, and form the variables that lead to it.
+    """Write a ``pulumi`` command that is the stand-in, and return the environment variables for it.
 
     Args:
-        environment: What it runs in.
-        folder: Where the command is written, and where the commands that it gets are noted, in the file ``calls``.
+        environment: Environment that it runs in.
+        folder: Folder for the command and the record of its calls, ``calls``.
     """
     program = folder / "bin" / "pulumi"
     program.parent.mkdir()
@@ -32,7 +32,7 @@ def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str,
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     return {
         "PATH": os.pathsep.join([str(program.parent), environment.variables()["PATH"]]),
-        # The stand-in finds its modules beside itself.
+        # The stand-in's modules are in the same folder.
         "PYTHONPATH": str(DRIVER.parent),
         "PULUMI_CALLS": str(folder / "calls"),
     }
@@ -40,11 +40,11 @@ def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str,
 
 @dataclass(frozen=True)
 class Report:
-    """What a run of the integration tests has found.
+    """The report of a run of the integration tests.
 
     Attributes:
         status: Its exit status.
-        output: What it has printed.
+        output: Its output.
         outcomes: ``passed``, ``failed``, ``xfailed`` or ``skipped``, by the tests' names.
     """
 
@@ -53,18 +53,18 @@ class Report:
     outcomes: dict[str, str]
 
     def tests(self, outcome: str) -> set[str]:
-        """List the tests that have ended in some way."""
+        """Return the tests with an outcome."""
         return {name for name, found in self.outcomes.items() if found == outcome}
 
 
 @dataclass(frozen=True)
 class Emulated:
-    """A project with an emulator of its own.
+    """A project with its own emulator.
 
     Attributes:
         project: The project.
-        environment: What its commands run in.
-        address: The emulator's.
+        environment: Environment of its commands.
+        address: The emulator's address.
     """
 
     project: Project
@@ -73,7 +73,7 @@ class Emulated:
 
     @property
     def variables(self) -> dict[str, str]:
-        """What leads to the emulator."""
+        """Environment variables for the emulator."""
         return {
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -83,23 +83,23 @@ class Emulated:
         }
 
     def python(self, *arguments: str) -> str:
-        """Run Python in the project's folder and environment, with the emulator in AWS's place.
+        """Run Python in the project's folder and environment, with the emulator instead of AWS.
 
         Returns:
-            What it has printed.
+            Its output.
         """
         finished = self.environment.run(self.project, "python", *arguments, **self.variables)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
     def deploy(self) -> None:
-        """Empty the emulator, deploy to it, and write the outputs."""
+        """Reset the emulator, deploy to it, and write the outputs."""
         reset = urllib.request.Request(f"{self.address}/_ministack/reset", method="POST")  # noqa: S310 # our own
         urllib.request.urlopen(reset).close()  # noqa: S310
         self.python(str(DRIVER))
 
     def integration_tests(self, *arguments: str) -> Report:
-        """Run the project's integration tests, as a person would."""
+        """Run the project's integration tests with the task."""
         report = self.project.path / "report.xml"
         report.unlink(missing_ok=True)
         command = ("poe", "test-py-integration", *arguments, f"--junit-xml={report}")
@@ -108,11 +108,11 @@ class Emulated:
 
 
 class Deployer:
-    """Deploys a project with promises broken, again and again in one process, and runs its integration tests.
+    """Deploys a project with breakages, repeatedly in one process, and runs its integration tests.
 
     Args:
-        emulated: The project, with an emulator of its own.
-        log: Where the process's messages go.
+        emulated: The project, with its own emulator.
+        log: File for the process's messages.
     """
 
     def __init__(self, emulated: Emulated, log: Path) -> None:
@@ -135,11 +135,11 @@ class Deployer:
         self._process.communicate()
 
     def integration_tests(self, broken: Sequence[str], tests: Sequence[str]) -> Report:
-        """Empty the emulator, deploy with promises broken, and run integration tests.
+        """Reset the emulator, deploy with breakages, and run integration tests.
 
         Args:
-            broken: Names of what is broken.
-            tests: What is tested, for pytest.
+            broken: Names of the breakages.
+            tests: Tests for pytest.
         """
         assert self._process.stdin
         assert self._process.stdout
@@ -151,7 +151,7 @@ class Deployer:
 
 
 def _outcomes(report: Path) -> dict[str, str]:
-    """Read pytest's report, if it has come to write one."""
+    """Read pytest's report, if it exists."""
     if not report.exists():
         return {}
     outcomes: dict[str, str] = {}
@@ -161,7 +161,7 @@ def _outcomes(report: Path) -> dict[str, str]:
             outcome = "xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"
         else:
             outcome = "passed" if case.find("failure") is None and case.find("error") is None else "failed"
-        # An error in the tear-down comes as a case of its own.
+        # An error in the teardown is a case of its own.
         name = str(case.get("name"))
         outcomes[name] = outcome if outcomes.get(name, "passed") == "passed" else outcomes[name]
     return outcomes
@@ -173,8 +173,8 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
 
     Args:
         project: The project.
-        environment: What its commands run in.
-        folder: Where the emulator's files go.
+        environment: Environment of its commands.
+        folder: Folder for the emulator's files.
 
     Yields:
         The project with its emulator.
@@ -189,7 +189,7 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
     ) as process:
         assert process.stdin
         assert process.stdout
-        # The first time, it says before that it is being installed.
+        # The first time, it prints before that it is being installed.
         address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
         assert address, f"the emulator did not start; its messages are in {folder}"
         try:

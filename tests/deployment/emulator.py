@@ -1,4 +1,4 @@
-"""Starts the emulator of a rendered project, as its own tasks do, for as long as the standard input is open.
+"""Runs the emulator of a rendered project, as its tasks do, until the standard input is closed.
 
 Runs in the project's folder and environment: ``python emulator.py FOLDER``. The emulator's address is printed.
 """
@@ -6,7 +6,7 @@ Runs in the project's folder and environment: ``python emulator.py FOLDER``. The
 import sys
 from pathlib import Path
 
-# Of the rendered project, which is this process's folder.
+# The rendered project is the working directory.
 sys.path.insert(0, str(Path.cwd()))
 from tools.emulator import start_emulator
 from tools.watchdog import Watchdog

@@ -1,12 +1,11 @@
-"""Stands in for Pulumi's engine: what its commands would do to the emulator, they do here too.
+"""A stand-in for Pulumi's engine, whose commands have the same effect on the emulator.
 
-``up`` creates or updates, as `driver` does; ``stack output`` prints the outputs, ``stack history`` tells of the last
-update, ``preview --json`` says what an update would do. ``preview --event-log`` sends the events of the file
-``PULUMI_EVENTS``.
+``up`` creates or updates, like `driver`. ``stack output`` prints the outputs, ``stack history`` the last update, and
+``preview --json`` what an update would do. ``preview --event-log`` sends the events in the file ``PULUMI_EVENTS``.
 
-Every command is noted in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names one that fails, ``PULUMI_WAITS`` one that
-creates the file ``PULUMI_WAITING`` and waits until it is interrupted. On a terminal only this process hears of that,
-unless it was told not to be interactive. While it waits, the state is locked.
+Every command is recorded in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names a command that fails, ``PULUMI_WAITS``
+one that creates the file ``PULUMI_WAITING`` and waits for an interrupt. On a terminal only this process receives the
+interrupt, unless it is not interactive. While it waits, the state is locked.
 """
 
 import json
@@ -28,10 +27,10 @@ CONTROL_C = b"\x03"
 
 
 def main() -> None:
-    """Do what a command says.
+    """Run a command.
 
     Raises:
-        SystemExit: If it should fail, or was interrupted.
+        SystemExit: If the command fails or is interrupted.
     """
     words = [word for word in sys.argv[1:] if word not in {"stack", "--non-interactive"}]
     with Path(os.environ["PULUMI_CALLS"]).open("a", encoding="utf-8") as calls:
@@ -54,7 +53,7 @@ def main() -> None:
 
 
 def misbehave(command: str) -> None:
-    """Fail or wait, if this is the command that should.
+    """Fail or wait, if this command should.
 
     Raises:
         SystemExit: If it fails, or was interrupted.
@@ -68,16 +67,16 @@ def misbehave(command: str) -> None:
 
 
 def program(*, is_preview: bool = False) -> Any:
-    """Run the program on what an earlier deployment has left."""
+    """Run the program with the state of an earlier deployment."""
     sys.path.insert(0, str(Path(__file__).parent))
-    from driver import run_program  # noqa: PLC0415 # nothing else needs so much
+    from driver import run_program  # noqa: PLC0415 # slow, and only needed here
 
     before = json.loads(RESOURCES.read_text(encoding="utf-8")) if RESOURCES.exists() else {}
     return run_program(before=before, preview=is_preview)
 
 
 def update() -> None:
-    """Deploy, and keep the state."""
+    """Deploy, and save the state."""
     applier, outputs = program()
     RESOURCES.write_text(json.dumps(applier.state), encoding="utf-8")
     OUTPUTS.write_text(json.dumps(outputs), encoding="utf-8")
@@ -95,7 +94,7 @@ def preview() -> None:
 
 
 def last_update() -> dict[str, object]:
-    """Form the entry of an update in the history."""
+    """Return the history's entry of an update."""
     from tools.configuration.stack_files import read_stack_config  # noqa: PLC0415 # of the rendered project
 
     config = {key: {"value": value, "secret": False} for key, value in read_stack_config("local").values.items()}
@@ -106,7 +105,7 @@ def last_update() -> dict[str, object]:
 
 def send_events(address: str) -> None:
     """Send the events of a preview, as the engine does."""
-    import grpc  # noqa: PLC0415 # nothing else needs so much
+    import grpc  # noqa: PLC0415 # slow, and only needed here
     from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
 
     events = Path(os.environ["PULUMI_EVENTS"])
@@ -118,10 +117,10 @@ def send_events(address: str) -> None:
 
 
 def wait_to_be_interrupted() -> None:
-    """Wait, and end as the engine does when it is interrupted.
+    """Wait for an interrupt, and end as the engine does.
 
     Raises:
-        SystemExit: Once it is.
+        SystemExit: When it is interrupted.
     """
     received: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
@@ -138,7 +137,7 @@ def wait_to_be_interrupted() -> None:
     else:
         while not received:
             time.sleep(0.05)
-    # A deployment finishes what it has begun; another signal meanwhile would cost it its state.
+    # A deployment finishes the current operations; a second signal would lose its state.
     time.sleep(ENDING_SECONDS)
     waiting.write_text(json.dumps(received), encoding="utf-8")
     LOCK.unlink()

@@ -1,4 +1,4 @@
-"""Mistakes in the function, and the tests of the workflow that must notice what becomes of messages."""
+"""Mistakes in the function, and the tests of the workflow that must fail."""
 
 from dataclasses import dataclass
 
@@ -16,13 +16,13 @@ from tests.deployment.breakages import (
 
 @dataclass(frozen=True)
 class Mistake:
-    """One text of the function's source that is replaced with another.
+    """A replacement in the function's source.
 
     Attributes:
         file: The file in the rendered project.
-        old: What is replaced.
-        new: What it is replaced with.
-        caught_by: The tests of the workflow that fail, and no others do.
+        old: The text to replace.
+        new: The replacement.
+        caught_by: Exactly the tests of the workflow that must fail.
     """
 
     file: str
@@ -32,44 +32,44 @@ class Mistake:
 
 
 MISTAKES: dict[str, Mistake] = {
-    "dead-lettered, and returned too": Mistake(
+    "dead-lettered and returned": Mistake(
         "processor/handler.py",
         "return super().success_handler(record, ErrorClass.POISON)",
         "return super().failure_handler(record, exception)",
         (DONE,),
     ),
-    "done, and returned too": Mistake(
+    "processed and returned": Mistake(
         "processor/handler.py",
         "return super().success_handler(record, result)",
         "return super().failure_handler(record, (ValueError, ValueError(), None))",
         (DONE,),
     ),
-    "failed, and deleted": Mistake(
+    "failed but deleted": Mistake(
         "processor/handler.py",
         "        return super().failure_handler(record, exception)",
         "        return super().success_handler(record, exception)",
         (RETRIED, TOO_OFTEN),
     ),
-    "malformed, and tried again": Mistake(
+    "malformed but retried": Mistake(
         "processor/handler.py",
         "if classify(error) is ErrorClass.POISON:",
         "if classify(error) is None:",
         (BATCH, DONE, *MALFORMED),
     ),
-    "announced twice": Mistake(
+    "two notifications": Mistake(
         "processor/storage.py",
         "        self.sns.publish(",
         '        self.sns.publish(TopicArn=self.topic_arn, Subject="Event received", Message=json.dumps(item))\n'
         "        self.sns.publish(",
         (BATCH,),
     ),
-    "stored otherwise than it came": Mistake(
+    "payload changed": Mistake(
         "processor/storage.py",
         "Body=record.body.encode()",
         'Body=record.body.replace(" ", "").encode()',
         (BATCH, PAYLOAD, RETRIED),
     ),
-    "neither stored nor announced": Mistake(
+    "nothing stored": Mistake(
         "processor/storage.py",
         "        item = _item(record, event)\n",
         "        item = _item(record, event)\n        return\n",

@@ -1,1 +1,1 @@
-"""The pipeline's infrastructure: one module for each concern, joined by :mod:`infrastructure.pipeline`."""
+"""The pipeline's infrastructure: one module per concern, put together in :mod:`infrastructure.pipeline`."""

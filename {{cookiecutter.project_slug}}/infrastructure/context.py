@@ -1,4 +1,4 @@
-"""What every component needs to know of its stack."""
+"""What every component needs to know about its stack."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from tools.account import Account
 
 @dataclass(frozen=True)
 class Context:
-    """One stack: what was configured, what things are called, and where it is deployed.
+    """The settings, names and account of a stack.
 
     Attributes:
         settings: The stack's settings.
@@ -24,16 +24,16 @@ class Context:
     account: Account
 
     def part_options(self, parent: pulumi.Resource, *, after: pulumi.Resource | None = None) -> pulumi.ResourceOptions:
-        """Form the options of what secures a resource that holds data: in production it outlives its stack too.
+        """Return the options of a resource that secures data: in production it is retained, like the data.
 
         Args:
             parent: The component that it belongs to.
-            after: What must exist first.
+            after: A resource that must be created first.
         """
         return pulumi.ResourceOptions(parent=parent, depends_on=after, retain_on_delete=self.settings.is_production)
 
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Form the options of a resource that holds data: in production it is protected, and outlives its stack."""
+        """Return the options of a resource that holds data: in production it is protected and retained."""
         return pulumi.ResourceOptions(
             parent=parent, protect=self.settings.is_production, retain_on_delete=self.settings.is_production
         )

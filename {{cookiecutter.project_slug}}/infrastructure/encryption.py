@@ -12,7 +12,7 @@ DELETION_WINDOW_DAYS = 30
 
 
 class Encryption(pulumi.ComponentResource):
-    """A customer-managed key: the one that the settings name, or else one that the stack owns.
+    """A customer-managed key: the one in ``kmsKeyArn``, or one that the stack creates.
 
     Attributes:
         key_arn: ARN of the key.
@@ -28,7 +28,7 @@ class Encryption(pulumi.ComponentResource):
         else:
             key = aws.kms.Key(
                 "key",
-                description=f"Encrypts what {names.of('*')} stores and sends",
+                description=f"Encrypts the data and messages of {names.of('*')}",
                 enable_key_rotation=True,
                 deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=policies.document(
@@ -50,7 +50,7 @@ class Encryption(pulumi.ComponentResource):
 
 
 def _allow_the_account(account: Account) -> policies.Statement:
-    """Leave the decision to the account's IAM policies, as AWS's default key policy does."""
+    """Let the account's IAM policies grant access, as AWS's default key policy does."""
     return {
         "Sid": "AllowTheAccount",
         "Effect": "Allow",
@@ -78,7 +78,7 @@ def _allow_the_logs(account: Account, names: Names) -> policies.Statement:
 
 
 def _allow_the_alarms() -> policies.Statement:
-    """Let CloudWatch publish alarms to the encrypted topic; the topic's policy says for which account.
+    """Let CloudWatch publish alarms to the encrypted topic. The topic's policy names the account.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     """

@@ -1,4 +1,4 @@
-"""How messages come in, where they end when they cannot be processed, and who is told."""
+"""The SQS queues and the SNS topic."""
 
 import pulumi
 import pulumi_aws as aws
@@ -6,12 +6,11 @@ import pulumi_aws as aws
 from infrastructure import policies
 from infrastructure.context import Context
 
-# A dead-lettered message keeps the age it had, so that its queue must keep messages for as long as SQS can:
+# A message that SQS moves to the dead-letter queue keeps its age, so retention there is the longest that SQS allows:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 DEAD_LETTER_RETENTION_SECONDS = 1_209_600
 
-
-# Attributes are a part of a message's size: what the queue takes must fit into the dead-letter queue with the reason.
+# Attributes count towards a message's size: the dead-letter queue must also have room for the reason.
 MESSAGE_BYTES = 258_048
 DEAD_LETTER_BYTES = 262_144
 
@@ -20,9 +19,9 @@ class Messaging(pulumi.ComponentResource):
     """The queue, its dead-letter queue, and the topic for notifications and alarms.
 
     Attributes:
-        queue: Where producers send messages.
-        dead_letter_queue: Where messages end that failed too often or can never succeed.
-        topic: Where the function and the alarms publish; its subscriber must confirm once, by e-mail.
+        queue: Receives the producers' messages.
+        dead_letter_queue: Receives messages that failed too often or can never succeed.
+        topic: Receives notifications and alarms. The e-mail subscription must be confirmed once.
     """
 
     queue: aws.sqs.Queue

@@ -1,4 +1,4 @@
-"""What is watched: alarms that reach the topic, and a dashboard that shows the same metrics."""
+"""CloudWatch alarms that notify the topic, and a dashboard of the same metrics."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,17 +20,17 @@ WIDGETS_IN_A_ROW = 2
 
 @dataclass(frozen=True)
 class Metric:
-    """A CloudWatch metric, when it is alarming, and what to do then.
+    """A CloudWatch metric and its alarm.
 
     Attributes:
-        role: What the alarm is named for.
-        title: What the dashboard shows above the graph.
-        namespace: CloudWatch's namespace.
-        name: CloudWatch's name of the metric.
-        statistic: How a period's data points become one.
-        dimensions: What is measured.
+        role: Last part of the alarm's name.
+        title: Title of the graph on the dashboard.
+        namespace: Namespace of the metric.
+        name: Name of the metric.
+        statistic: Statistic over a period.
+        dimensions: Dimensions of the metric.
         threshold: The alarm is raised above this value.
-        description: What has happened, and what a person should do.
+        description: What has happened, and what to do.
     """
 
     role: str
@@ -44,7 +44,7 @@ class Metric:
 
 
 class Monitoring(pulumi.ComponentResource):
-    """Alarms on the topic for all that a person should look at, and a dashboard of the same metrics."""
+    """Alarms that notify the topic, and a dashboard of the same metrics."""
 
     def __init__(
         self,
@@ -104,27 +104,27 @@ def _metrics(settings: Settings, messaging: Messaging, processing: Processing) -
             statistic="Maximum",
             dimensions={"QueueName": messaging.dead_letter_queue.name},
             threshold=0,
-            description="Messages could not be processed. Read why in their attributes, mend it, then redrive them.",
+            description="The dead-letter queue has messages. Read their attributes, fix the cause, and redrive them.",
         ),
         Metric(
             role="errors",
-            title="Errors of the function",
+            title="Function errors",
             namespace="AWS/Lambda",
             name="Errors",
             statistic="Sum",
             dimensions=function,
             threshold=0,
-            description="The function crashed or timed out. Its messages come back by themselves; read its logs.",
+            description="The function crashed or timed out. Its messages are delivered again. Read the function's log.",
         ),
         Metric(
             role="throttles",
-            title="Throttles of the function",
+            title="Function throttles",
             namespace="AWS/Lambda",
             name="Throttles",
             statistic="Sum",
             dimensions=function,
             threshold=0,
-            description="Lambda had no execution left for the function. Raise lambdaReservedConcurrency or the quota.",
+            description="Lambda had no free execution for the function. Raise lambdaReservedConcurrency or the quota.",
         ),
         Metric(
             role="oldest-message",
@@ -134,23 +134,23 @@ def _metrics(settings: Settings, messaging: Messaging, processing: Processing) -
             statistic="Maximum",
             dimensions={"QueueName": messaging.queue.name},
             threshold=settings.visibility_timeout_seconds,
-            description="A message waits for longer than one delivery may take. The function fails or falls behind.",
+            description="A message is older than the visibility timeout. The function fails, is not called or is slow.",
         ),
         Metric(
             role="misconfigured",
-            title="Messages that failed for a misconfiguration",
+            title="Messages that failed because of a misconfiguration",
             namespace=METRICS_NAMESPACE,
             name=MISCONFIGURED,
             statistic="Sum",
             dimensions={"service": processing.function.name},
             threshold=0,
-            description="Messages fail until a permission, a resource or a key is mended; read the function's logs.",
+            description="AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
         ),
     ]
 
 
 def _widget(position: int, metric: Metric, region: str) -> dict[str, Any]:
-    """Form a graph of the dashboard.
+    """Return a graph of the dashboard.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
     """

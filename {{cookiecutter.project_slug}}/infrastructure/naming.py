@@ -1,4 +1,4 @@
-"""The physical names and the tags of everything that a stack owns."""
+"""Physical names and tags of a stack's resources."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from infrastructure.settings import Settings
 
 @dataclass(frozen=True)
 class Names:
-    """Names of one stack's resources: the project, the stack's suffix, and what the resource is for.
+    """Names of a stack's resources: the project, the environment suffix and the resource's role.
 
     Attributes:
         project: The Pulumi project.
@@ -22,26 +22,26 @@ class Names:
         return f"{self.project}-{self.settings.environment_suffix}-{role}"
 
     def payload_bucket(self, account_id: str) -> str:
-        """Name the payload bucket, unique in all of AWS unless the settings give another name."""
+        """Name the payload bucket: ``bucketName``, or a globally unique name."""
         return self.settings.bucket_name or self.of(f"payloads-{account_id}")
 
     def access_log_bucket(self, account_id: str) -> str:
-        """Name the bucket that receives the payload bucket's access logs, unique in all of AWS."""
+        """Name the bucket for the payload bucket's access logs; the name is globally unique."""
         return self.of(f"access-logs-{account_id}")
 
     @property
     def function(self) -> str:
-        """Name of the function, of its role, and of its metrics' service."""
+        """Name of the function, its role, and the service in its metrics."""
         return self.of("processor")
 
     @property
     def log_group(self) -> str:
-        """Name of the log group that Lambda writes to when it is not told another."""
+        """Name of the log group that Lambda writes to by default."""
         return f"/aws/lambda/{self.function}"
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags that every resource bears: who owns it, for what, and that a person should not edit it."""
+        """Tags of every resource: where it belongs, and that Pulumi manages it."""
         return {
             "Project": self.project,
             "Environment": self.settings.environment,

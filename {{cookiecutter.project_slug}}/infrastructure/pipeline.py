@@ -1,4 +1,4 @@
-"""The whole pipeline, put together from its parts."""
+"""The whole pipeline, put together from its components."""
 
 import pulumi
 
@@ -14,7 +14,7 @@ from tools.account import Account
 
 
 class Pipeline(pulumi.ComponentResource):
-    """The event pipeline of one stack: queue, function, bucket, table, topic, and what watches over them.
+    """The event pipeline of a stack: queue, function, bucket, table, topic and monitoring.
 
     Attributes:
         storage: The payload bucket and the table.

@@ -14,12 +14,12 @@ POLICY_VERSION: Final = "2012-10-17"
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:
-    """Form a policy document as JSON, once every ARN in it is known."""
+    """Return a policy document as JSON."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
 
 
 def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]]) -> Statement:
-    """Refuse every request that does not come over TLS."""
+    """Deny every request that does not use TLS."""
     return {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",

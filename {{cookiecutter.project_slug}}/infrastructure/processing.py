@@ -1,4 +1,4 @@
-"""The function that processes messages, what it may do, and how messages reach it."""
+"""The Lambda function, its role and its event source mapping."""
 
 import pulumi
 import pulumi_aws as aws
@@ -20,7 +20,7 @@ class Processing(pulumi.ComponentResource):
 
     Attributes:
         function: Processes batches of messages.
-        role: What the function acts as.
+        role: The function's execution role.
     """
 
     function: aws.lambda_.Function
@@ -70,7 +70,7 @@ class Processing(pulumi.ComponentResource):
         self.function = aws.lambda_.Function(
             "function",
             name=names.function,
-            description="Stores each message of the queue, indexes it, and announces it",
+            description="Stores each message of the queue, indexes it, and sends a notification",
             role=self.role.arn,
             runtime=settings.lambda_runtime,
             architectures=[settings.lambda_architecture],
@@ -93,7 +93,7 @@ class Processing(pulumi.ComponentResource):
                 ).variables()
             },
             tags=names.tags,
-            # Lambda makes the log group itself, without retention, if it does not exist when the function first runs.
+            # If the log group does not exist when the function first runs, Lambda creates it, without retention.
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy, log_group]),
         )
         aws.lambda_.EventSourceMapping(
@@ -126,7 +126,7 @@ def _function_statements(
     log_group: aws.cloudwatch.LogGroup,
     kms_key_arn: pulumi.Input[str],
 ) -> list[policies.Statement]:
-    """List what the function may do: each action that it uses, on the resource that it uses it on."""
+    """Return the role's permissions, by least privilege: each action on one resource only."""
     return [
         {
             "Sid": "WriteLogs",
@@ -171,7 +171,7 @@ def _function_statements(
             "Resource": kms_key_arn,
         },
         {
-            # X-Ray has no resources to name:
+            # X-Ray has no resource-level permissions:
             # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
             "Sid": "WriteTraces",
             "Effect": "Allow",

@@ -1,4 +1,4 @@
-"""Where payloads and their index are kept: two buckets and a table."""
+"""The S3 buckets and the DynamoDB table."""
 
 import pulumi
 import pulumi_aws as aws
@@ -14,16 +14,16 @@ TIMESTAMP_INDEX = "timestamp-index"
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A bucket as every bucket should be: private, versioned, encrypted, cleaned up, and reached over TLS only.
+    """A private, versioned and encrypted bucket that accepts TLS only and expires old versions.
 
     Args:
         name: Logical name.
         bucket_name: Name in S3.
         context: The stack.
-        expiration_days: Days after which an object is deleted; never when left out.
-        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) when left out.
-        statements: What the bucket's policy says besides that requests must come over TLS.
-        opts: Pulumi's options.
+        expiration_days: Days after which objects expire; never by default.
+        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) by default.
+        statements: Bucket policy statements in addition to the one that requires TLS.
+        opts: Resource options.
 
     Attributes:
         bucket: The bucket itself.
@@ -91,7 +91,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=self.bucket.id,
             rules=_lifecycle_rules(context.settings, expiration_days),
-            # S3 refuses a rule for noncurrent versions while versioning is still being turned on.
+            # S3 rejects a rule for noncurrent versions until versioning is enabled.
             opts=context.part_options(parent=self, after=versioning),
         )
         aws.s3.BucketPolicy(
@@ -103,14 +103,14 @@ class PrivateBucket(pulumi.ComponentResource):
                 ),
                 *statements,
             ),
-            # S3 refuses two changes of a bucket's access at the same time (OperationAborted).
+            # S3 rejects concurrent changes to a bucket's access (OperationAborted).
             opts=context.part_options(parent=self, after=access),
         )
         self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
 
 
 class Storage(pulumi.ComponentResource):
-    """The payload bucket with its access logs, and the table that finds payloads by time.
+    """The payload bucket, its access log bucket, and the table that indexes payloads by time.
 
     Attributes:
         bucket: Holds each payload as it was received.
@@ -153,7 +153,7 @@ class Storage(pulumi.ComponentResource):
             bucket=self.bucket.id,
             target_bucket=access_logs.bucket.id,
             target_prefix="payloads/",
-            # S3 tries the target's policy when logging is turned on.
+            # S3 checks the target bucket's policy when logging is enabled.
             opts=context.part_options(parent=self, after=access_logs),
         )
         aws.s3.BucketNotification(

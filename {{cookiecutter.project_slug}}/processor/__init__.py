@@ -1,1 +1,1 @@
-"""The Lambda function: everything in this folder, and nothing else, goes into its bundle."""
+"""The Lambda function: its bundle contains this folder and its dependencies, and no other code of the project."""

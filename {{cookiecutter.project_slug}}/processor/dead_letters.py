@@ -1,4 +1,4 @@
-"""How a message that can never succeed gets to the dead-letter queue, with the reason why."""
+"""Sends messages that can never succeed to the dead-letter queue, with the reason."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class UnreadableAttributesError(Exception):
-    """A message's attributes are not of the form that SQS gives them."""
+    """A message's attributes are not in SQS's format."""
 
 
 @dataclass(frozen=True)
 class DeadLetterQueue:
-    """Sends messages to the dead-letter queue: body and attributes as they were, the reason as further attributes.
+    """Sends messages to the dead-letter queue: body and attributes unchanged, the reason in further attributes.
 
-    SQS allows ten attributes. A message that leaves no room for the reason is refused; it then stays in its queue until
-    SQS itself moves it, after its last delivery.
+    SQS allows ten attributes. If there is no room for the reason, SQS rejects the message. It then stays in its queue
+    until SQS moves it, after its last delivery.
 
     Attributes:
-        sqs: Client of SQS.
+        sqs: SQS client.
         queue_url: The queue that messages come from.
         dead_letter_queue_url: The queue that they are sent to.
     """
@@ -40,9 +40,9 @@ class DeadLetterQueue:
         """Send one message.
 
         Raises:
-            UnreadableAttributesError: If its attributes cannot be kept.
-            botocore.exceptions.ClientError: If SQS refused it.
-            botocore.exceptions.BotoCoreError: If SQS could not be asked.
+            UnreadableAttributesError: If its attributes cannot be read.
+            botocore.exceptions.ClientError: If SQS rejected it.
+            botocore.exceptions.BotoCoreError: If SQS could not be reached.
         """
         reason = {
             "ErrorCode": error_code(error),
@@ -63,7 +63,7 @@ class DeadLetterQueue:
 
 
 def _attribute(received: SQSMessageAttribute) -> MessageAttributeValueTypeDef:
-    """Turn an attribute as Lambda hands it over into one as SQS takes it."""
+    """Convert an attribute from Lambda's format to SQS's."""
     if received.data_type.startswith("Binary"):
         return {"DataType": received.data_type, "BinaryValue": base64.b64decode(received.binary_value or "")}
     return {"DataType": received.data_type, "StringValue": received.string_value or ""}

@@ -1,13 +1,13 @@
-"""What the function is told by its environment. The infrastructure sets it from here, so that neither changes alone.
+"""The function's environment variables, declared once for the function and the infrastructure.
 
-This module imports nothing but the standard library: the infrastructure has it without the function's libraries.
+This module imports only the standard library: the infrastructure imports it without the function's dependencies.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-# For the function a text; for the infrastructure an output, which is a text once it is known.
+# A string in the function; in the infrastructure, a Pulumi output that resolves to a string.
 Text = Any
 
 
@@ -20,8 +20,8 @@ class Environment:
         table_name: Where items are stored.
         topic_arn: Where notifications are sent.
         queue_url: Where messages come from.
-        dlq_url: Where messages go that can never be processed.
-        environment: Kind of environment that the stack is.
+        dlq_url: Where messages that can never succeed are sent.
+        environment: Environment of the stack.
     """
 
     bucket_name: Text
@@ -32,12 +32,12 @@ class Environment:
     environment: Text
 
     def variables(self) -> dict[str, Text]:
-        """List the variables by their names."""
+        """Return the variables by name."""
         return {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
 
 
 def variable_name(field: str) -> str:
-    """Name a field's variable."""
+    """Return the name of a field's variable."""
     return field.upper()
 
 
@@ -45,9 +45,9 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
     """Read the function's environment.
 
     Args:
-        variables: Environment variables, these and others.
+        variables: All environment variables; others are ignored.
 
     Raises:
-        KeyError: If one is not set.
+        KeyError: If a variable is missing.
     """
     return Environment(**{field.name: variables[variable_name(field.name)] for field in fields(Environment)})

@@ -1,4 +1,4 @@
-"""Errors told apart by AWS's error code: what a person or the queue should do about each."""
+"""Classes of errors, by AWS's error code."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -12,7 +12,7 @@ REASON_MAX_LENGTH: Final = 256
 
 
 class ErrorClass(StrEnum):
-    """What becomes of a message whose processing failed."""
+    """What happens to a message that failed."""
 
     TRANSIENT = "transient"
     """It may succeed later: the message returns to its queue."""
@@ -21,12 +21,12 @@ class ErrorClass(StrEnum):
     """It can never succeed: the message goes to the dead-letter queue at once."""
 
     MISCONFIGURED = "misconfigured"
-    """No message can succeed until a person acts: the message returns to its queue, and an alarm is raised."""
+    """Every message fails until somebody fixes the cause: it returns to its queue, and an alarm is raised."""
 
 
 _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
     {
-        # Most of these the SDK has repeated before it raises them:
+        # The SDK has already retried most of these:
         # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
         ErrorClass.TRANSIENT: frozenset(
             {
@@ -144,19 +144,19 @@ ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 
 
 def error_code(error: BaseException) -> str:
-    """Name an error: AWS's code if AWS answered, or else the name of the exception's class."""
+    """Return AWS's error code, or the name of the exception's class if AWS did not answer."""
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "")
     return type(error).__name__
 
 
 def classify(error: BaseException) -> ErrorClass:
-    """Tell what should become of the message: an error that nobody knows may pass, so it counts as transient."""
+    """Return an error's class. An unknown error may pass, so it counts as transient."""
     return ERROR_CLASSES.get(error_code(error), ErrorClass.TRANSIENT)
 
 
 def describe(error: BaseException) -> str:
-    """Say what went wrong without repeating what the message says, which may be confidential.
+    """Describe an error without the content of the message, which may be confidential.
 
     Returns:
         At most 256 characters that SQS accepts in a message attribute.
@@ -165,7 +165,7 @@ def describe(error: BaseException) -> str:
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         reason = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
     elif classify(error) is ErrorClass.MISCONFIGURED:
-        # AWS names the permission or the resource that is missing.
+        # AWS's message names the missing permission or resource.
         reason = str(error)
     elif isinstance(error, ClientError):
         reason = f"{error_code(error)} from {error.operation_name}"

@@ -1,4 +1,4 @@
-"""The function's entry point: a batch of messages in, the messages that must be delivered again out."""
+"""The function's entry point: it takes a batch of messages and returns those that must be delivered again."""
 
 import os
 import traceback
@@ -27,10 +27,10 @@ from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, erro
 from processor.names import DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.storage import MessageStore
 
-# A call is repeated with backoff before its error is classified; no call may take the time of the whole batch:
+# The SDK retries a call with backoff before its error is classified. No call may use up the time of the whole batch:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
 CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
-# A batch that is cut off by the timeout comes back as a whole: its last messages are rather returned in time.
+# After a timeout the whole batch is delivered again, so the function returns the last messages before that.
 RESERVED_SHARE: Final = 0.2
 SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 
@@ -55,14 +55,15 @@ dead_letter_queue = DeadLetterQueue(
 
 
 class BatchOutOfTimeError(Exception):
-    """The invocation is too near its timeout to begin with another message."""
+    """The invocation is too close to its timeout to start another message."""
 
 
-class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools' own leaves the same one out
-    """Powertools' batch processor, with each failure handled as its class demands.
+class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools leaves out the same one
+    """Powertools' batch processor, which handles each failure by its class.
 
-    Poison counts as a success once it is in the dead-letter queue, so that SQS deletes it from its own. All else is a
-    failure, so that SQS delivers it again: a message leaves its queue only when it is stored or dead-lettered.
+    A poison message counts as a success once it is in the dead-letter queue, so that SQS deletes it. Any other failure
+    is a batch item failure, so that SQS delivers the message again. A message leaves its queue only when it is stored
+    or dead-lettered.
     """
 
     def success_handler(self, record: dict[str, Any], result: Any) -> SuccessResponse:
@@ -71,8 +72,8 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         return super().success_handler(record, result)
 
     def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> SuccessResponse | FailureResponse:
-        """Decide by its error's class what becomes of a message; log it and count it."""
-        # Powertools calls this while it handles the exception, so that there is one.
+        """Dead-letter or return a message, depending on its error's class; log and count it."""
+        # Powertools calls this while it handles an exception, so it is never None.
         error = cast(BaseException, exception[1])
         if classify(error) is ErrorClass.POISON:
             try:
@@ -94,9 +95,9 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
 
 
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
-    """Say what happened without the text of an exception, which may repeat what the message says.
+    """Describe a failure without the exception's text, which may contain parts of the message.
 
-    Of an error that is not in the table, a person needs to see where it was raised.
+    For an unknown error, the details include where it was raised.
     """
     details = {"message_id": record.message_id, "error_code": error_code(error), "reason": describe(error)}
     if error_code(error) in ERROR_CLASSES:
@@ -110,7 +111,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """Process a batch of messages.
 
     Args:
-        event: A batch as SQS's event source mapping hands it over:
+        event: A batch from the SQS event source mapping:
             https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
         context: Lambda's context of this invocation.
 

@@ -1,14 +1,14 @@
-"""Names that the function and the infrastructure share, so that neither can change one alone.
+"""Names that the function and the infrastructure share.
 
-This module imports nothing but the standard library: the infrastructure has the names without the function's libraries.
+This module imports only the standard library: the infrastructure imports it without the function's dependencies.
 """
 
 from typing import Final
 
-# What the function may write in the payload bucket.
+# The only prefix in the payload bucket that the function may write to.
 OBJECT_PREFIX: Final = "messages/"
 
-# What the function counts, and the alarms and the dashboard watch.
+# The function's metrics.
 METRICS_NAMESPACE: Final = "EventPipeline"
 PROCESSED: Final = "MessagesProcessed"
 DEAD_LETTERED: Final = "MessagesDeadLettered"

@@ -1,4 +1,4 @@
-"""What is done with one message: its payload stored, its item written, its notification sent."""
+"""Processes one message: stores its payload, writes its item, sends its notification."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MessageStore:
-    """Stores messages, each as one object and one item, and announces each once.
+    """Stores each message as one object and one item, and sends one notification.
 
-    Each step can be repeated: a message that is delivered twice gives one object and one item. Its notification is
-    repeated only if it is not known, or not yet known, that the first one was sent.
+    Storing is idempotent: a message that is delivered twice gives one object and one item. Its notification is repeated
+    only if it is not known, or not yet known, whether the first one was sent.
 
     Attributes:
-        s3: Client of S3.
-        dynamodb: Client of DynamoDB.
-        sns: Client of SNS.
+        s3: S3 client.
+        dynamodb: DynamoDB client.
+        sns: SNS client.
         bucket_name: Where payloads are stored.
         table_name: Where items are stored.
         topic_arn: Where notifications are sent.
@@ -43,12 +43,12 @@ class MessageStore:
     topic_arn: str
 
     def store(self, record: SQSRecord) -> None:
-        """Process one message, from the beginning or from where an earlier delivery ended.
+        """Process one message, or finish what an earlier delivery began.
 
         Raises:
             pydantic.ValidationError: If the body is not an event.
-            botocore.exceptions.ClientError: If AWS refused a request.
-            botocore.exceptions.BotoCoreError: If AWS could not be asked.
+            botocore.exceptions.ClientError: If AWS rejected a request.
+            botocore.exceptions.BotoCoreError: If AWS could not be reached.
         """
         event = Event.model_validate_json(record.body)
         item = _item(record, event)
@@ -74,7 +74,7 @@ class MessageStore:
         )
 
     def _is_announced(self, item: dict[str, str]) -> bool:
-        """Write the item unless it is there already, and tell whether its notification is known to have been sent."""
+        """Write the item unless it exists, and return whether its notification is known to have been sent."""
         try:
             self.dynamodb.put_item(
                 TableName=self.table_name,
@@ -85,13 +85,13 @@ class MessageStore:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
                 raise
-            # The type of a client's errors does not know what this operation adds to the response.
+            # The type of a client's errors lacks what this operation adds to the response.
             return cast(dict[str, Any], error.response)["Item"]["announced"]["BOOL"]
         return False
 
 
 def _item(record: SQSRecord, event: Event) -> dict[str, str]:
-    """Describe a message. The date stands by itself because an index finds a range of times only within one key."""
+    """Return a message's item. A range of times can be queried only within one date, the index's partition key."""
     sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, tz=UTC)
     date = sent.date().isoformat()
     return {

@@ -1,1 +1,1 @@
-"""What the project's own tasks run."""
+"""Scripts that the project's tasks run."""

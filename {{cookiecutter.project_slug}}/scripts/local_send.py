@@ -1,4 +1,4 @@
-"""The ``local-send`` task: one message through the local stack, and what becomes of it."""
+"""The ``local-send`` task: sends a message to the local stack and shows the result."""
 
 import json
 import sys
@@ -17,18 +17,18 @@ from tools.testing.deployed import NotDeployedError, find_deployed
 DEADLINE_SECONDS = 60
 PAUSE_SECONDS = 0.2
 HIDDEN_SECONDS = 2
-# The end of an invocation is logged after its last message is done.
+# Lambda logs the end of an invocation after its last message is processed.
 LOG_SECONDS = 0.5
 
 
 def send(body: str = "") -> None:
-    """Send a message, wait until the function has processed it, and say where the message is then.
+    """Send a message, wait until the function has processed it, and print the result.
 
     Args:
-        body: What the message says; the example event when empty.
+        body: Body of the message; the example event if empty.
 
     Raises:
-        SystemExit: If the local stack is not up, or nothing becomes of the message, with the reason.
+        SystemExit: If the local stack is not up, or the message is not processed in time.
     """
     address = enter_local_stack("local-send")
     with interruptible("local-send"):
@@ -41,24 +41,24 @@ def send(body: str = "") -> None:
         queue_url = deployed.outputs["queue_url"]
         message = deployed.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)["MessageId"]
         print(f"Sent to {queue_url}:\n    {body}\n", flush=True)
-        lines = wait_for_fate(deployed.session, deployed.outputs, message)
+        lines = wait_for_result(deployed.session, deployed.outputs, message)
         time.sleep(LOG_SECONDS)
         print("\n".join([*lines, "", "The function's log:", *(f"    {line}" for line in log.read())]))
 
 
-def wait_for_fate(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
-    """Wait until something has become of a message.
+def wait_for_result(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
+    """Wait until a message is stored or dead-lettered.
 
     Args:
-        session: Reaches the stack.
-        outputs: What the stack exports.
-        message: The message's identity.
+        session: AWS session for the stack.
+        outputs: The stack's outputs.
+        message: The message's id.
 
     Returns:
-        What has become of it, in words.
+        The result, line by line.
 
     Raises:
-        SystemExit: If nothing has in time.
+        SystemExit: If it is neither in time.
     """
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
@@ -66,7 +66,7 @@ def wait_for_fate(session: boto3.Session, outputs: dict[str, str], message: str)
         if lines:
             return lines
         time.sleep(PAUSE_SECONDS)
-    return sys.exit(f"local-send: nothing has become of {message} in {DEADLINE_SECONDS} seconds; see `local-logs`")
+    return sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds; see `local-logs`")
 
 
 def _processed(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
@@ -93,7 +93,7 @@ def _dead_lettered(session: boto3.Session, outputs: dict[str, str], message: str
 
 
 def _dead_letters(sqs: Any, queue_url: str) -> Iterator[dict[str, Any]]:
-    """Look through the dead-letter queue; what was seen is hidden for a moment, and stays there."""
+    """Read the dead-letter queue. Messages stay there, and are hidden for a moment."""
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS
     ).get("Messages"):

@@ -1,4 +1,4 @@
-"""What the integration tests share: the deployed stack and its promises (from the tools), and a pipeline."""
+"""Fixtures of the integration tests: the deployed stack, what the program declares, and the pipeline."""
 
 from collections.abc import Iterator
 
@@ -32,8 +32,8 @@ __all__ = [
 
 @pytest.fixture(scope="session", name="pipeline")
 def fixture_pipeline(deployed: Deployed, promises: Deployment) -> Iterator[Pipeline]:
-    """The pipeline that messages are sent through; what they leave there is removed in the end."""
-    # What a secret is a part of, the outputs alone tell.
+    """The pipeline to send messages through. What they leave behind is deleted at the end."""
+    # Values that contain a secret are known only from the outputs.
     outputs = promises.exports | {
         name: deployed.outputs[name] for name in deployed.program.secret_parts if name in deployed.outputs
     }

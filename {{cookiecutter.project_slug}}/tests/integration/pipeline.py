@@ -1,6 +1,6 @@
-"""The deployed pipeline in use: messages sent, what becomes of them found, and all of it removed in the end.
+"""The deployed pipeline: sends messages, finds their results, and deletes these at the end.
 
-Nothing is found but what was sent through the same object, so that several people can use one stack at a time.
+Only the results of its own messages are found, so that several people can test one stack at the same time.
 """
 
 import contextlib
@@ -20,15 +20,15 @@ from processor.events import EXAMPLE
 from tools.logs import FunctionLog
 from tools.testing.deployed import Deployed
 
-# A function that has not run for a while, or just now for the first time, takes its time to start.
+# Includes the function's cold start.
 DEADLINE_SECONDS = 60
 LOCAL_DEADLINE_SECONDS = 20
-# What has not come twice by then does not.
+# Time to wait for a second notification or dead letter, which should not come.
 SETTLING_SECONDS = 2
 PAUSE_SECONDS = 1
 LOCAL_PAUSE_SECONDS = 0.2
 NO_BUCKET = "a-bucket-that-does-not-exist"
-# Longer than a function takes to start, however busy the machine is.
+# Longer than a cold start, even on a busy machine.
 START_SECONDS = 20
 # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 EXAMPLE_RECORD = {
@@ -43,12 +43,12 @@ EXAMPLE_RECORD = {
 # A queue can be used a second after it was created:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html
 QUEUE_SECONDS = 1
-# Somebody else may have left many dead letters: as many times ten are looked through at once.
-LOOKS = 20
-# Somebody else's dead letters are hidden from them for no longer, should this run be killed while it looks.
+# Maximum number of calls, for ten messages each: others may have left many dead letters.
+RECEIVE_CALLS = 20
+# Short, because a run that is killed while it looks leaves other people's dead letters hidden for this time.
 PEEK_SECONDS = 2
 
-# An inbox that a killed run has left can be told from what the stack owns.
+# Marks an inbox that a killed run left behind.
 TAGS = {"ManagedBy": "integration tests"}
 
 Found = TypeVar("Found")
@@ -60,12 +60,12 @@ class Pipeline:
 
     Attributes:
         deployed: The stack.
-        outputs: What its program exports.
+        outputs: Outputs of the stack.
         inbox_url: A queue that is subscribed to the topic.
-        sent: The messages that were sent, by identity, with their bodies.
-        function_log: What the function logs, in the emulator, since it was first made to fail.
-        notifications: What has come into the inbox for them.
-        dead_letters: What has come into the dead-letter queue for them.
+        sent: Bodies of the messages that were sent, by message id.
+        function_log: The function's log in the emulator, since the test first made it fail.
+        notifications: Notifications of these messages that have arrived in the inbox.
+        dead_letters: These messages, if they have arrived in the dead-letter queue.
     """
 
     deployed: Deployed
@@ -85,10 +85,10 @@ class Pipeline:
         """Send messages.
 
         Args:
-            bodies: What they say.
+            bodies: Bodies of the messages.
 
         Returns:
-            Their identities.
+            The message ids.
         """
         entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
         sqs = self.deployed.client("sqs")
@@ -100,16 +100,16 @@ class Pipeline:
         return messages
 
     def wait_for(self, find: Callable[[str], Found | None], message: str, what: str, *, retries: float = 0) -> Found:
-        """Look for what becomes of a message until it is there.
+        """Wait for a result of a message.
 
         Args:
-            find: One of the methods below.
-            message: The message's identity.
-            what: What is looked for, for people.
-            retries: How many seconds the message takes to be retried, if it is to be.
+            find: Method that finds the result, for example `item_of`.
+            message: The message's id.
+            what: Name of the result in the error's message.
+            retries: Additional seconds, for retries.
 
         Raises:
-            AssertionError: If it does not come in time.
+            AssertionError: If there is no result in time.
         """
         seconds = LOCAL_DEADLINE_SECONDS if self.deployed.is_local else DEADLINE_SECONDS
         seconds += self.settings.batch_window_seconds + retries
@@ -122,7 +122,7 @@ class Pipeline:
         raise AssertionError(f"{self.outputs['function_name']}: no {what} of {message} in {seconds} seconds")
 
     def settle(self) -> None:
-        """Wait for what should not come: a second notification, a second dead letter."""
+        """Wait for a second notification or dead letter, which should not come."""
         deadline = time.monotonic() + SETTLING_SECONDS
         while time.monotonic() < deadline:
             self._receive()
@@ -133,12 +133,10 @@ class Pipeline:
 
     @contextmanager
     def failing(self, retry_seconds: int) -> Generator[None]:
-        """Take the bucket away from the function meanwhile, so that it fails.
-
-        The bucket itself, and what is in it, is left alone: the function is led to one that does not exist.
+        """Make the function fail, by pointing it to a bucket that does not exist.
 
         Args:
-            retry_seconds: How soon a message that has failed comes back meanwhile.
+            retry_seconds: Visibility timeout meanwhile.
         """
         self.function_log = self.function_log or FunctionLog(
             self.deployed.client("logs").meta.endpoint_url, since=int(time.time() * 1000)
@@ -147,14 +145,14 @@ class Pipeline:
         variables = self._function_variables()
         self._configure(variables | {"BUCKET_NAME": NO_BUCKET})
         try:
-            # The function starts now, and not in the time that a message has until it comes back.
+            # Have the cold start now, so that it does not use up the visibility timeout.
             self.deployed.client("lambda").invoke(
                 FunctionName=self.outputs["function_name"], Payload=json.dumps({"Records": [EXAMPLE_RECORD]})
             )
             self._set_visibility_seconds(retry_seconds)
             yield
         finally:
-            # Here it may have to start within that time.
+            # The visibility timeout now includes a cold start.
             self._set_visibility_seconds(START_SECONDS)
             self._configure(variables)
             self._set_visibility_seconds(hidden)
@@ -181,14 +179,14 @@ class Pipeline:
         )
 
     def failures_of(self, message: str) -> list[str]:
-        """Find what the function has logged of a message that it could not process, in the emulator."""
+        """Return the emulator's log lines about a message that failed."""
         if self.function_log is None:
             return []
         self.function_log.read()
         return [line for line in self.function_log.lines if message in line]
 
     def waiting(self) -> int:
-        """Count the messages in the queue, received or not: exact in the emulator, an estimate on AWS."""
+        """Count the messages in the queue, visible or not. On AWS this is an estimate."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         sqs = self.deployed.client("sqs")
         answer = sqs.get_queue_attributes(QueueUrl=self.outputs["queue_url"], AttributeNames=names)
@@ -207,7 +205,7 @@ class Pipeline:
         return answer["Body"].read()
 
     def item_of(self, message: str) -> dict[str, str] | None:
-        """Find a message's item as a reader finds it: through the index, by the range of time in which it was sent."""
+        """Query a message's item through the index, as a reader does."""
         item = self._item(message)
         if item is None:
             return None
@@ -232,20 +230,20 @@ class Pipeline:
         return next((each for each in self.notifications if each["message_id"] == message), None)
 
     def dead_letter_of(self, message: str) -> dict[str, Any] | None:
-        """Find a message in the dead-letter queue, whether the function or SQS has put it there."""
+        """Find a message in the dead-letter queue, whether the function or SQS moved it there."""
         self._receive()
         return next((each for each in self.dead_letters if original(each) == message), None)
 
-    def announcements(self, message: str) -> int:
-        """Count the notifications of a message that have come."""
+    def notification_count(self, message: str) -> int:
+        """Count the notifications of a message."""
         return sum(each["message_id"] == message for each in self.notifications)
 
-    def burials(self, message: str) -> int:
-        """Count how often a message has come into the dead-letter queue."""
+    def dead_letter_count(self, message: str) -> int:
+        """Count how often a message has arrived in the dead-letter queue."""
         return sum(original(each) == message for each in self.dead_letters)
 
     def versions_of(self, message: str) -> list[dict[str, Any]]:
-        """List the versions of a message's payload: one for each time that it was stored."""
+        """List the versions of a message's payload; each time it is stored adds one."""
         item = self._item(message)
         if item is None:
             return []
@@ -260,7 +258,7 @@ class Pipeline:
         return answer.get("Item")
 
     def _receive(self) -> None:
-        """Take what has come for the messages of this run out of the inbox and out of the dead-letter queue."""
+        """Receive and delete this run's messages from the inbox and the dead-letter queue."""
         sqs = self.deployed.client("sqs")
         for message in sqs.receive_message(QueueUrl=self.inbox_url, MaxNumberOfMessages=10).get("Messages", []):
             sqs.delete_message(QueueUrl=self.inbox_url, ReceiptHandle=message["ReceiptHandle"])
@@ -271,13 +269,13 @@ class Pipeline:
         self._take_dead_letters()
 
     def _take_dead_letters(self) -> None:
-        """Take this run's dead letters out of their queue, and give the others back at once.
+        """Receive and delete this run's dead letters, and make the others visible again at once.
 
-        Two runs that hid one another's for a while, at the same pace, would each never see its own.
+        Otherwise two runs could hide each other's dead letters all the time.
         """
         sqs, queue = self.deployed.client("sqs"), self.outputs["dlq_url"]
         others: list[str] = []
-        for _ in range(LOOKS):
+        for _ in range(RECEIVE_CALLS):
             messages = sqs.receive_message(
                 QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=PEEK_SECONDS
             ).get("Messages", [])
@@ -295,7 +293,7 @@ class Pipeline:
                 sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
 
     def remove_all(self) -> None:
-        """Remove what the sent messages have left: objects with all their versions, items, dead letters."""
+        """Delete what the messages left behind: objects with all their versions, items, dead letters."""
         self.settle()
         bucket, table = self.outputs["bucket_name"], self.outputs["table_name"]
         s3, dynamodb = self.deployed.client("s3"), self.deployed.client("dynamodb")
@@ -306,13 +304,13 @@ class Pipeline:
 
 
 def original(dead_letter: dict[str, Any]) -> str:
-    """Tell which message a dead letter was."""
+    """Return the id of the message that became a dead letter."""
     attribute = dead_letter.get("MessageAttributes", {}).get("OriginalMessageId")
     return attribute["StringValue"] if attribute else dead_letter["MessageId"]
 
 
 def _notification(text: str) -> dict[str, Any]:
-    """Read a notification; what is none of the function's, an alarm for example, is nothing."""
+    """Read a notification of the function; return nothing for others, such as alarms."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -356,11 +354,11 @@ def _opened_inbox(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[s
 
 @contextmanager
 def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[Pipeline]:
-    """Open the pipeline for use; what is sent through it is removed in the end.
+    """Open the pipeline, and delete at the end what was sent through it.
 
     Args:
         deployed: The stack.
-        outputs: What its program exports.
+        outputs: Outputs of the stack.
 
     Yields:
         The pipeline.

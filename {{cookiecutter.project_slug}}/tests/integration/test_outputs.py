@@ -1,4 +1,4 @@
-"""The outputs are those of the program, and name what is deployed."""
+"""The stack has the outputs that the program exports."""
 
 from tools.testing.comparison import hold
 from tools.testing.deployed import Deployed
@@ -6,7 +6,7 @@ from tools.testing.promises import skip_if_secret
 from tools.testing.recording import Deployment
 
 
-def test_an_output_names_what_is_deployed(deployed: Deployed, promises: Deployment, output: str) -> None:
+def test_an_output_has_the_exported_value(deployed: Deployed, promises: Deployment, output: str) -> None:
     skip_if_secret(deployed, output)
 
     hold(f"output {output}", "value", found=deployed.outputs.get(output), promised=promises.exports[output])

@@ -1,4 +1,4 @@
-"""Everything that the program registers is deployed as it says, and nothing stands beside it."""
+"""Every resource is deployed as the program declares it, and nothing was added."""
 
 import base64
 import hashlib
@@ -21,8 +21,8 @@ TOPIC = "aws:sns/topic:Topic"
 HOW_TO_READ = "register a reader in tests/integration/conftest.py, with `reads` from tools/testing/readers.py"
 
 
-def test_a_resource_is_what_the_program_says(deployed: Deployed, resource: Resource) -> None:
-    assert resource.type in READERS, f"nothing reads {resource.type} yet: {HOW_TO_READ}"
+def test_a_resource_is_deployed_as_declared(deployed: Deployed, resource: Resource) -> None:
+    assert resource.type in READERS, f"{resource.type} has no reader: {HOW_TO_READ}"
     skip_if_secret(deployed, f"{resource.type} {resource.name}")
     left_out = NOT_IN_AWS.get(resource.type, frozenset())
     promised = DEFAULTS.get(resource.type, {}) | resource.inputs
@@ -44,7 +44,7 @@ def test_the_function_runs_the_bundle(deployed: Deployed, promises: Deployment) 
         hold(name, f"digest of {deployed.program.bundle.name}", found=found, promised=digest)
 
 
-def test_nothing_else_reaches_the_function(deployed: Deployed, promises: Deployment) -> None:
+def test_the_function_has_no_other_event_sources(deployed: Deployed, promises: Deployment) -> None:
     for name in values(promises, FUNCTION, "name"):
         answer = deployed.client("lambda").list_event_source_mappings(FunctionName=name)
         found = sorted(each["EventSourceArn"] for each in answer["EventSourceMappings"])
@@ -58,7 +58,7 @@ def test_a_role_has_no_other_policies(deployed: Deployed, promises: Deployment) 
         hold(role, "policies", found=sorted(found), promised=sorted(promised))
 
 
-def test_nobody_else_gets_e_mails(deployed: Deployed, promises: Deployment) -> None:
+def test_the_topic_has_no_other_e_mail_subscriptions(deployed: Deployed, promises: Deployment) -> None:
     skip_if_secret(deployed, *(f"{SUBSCRIPTION} {name}" for name in promises.all(SUBSCRIPTION)))
     for topic in values(promises, TOPIC, "name"):
         arn = deployed.account.arn("sns", topic)
@@ -66,7 +66,7 @@ def test_nobody_else_gets_e_mails(deployed: Deployed, promises: Deployment) -> N
         subscriptions = [each for page in pages for each in page["Subscriptions"]]
         found = [each["Endpoint"] for each in subscriptions if each["Protocol"] == "email"]
         promised = [each["endpoint"] for each in inputs(promises, SUBSCRIPTION) if each["topic"] == arn]
-        hold(topic, "e-mails", found=sorted(found), promised=sorted(promised))
+        hold(topic, "e-mail subscriptions", found=sorted(found), promised=sorted(promised))
 
 
 def inputs(promises: Deployment, type_: str) -> list[dict[str, str]]:
@@ -75,5 +75,5 @@ def inputs(promises: Deployment, type_: str) -> list[dict[str, str]]:
 
 
 def values(promises: Deployment, type_: str, key: str) -> list[str]:
-    """List an input of every resource of a type, in order."""
+    """List one input of every resource of a type, sorted."""
     return sorted(each[key] for each in inputs(promises, type_))

@@ -1,4 +1,4 @@
-"""The pipeline from end to end: what becomes of a message that is sent to the deployed queue."""
+"""The pipeline from end to end: results of messages that are sent to the deployed queue."""
 
 import json
 from datetime import UTC, datetime
@@ -11,22 +11,22 @@ from tests.integration.pipeline import START_SECONDS, Pipeline
 from tools.testing.comparison import hold
 
 TYPE = "integration.test"
-# Whitespace, escapes, order and further members must all be in the bucket as they were sent.
+# Whitespace, escapes, order and other members must be stored unchanged.
 BODY = (
     json.dumps(EXAMPLE | {"type": TYPE, "more": [], "data": {"name": "Zoë ☃ 𝄞", "n": 1.5}}, indent=1)
     .replace("\\u2603", "☃")
     .replace("1.5", "1.50e0")
 )
 BAD_BODY = json.dumps(EXAMPLE | {"data": None})
-NO_JSON = "this is no JSON"
+NOT_JSON = "this is not JSON"
 BATCH_SIZE = 10
 BAD_IN_BATCH = 6
 CLOCK_SECONDS = 600
-# Time enough for one delivery to end before the next one, and to repair what it has failed for.
+# Visibility timeouts: one delivery must end, or the function be repaired, before the next delivery.
 RETRY_SECONDS = 3
 REPAIR_SECONDS = 5
 
-local_only = pytest.mark.local_only(reason="a test makes the function fail in the emulator, and never on AWS")
+local_only = pytest.mark.local_only(reason="the test makes the function fail; it runs against the emulator only")
 
 
 @pytest.fixture(scope="module", name="message")
@@ -48,7 +48,7 @@ def test_a_payload_is_stored_byte_for_byte(pipeline: Pipeline, message: str) -> 
     hold_payload(pipeline, message, BODY)
 
 
-def test_an_item_is_found_by_time(pipeline: Pipeline, message: str) -> None:
+def test_an_item_can_be_queried_by_time(pipeline: Pipeline, message: str) -> None:
     item = pipeline.wait_for(pipeline.item_of, message, "item")
 
     table = pipeline.outputs["table_name"]
@@ -64,7 +64,7 @@ def test_an_item_is_found_by_time(pipeline: Pipeline, message: str) -> None:
     hold(table, f"item of {message}", found=item, promised=promised)
 
 
-def test_a_message_is_announced_with_its_item(pipeline: Pipeline, message: str) -> None:
+def test_a_notification_has_the_messages_item(pipeline: Pipeline, message: str) -> None:
     notification = pipeline.wait_for(pipeline.notification_of, message, "notification")
 
     promised = {"subject": "Event received", **(pipeline.item_of(message) or {})}
@@ -73,10 +73,10 @@ def test_a_message_is_announced_with_its_item(pipeline: Pipeline, message: str) 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
-    [(BAD_BODY, "data: Input should be an object"), (NO_JSON, "body: Invalid JSON")],
+    [(BAD_BODY, "data: Input should be an object"), (NOT_JSON, "body: Invalid JSON")],
     ids=["data", "JSON"],
 )
-def test_a_malformed_message_is_dead_lettered_with_its_reason(pipeline: Pipeline, body: str, reason: str) -> None:
+def test_a_malformed_message_is_dead_lettered_with_the_reason(pipeline: Pipeline, body: str, reason: str) -> None:
     (message,) = pipeline.send(body)
 
     dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter")
@@ -95,7 +95,7 @@ def test_a_malformed_message_is_dead_lettered_with_its_reason(pipeline: Pipeline
     hold(queue, f"item of {message}", found=pipeline.item_of(message), promised=None)
 
 
-def test_of_ten_messages_one_is_bad_and_nine_are_processed_once(pipeline: Pipeline) -> None:
+def test_nine_of_ten_messages_are_processed_once_if_one_is_bad(pipeline: Pipeline) -> None:
     bodies = [json.dumps(EXAMPLE | {"data": {"number": number}}) for number in range(BATCH_SIZE)]
     bodies[BAD_IN_BATCH] = BAD_BODY
 
@@ -111,15 +111,17 @@ def test_of_ten_messages_one_is_bad_and_nine_are_processed_once(pipeline: Pipeli
     pipeline.settle()
     outputs = pipeline.outputs
     for message in messages:
-        hold(outputs["topic_arn"], f"notifications of {message}", found=pipeline.announcements(message), promised=1)
-        hold(outputs["dlq_url"], f"dead letters of {message}", found=pipeline.burials(message), promised=0)
+        hold(
+            outputs["topic_arn"], f"notifications of {message}", found=pipeline.notification_count(message), promised=1
+        )
+        hold(outputs["dlq_url"], f"dead letters of {message}", found=pipeline.dead_letter_count(message), promised=0)
         hold(outputs["bucket_name"], f"versions of {message}", found=len(pipeline.versions_of(message)), promised=1)
-    hold(outputs["topic_arn"], f"notifications of {bad}", found=pipeline.announcements(bad), promised=0)
-    hold(outputs["dlq_url"], f"dead letters of {bad}", found=pipeline.burials(bad), promised=1)
+    hold(outputs["topic_arn"], f"notifications of {bad}", found=pipeline.notification_count(bad), promised=0)
+    hold(outputs["dlq_url"], f"dead letters of {bad}", found=pipeline.dead_letter_count(bad), promised=1)
 
 
 @pytest.mark.local_only(reason="AWS only estimates how many messages are in a queue, and others may send some")
-def test_what_is_done_has_left_the_queue(pipeline: Pipeline) -> None:
+def test_processed_messages_are_deleted_from_the_queue(pipeline: Pipeline) -> None:
     good, bad = pipeline.send(BODY, BAD_BODY)
     pipeline.wait_for(pipeline.notification_of, good, "notification")
     pipeline.wait_for(pipeline.dead_letter_of, bad, "dead letter")
@@ -128,7 +130,7 @@ def test_what_is_done_has_left_the_queue(pipeline: Pipeline) -> None:
 
 
 @local_only
-def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> None:
+def test_a_message_that_fails_is_retried_and_processed(pipeline: Pipeline) -> None:
     if pipeline.settings.max_receive_count == 1:
         pytest.skip("maxReceiveCount is 1: nothing is retried")
     with pipeline.failing(REPAIR_SECONDS):
@@ -143,7 +145,7 @@ def test_a_message_that_fails_is_retried_and_then_done(pipeline: Pipeline) -> No
 
 
 @local_only
-def test_a_message_that_fails_too_often_is_dead_lettered_by_its_queue(pipeline: Pipeline) -> None:
+def test_sqs_dead_letters_a_message_that_fails_too_often(pipeline: Pipeline) -> None:
     deliveries = pipeline.settings.max_receive_count
     with pipeline.failing(RETRY_SECONDS):
         (message,) = pipeline.send(BODY)

@@ -1,4 +1,4 @@
-"""What the unit tests share: each stack of the project, examples with settings of a test's own, an emulated AWS."""
+"""Fixtures of the unit tests: the project's stacks, example stacks with other settings, and an emulated AWS."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ Deploy = Callable[..., Deployment]
 
 @pytest.fixture(scope="session", name="deploy_example")
 def fixture_deploy_example() -> Deploy:
-    """Deploy an example stack, with settings of the test's own in place of the model's."""
+    """Deploy an example stack, with the test's settings instead of the model's examples."""
     finished: dict[tuple[tuple[str, str], ...], Deployment] = {}
 
     def deploy_once(**settings: str) -> Deployment:
@@ -43,7 +43,7 @@ def deployed(request: pytest.FixtureRequest, stacks: dict[str, Deployment]) -> D
 
 @pytest.fixture(scope="session")
 def example(deploy_example: Deploy) -> Deployment:
-    """An example stack: it has a key of its own."""
+    """An example stack, which creates its own key."""
     return deploy_example()
 
 
@@ -55,7 +55,7 @@ def production(deploy_example: Deploy) -> Deployment:
 
 @pytest.fixture(scope="session")
 def customized(deploy_example: Deploy) -> Deployment:
-    """An example stack that names its key and its bucket, and runs on something else."""
+    """An example stack with a configured key, bucket name, runtime, architecture and reserved concurrency."""
     return deploy_example(
         kmsKeyArn=KEY_ARN,
         bucketName="our-own-bucket",
@@ -66,5 +66,5 @@ def customized(deploy_example: Deploy) -> Deployment:
 
 
 def key_arn(deployment: Deployment) -> str:
-    """Find the key that encrypts everything: the configured one, or the stack's own."""
+    """Return the ARN of the configured key, or of the one that the stack creates."""
     return deployment.setting("kmsKeyArn") or deployment.arn("aws:kms/key:Key", "key")

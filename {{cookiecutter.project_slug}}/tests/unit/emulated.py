@@ -1,4 +1,4 @@
-"""An emulated AWS for the function: moto, in this process."""
+"""An emulated AWS for the function: moto, in the tests' process."""
 
 import json
 import os
@@ -28,7 +28,7 @@ SENT = 1772366400123
 
 @dataclass
 class Emulated:
-    """AWS as a deployed stack has it, with clients to look at it."""
+    """The resources of a deployed stack in the emulated AWS, and clients for them."""
 
     s3: Any
     dynamodb: Any
@@ -40,37 +40,37 @@ class Emulated:
     inbox_url: str
 
     def objects(self) -> dict[str, bytes]:
-        """Read all that is in the bucket, by key."""
+        """Read all objects of the bucket, by key."""
         keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
         return {key: self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
 
     def items(self) -> list[dict[str, Any]]:
-        """Read all that is in the table."""
+        """Read all items of the table."""
         return self.dynamodb.scan(TableName=TABLE)["Items"]
 
     def dead_letters(self) -> list[dict[str, Any]]:
-        """Receive what is in the dead-letter queue."""
+        """Receive the messages of the dead-letter queue."""
         received = self.sqs.receive_message(
             QueueUrl=self.dead_letter_queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
         return received.get("Messages", [])
 
     def notifications(self) -> list[dict[str, Any]]:
-        """Receive what the topic has sent to its subscriber."""
+        """Receive the notifications that the topic has sent."""
         received = self.sqs.receive_message(QueueUrl=self.inbox_url, MaxNumberOfMessages=10)
         return [json.loads(message["Body"]) for message in received.get("Messages", [])]
 
 
 @pytest.fixture(scope="session", name="clients")
 def fixture_clients() -> dict[str, Any]:
-    """Clients that reach the emulated AWS of each test, and nothing without it."""
+    """Clients for the emulated AWS."""
     session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
     return {name: session.client(name) for name in ("s3", "dynamodb", "sns", "sqs")}
 
 
 @pytest.fixture(name="aws")
 def fixture_aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulated]:
-    """Emulate AWS, with the function's environment in this process's own."""
+    """Emulate AWS, and set the function's environment variables."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     with mock_aws():
@@ -123,18 +123,18 @@ def fixture_aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Ite
 
 @pytest.fixture(name="store")
 def fixture_store(aws: Emulated) -> MessageStore:
-    """The message store with the emulated AWS."""
+    """A message store in the emulated AWS."""
     return MessageStore(aws.s3, aws.dynamodb, aws.sns, BUCKET, TABLE, aws.topic_arn)
 
 
 @pytest.fixture(name="dead_letter_queue")
 def fixture_dead_letter_queue(aws: Emulated) -> DeadLetterQueue:
-    """The dead-letter queue of the emulated AWS."""
+    """A dead-letter queue in the emulated AWS."""
     return DeadLetterQueue(aws.sqs, aws.queue_url, aws.dead_letter_queue_url)
 
 
 def sqs_record(body: str, message_id: str = "m-1", **attributes: dict[str, Any]) -> dict[str, Any]:
-    """Form a record as SQS's event source mapping hands it over.
+    """Return a record as the SQS event source mapping passes it.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
     """
@@ -151,7 +151,7 @@ def sqs_record(body: str, message_id: str = "m-1", **attributes: dict[str, Any])
 
 
 def failing(client: Any, operation: str, *errors: Exception | None) -> Any:
-    """Let the next calls of an operation fail in turn; ``None`` lets one through, as does the end of the errors."""
+    """Make the next calls of an operation raise these errors in turn; ``None`` makes a call succeed."""
     original = getattr(client, operation)
     outcomes = iter(errors)
 

@@ -3,7 +3,7 @@
 from tests.unit.conftest import key_arn
 from tools.testing.recording import PROJECT_NAME, Deployment
 
-# Every input that takes a key, by the type of the resource.
+# The input for the key, by resource type.
 KEY_INPUTS = {
     "aws:cloudwatch/logGroup:LogGroup": "kmsKeyId",
     "aws:lambda/function:Function": "kmsKeyArn",
@@ -12,14 +12,14 @@ KEY_INPUTS = {
 }
 
 
-def test_the_stacks_own_key_is_rotated_and_deleted_late(example: Deployment) -> None:
+def test_the_stacks_key_is_rotated_and_has_the_longest_deletion_window(example: Deployment) -> None:
     key = example.one("aws:kms/key:Key", "key")
 
     assert key.inputs["enableKeyRotation"] is True
     assert key.inputs["deletionWindowInDays"] == 30
 
 
-def test_the_stacks_own_key_has_an_alias(example: Deployment) -> None:
+def test_the_stacks_key_has_an_alias(example: Deployment) -> None:
     alias = example.one("aws:kms/alias:Alias", "key-alias")
 
     assert alias.inputs == {
@@ -28,7 +28,7 @@ def test_the_stacks_own_key_has_an_alias(example: Deployment) -> None:
     }
 
 
-def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(example: Deployment) -> None:
+def test_the_stacks_key_can_be_used_by_the_account_its_logs_and_its_alarms(example: Deployment) -> None:
     policy = example.one("aws:kms/key:Key", "key").document("policy")
 
     assert policy == {
@@ -66,7 +66,7 @@ def test_the_stacks_own_key_serves_the_account_its_logs_and_its_alarms(example: 
     }
 
 
-def test_a_configured_key_takes_the_place_of_the_stacks_own(customized: Deployment) -> None:
+def test_a_configured_key_replaces_the_stacks_key(customized: Deployment) -> None:
     configured_key = customized.setting("kmsKeyArn")
 
     assert not customized.all("aws:kms/key:Key")

@@ -12,7 +12,7 @@ def test_the_queue_is_configured(deployed: Deployment) -> None:
     assert queue.inputs["messageRetentionSeconds"] == float(deployed.setting("messageRetentionSeconds"))
 
 
-def test_a_received_message_stays_hidden_for_six_times_the_functions_timeout(deployed: Deployment) -> None:
+def test_the_visibility_timeout_is_six_function_timeouts_plus_the_batching_window(deployed: Deployment) -> None:
     queue = deployed.one("aws:sqs/queue:Queue", "queue")
     six_timeouts = 6 * int(deployed.setting("lambdaTimeoutSeconds"))
 
@@ -28,7 +28,7 @@ def test_a_message_that_is_received_too_often_is_dead_lettered(deployed: Deploym
     }
 
 
-def test_the_dead_letter_queue_keeps_messages_for_as_long_as_sqs_can(deployed: Deployment) -> None:
+def test_the_dead_letter_queue_has_the_maximum_retention(deployed: Deployment) -> None:
     queue = deployed.one("aws:sqs/queue:Queue", "dead-letter-queue")
 
     assert queue.inputs["messageRetentionSeconds"] == 14 * 24 * 60 * 60
@@ -41,7 +41,7 @@ def test_the_dead_letter_queue_has_room_for_the_largest_message_and_the_reason(d
     assert dead_letter_queue.inputs["maxMessageSize"] - queue.inputs["maxMessageSize"] == 4096
 
 
-def test_the_dead_letter_queue_serves_this_queue_alone(deployed: Deployment) -> None:
+def test_only_the_queue_can_use_the_dead_letter_queue(deployed: Deployment) -> None:
     policy = deployed.one("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy", "dead-letter-queue-redrive-allow")
 
     assert policy.inputs["queueUrl"] == deployed.exports["dlq_url"]
@@ -52,7 +52,7 @@ def test_the_dead_letter_queue_serves_this_queue_alone(deployed: Deployment) -> 
 
 
 @pytest.mark.parametrize("name", ["queue", "dead-letter-queue"])
-def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed: Deployment, name: str) -> None:
+def test_a_queue_accepts_tls_only_and_its_policy_allows_nothing(deployed: Deployment, name: str) -> None:
     policy = deployed.one("aws:sqs/queuePolicy:QueuePolicy", f"{name}-policy")
 
     assert policy.inputs["queueUrl"] == deployed.exports["queue_url" if name == "queue" else "dlq_url"]
@@ -68,13 +68,13 @@ def test_a_queue_is_reached_over_tls_only_and_its_policy_allows_nothing(deployed
     ]
 
 
-def test_the_topic_is_named_for_the_project_and_the_stack(deployed: Deployment) -> None:
+def test_the_topics_name_has_the_project_and_the_suffix(deployed: Deployment) -> None:
     topic = deployed.one("aws:sns/topic:Topic", "topic")
 
     assert topic.inputs["name"] == f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-notifications"
 
 
-def test_the_topic_takes_alarms_of_the_account_over_tls(deployed: Deployment) -> None:
+def test_the_topic_accepts_tls_only_and_alarms_of_the_account(deployed: Deployment) -> None:
     policy = deployed.one("aws:sns/topicPolicy:TopicPolicy", "topic-policy")
     topic_arn = deployed.exports["topic_arn"]
 
@@ -99,7 +99,7 @@ def test_the_topic_takes_alarms_of_the_account_over_tls(deployed: Deployment) ->
     ]
 
 
-def test_the_topic_reaches_the_configured_address(deployed: Deployment) -> None:
+def test_the_configured_address_is_subscribed_to_the_topic(deployed: Deployment) -> None:
     subscription = deployed.one("aws:sns/topicSubscription:TopicSubscription", "topic-subscription")
 
     assert subscription.inputs["topic"] == deployed.exports["topic_arn"]

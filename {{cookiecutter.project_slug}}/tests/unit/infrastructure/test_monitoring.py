@@ -21,7 +21,7 @@ MEASURED = {
 }
 
 
-def test_there_is_an_alarm_for_everything_that_a_person_should_look_at(deployed: Deployment) -> None:
+def test_the_stack_has_these_alarms(deployed: Deployment) -> None:
     assert set(deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm")) == set(ALARMS)
 
 
@@ -36,14 +36,14 @@ def test_an_alarm_watches_its_metric(deployed: Deployment, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALARMS)
-def test_an_alarm_tells_the_topic_when_it_begins_and_ends(deployed: Deployment, name: str) -> None:
+def test_an_alarm_notifies_the_topic_when_it_starts_and_ends(deployed: Deployment, name: str) -> None:
     alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs
 
     assert alarm["alarmActions"] == alarm["okActions"] == [deployed.exports["topic_arn"]]
 
 
 @pytest.mark.parametrize("name", sorted(set(ALARMS) - {"oldest-message-alarm"}))
-def test_a_single_failure_is_alarming(deployed: Deployment, name: str) -> None:
+def test_a_single_failure_raises_an_alarm(deployed: Deployment, name: str) -> None:
     alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", name).inputs
 
     assert (alarm["comparisonOperator"], alarm["threshold"]) == ("GreaterThanThreshold", 0)
@@ -51,13 +51,13 @@ def test_a_single_failure_is_alarming(deployed: Deployment, name: str) -> None:
     assert alarm["treatMissingData"] == "notBreaching"
 
 
-def test_a_message_that_waits_longer_than_one_delivery_is_alarming(deployed: Deployment) -> None:
+def test_a_message_older_than_the_visibility_timeout_raises_an_alarm(deployed: Deployment) -> None:
     alarm = deployed.one("aws:cloudwatch/metricAlarm:MetricAlarm", "oldest-message-alarm").inputs
 
     assert alarm["threshold"] == deployed.one("aws:sqs/queue:Queue", "queue").inputs["visibilityTimeoutSeconds"]
 
 
-def test_every_alarm_says_what_to_do(deployed: Deployment) -> None:
+def test_every_alarm_has_its_own_description(deployed: Deployment) -> None:
     descriptions = [
         alarm.inputs["alarmDescription"] for alarm in deployed.all("aws:cloudwatch/metricAlarm:MetricAlarm").values()
     ]

@@ -7,7 +7,7 @@ from infrastructure.settings import SUFFIX_MAX_LENGTH, Settings
 from tools.configuration.checks import PROJECT_MAX_LENGTH, read_settings
 from tools.testing.recording import example_config
 
-# The longest names that AWS allows, by the role that the name is given to.
+# Maximum lengths of names on AWS.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 MAX_BUCKET_NAME = 63
 # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html
@@ -17,7 +17,7 @@ MAX_QUEUE_NAME = 80
 
 
 def names(project: str, suffix: str) -> Names:
-    """Form the names of a stack."""
+    """Return the names of a stack."""
     return Names(
         project, read_settings(Settings, "orders", example_config("orders") | {"orders:environmentSuffix": suffix})
     )
@@ -26,11 +26,11 @@ def names(project: str, suffix: str) -> Names:
 LONGEST = names("p" * PROJECT_MAX_LENGTH, "s" * SUFFIX_MAX_LENGTH)
 
 
-def test_a_name_says_the_project_the_stack_and_the_role() -> None:
+def test_a_name_has_the_project_the_suffix_and_the_role() -> None:
     assert names("orders", "qa").of("queue") == "orders-qa-queue"
 
 
-def test_the_longest_bucket_name_is_just_short_enough() -> None:
+def test_the_longest_bucket_name_has_the_maximum_length() -> None:
     assert len(LONGEST.access_log_bucket("123456789012")) == MAX_BUCKET_NAME
     assert len(LONGEST.payload_bucket("123456789012")) < MAX_BUCKET_NAME
 
@@ -47,5 +47,5 @@ def test_the_log_group_is_the_one_that_lambda_writes_to() -> None:
     assert LONGEST.log_group == f"/aws/lambda/{LONGEST.function}"
 
 
-def test_names_are_lower_case_because_s3_allows_no_other() -> None:
+def test_names_are_lower_case_as_s3_requires() -> None:
     assert re.fullmatch(r"[a-z0-9-]+", LONGEST.access_log_bucket("123456789012"))

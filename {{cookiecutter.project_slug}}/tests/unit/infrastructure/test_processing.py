@@ -1,4 +1,4 @@
-"""The function, what it may do, and how messages reach it."""
+"""The function, its permissions and its event source mapping."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -27,15 +27,13 @@ def test_the_function_is_configured(deployed: Deployment) -> None:
     assert function["reservedConcurrentExecutions"] == float(deployed.setting("lambdaReservedConcurrency"))
 
 
-def test_runtime_and_architecture_are_configuration(customized: Deployment) -> None:
+def test_runtime_and_architecture_come_from_the_settings(customized: Deployment) -> None:
     function = customized.one("aws:lambda/function:Function", "function").inputs
 
     assert (function["runtime"], function["architectures"]) == ("python3.14", ["x86_64"])
 
 
-def test_the_bundle_is_the_one_for_the_runtime_and_the_architecture(
-    deployed: Deployment, customized: Deployment
-) -> None:
+def test_the_bundle_matches_the_runtime_and_the_architecture(deployed: Deployment, customized: Deployment) -> None:
     for deployment in (deployed, customized):
         function = deployment.one("aws:lambda/function:Function", "function").inputs
         target = f"{function['runtime']}-{function['architectures'][0]}"
@@ -69,7 +67,7 @@ def test_an_asynchronous_invocation_that_fails_is_dead_lettered(deployed: Deploy
     assert function.inputs["deadLetterConfig"] == {"targetArn": deployed.exports["dlq_arn"]}
 
 
-def test_the_function_logs_to_a_group_that_the_stack_owns(deployed: Deployment) -> None:
+def test_the_function_logs_to_the_stacks_log_group(deployed: Deployment) -> None:
     function = deployed.one("aws:lambda/function:Function", "function")
     log_group = deployed.one("aws:cloudwatch/logGroup:LogGroup", "function-logs")
 
@@ -77,7 +75,7 @@ def test_the_function_logs_to_a_group_that_the_stack_owns(deployed: Deployment) 
     assert log_group.inputs["retentionInDays"] == float(deployed.setting("logRetentionDays"))
 
 
-def test_the_function_waits_for_its_permissions_and_its_log_group(deployed: Deployment) -> None:
+def test_the_function_depends_on_its_permissions_and_its_log_group(deployed: Deployment) -> None:
     function = deployed.one("aws:lambda/function:Function", "function")
 
     assert function.dependencies >= {
@@ -86,7 +84,7 @@ def test_the_function_waits_for_its_permissions_and_its_log_group(deployed: Depl
     }
 
 
-def test_lambda_alone_assumes_the_functions_role(deployed: Deployment) -> None:
+def test_only_lambda_can_assume_the_functions_role(deployed: Deployment) -> None:
     role = deployed.one("aws:iam/role:Role", "function-role")
 
     assert (
@@ -109,18 +107,18 @@ STATEMENTS = {
 }
 
 
-def test_the_permissions_are_those_of_the_functions_role(deployed: Deployment) -> None:
+def test_the_permissions_are_attached_to_the_functions_role(deployed: Deployment) -> None:
     assert deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").inputs["role"] == "function-role-id"
 
 
-def test_the_function_may_do_what_is_listed_and_nothing_more(deployed: Deployment) -> None:
+def test_the_function_has_no_other_permissions(deployed: Deployment) -> None:
     policy = deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
 
     assert [statement["Sid"] for statement in policy["Statement"]] == list(STATEMENTS)
 
 
 @pytest.mark.parametrize("sid", STATEMENTS)
-def test_the_function_may_use_named_actions_on_named_resources(deployed: Deployment, sid: str) -> None:
+def test_each_permission_names_its_actions_and_its_resource(deployed: Deployment, sid: str) -> None:
     policy = deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
     statement = next(each for each in policy["Statement"] if each["Sid"] == sid)
     actions, resource = STATEMENTS[sid]
@@ -132,7 +130,7 @@ def test_the_function_may_use_named_actions_on_named_resources(deployed: Deploym
     assert statement == {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource.format(**arns)}
 
 
-def test_the_queue_feeds_the_function_in_batches_that_may_fail_in_part(deployed: Deployment) -> None:
+def test_the_queue_triggers_the_function_with_partial_batch_responses(deployed: Deployment) -> None:
     mapping = deployed.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source").inputs
 
     assert mapping["eventSourceArn"] == deployed.exports["queue_arn"]
@@ -142,13 +140,13 @@ def test_the_queue_feeds_the_function_in_batches_that_may_fail_in_part(deployed:
     assert mapping["functionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_the_queue_hands_out_no_more_batches_than_the_function_has_executions(customized: Deployment) -> None:
+def test_the_maximum_concurrency_is_the_reserved_concurrency(customized: Deployment) -> None:
     mapping = customized.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
 
     assert mapping.inputs["scalingConfig"] == {"maximumConcurrency": 25}
 
 
-def test_without_a_reservation_the_account_alone_limits_the_function(deploy_example: Deploy) -> None:
+def test_without_reserved_concurrency_there_is_no_maximum_concurrency(deploy_example: Deploy) -> None:
     unreserved = deploy_example(lambdaReservedConcurrency="-1")
     mapping = unreserved.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source")
 

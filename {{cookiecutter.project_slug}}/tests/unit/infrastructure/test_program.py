@@ -1,4 +1,4 @@
-"""The program as a whole: what it exports, and what holds for everything that it declares."""
+"""The whole program: its outputs, and rules for all of its resources."""
 
 from collections import Counter
 
@@ -9,13 +9,13 @@ from tests.unit.conftest import Deploy
 from tools.configuration.checks import SettingsError
 from tools.testing.recording import PROJECT_NAME, Deployment, Resource
 
-# Where a resource's physical name stands, if not under "name".
+# The input with the physical name, if it is not "name".
 NAME_KEYS = {"aws:s3/bucket:Bucket": "bucket", "aws:cloudwatch/dashboard:Dashboard": "dashboardName"}
 HOLDS_DATA = ("aws:s3/bucket:Bucket", "aws:dynamodb/table:Table", "aws:kms/key:Key")
 
 
 def resource_class(resource: Resource) -> type:
-    """Find the class of a resource by its type token."""
+    """Return the class for a resource's type token."""
     _, path, class_name = resource.type.split(":")
     module = path.split("/", maxsplit=1)[0]
     return getattr(getattr(aws, "lambda_" if module == "lambda" else module), class_name)
@@ -27,7 +27,7 @@ def physical_names(deployment: Deployment) -> Counter[tuple[str, str]]:
     return Counter((each.type, name) for each, name in named if name)
 
 
-def test_exports_what_others_read(deployed: Deployment) -> None:
+def test_the_program_exports_these_outputs(deployed: Deployment) -> None:
     queue = deployed.one("aws:sqs/queue:Queue", "queue").inputs["name"]
     dead_letter_queue = deployed.one("aws:sqs/queue:Queue", "dead-letter-queue").inputs["name"]
     queue_url = f"https://sqs.{deployed.region}.amazonaws.com/123456789012"
@@ -78,7 +78,7 @@ def test_everything_is_tagged(deployed: Deployment) -> None:
     assert [resource.name for resource in taggable if resource.inputs.get("tags") != expected] == []
 
 
-# Every input that the program sets, by type: one more, like a filter of messages or a silenced alarm, is a decision.
+# Every input that the program sets, by type, so that another one, such as a filter, is added on purpose.
 INPUTS = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": (
         "alarmActions alarmDescription comparisonOperator dimensions evaluationPeriods metricName name namespace "
@@ -100,7 +100,7 @@ INPUTS = {
 
 
 @pytest.mark.parametrize("type_", INPUTS)
-def test_nothing_is_configured_that_no_test_knows(deployed: Deployment, type_: str) -> None:
+def test_no_unexpected_input_is_configured(deployed: Deployment, type_: str) -> None:
     configured = {key for resource in deployed.all(type_).values() for key in resource.inputs}
 
     assert configured <= set(INPUTS[type_].split())
@@ -113,7 +113,7 @@ def test_no_two_resources_of_a_type_have_the_same_name(deployed: Deployment) -> 
     assert set(names.values()) == {1}
 
 
-def test_every_name_says_whose_it_is(deployed: Deployment) -> None:
+def test_every_name_has_the_project_and_the_suffix(deployed: Deployment) -> None:
     prefix = f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-"
 
     names = {name for _, name in physical_names(deployed)} - {deployed.setting("bucketName")}
@@ -121,14 +121,14 @@ def test_every_name_says_whose_it_is(deployed: Deployment) -> None:
     assert [name for name in names if prefix not in name] == []
 
 
-def test_stacks_share_no_physical_name(stacks: dict[str, Deployment]) -> None:
+def test_no_two_stacks_share_a_physical_name(stacks: dict[str, Deployment]) -> None:
     stacks_of_names = Counter(name for deployment in stacks.values() for name in physical_names(deployment))
 
     assert {name for name, count in stacks_of_names.items() if count > 1} == set()
 
 
 @pytest.mark.parametrize("type_", HOLDS_DATA)
-def test_production_protects_and_keeps_what_holds_data(production: Deployment, type_: str) -> None:
+def test_production_protects_and_retains_data_resources(production: Deployment, type_: str) -> None:
     assert {(each.protect, each.retain_on_delete) for each in production.all(type_).values()} == {(True, True)}
 
 
@@ -137,6 +137,6 @@ def test_other_environments_can_be_destroyed(example: Deployment, type_: str) ->
     assert {(each.protect, each.retain_on_delete) for each in example.all(type_).values()} == {(False, False)}
 
 
-def test_a_bad_setting_stops_the_program_before_it_declares_anything(deploy_example: Deploy) -> None:
+def test_a_bad_setting_stops_the_program(deploy_example: Deploy) -> None:
     with pytest.raises(SettingsError, match="lambdaMemoryMb"):
         deploy_example(lambdaMemoryMb="64")

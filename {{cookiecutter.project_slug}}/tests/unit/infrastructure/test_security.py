@@ -1,7 +1,7 @@
-"""The security rules that apply to what the project declares, by their Checkov ids.
+"""The security rules that apply to the project's resources, by their Checkov ids.
 
-https://www.checkov.io/5.Policy%20Index/terraform.html says what each rule asks for. Every rule is held against what the
-program registers, in every stack. A waiver says why a rule does not hold, and fails once the rule does.
+https://www.checkov.io/5.Policy%20Index/terraform.html describes the rules. Every rule is checked for every stack. A
+waiver gives the reason why a rule does not hold, and fails once the rule holds.
 """
 
 import json
@@ -17,7 +17,7 @@ from tools.testing.recording import Deployment
 Rule = Callable[[Deployment], bool]
 
 BUCKET = "aws:s3/bucket:Bucket"
-# Where the resources stand that configure a bucket: type, and what follows the bucket's logical name.
+# Types of the resources that configure a bucket, by the suffix of their logical names.
 BUCKET_PARTS = {
     "encryption": "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
     "lifecycle": "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
@@ -37,7 +37,7 @@ LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 SUPPORTED_RUNTIMES = {"python3.11", "python3.12", "python3.13", "python3.14"}
-# Actions that have no resource to name.
+# Actions without resource-level permissions:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
 UNRESTRICTABLE_ACTIONS = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_understand-policy-summary-access-level-summaries.html
@@ -48,7 +48,7 @@ SECRET_NAME = re.compile(r"(?i)secret|password|token|access_?key|credential")
 
 
 def buckets(part: str, holds: Callable[[dict[str, Any]], bool], only: tuple[str, ...] = ()) -> Rule:
-    """Hold a rule against one part of every bucket, or of those that are named."""
+    """Check one part of every bucket, or of the buckets in ``only``."""
 
     def rule(deployment: Deployment) -> bool:
         names = only or tuple(deployment.all(BUCKET))
@@ -62,7 +62,7 @@ def buckets(part: str, holds: Callable[[dict[str, Any]], bool], only: tuple[str,
 
 
 def every(type_: str, holds: Callable[[dict[str, Any]], bool]) -> Rule:
-    """Hold a rule against every resource of a type, of which there is at least one."""
+    """Check every resource of a type; there must be at least one."""
 
     def rule(deployment: Deployment) -> bool:
         resources = deployment.all(type_)
@@ -72,23 +72,23 @@ def every(type_: str, holds: Callable[[dict[str, Any]], bool]) -> Rule:
 
 
 def own_key(holds: Callable[[dict[str, Any]], bool]) -> Rule:
-    """Hold a rule against the stack's own key; the configured one is not the stack's."""
+    """Check the key that the stack creates; a configured key is its owner's."""
     return lambda deployment: bool(deployment.setting("kmsKeyArn")) or every(KEY, holds)(deployment)
 
 
 def listed(value: Any) -> list[Any]:
-    """Read what a policy allows to be one thing or a list of them."""
+    """Return a list; policies allow a single value instead of a list."""
     return value if isinstance(value, list) else [value]
 
 
 def statements(deployment: Deployment, type_: str, key: str = "policy") -> Iterator[dict[str, Any]]:
-    """Walk through the policies of a type, statement by statement."""
+    """Iterate over the statements of all policies of a type."""
     for resource in deployment.all(type_).values():
         yield from resource.document(key)["Statement"]
 
 
 def no_statement(type_: str, breaks: Callable[[dict[str, Any]], bool], key: str = "policy") -> Rule:
-    """Hold a rule against every statement of the policies of a type that allows something."""
+    """Check that no Allow statement in the policies of a type breaks a rule."""
 
     def rule(deployment: Deployment) -> bool:
         found = list(statements(deployment, type_, key))
@@ -98,14 +98,14 @@ def no_statement(type_: str, breaks: Callable[[dict[str, Any]], bool], key: str 
 
 
 def anyone(statement: dict[str, Any]) -> bool:
-    """Whether a statement speaks of everybody."""
+    """Whether a statement's principal is everybody."""
     principal = statement["Principal"]
     named = principal.values() if isinstance(principal, dict) else [principal]
     return any("*" in listed(each) for each in named)
 
 
 def tls_only(type_: str, policy_type: str, action: str) -> Rule:
-    """Hold every resource of a type to a policy that refuses everybody's requests without TLS."""
+    """Check that every resource of a type has a policy that denies requests without TLS."""
 
     def rule(deployment: Deployment) -> bool:
         refused = {
@@ -122,17 +122,17 @@ def tls_only(type_: str, policy_type: str, action: str) -> Rule:
 
 
 def wildcard_action(statement: dict[str, Any]) -> bool:
-    """Whether a statement is about every action, of AWS or of a service."""
+    """Whether a statement has a wildcard for all actions, of AWS or of a service."""
     return any(action == "*" or action.endswith(":*") for action in listed(statement["Action"]))
 
 
 def wildcard_resource(statement: dict[str, Any]) -> bool:
-    """Whether a statement is about every resource although its actions could name theirs."""
+    """Whether a statement is for all resources although its actions could be restricted."""
     return "*" in listed(statement["Resource"]) and bool(set(listed(statement["Action"])) - UNRESTRICTABLE_ACTIONS)
 
 
 def actions_match(pattern: str) -> Callable[[dict[str, Any]], bool]:
-    """Find statements with an action, on any resource, that matches a pattern."""
+    """Match statements with an action that matches a pattern."""
     return lambda statement: any(re.search(pattern, action) for action in listed(statement["Action"]))
 
 
@@ -142,7 +142,7 @@ TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 
 
 def no_managed_policy(deployment: Deployment) -> bool:
-    """Whether all that a role may do stands in this project: no policy is attached that is written elsewhere."""
+    """Whether no managed policy is attached, so that the project declares all permissions itself."""
     return not any(
         resource.type
         in {"aws:iam/rolePolicyAttachment:RolePolicyAttachment", "aws:iam/policyAttachment:PolicyAttachment"}
@@ -152,12 +152,12 @@ def no_managed_policy(deployment: Deployment) -> bool:
 
 
 def private(part_key: str) -> Rule:
-    """Hold one switch of every bucket's public access block."""
+    """Check one setting of every bucket's public access block."""
     return buckets("public-access", lambda inputs: inputs.get(part_key) is True)
 
 
 def lifecycle(rule_key: str) -> Rule:
-    """Hold every bucket to an enabled lifecycle rule of a kind."""
+    """Check that every bucket has an enabled lifecycle rule of a kind."""
     return buckets(
         "lifecycle",
         lambda inputs: any(each["status"] == "Enabled" and each.get(rule_key) for each in inputs["rules"]),
@@ -167,17 +167,17 @@ def lifecycle(rule_key: str) -> Rule:
 RULES: dict[str, Rule] = {
     "CKV_AWS_18 bucket has access logging": buckets("logging", lambda inputs: bool(inputs["targetBucket"])),
     "CKV_AWS_19 bucket is encrypted": buckets("encryption", lambda inputs: bool(inputs["rules"])),
-    "CKV_AWS_20 bucket cannot be read by everybody": buckets(
+    "CKV_AWS_20 bucket is not publicly readable": buckets(
         "ownership", lambda inputs: inputs["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
     ),
     "CKV_AWS_21 bucket is versioned": buckets(
         "versioning", lambda inputs: inputs["versioningConfiguration"]["status"] == "Enabled"
     ),
-    "CKV_AWS_53 bucket blocks public access lists": private("blockPublicAcls"),
+    "CKV_AWS_53 bucket blocks public ACLs": private("blockPublicAcls"),
     "CKV_AWS_54 bucket blocks public policies": private("blockPublicPolicy"),
-    "CKV_AWS_55 bucket ignores public access lists": private("ignorePublicAcls"),
+    "CKV_AWS_55 bucket ignores public ACLs": private("ignorePublicAcls"),
     "CKV_AWS_56 bucket restricts public access": private("restrictPublicBuckets"),
-    "CKV_AWS_57 bucket cannot be written by everybody": buckets(
+    "CKV_AWS_57 bucket is not publicly writable": buckets(
         "ownership", lambda inputs: inputs["rule"] == {"objectOwnership": "BucketOwnerEnforced"}
     ),
     "CKV_AWS_70 bucket's policy allows nothing to everybody": no_statement(BUCKET_PARTS["policy"], anyone),
@@ -195,10 +195,10 @@ RULES: dict[str, Rule] = {
     ),
     "CKV_AWS_300 bucket aborts incomplete uploads": lifecycle("abortIncompleteMultipartUpload"),
     "CKV2_AWS_6 bucket has a public access block": private("blockPublicAcls"),
-    "CKV2_AWS_61 bucket has a lifecycle": lifecycle("noncurrentVersionExpiration"),
-    "CKV2_AWS_62 bucket announces events": buckets("notification", lambda inputs: inputs["eventbridge"] is True),
-    "bucket is reached over TLS only": tls_only(BUCKET, BUCKET_PARTS["policy"], "s3:*"),
-    "CKV_AWS_28 table can be recovered to a point in time": every(
+    "CKV2_AWS_61 bucket has lifecycle rules": lifecycle("noncurrentVersionExpiration"),
+    "CKV2_AWS_62 bucket sends events": buckets("notification", lambda inputs: inputs["eventbridge"] is True),
+    "bucket accepts TLS only": tls_only(BUCKET, BUCKET_PARTS["policy"], "s3:*"),
+    "CKV_AWS_28 table has point-in-time recovery": every(
         TABLE, lambda inputs: inputs["pointInTimeRecovery"]["enabled"] is True
     ),
     "CKV_AWS_119 table is encrypted with a customer-managed key": every(
@@ -207,12 +207,12 @@ RULES: dict[str, Rule] = {
             inputs["serverSideEncryption"]["enabled"] is True and bool(inputs["serverSideEncryption"]["kmsKeyArn"])
         ),
     ),
-    "CKV2_AWS_16 table scales by itself": every(TABLE, lambda inputs: inputs["billingMode"] == "PAY_PER_REQUEST"),
+    "CKV2_AWS_16 table scales automatically": every(TABLE, lambda inputs: inputs["billingMode"] == "PAY_PER_REQUEST"),
     "CKV_AWS_45 function has no secret in its environment": every(
         FUNCTION, lambda inputs: not any(SECRET_NAME.search(name) for name in inputs["environment"]["variables"])
     ),
     "CKV_AWS_50 function is traced": every(FUNCTION, lambda inputs: inputs["tracingConfig"]["mode"] == "Active"),
-    "CKV_AWS_115 function has a limit of executions": every(
+    "CKV_AWS_115 function has reserved concurrency": every(
         FUNCTION, lambda inputs: inputs["reservedConcurrentExecutions"] > 0
     ),
     "CKV_AWS_116 function has a dead-letter queue": every(
@@ -233,41 +233,41 @@ RULES: dict[str, Rule] = {
     "CKV2_AWS_73 queue is encrypted with a customer-managed key": every(
         QUEUE, lambda inputs: ":key/" in inputs.get("kmsMasterKeyId", "")
     ),
-    "queue is reached over TLS only": tls_only(QUEUE, QUEUE_POLICY, "sqs:*"),
+    "queue accepts TLS only": tls_only(QUEUE, QUEUE_POLICY, "sqs:*"),
     "CKV_AWS_26 topic is encrypted": every(TOPIC, lambda inputs: bool(inputs.get("kmsMasterKeyId"))),
     "CKV_AWS_169 topic's policy allows nothing to everybody": no_statement(TOPIC_POLICY, anyone),
     "CKV_AWS_385 topic's policy allows no public access": no_statement(
         TOPIC_POLICY, lambda statement: anyone(statement) and "Condition" not in statement
     ),
-    "topic is reached over TLS only": tls_only(TOPIC, TOPIC_POLICY, "sns:Publish"),
-    "CKV_AWS_60 role is assumed by named services": no_statement("aws:iam/role:Role", anyone, "assumeRolePolicy"),
-    "CKV_AWS_61 role is assumed by no whole account": no_statement(
+    "topic accepts TLS only": tls_only(TOPIC, TOPIC_POLICY, "sns:Publish"),
+    "CKV_AWS_60 role is assumed by named services only": no_statement("aws:iam/role:Role", anyone, "assumeRolePolicy"),
+    "CKV_AWS_61 role cannot be assumed by a whole account": no_statement(
         "aws:iam/role:Role", lambda statement: "AWS" in statement["Principal"], "assumeRolePolicy"
     ),
-    "CKV_AWS_62 policy grants no administrator's access": no_statement(
+    "CKV_AWS_62 policy grants no administrator access": no_statement(
         ROLE_POLICY, lambda statement: "*" in listed(statement["Action"])
     ),
     "CKV_AWS_63 policy allows no wildcard action": no_statement(ROLE_POLICY, wildcard_action),
-    "CKV_AWS_274 role has no administrator's policy": no_managed_policy,
-    "CKV_AWS_275 policy is not AWS's for administrators": no_managed_policy,
-    "CKV_AWS_286 policy allows no escalation of privileges": no_statement(
+    "CKV_AWS_274 role has no administrator policy": no_managed_policy,
+    "CKV_AWS_275 policy is not AWS's AdministratorAccess": no_managed_policy,
+    "CKV_AWS_286 policy allows no privilege escalation": no_statement(
         ROLE_POLICY, actions_match(r"^(iam:|lambda:(Create|Update)|sts:|\*)")
     ),
     "CKV_AWS_287 policy exposes no credentials": no_statement(
         ROLE_POLICY, actions_match(r"(?i)(^sts:|GetSecretValue|AccessKey|GetAuthorizationToken|LoginProfile)")
     ),
-    "CKV_AWS_288 policy reads no data of every resource": no_statement(
+    "CKV_AWS_288 policy does not read the data of all resources": no_statement(
         ROLE_POLICY,
         lambda statement: wildcard_resource(statement) and actions_match(r":(Get|Query|Scan|Select)")(statement),
     ),
     "CKV_AWS_289 policy manages no permissions": no_statement(
         ROLE_POLICY, lambda statement: any(PERMISSIONS_MANAGEMENT.search(each) for each in listed(statement["Action"]))
     ),
-    "CKV_AWS_290 policy writes to named resources": no_statement(ROLE_POLICY, wildcard_resource),
+    "CKV_AWS_290 policy writes to named resources only": no_statement(ROLE_POLICY, wildcard_resource),
     "CKV_AWS_355 policy names its resources": no_statement(ROLE_POLICY, wildcard_resource),
     "CKV2_AWS_40 policy grants no full access to IAM": no_statement(ROLE_POLICY, actions_match(r"^(iam:\*|\*)")),
     "CKV2_AWS_56 role has no managed policy with full access to IAM": no_managed_policy,
-    "CKV_AWS_66 logs have a retention": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
+    "CKV_AWS_66 logs have a retention period": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
     "CKV_AWS_158 logs are encrypted with KMS": every(LOG_GROUP, lambda inputs: bool(inputs.get("kmsKeyId"))),
     "CKV_AWS_338 logs are kept for a year": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] >= 365),
     "CKV_AWS_7 key is rotated": own_key(lambda inputs: inputs["enableKeyRotation"] is True),
@@ -285,33 +285,36 @@ def everywhere(_: Deployment) -> bool:
 
 
 def with_short_logs_outside_production(deployment: Deployment) -> bool:
-    """Waive a rule where the configuration keeps logs for less than a year, in stacks for trials."""
+    """Waive a rule for stacks outside production that keep logs for less than a year."""
     return deployment.setting("environment") != "prod" and int(deployment.setting("logRetentionDays")) < 365
 
 
 def without_a_reservation(deployment: Deployment) -> bool:
-    """Waive a rule where the configuration reserves no executions."""
+    """Waive a rule for stacks without reserved concurrency."""
     return deployment.setting("lambdaReservedConcurrency") == "-1"
 
 
 # Rule: where it is waived, and why.
 WAIVERS: dict[str, tuple[Rule, str]] = {
-    "CKV_AWS_18": (everywhere, "the bucket of access logs would log its own deliveries for ever"),
-    "CKV_AWS_115": (without_a_reservation, "a new account has too few executions to reserve any"),
+    "CKV_AWS_18": (everywhere, "the access log bucket would log its own deliveries forever"),
+    "CKV_AWS_115": (without_a_reservation, "the quota of a new account is too small to reserve any"),
     "CKV_AWS_117": (
         everywhere,
-        "nothing that the function reaches is in a VPC, which would add a NAT's cost and limits",
+        "the function uses nothing in a VPC, which would add the cost and limits of a NAT",
     ),
-    "CKV_AWS_144": (everywhere, "the region's own redundancy is enough; a second region is a decision of the business"),
-    "CKV_AWS_145": (everywhere, "S3 delivers access logs to no bucket that is encrypted with KMS; payloads are"),
-    "CKV_AWS_272": (everywhere, "signing needs a profile of AWS Signer that the organization owns"),
-    "CKV_AWS_338": (with_short_logs_outside_production, "logs of trials are not worth a year's storage"),
+    "CKV_AWS_144": (everywhere, "redundancy within the region is enough; a second region is a business decision"),
+    "CKV_AWS_145": (
+        everywhere,
+        "S3 cannot deliver access logs to a bucket encrypted with KMS",
+    ),
+    "CKV_AWS_272": (everywhere, "code signing needs a profile in AWS Signer that the organization owns"),
+    "CKV_AWS_338": (with_short_logs_outside_production, "a year of logs is too expensive outside production"),
     "CKV2_AWS_62": (
         everywhere,
-        "nobody waits for the arrival of access logs; the payload bucket announces its objects",
+        "nobody needs events for access logs; the payload bucket sends them",
     ),
 }
-# Waivers of the bucket of access logs alone, held against the payload bucket by these rules.
+# Rules that are waived for the access log bucket, but must hold for the payload bucket.
 PAYLOAD_RULES: dict[str, Rule] = {
     "CKV_AWS_18": buckets("logging", lambda inputs: bool(inputs["targetBucket"]), only=("payloads",)),
     "CKV_AWS_145": buckets(
@@ -335,7 +338,7 @@ def test_a_rule_holds_or_is_waived_with_a_reason(deployed: Deployment, rule: str
 
 
 @pytest.mark.parametrize("rule", PAYLOAD_RULES)
-def test_what_is_waived_for_access_logs_holds_for_payloads(deployed: Deployment, rule: str) -> None:
+def test_rules_waived_for_access_logs_hold_for_payloads(deployed: Deployment, rule: str) -> None:
     assert PAYLOAD_RULES[rule](deployed)
 
 
@@ -346,8 +349,8 @@ def test_every_waiver_belongs_to_a_rule() -> None:
     assert set(PAYLOAD_RULES) <= set(WAIVERS)
 
 
-def test_a_function_without_a_reservation_is_waived_and_no_other(deploy_example: Deploy) -> None:
-    rule = "CKV_AWS_115 function has a limit of executions"
+def test_only_a_function_without_reserved_concurrency_is_waived(deploy_example: Deploy) -> None:
+    rule = "CKV_AWS_115 function has reserved concurrency"
     unlimited = deploy_example(lambdaReservedConcurrency="-1")
 
     assert not RULES[rule](unlimited)
@@ -355,7 +358,7 @@ def test_a_function_without_a_reservation_is_waived_and_no_other(deploy_example:
     assert not is_waived(rule, deploy_example(lambdaReservedConcurrency="10"))
 
 
-def test_a_configured_key_is_its_owners_to_secure(customized: Deployment) -> None:
+def test_key_rules_do_not_apply_to_a_configured_key(customized: Deployment) -> None:
     assert not customized.all(KEY)
     for rule in ("CKV_AWS_7 key is rotated", "CKV_AWS_227 key is enabled", "CKV2_AWS_64 key has a policy"):
         assert RULES[rule](customized)

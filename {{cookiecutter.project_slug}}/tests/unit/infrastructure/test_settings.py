@@ -1,6 +1,6 @@
-"""The settings: what the patterns accept and refuse, what contradicts what, and what follows from them.
+"""The settings: what the patterns accept and refuse, and which combinations are refused.
 
-That bounds and choices hold, that keys are known and that nothing is missing is the tools' to see to.
+Bounds, choices, unknown and missing keys are tested in the template, with the tools.
 """
 
 import pytest
@@ -55,12 +55,12 @@ REFUSED = {
 
 
 def problems(**settings: str) -> dict[str, str]:
-    """Find what is wrong with an example stack that has these settings, by the setting."""
+    """Return the problems of an example stack with these settings, by setting."""
     config = example_config("orders") | {f"orders:{key}": value for key, value in settings.items()}
     return {problem.key.removeprefix("orders:"): problem.message for problem in find_problems("orders", config)}
 
 
-def test_every_setting_with_a_pattern_is_tried() -> None:
+def test_every_setting_with_a_pattern_has_test_values() -> None:
     patterns = {key for key, schema in MODEL.schema.items() if "pattern" in schema}
 
     assert patterns <= ACCEPTED.keys() & REFUSED.keys(), "ACCEPTED and REFUSED need values for each of these"
@@ -88,12 +88,12 @@ def test_every_stack_file_is_valid(stack: str) -> None:
     assert find_problems(PROJECT_NAME, readable_config(stack)) == []
 
 
-def test_a_large_batch_needs_time_to_fill() -> None:
+def test_a_large_batch_needs_a_batching_window() -> None:
     assert problems(batchSize="11") == {"batchWindowSeconds": 'found "0"; allowed: 1 or more when batchSize is over 10'}
     assert problems(batchSize="11", batchWindowSeconds="1") == {}
 
 
-def test_a_message_must_outlive_its_deliveries() -> None:
+def test_retention_must_cover_all_deliveries() -> None:
     # Three deliveries, each of which may take six times the function's timeout.
     limits = {"lambdaTimeoutSeconds": "300", "maxReceiveCount": "3", "batchWindowSeconds": "0"}
 
@@ -103,26 +103,26 @@ def test_a_message_must_outlive_its_deliveries() -> None:
     assert problems(messageRetentionSeconds="5400", **limits) == {}
 
 
-def test_a_key_must_be_where_the_stack_is() -> None:
+def test_the_key_must_be_in_the_stacks_region() -> None:
     key_arn = KEY_ARN.replace("us-east-1", "eu-west-1")
 
     assert problems(kmsKeyArn=KEY_ARN) == {}
     assert problems(kmsKeyArn=key_arn) == {
-        "kmsKeyArn": f'found "{key_arn}"; allowed: a key in us-east-1, where the stack is'
+        "kmsKeyArn": f'found "{key_arn}"; allowed: a key in us-east-1, the region of the stack'
     }
 
 
-def test_production_keeps_its_objects() -> None:
+def test_production_refuses_force_destroy() -> None:
     assert problems(environment="dev", forceDestroy="true") == {}
     assert problems(environment="prod", forceDestroy="true") == {"forceDestroy": 'found "true"; allowed: false in prod'}
 
 
 @pytest.mark.parametrize("key", ["lambdaTimeoutSeconds", "maxReceiveCount", "messageRetentionSeconds"])
-def test_what_a_bad_value_would_contradict_is_not_told(key: str) -> None:
+def test_a_bad_value_causes_no_second_problem(key: str) -> None:
     assert set(problems(**{"messageRetentionSeconds": "60", key: "none"})) == {key}
 
 
-def test_the_visibility_timeout_is_six_times_the_functions_and_the_time_for_a_batch_to_fill() -> None:
+def test_the_visibility_timeout_is_six_function_timeouts_plus_the_batching_window() -> None:
     config = example_config("orders") | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "60"}
 
     assert read_settings(Settings, "orders", config).visibility_timeout_seconds == 6 * 60 + 20

@@ -9,7 +9,7 @@ from tools.testing.recording import PROJECT_NAME, Deployment
 BUCKETS = ("payloads", "access-logs")
 
 
-def test_a_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: Deployment) -> None:
+def test_a_buckets_name_has_the_project_the_suffix_and_the_account(deployed: Deployment) -> None:
     prefix = f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}"
     names = {name: bucket.inputs["bucket"] for name, bucket in deployed.all("aws:s3/bucket:Bucket").items()}
 
@@ -19,7 +19,7 @@ def test_a_bucket_is_named_for_the_project_the_stack_and_the_account(deployed: D
     }
 
 
-def test_the_payload_bucket_takes_a_configured_name(customized: Deployment) -> None:
+def test_the_payload_bucket_can_have_a_configured_name(customized: Deployment) -> None:
     assert customized.exports["bucket_name"] == "our-own-bucket"
     logged = customized.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")["Statement"][1]
     assert logged["Condition"]["ArnLike"] == {"aws:SourceArn": "arn:aws:s3:::our-own-bucket"}
@@ -40,7 +40,7 @@ def test_a_bucket_is_versioned(deployed: Deployment, bucket: str) -> None:
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_a_bucket_has_no_access_lists_and_no_public_access(deployed: Deployment, bucket: str) -> None:
+def test_a_bucket_has_no_acls_and_no_public_access(deployed: Deployment, bucket: str) -> None:
     ownership = deployed.one("aws:s3/bucketOwnershipControls:BucketOwnershipControls", f"{bucket}-ownership")
     access = deployed.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", f"{bucket}-public-access")
 
@@ -70,7 +70,7 @@ def test_payloads_are_encrypted_with_the_stacks_key(deployed: Deployment) -> Non
     ]
 
 
-def test_access_logs_are_encrypted_by_s3_which_delivers_to_no_other(deployed: Deployment) -> None:
+def test_access_logs_are_encrypted_with_sse_s3_as_log_delivery_requires(deployed: Deployment) -> None:
     encryption = deployed.one(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         "access-logs-encryption",
@@ -81,7 +81,7 @@ def test_access_logs_are_encrypted_by_s3_which_delivers_to_no_other(deployed: De
     ]
 
 
-def test_old_versions_and_abandoned_uploads_of_payloads_expire(deployed: Deployment) -> None:
+def test_noncurrent_versions_and_incomplete_uploads_of_payloads_expire(deployed: Deployment) -> None:
     lifecycle = deployed.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "payloads-lifecycle")
 
     assert lifecycle.inputs["rules"] == [
@@ -114,7 +114,7 @@ def test_access_logs_expire_after_a_year(deployed: Deployment) -> None:
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_versioning_comes_before_the_lifecycle_of_versions(deployed: Deployment, bucket: str) -> None:
+def test_lifecycle_rules_depend_on_versioning(deployed: Deployment, bucket: str) -> None:
     versioning = deployed.one("aws:s3/bucketVersioning:BucketVersioning", f"{bucket}-versioning")
     lifecycle = deployed.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", f"{bucket}-lifecycle")
 
@@ -122,14 +122,14 @@ def test_versioning_comes_before_the_lifecycle_of_versions(deployed: Deployment,
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_public_access_is_blocked_before_the_policy_is_set(deployed: Deployment, bucket: str) -> None:
+def test_the_policy_depends_on_the_public_access_block(deployed: Deployment, bucket: str) -> None:
     access = deployed.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", f"{bucket}-public-access")
     policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy")
 
     assert access.urn in policy.dependencies
 
 
-def test_the_policy_that_takes_access_logs_comes_before_they_are_sent(deployed: Deployment) -> None:
+def test_logging_depends_on_the_policy_that_allows_it(deployed: Deployment) -> None:
     policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy")
     logging = deployed.one("aws:s3/bucketLogging:BucketLogging", "payloads-logging")
 
@@ -137,7 +137,7 @@ def test_the_policy_that_takes_access_logs_comes_before_they_are_sent(deployed: 
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_what_secures_a_bucket_outlives_the_stack_exactly_if_the_bucket_does(deployed: Deployment, bucket: str) -> None:
+def test_what_secures_a_bucket_is_retained_only_if_the_bucket_is(deployed: Deployment, bucket: str) -> None:
     parts = [each for each in deployed.resources if each.inputs.get("bucket") == f"{bucket}-id"]
 
     assert len(parts) >= 6
@@ -145,7 +145,7 @@ def test_what_secures_a_bucket_outlives_the_stack_exactly_if_the_bucket_does(dep
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_a_bucket_is_reached_over_tls_only(deployed: Deployment, bucket: str) -> None:
+def test_a_bucket_accepts_tls_only(deployed: Deployment, bucket: str) -> None:
     policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", f"{bucket}-policy")
     arn = deployed.arn("aws:s3/bucket:Bucket", bucket)
 
@@ -166,7 +166,7 @@ def test_the_payload_buckets_policy_allows_nothing(deployed: Deployment) -> None
     assert [statement["Effect"] for statement in policy["Statement"]] == ["Deny"]
 
 
-def test_the_access_log_bucket_takes_logs_of_the_payload_bucket_alone(deployed: Deployment) -> None:
+def test_the_access_log_bucket_accepts_logs_of_the_payload_bucket_only(deployed: Deployment) -> None:
     policy = deployed.one("aws:s3/bucketPolicy:BucketPolicy", "access-logs-policy").document("policy")
 
     assert policy["Statement"][1:] == [
@@ -184,7 +184,7 @@ def test_the_access_log_bucket_takes_logs_of_the_payload_bucket_alone(deployed: 
     ]
 
 
-def test_access_to_payloads_is_logged_and_announced(deployed: Deployment) -> None:
+def test_the_payload_bucket_logs_access_and_sends_events(deployed: Deployment) -> None:
     logging = deployed.one("aws:s3/bucketLogging:BucketLogging", "payloads-logging")
     notification = deployed.one("aws:s3/bucketNotification:BucketNotification", "payloads-notification")
 
@@ -225,5 +225,5 @@ def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: D
     }
 
 
-def test_the_index_is_called_what_readers_query() -> None:
+def test_the_index_has_the_documented_name() -> None:
     assert TIMESTAMP_INDEX == "timestamp-index"

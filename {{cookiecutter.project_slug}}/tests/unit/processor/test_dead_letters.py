@@ -1,4 +1,4 @@
-"""How a message gets to the dead-letter queue."""
+"""Messages that the function sends to the dead-letter queue."""
 
 import base64
 import json
@@ -16,13 +16,13 @@ from tests.unit.processor.test_errors import client_error, validation_error
 BODY = json.dumps(EXAMPLE | {"type": 1, "data": []})
 
 
-def test_the_body_arrives_as_it_was(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_the_body_is_unchanged(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
     dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
 
     assert [message["Body"] for message in aws.dead_letters()] == [BODY]
 
 
-def test_attributes_say_why_and_where_from(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_attributes_name_the_reason_and_the_origin(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
     dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
 
     (message,) = aws.dead_letters()
@@ -56,7 +56,7 @@ def test_the_producers_attributes_are_kept(dead_letter_queue: DeadLetterQueue, a
     "attribute",
     [{}, {"dataType": None}, {"dataType": "String"}, {"dataType": "Binary", "binaryValue": "abc"}],
 )
-def test_attributes_of_no_known_form_are_an_error_of_their_own(
+def test_unreadable_attributes_raise_their_own_error(
     dead_letter_queue: DeadLetterQueue, aws: Emulated, attribute: dict[str, Any]
 ) -> None:
     record = SQSRecord(sqs_record(BODY, odd=attribute))
@@ -67,6 +67,6 @@ def test_attributes_of_no_known_form_are_an_error_of_their_own(
     assert not aws.dead_letters()
 
 
-def test_a_refused_send_is_not_hidden(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_a_rejected_send_raises(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
     with failing(aws.sqs, "send_message", client_error("AccessDenied")), pytest.raises(ClientError):
         dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))

@@ -1,4 +1,4 @@
-"""Errors told apart."""
+"""The classes and descriptions of errors."""
 
 import json
 from typing import Any
@@ -27,7 +27,7 @@ def validation_error(body: str) -> ValidationError:
     return refusal.value
 
 
-# One code of each kind that AWS answers with, and what it means for a message.
+# One of AWS's error codes of each kind, and its class.
 CLASSES = {
     "ThrottlingException": ErrorClass.TRANSIENT,
     "ProvisionedThroughputExceededException": ErrorClass.TRANSIENT,
@@ -49,7 +49,7 @@ CLASSES = {
 
 
 @pytest.mark.parametrize("code", CLASSES)
-def test_awss_code_tells_the_class(code: str) -> None:
+def test_awss_error_code_decides_the_class(code: str) -> None:
     assert classify(client_error(code)) is CLASSES[code]
 
 
@@ -58,11 +58,11 @@ def test_an_unknown_code_counts_as_transient(code: str) -> None:
     assert classify(client_error(code)) is ErrorClass.TRANSIENT
 
 
-def test_an_answer_without_a_code_counts_as_transient() -> None:
+def test_a_response_without_a_code_counts_as_transient() -> None:
     assert classify(ClientError({}, "Operation")) is ErrorClass.TRANSIENT
 
 
-def test_a_connection_that_fails_is_transient() -> None:
+def test_a_failed_connection_is_transient() -> None:
     assert classify(EndpointConnectionError(endpoint_url="https://example.com")) is ErrorClass.TRANSIENT
     assert classify(ReadTimeoutError(endpoint_url="https://example.com")) is ErrorClass.TRANSIENT
 
@@ -75,7 +75,7 @@ def test_a_malformed_message_is_poison() -> None:
     assert classify(validation_error("{")) is ErrorClass.POISON
 
 
-def test_a_mistake_of_the_programmer_is_transient_and_so_never_loses_a_message() -> None:
+def test_a_programming_error_is_transient_so_that_no_message_is_lost() -> None:
     assert classify(KeyError("x")) is ErrorClass.TRANSIENT
 
 
@@ -83,12 +83,12 @@ def test_no_code_is_in_two_classes() -> None:
     assert len(ERROR_CLASSES) == sum(map(len, _CODES.values()))
 
 
-def test_an_error_is_named_by_awss_code_or_by_its_class() -> None:
+def test_the_code_is_awss_or_the_name_of_the_exception() -> None:
     assert error_code(client_error("SlowDown")) == "SlowDown"
     assert error_code(KeyError("x")) == "KeyError"
 
 
-def test_a_malformed_message_is_described_by_the_place_and_not_by_its_content() -> None:
+def test_a_malformed_message_is_described_by_location_and_not_by_content() -> None:
     described = describe(validation_error(json.dumps(EXAMPLE | {"type": "our secret", "data": 1})))
 
     assert described.startswith("type: String should match pattern")
@@ -100,17 +100,17 @@ def test_a_body_that_is_not_json_is_described() -> None:
     assert describe(validation_error("our secret")).startswith("body: Invalid JSON")
 
 
-def test_a_misconfiguration_is_described_in_awss_words() -> None:
+def test_a_misconfiguration_is_described_by_awss_message() -> None:
     assert "may not s3:PutObject" in describe(client_error("AccessDenied", "role may not s3:PutObject"))
 
 
 @pytest.mark.parametrize("code", ["KeyTooLongError", "ThrottlingException", "BrandNewException"])
-def test_any_other_answer_is_described_without_awss_words_which_may_repeat_the_message(code: str) -> None:
+def test_other_responses_are_described_without_awss_message_which_may_be_confidential(code: str) -> None:
     assert describe(client_error(code, "our secret")) == f"{code} from Operation"
 
 
 @pytest.mark.parametrize("error", [KeyError("our secret"), ParamValidationError(report="value: our secret")])
-def test_any_other_error_is_described_by_its_name(error: Exception) -> None:
+def test_any_other_exception_is_described_by_its_name(error: Exception) -> None:
     assert describe(error) == type(error).__name__
 
 
@@ -120,7 +120,7 @@ OPERATIONS = {
     "sns": ["Publish"],
     "sqs": ["SendMessage"],
 }
-# What tells that a message was delivered before.
+# Means that the message was delivered before.
 EXPECTED = {"ConditionalCheckFailedException"}
 
 

@@ -1,4 +1,4 @@
-"""The function as Lambda calls it: which messages come back, what is logged and counted, and that nothing is lost."""
+"""The function as Lambda invokes it: batch item failures, dead letters, logs and metrics."""
 
 import importlib
 import json
@@ -34,18 +34,18 @@ Invoke = Callable[..., list[str]]
 
 @pytest.fixture(name="handler")
 def fixture_handler(aws: Emulated) -> ModuleType:
-    """The function's module, imported as Lambda does, with the environment of a deployed stack."""
+    """The function's module, imported with the environment variables of a deployed stack."""
     assert aws
     return importlib.import_module("processor.handler")
 
 
 @pytest.fixture(name="invoke")
 def fixture_invoke(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Invoke:
-    """Invoke the function with bodies, as messages m-1, m-2 and so on, and tell which must be delivered again."""
+    """Invoke the function with bodies, as messages m-1, m-2 and so on, and return its batch item failures."""
 
     def invoke(*bodies: str) -> list[str]:
         records = [sqs_record(body, f"m-{number}") for number, body in enumerate(bodies, start=1)]
-        # The logger keeps the standard output of whoever imported it first; each test captures its own.
+        # The logger keeps the standard output of the first import; each test captures another one.
         monkeypatch.setattr(handler.logger.registered_handler, "stream", sys.stdout)
         response = handler.lambda_handler({"Records": records}, CONTEXT)
         assert list(response) == ["batchItemFailures"]
@@ -55,7 +55,7 @@ def fixture_invoke(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Invo
 
 
 class Output:
-    """What the function has written to its log: structured entries, and metrics in their embedded format."""
+    """The function's log: structured entries, and metrics in the embedded metric format."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.text = capsys.readouterr().out
@@ -82,7 +82,7 @@ def test_one_bad_message_of_ten_is_dead_lettered_and_the_others_are_processed(in
     assert [message["Body"] for message in aws.dead_letters()] == [MALFORMED]
 
 
-def test_a_transient_failure_returns_its_message_alone(invoke: Invoke, aws: Emulated, handler: ModuleType) -> None:
+def test_a_transient_failure_returns_only_its_message(invoke: Invoke, aws: Emulated, handler: ModuleType) -> None:
     with failing(handler.store.s3, "put_object", None, THROTTLED):
         assert invoke(GOOD, GOOD, GOOD) == ["m-2"]
 
@@ -97,7 +97,7 @@ def test_a_misconfiguration_returns_every_message(invoke: Invoke, aws: Emulated,
     assert not aws.dead_letters()
 
 
-def test_a_batch_that_fails_as_a_whole_is_no_error_of_the_function(invoke: Invoke, handler: ModuleType) -> None:
+def test_a_batch_that_fails_completely_does_not_fail_the_function(invoke: Invoke, handler: ModuleType) -> None:
     with failing(handler.store.s3, "put_object", THROTTLED):
         assert invoke(GOOD) == ["m-1"]
 
@@ -122,7 +122,7 @@ def test_a_message_that_cannot_be_dead_lettered_returns_to_its_queue(
     assert not aws.dead_letters()
 
 
-def test_a_mistake_of_the_programmer_returns_the_message_and_shows_where(
+def test_a_programming_error_returns_the_message_and_logs_where(
     invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with failing(handler.store.s3, "put_object", KeyError("oops")):
@@ -133,7 +133,7 @@ def test_a_mistake_of_the_programmer_returns_the_message_and_shows_where(
     assert any("in store" in frame for frame in log["raised_at"])
 
 
-def test_a_batch_that_runs_out_of_time_returns_the_messages_that_it_has_not_begun(
+def test_a_batch_that_runs_out_of_time_returns_the_messages_that_it_has_not_started(
     aws: Emulated, handler: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(handler.logger.registered_handler, "stream", sys.stdout)
@@ -148,7 +148,7 @@ def test_a_batch_that_runs_out_of_time_returns_the_messages_that_it_has_not_begu
     assert {log["error_code"] for log in Output(capsys).logs} == {"BatchOutOfTimeError"}
 
 
-def test_a_poisoned_message_with_unreadable_attributes_returns_alone(aws: Emulated, handler: ModuleType) -> None:
+def test_only_a_poison_message_with_unreadable_attributes_is_returned(aws: Emulated, handler: ModuleType) -> None:
     odd = sqs_record(MALFORMED, "m-2", odd={"dataType": "Binary", "binaryValue": "abc"})
     records = [sqs_record(GOOD, "m-1"), odd, sqs_record(GOOD, "m-3")]
 
@@ -158,7 +158,7 @@ def test_a_poisoned_message_with_unreadable_attributes_returns_alone(aws: Emulat
     assert len(aws.items()) == 2
 
 
-def test_a_misconfiguration_is_critical_and_counted_by_itself(
+def test_a_misconfiguration_is_logged_as_critical_and_has_its_own_metric(
     invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with failing(handler.store.s3, "put_object", client_error("NoSuchBucket", "no such bucket")):
@@ -171,7 +171,7 @@ def test_a_misconfiguration_is_critical_and_counted_by_itself(
     assert output.metrics() == {"MessagesMisconfigured": 1}
 
 
-def test_dead_lettering_that_is_denied_is_a_misconfiguration(
+def test_a_denied_send_to_the_dead_letter_queue_is_a_misconfiguration(
     invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with failing(handler.dead_letter_queue.sqs, "send_message", DENIED):
@@ -194,7 +194,9 @@ def test_every_message_is_counted_once(invoke: Invoke, handler: ModuleType, caps
     }
 
 
-def test_metrics_are_counted_where_the_alarm_looks(invoke: Invoke, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_have_the_namespace_and_dimension_of_the_alarm(
+    invoke: Invoke, capsys: pytest.CaptureFixture[str]
+) -> None:
     invoke(GOOD)
 
     (blob,) = Output(capsys).blobs
@@ -204,9 +206,7 @@ def test_metrics_are_counted_where_the_alarm_looks(invoke: Invoke, capsys: pytes
     assert blob["service"] == FUNCTION_NAME
 
 
-def test_an_entry_of_the_log_names_the_request_and_the_environment(
-    invoke: Invoke, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_log_entry_names_the_request_and_the_environment(invoke: Invoke, capsys: pytest.CaptureFixture[str]) -> None:
     invoke(MALFORMED)
 
     (log,) = Output(capsys).logs
@@ -217,7 +217,7 @@ def test_an_entry_of_the_log_names_the_request_and_the_environment(
 @pytest.mark.parametrize(
     "error", [None, THROTTLED, DENIED, KeyError("confidential"), client_error("ValidationException", "confidential")]
 )
-def test_the_content_of_messages_never_reaches_the_log(
+def test_the_content_of_messages_is_never_logged(
     invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str], error: Exception | None
 ) -> None:
     with (
@@ -229,14 +229,14 @@ def test_the_content_of_messages_never_reaches_the_log(
     assert "confidential" not in Output(capsys).text
 
 
-def test_an_event_that_is_no_batch_of_messages_is_an_error_of_the_function(handler: ModuleType) -> None:
+def test_an_event_that_is_not_a_batch_fails_the_function(handler: ModuleType) -> None:
     event: dict[str, Any] = {"detail": {}}
 
     with pytest.warns(UserWarning, match="No application metrics"), pytest.raises(UnexpectedBatchTypeError):
         handler.lambda_handler(event, CONTEXT)
 
 
-def test_the_sdk_repeats_a_call_before_its_error_counts(handler: ModuleType) -> None:
+def test_the_sdk_retries_calls(handler: ModuleType) -> None:
     for client in (handler.store.s3, handler.store.dynamodb, handler.store.sns, handler.dead_letter_queue.sqs):
         assert client.meta.config.retries["mode"] == "standard"
         assert client.meta.config.retries["total_max_attempts"] == 4

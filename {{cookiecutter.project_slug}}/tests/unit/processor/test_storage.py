@@ -1,4 +1,4 @@
-"""What is done with one message, and what a second delivery of it repeats."""
+"""Processing one message, once and again."""
 
 import json
 
@@ -12,7 +12,7 @@ from processor.storage import MessageStore
 from tests.unit.emulated import BUCKET, TABLE, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error
 
-# Whitespace, numbers and characters must all be stored as they were sent.
+# Whitespace, numbers and characters must be stored unchanged.
 BODY = json.dumps(EXAMPLE | {"data": {"total": 1.5, "näme": "☕"}}, ensure_ascii=False).replace("1.5", "\t1.50")
 RECORD = SQSRecord(sqs_record(BODY))
 OBJECT_KEY = "messages/2026-03-01/m-1.json"
@@ -47,7 +47,7 @@ def test_one_item_describes_the_message(store: MessageStore, aws: Emulated) -> N
         ("2026-03-01T12:00:01.000+00:00", "2026-03-01T13:00:00.000+00:00", 0),
     ],
 )
-def test_the_item_is_found_by_a_range_of_time(
+def test_the_item_can_be_queried_by_a_range_of_times(
     store: MessageStore, aws: Emulated, begin: str, end: str, found: int
 ) -> None:
     store.store(RECORD)
@@ -63,7 +63,7 @@ def test_the_item_is_found_by_a_range_of_time(
     assert answer["Count"] == found
 
 
-def test_the_notification_says_what_was_stored_and_not_the_payload(store: MessageStore, aws: Emulated) -> None:
+def test_the_notification_has_the_item_and_not_the_payload(store: MessageStore, aws: Emulated) -> None:
     store.store(RECORD)
 
     (notification,) = aws.notifications()
@@ -86,7 +86,7 @@ def test_a_message_delivered_twice_gives_one_object_one_item_and_one_notificatio
     assert len(aws.objects()) == len(aws.items()) == len(aws.notifications()) == 1
 
 
-def test_a_malformed_message_leaves_nothing_behind(store: MessageStore, aws: Emulated) -> None:
+def test_a_malformed_message_is_not_stored(store: MessageStore, aws: Emulated) -> None:
     with pytest.raises(ValidationError):
         store.store(SQSRecord(sqs_record("{}")))
 
@@ -95,7 +95,7 @@ def test_a_malformed_message_leaves_nothing_behind(store: MessageStore, aws: Emu
     assert not aws.notifications()
 
 
-def test_a_notification_that_was_refused_is_sent_by_the_next_delivery(store: MessageStore, aws: Emulated) -> None:
+def test_the_next_delivery_sends_a_notification_that_failed(store: MessageStore, aws: Emulated) -> None:
     with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError, match="Throttling"):
         store.store(RECORD)
     assert not aws.notifications()
@@ -128,7 +128,7 @@ def test_a_failed_step_ends_the_delivery_without_a_notification(
     assert not aws.notifications()
 
 
-def test_two_messages_of_the_same_content_are_two_items(store: MessageStore, aws: Emulated) -> None:
+def test_two_messages_with_the_same_content_give_two_items(store: MessageStore, aws: Emulated) -> None:
     store.store(RECORD)
     store.store(SQSRecord(sqs_record(BODY, message_id="m-2")))
 

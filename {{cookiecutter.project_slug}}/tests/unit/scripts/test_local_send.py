@@ -1,4 +1,4 @@
-"""The first message: what is said of it, whatever becomes of it."""
+"""The ``local-send`` task: what it prints about a message."""
 
 import json
 from typing import Any
@@ -21,7 +21,7 @@ RECORD = SQSRecord(sqs_record(BODY))
 
 
 class Local:
-    """A local stack that is up: the emulated AWS, and a log of two lines."""
+    """A running local stack: the emulated AWS, and a log of two lines."""
 
     def __init__(self, aws: Emulated) -> None:
         self.session = boto3.Session("testing", "testing", region_name=REGION)
@@ -34,7 +34,7 @@ class Local:
         }
 
     def client(self, service: str) -> Any:
-        """Find the client of a service."""
+        """Return a client for a service."""
         return self.session.client(service)  # ty: ignore[no-matching-overload]
 
     def read(self) -> list[str]:
@@ -44,7 +44,7 @@ class Local:
 
 @pytest.fixture(name="local")
 def fixture_local(aws: Emulated, monkeypatch: pytest.MonkeyPatch) -> Local:
-    """A local stack whose function is the test itself; time passes at once."""
+    """A local stack without a function or waiting times."""
     local = Local(aws)
     monkeypatch.setattr(local_send, "enter_local_stack", lambda task: f"the emulator of {task}")
     monkeypatch.setattr(local_send, "find_deployed", lambda: local)
@@ -55,10 +55,10 @@ def fixture_local(aws: Emulated, monkeypatch: pytest.MonkeyPatch) -> Local:
     return local
 
 
-def test_a_processed_message_is_followed_to_all_that_it_has_become(local: Local, store: MessageStore) -> None:
+def test_the_result_of_a_processed_message_is_shown(local: Local, store: MessageStore) -> None:
     store.store(RECORD)
 
-    assert local_send.wait_for_fate(local.session, local.outputs, "m-1") == [
+    assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
         "Object:       s3://payloads/messages/2026-03-01/m-1.json",
         "Item:         m-1 in the table messages, sent at 2026-03-01T12:00:00.123+00:00",
         f"Notification: published to {local.outputs['topic_arn']}",
@@ -72,7 +72,7 @@ def test_a_dead_letter_is_found_among_others_with_its_reason(
         aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=str(number))
     dead_letter_queue.send(RECORD, validation_error("{}"))
 
-    assert local_send.wait_for_fate(local.session, local.outputs, "m-1") == [
+    assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
         f"Dead letter:  in {aws.dead_letter_queue_url}",
         "Reason:       ValidationError: type: Field required; data: Field required",
     ]
@@ -81,20 +81,20 @@ def test_a_dead_letter_is_found_among_others_with_its_reason(
 def test_a_message_that_was_received_too_often_is_found(local: Local, aws: Emulated) -> None:
     message = aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=BODY)["MessageId"]
 
-    assert local_send.wait_for_fate(local.session, local.outputs, message)[1] == "Reason:       received too often: "
+    assert local_send.wait_for_result(local.session, local.outputs, message)[1] == "Reason:       received too often: "
 
 
-def test_a_message_that_is_not_announced_yet_is_waited_for(local: Local, store: MessageStore, aws: Emulated) -> None:
+def test_a_message_without_its_notification_is_not_finished(local: Local, store: MessageStore, aws: Emulated) -> None:
     with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError):
         store.store(RECORD)
 
-    with pytest.raises(SystemExit, match="nothing has become of m-1 in"):
-        local_send.wait_for_fate(local.session, local.outputs, "m-1")
+    with pytest.raises(SystemExit, match="m-1 was not processed within"):
+        local_send.wait_for_result(local.session, local.outputs, "m-1")
 
 
 @pytest.mark.parametrize(("argument", "body"), [("", BODY), ('{"type": 1}', '{"type": 1}')])
 def test_the_message_is_sent(local: Local, monkeypatch: pytest.MonkeyPatch, argument: str, body: str) -> None:
-    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: [])
+    monkeypatch.setattr(local_send, "wait_for_result", lambda *_: [])
 
     local_send.send(argument)
 
@@ -102,21 +102,20 @@ def test_the_message_is_sent(local: Local, monkeypatch: pytest.MonkeyPatch, argu
     assert message["Body"] == body
 
 
-def test_what_becomes_of_the_message_is_shown_with_the_log(
+def test_the_result_is_printed_with_the_log(
     local: Local, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(local_send, "wait_for_fate", lambda *_: ["what has become of it"])
+    monkeypatch.setattr(local_send, "wait_for_result", lambda *_: ["the result"])
 
     local_send.send()
 
     assert capsys.readouterr().out == (
-        f"Sent to {local.outputs['queue_url']}:\n    {BODY}\n\n"
-        "what has become of it\n\nThe function's log:\n    START\n    END\n"
+        f"Sent to {local.outputs['queue_url']}:\n    {BODY}\n\nthe result\n\nThe function's log:\n    START\n    END\n"
     )
 
 
 @pytest.mark.usefixtures("local")
-def test_without_a_stack_the_reason_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_stack_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def find_none() -> None:
         raise NotDeployedError("deploy first")
 
