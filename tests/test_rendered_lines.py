@@ -389,8 +389,8 @@ def test_every_line_of_the_editorconfig_tells_editors_something(files: Files, tm
 
 def test_editors_are_told_all_that_can_be_told_and_understand_it(files: Files, tmp_path: Path) -> None:
     for name, told in editor_settings(tmp_path, files.text(".editorconfig"), files.names).items():
-        # The library adds what follows from the size.
-        told.pop("tab_width", None)
+        # The library adds what follows from the size; the folder above has nothing to say.
+        assert told.pop("tab_width") == told["indent_size"], name
         assert told.keys() == EDITOR_SETTINGS.keys(), name
         for key, value in told.items():
             assert re.fullmatch(EDITOR_SETTINGS[key], value), f"{name}: {key} = {value}"
@@ -577,7 +577,7 @@ def test_the_hooks_refuse_what_is_wrong_and_leave_nothing_behind(
     project = bake(package_manager=package_manager).copy(tmp_path)
     # What takes long is tested elsewhere, with the whole check.
     project.replace(
-        "pyproject.toml", "pytest -q tests/unit --cov\n", f"pytest -q {QUICK_TESTS} --cov --cov-fail-under=0\n"
+        "pyproject.toml", "pytest -q tests/unit --cov ", f"pytest -q {QUICK_TESTS} --cov --cov-fail-under=0 "
     )
     project.replace("pyproject.toml", "pylint __main__.py infrastructure processor scripts tests", "python --version")
     repository = Repository(project, environment, tmp_path / "home")

@@ -670,7 +670,7 @@ def test_coverage_has_the_options_that_are_tested_here_alone(project: Project) -
 
     assert {name: set(options) for name, options in coverage.items()} == {
         "run": {"branch", "source", "omit"},
-        "report": {"fail_under"},
+        "report": {"fail_under", "show_missing"},
         "json": {"output"},
         "xml": {"output"},
         "html": {"directory"},
