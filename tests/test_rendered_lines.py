@@ -15,6 +15,7 @@ import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -740,6 +741,8 @@ def test_the_questions_say_how_long_aws_supports_a_runtime_as_the_policies_do(de
     for runtime, day in supported.items():
         version = runtime.removeprefix("python")
         assert labels[runtime] == f"Python {version}, supported by AWS until {day:%B %Y}"
+        # AWS ends it with a month: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+        assert (day + timedelta(days=1)).day == 1, runtime
 
 
 # LICENSE
