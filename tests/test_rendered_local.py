@@ -443,22 +443,3 @@ def test_without_the_engine_one_line_says_how_to_get_it(
     lines = [line for line in finished.stdout.splitlines() if not line.startswith("Poe =>")]
     assert lines == ["pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it"]
     assert not list(default_project.path.glob(".local*"))
-
-
-def test_the_salt_of_the_local_stack_matches_its_passphrase(default_project: Project, environment: Environment) -> None:
-    """Derived as Pulumi derives it: PBKDF2 with SHA-256, a million times, then AES-256-GCM."""
-    check = (
-        "import base64, hashlib, sys\n"
-        "from cryptography.hazmat.primitives.ciphers.aead import AESGCM\n"
-        "from tools.local import PASSPHRASE\n"
-        "version, salt, cipher, nonce, text = sys.argv[1].split(':')\n"
-        "assert (version, cipher) == ('v1', 'v1')\n"
-        "salt, nonce, text = map(base64.b64decode, (salt, nonce, text))\n"
-        "key = hashlib.pbkdf2_hmac('sha256', PASSPHRASE.encode(), salt, 1_000_000, 32)\n"
-        "print(AESGCM(key).decrypt(nonce, text, None).decode())\n"
-    )
-    salt = default_project.yaml("Pulumi.local.yaml")["encryptionsalt"]
-
-    finished = environment.run(default_project, "python", "-c", check, salt)
-
-    assert finished.stdout == "pulumi\n"
