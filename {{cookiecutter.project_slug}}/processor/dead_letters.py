@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSMessageAttribute, SQSRecord
 
+from processor.environment import Environment
 from processor.errors import describe, error_code
 
 if TYPE_CHECKING:
@@ -28,13 +29,11 @@ class DeadLetterQueue:
 
     Attributes:
         sqs: SQS client.
-        queue_url: The queue that messages come from.
-        dead_letter_queue_url: The queue that they are sent to.
+        environment: URLs of the queue that messages come from, and of the one that they are sent to.
     """
 
     sqs: SQSClient
-    queue_url: str
-    dead_letter_queue_url: str
+    environment: Environment
 
     def send(self, record: SQSRecord, error: BaseException) -> None:
         """Send one message.
@@ -48,14 +47,14 @@ class DeadLetterQueue:
             "ErrorCode": error_code(error),
             "ErrorReason": describe(error),
             "OriginalMessageId": record.message_id,
-            "OriginalQueueUrl": self.queue_url,
+            "OriginalQueueUrl": self.environment.queue_url,
         }
         try:
             attributes = {name: _attribute(value) for name, value in record.message_attributes.items()}
         except (AttributeError, KeyError, ValueError) as malformed:
             raise UnreadableAttributesError from malformed
         self.sqs.send_message(
-            QueueUrl=self.dead_letter_queue_url,
+            QueueUrl=self.environment.dlq_url,
             MessageBody=record.body,
             MessageAttributes=attributes
             | {name: {"DataType": "String", "StringValue": value} for name, value in reason.items()},

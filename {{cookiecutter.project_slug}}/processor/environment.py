@@ -5,10 +5,11 @@ This module imports only the standard library: the infrastructure imports it wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-# A string in the function; in the infrastructure, a Pulumi output that resolves to a string.
-Text = Any
+# What a variable is in the function. In the infrastructure it may be a Pulumi output of that type.
+Text = Annotated[Any, str]
+Number = Annotated[Any, int]
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,10 @@ class Environment:
     dlq_url: Text
     environment: Text
 
-    def variables(self) -> dict[str, Text]:
-        """Return the variables by name."""
-        return {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
+    def variables(self) -> dict[str, Any]:
+        """Return the variables by name: strings, and outputs that resolve to strings."""
+        values = {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
+        return {name: str(value) if isinstance(value, int) else value for name, value in values.items()}
 
 
 def variable_name(field: str) -> str:
@@ -49,5 +51,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
 
     Raises:
         KeyError: If a variable is missing.
+        ValueError: If a number is not one.
     """
-    return Environment(**{field.name: variables[variable_name(field.name)] for field in fields(Environment)})
+    hints = get_type_hints(Environment, include_extras=True)
+    return Environment(**{name: hint.__metadata__[0](variables[variable_name(name)]) for name, hint in hints.items()})

@@ -43,15 +43,9 @@ store = MessageStore(
     s3=boto3.client("s3", config=CLIENT_CONFIG),
     dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
     sns=boto3.client("sns", config=CLIENT_CONFIG),
-    bucket_name=environment.bucket_name,
-    table_name=environment.table_name,
-    topic_arn=environment.topic_arn,
+    environment=environment,
 )
-dead_letter_queue = DeadLetterQueue(
-    sqs=boto3.client("sqs", config=CLIENT_CONFIG),
-    queue_url=environment.queue_url,
-    dead_letter_queue_url=environment.dlq_url,
-)
+dead_letter_queue = DeadLetterQueue(sqs=boto3.client("sqs", config=CLIENT_CONFIG), environment=environment)
 
 
 class BatchOutOfTimeError(Exception):

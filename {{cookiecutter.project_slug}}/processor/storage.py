@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
+from processor.environment import Environment
 from processor.events import Event
 from processor.names import OBJECT_PREFIX
 
@@ -30,17 +31,13 @@ class MessageStore:
         s3: S3 client.
         dynamodb: DynamoDB client.
         sns: SNS client.
-        bucket_name: Where payloads are stored.
-        table_name: Where items are stored.
-        topic_arn: Where notifications are sent.
+        environment: Names of the bucket, the table and the topic.
     """
 
     s3: S3Client
     dynamodb: DynamoDBClient
     sns: SNSClient
-    bucket_name: str
-    table_name: str
-    topic_arn: str
+    environment: Environment
 
     def store(self, record: SQSRecord) -> None:
         """Process one message, or finish what an earlier delivery began.
@@ -53,7 +50,7 @@ class MessageStore:
         event = Event.model_validate_json(record.body)
         item = _item(record, event)
         self.s3.put_object(
-            Bucket=self.bucket_name,
+            Bucket=self.environment.bucket_name,
             Key=item["object_key"],
             Body=record.body.encode(),
             ContentType="application/json",
@@ -61,13 +58,13 @@ class MessageStore:
         if self._is_announced(item):
             return
         self.sns.publish(
-            TopicArn=self.topic_arn,
+            TopicArn=self.environment.topic_arn,
             Subject="Event received",
             Message=json.dumps(item, sort_keys=True),
             MessageAttributes={"type": {"DataType": "String", "StringValue": event.type}},
         )
         self.dynamodb.update_item(
-            TableName=self.table_name,
+            TableName=self.environment.table_name,
             Key={"message_id": {"S": item["message_id"]}},
             UpdateExpression="SET announced = :true",
             ExpressionAttributeValues={":true": {"BOOL": True}},
@@ -77,7 +74,7 @@ class MessageStore:
         """Write the item unless it exists, and return whether its notification is known to have been sent."""
         try:
             self.dynamodb.put_item(
-                TableName=self.table_name,
+                TableName=self.environment.table_name,
                 Item={name: {"S": value} for name, value in item.items()} | {"announced": {"BOOL": False}},
                 ConditionExpression="attribute_not_exists(message_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.emulated import fixture_aws, fixture_clients, fixture_dead_letter_queue, fixture_store
+from tools.configuration.checks import SettingsError
 from tools.testing.recording import PROJECT_NAME, STACKS, Deployment, deploy, example_config, readable_config
 
 __all__ = ["fixture_aws", "fixture_clients", "fixture_dead_letter_queue", "fixture_store"]
@@ -31,8 +32,11 @@ def fixture_deploy_example() -> Deploy:
 
 @pytest.fixture(scope="session", name="stacks")
 def fixture_stacks() -> dict[str, Deployment]:
-    """Each stack of the project, as its file configures it."""
-    return {stack: deploy(readable_config(stack), stack) for stack in STACKS}
+    """Each stack of the project, as its file configures it. A wrong file ends the run: every test would fail."""
+    try:
+        return {stack: deploy(readable_config(stack), stack) for stack in STACKS}
+    except SettingsError as error:
+        return pytest.exit(f"the task `validate` says more: {error}", returncode=1)
 
 
 @pytest.fixture(scope="session", params=STACKS)

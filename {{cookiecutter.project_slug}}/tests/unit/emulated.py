@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
@@ -11,15 +11,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from infrastructure.storage import TIMESTAMP_INDEX
 from processor.dead_letters import DeadLetterQueue
-from processor.environment import Environment
+from processor.environment import Environment, read_environment
 from processor.events import EXAMPLE
 from processor.storage import MessageStore
+from tools.testing.recording import Deployment, Resource
 
-REGION = "us-east-1"
-BUCKET = "payloads"
-TABLE = "messages"
 FUNCTION_NAME = "orders-dev-processor"
 EXAMPLE_BODY = json.dumps(EXAMPLE)
 # 2026-03-01T12:00:00.123Z, in milliseconds.
@@ -34,24 +31,23 @@ class Emulated:
     dynamodb: Any
     sns: Any
     sqs: Any
-    topic_arn: str
-    queue_url: str
-    dead_letter_queue_url: str
+    environment: Environment
     inbox_url: str
 
     def objects(self) -> dict[str, bytes]:
         """Read all objects of the bucket, by key."""
-        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
-        return {key: self.s3.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in keys}
+        bucket = self.environment.bucket_name
+        keys = [each["Key"] for each in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])]
+        return {key: self.s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
 
     def items(self) -> list[dict[str, Any]]:
         """Read all items of the table."""
-        return self.dynamodb.scan(TableName=TABLE)["Items"]
+        return self.dynamodb.scan(TableName=self.environment.table_name)["Items"]
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """Receive the messages of the dead-letter queue."""
         received = self.sqs.receive_message(
-            QueueUrl=self.dead_letter_queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            QueueUrl=self.environment.dlq_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
         )
         return received.get("Messages", [])
 
@@ -62,75 +58,75 @@ class Emulated:
 
 
 @pytest.fixture(scope="session", name="clients")
-def fixture_clients() -> dict[str, Any]:
+def fixture_clients(example: Deployment) -> dict[str, Any]:
     """Clients for the emulated AWS."""
-    session = boto3.Session(aws_access_key_id="testing", aws_secret_access_key="testing", region_name=REGION)
+    session = boto3.Session("testing", "testing", region_name=example.region)
     return {name: session.client(name) for name in ("s3", "dynamodb", "sns", "sqs")}
 
 
 @pytest.fixture(name="aws")
-def fixture_aws(clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulated]:
-    """Emulate AWS, and set the function's environment variables."""
+def fixture_aws(example: Deployment, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulated]:
+    """Create the example stack's resources in an emulated AWS, and set the function's environment variables."""
+    function = example.one("aws:lambda/function:Function", "function").inputs
+    variables = function["environment"]["variables"]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
+    set_by_lambda = {"AWS_DEFAULT_REGION": example.region, "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME}
+    for name, value in (set_by_lambda | variables).items():
+        monkeypatch.setenv(name, value)
     with mock_aws():
-        clients["s3"].create_bucket(Bucket=BUCKET)
-        clients["dynamodb"].create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=[{"AttributeName": "message_id", "KeyType": "HASH"}],
-            AttributeDefinitions=[
-                {"AttributeName": name, "AttributeType": "S"} for name in ("message_id", "date", "timestamp")
+        for resource in example.resources:
+            if resource.type in CREATORS:
+                CREATORS[resource.type](clients, resource)
+        environment = read_environment(variables)
+        inbox = clients["sqs"].create_queue(QueueName="inbox")["QueueUrl"]
+        inbox_arn = clients["sqs"].get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]
+        clients["sns"].subscribe(TopicArn=environment.topic_arn, Protocol="sqs", Endpoint=inbox_arn["QueueArn"])
+        yield Emulated(**clients, environment=environment, inbox_url=inbox)
+
+
+def create_table(clients: dict[str, Any], table: Resource) -> None:
+    """Create a table with its keys and indexes."""
+    indexes = [
+        {
+            "IndexName": index["name"],
+            "KeySchema": [
+                {"AttributeName": key["attributeName"], "KeyType": key["keyType"]} for key in index["keySchemas"]
             ],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": TIMESTAMP_INDEX,
-                    "KeySchema": [
-                        {"AttributeName": "date", "KeyType": "HASH"},
-                        {"AttributeName": "timestamp", "KeyType": "RANGE"},
-                    ],
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-            ],
-        )
-        urls = {
-            name: clients["sqs"].create_queue(QueueName=name)["QueueUrl"] for name in ("queue", "dead-letters", "inbox")
+            "Projection": {"ProjectionType": index["projectionType"]},
         }
-        topic_arn = clients["sns"].create_topic(Name="notifications")["TopicArn"]
-        clients["sns"].subscribe(
-            TopicArn=topic_arn, Protocol="sqs", Endpoint=f"arn:aws:sqs:{REGION}:123456789012:inbox"
-        )
-        emulated = Emulated(
-            **clients,
-            topic_arn=topic_arn,
-            queue_url=urls["queue"],
-            dead_letter_queue_url=urls["dead-letters"],
-            inbox_url=urls["inbox"],
-        )
-        environment = Environment(
-            bucket_name=BUCKET,
-            table_name=TABLE,
-            topic_arn=emulated.topic_arn,
-            queue_url=emulated.queue_url,
-            dlq_url=emulated.dead_letter_queue_url,
-            environment="dev",
-        )
-        set_by_lambda = {"AWS_DEFAULT_REGION": REGION, "AWS_LAMBDA_FUNCTION_NAME": FUNCTION_NAME}
-        for name, value in (set_by_lambda | environment.variables()).items():
-            monkeypatch.setenv(name, value)
-        yield emulated
+        for index in table.inputs.get("globalSecondaryIndexes", ())
+    ]
+    keys = {"HASH": table.inputs["hashKey"], "RANGE": table.inputs.get("rangeKey")}
+    clients["dynamodb"].create_table(
+        TableName=table.inputs["name"],
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": name, "KeyType": kind} for kind, name in keys.items() if name],
+        AttributeDefinitions=[
+            {"AttributeName": each["name"], "AttributeType": each["type"]} for each in table.inputs["attributes"]
+        ],
+        **({"GlobalSecondaryIndexes": indexes} if indexes else {}),
+    )
+
+
+CREATORS: dict[str, Callable[[dict[str, Any], Resource], object]] = {
+    "aws:dynamodb/table:Table": create_table,
+    "aws:s3/bucket:Bucket": lambda clients, bucket: clients["s3"].create_bucket(Bucket=bucket.inputs["bucket"]),
+    "aws:sns/topic:Topic": lambda clients, topic: clients["sns"].create_topic(Name=topic.inputs["name"]),
+    "aws:sqs/queue:Queue": lambda clients, queue: clients["sqs"].create_queue(QueueName=queue.inputs["name"]),
+}
 
 
 @pytest.fixture(name="store")
 def fixture_store(aws: Emulated) -> MessageStore:
     """A message store in the emulated AWS."""
-    return MessageStore(aws.s3, aws.dynamodb, aws.sns, BUCKET, TABLE, aws.topic_arn)
+    return MessageStore(aws.s3, aws.dynamodb, aws.sns, aws.environment)
 
 
 @pytest.fixture(name="dead_letter_queue")
 def fixture_dead_letter_queue(aws: Emulated) -> DeadLetterQueue:
     """A dead-letter queue in the emulated AWS."""
-    return DeadLetterQueue(aws.sqs, aws.queue_url, aws.dead_letter_queue_url)
+    return DeadLetterQueue(aws.sqs, aws.environment)
 
 
 def sqs_record(body: str, message_id: str = "m-1", **attributes: dict[str, Any]) -> dict[str, Any]:
@@ -145,8 +141,8 @@ def sqs_record(body: str, message_id: str = "m-1", **attributes: dict[str, Any])
         "attributes": {"SentTimestamp": str(SENT), "ApproximateReceiveCount": "1"},
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
-        "eventSourceARN": f"arn:aws:sqs:{REGION}:123456789012:queue",
-        "awsRegion": REGION,
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:queue",
+        "awsRegion": "us-east-1",
     }
 
 

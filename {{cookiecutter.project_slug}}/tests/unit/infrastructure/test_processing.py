@@ -114,7 +114,8 @@ def test_the_permissions_are_attached_to_the_functions_role(deployed: Deployment
 def test_the_function_has_no_other_permissions(deployed: Deployment) -> None:
     policy = deployed.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
 
-    assert [statement["Sid"] for statement in policy["Statement"]] == list(STATEMENTS)
+    assert {statement["Sid"] for statement in policy["Statement"]} == set(STATEMENTS)
+    assert len(policy["Statement"]) == len(STATEMENTS)
 
 
 @pytest.mark.parametrize("sid", STATEMENTS)

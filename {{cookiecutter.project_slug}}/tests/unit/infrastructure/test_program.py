@@ -1,5 +1,6 @@
 """The whole program: its outputs, and rules for all of its resources."""
 
+import itertools
 from collections import Counter
 
 import pulumi_aws as aws
@@ -7,7 +8,7 @@ import pytest
 
 from tests.unit.conftest import Deploy
 from tools.configuration.checks import SettingsError
-from tools.testing.recording import PROJECT_NAME, Deployment, Resource
+from tools.testing.recording import PROJECT_NAME, Deployment, Resource, computed_outputs, example_account
 
 # The input with the physical name, if it is not "name".
 NAME_KEYS = {"aws:s3/bucket:Bucket": "bucket", "aws:cloudwatch/dashboard:Dashboard": "dashboardName"}
@@ -32,7 +33,7 @@ def test_the_program_exports_these_outputs(deployed: Deployment) -> None:
     dead_letter_queue = deployed.one("aws:sqs/queue:Queue", "dead-letter-queue").inputs["name"]
     queue_url = f"https://sqs.{deployed.region}.amazonaws.com/123456789012"
 
-    assert deployed.exports == {
+    contract = {
         "bucket_name": deployed.one("aws:s3/bucket:Bucket", "payloads").inputs["bucket"],
         "bucket_arn": deployed.arn("aws:s3/bucket:Bucket", "payloads"),
         "table_name": deployed.one("aws:dynamodb/table:Table", "table").inputs["name"],
@@ -46,6 +47,16 @@ def test_the_program_exports_these_outputs(deployed: Deployment) -> None:
         "function_name": deployed.one("aws:lambda/function:Function", "function").inputs["name"],
         "lambda_role_arn": deployed.arn("aws:iam/role:Role", "function-role"),
     }
+    assert {name: deployed.exports.get(name) for name in contract} == contract
+
+
+def test_every_output_belongs_to_a_resource(deployed: Deployment) -> None:
+    account = example_account(deployed.region)
+    computed = [computed_outputs(each.type, each.name, each.inputs, account).values() for each in deployed.resources]
+    known = {"name": {name for _, name in physical_names(deployed)}, "arn": {*itertools.chain(*computed)}}
+    known["url"] = known["arn"]
+
+    assert [name for name, value in deployed.exports.items() if value not in known[name.rpartition("_")[2]]] == []
 
 
 def test_every_component_registers_its_outputs(example: Deployment) -> None:

@@ -66,6 +66,10 @@ def test_every_setting_with_a_pattern_has_test_values() -> None:
     assert patterns <= ACCEPTED.keys() & REFUSED.keys(), "ACCEPTED and REFUSED need values for each of these"
 
 
+def test_every_tested_setting_exists() -> None:
+    assert ACCEPTED.keys() | REFUSED.keys() <= set(KEYS), "ACCEPTED and REFUSED name settings that do not exist"
+
+
 @pytest.mark.parametrize(("key", "text"), [(key, text) for key, values in ACCEPTED.items() for text in values])
 def test_a_good_value_is_accepted(key: str, text: str) -> None:
     assert is_allowed(key, text)

@@ -31,7 +31,7 @@ def test_attributes_name_the_reason_and_the_origin(dead_letter_queue: DeadLetter
         "ErrorCode": "ValidationError",
         "ErrorReason": "type: Input should be a valid string; data: Input should be an object",
         "OriginalMessageId": "m-1",
-        "OriginalQueueUrl": aws.queue_url,
+        "OriginalQueueUrl": aws.environment.queue_url,
     }
 
 

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from processor.events import EXAMPLE
 from processor.storage import MessageStore
-from tests.unit.emulated import BUCKET, TABLE, Emulated, failing, sqs_record
+from tests.unit.emulated import Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error
 
 # Whitespace, numbers and characters must be stored unchanged.
@@ -22,7 +22,7 @@ def test_the_payload_is_stored_byte_for_byte(store: MessageStore, aws: Emulated)
     store.store(RECORD)
 
     assert aws.objects() == {OBJECT_KEY: BODY.encode()}
-    assert aws.s3.head_object(Bucket=BUCKET, Key=OBJECT_KEY)["ContentType"] == "application/json"
+    assert aws.s3.head_object(Bucket=aws.environment.bucket_name, Key=OBJECT_KEY)["ContentType"] == "application/json"
 
 
 def test_one_item_describes_the_message(store: MessageStore, aws: Emulated) -> None:
@@ -53,7 +53,7 @@ def test_the_item_can_be_queried_by_a_range_of_times(
     store.store(RECORD)
 
     answer = aws.dynamodb.query(
-        TableName=TABLE,
+        TableName=aws.environment.table_name,
         IndexName="timestamp-index",
         KeyConditionExpression="#date = :date AND #timestamp BETWEEN :begin AND :end",
         ExpressionAttributeNames={"#date": "date", "#timestamp": "timestamp"},

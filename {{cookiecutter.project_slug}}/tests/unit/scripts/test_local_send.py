@@ -9,10 +9,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from processor.dead_letters import DeadLetterQueue
+from processor.errors import describe
 from processor.events import EXAMPLE
 from processor.storage import MessageStore
 from scripts import local_send
-from tests.unit.emulated import BUCKET, REGION, TABLE, Emulated, failing, sqs_record
+from tests.unit.emulated import Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 from tools.testing.deployed import NotDeployedError
 
@@ -24,14 +25,9 @@ class Local:
     """A running local stack: the emulated AWS, and a log of two lines."""
 
     def __init__(self, aws: Emulated) -> None:
-        self.session = boto3.Session("testing", "testing", region_name=REGION)
-        self.outputs = {
-            "queue_url": aws.queue_url,
-            "dlq_url": aws.dead_letter_queue_url,
-            "bucket_name": BUCKET,
-            "table_name": TABLE,
-            "topic_arn": aws.topic_arn,
-        }
+        self.session = boto3.Session("testing", "testing")
+        # These variables are outputs, too.
+        self.outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
 
     def client(self, service: str) -> Any:
         """Return a client for a service."""
@@ -59,8 +55,8 @@ def test_the_result_of_a_processed_message_is_shown(local: Local, store: Message
     store.store(RECORD)
 
     assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
-        "Object:       s3://payloads/messages/2026-03-01/m-1.json",
-        "Item:         m-1 in the table messages, sent at 2026-03-01T12:00:00.123+00:00",
+        f"Object:       s3://{local.outputs['bucket_name']}/messages/2026-03-01/m-1.json",
+        f"Item:         m-1 in the table {local.outputs['table_name']}, sent at 2026-03-01T12:00:00.123+00:00",
         f"Notification: published to {local.outputs['topic_arn']}",
     ]
 
@@ -69,17 +65,18 @@ def test_a_dead_letter_is_found_among_others_with_its_reason(
     local: Local, aws: Emulated, dead_letter_queue: DeadLetterQueue
 ) -> None:
     for number in range(11):
-        aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=str(number))
-    dead_letter_queue.send(RECORD, validation_error("{}"))
+        aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=str(number))
+    reason = validation_error("{}")
+    dead_letter_queue.send(RECORD, reason)
 
     assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
-        f"Dead letter:  in {aws.dead_letter_queue_url}",
-        "Reason:       ValidationError: type: Field required; data: Field required",
+        f"Dead letter:  in {aws.environment.dlq_url}",
+        f"Reason:       ValidationError: {describe(reason)}",
     ]
 
 
 def test_a_message_that_was_received_too_often_is_found(local: Local, aws: Emulated) -> None:
-    message = aws.sqs.send_message(QueueUrl=aws.dead_letter_queue_url, MessageBody=BODY)["MessageId"]
+    message = aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=BODY)["MessageId"]
 
     assert local_send.wait_for_result(local.session, local.outputs, message)[1] == "Reason:       received too often: "
 
