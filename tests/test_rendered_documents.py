@@ -71,7 +71,16 @@ PLACEHOLDERS = {
 }
 # Names of Pulumi and AWS that no file of a project uses.
 FOREIGN = {"BucketAlreadyExists", "BucketNotEmpty", "PULUMI_SKIP_CONFIRMATIONS", "pre-commit"}
-WRITTEN_BY_TASKS = (".local", ".pulumi", "build/", "cfn-outputs/", "coverage/", "Pipfile.lock", "uv.lock")
+WRITTEN_BY_TASKS = (
+    ".cruft.json",
+    ".local",
+    ".pulumi",
+    "build/",
+    "cfn-outputs/",
+    "coverage/",
+    "Pipfile.lock",
+    "uv.lock",
+)
 PATH_ENDINGS = (".json", ".lock", ".md", ".py", ".toml", ".yaml")
 # Sections of the troubleshooting with messages of other programs.
 FOREIGN_MESSAGES = {"Pulumi and AWS", "No message"}

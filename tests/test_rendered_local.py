@@ -168,7 +168,7 @@ def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
 
     sent = shell.task("local-send")
     assert sent.returncode == 0, sent.stdout
-    assert '    {"type": "order.created", "data": {"id": 1} }\n' in sent.stdout
+    assert '    {"type": "order.created", "data": {"id": 1}}\n' in sent.stdout
     assert "Object:       s3://event-pipeline-local-payloads-123456789012/messages/" in sent.stdout
     assert "Item:         " in sent.stdout
     assert (
