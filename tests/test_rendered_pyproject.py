@@ -191,6 +191,7 @@ def test_the_metadata_are_the_answers(bake: Bake) -> None:
         "description": "Keeps orders.",
         "author_name": "A Team",
         "author_email": "a-team@example.com",
+        "notification_email": "alarms@example.com",
         "license": "Apache-2.0",
         "python_version": "3.12",
     }
