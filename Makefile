@@ -1,4 +1,3 @@
-.DEFAULT_GOAL := help
 .PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench recording clean
 
 PYTHON ?= python3

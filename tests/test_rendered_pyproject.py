@@ -191,6 +191,7 @@ def test_the_metadata_are_the_answers(bake: Bake) -> None:
         "description": "Keeps orders.",
         "author_name": "A Team",
         "author_email": "a-team@example.com",
+        "notification_email": "alarms@example.com",
         "license": "Apache-2.0",
         "python_version": "3.12",
     }
@@ -549,7 +550,7 @@ def test_pylint_uses_two_cores_and_breaks_lines_where_ruff_does(project: Project
     tools = tools_of(project)
 
     assert tools["pylint"].keys() == {"main", "design", "format", "messages control"}
-    assert tools["pylint"]["main"].keys() == {"py-version", "jobs", "recursive", "ignored-modules"}
+    assert tools["pylint"]["main"].keys() == {"py-version", "jobs", "ignored-modules"}
     assert tools["pylint"]["main"]["jobs"] == 2
     assert tools["pylint"]["format"] == {"max-line-length": tools["ruff"]["line-length"]}
 
