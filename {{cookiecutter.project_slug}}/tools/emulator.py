@@ -117,7 +117,7 @@ def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
     # The watchdog ends it, and Python need not warn that nobody has waited for it.
     process.returncode = 0
     if not is_ready:
-        sys.exit(f"the emulator did not start; its messages are in {folder / LOG_FILE}")
+        sys.exit(f"the emulator did not start; its log is {folder / LOG_FILE}")
     return url
 
 
@@ -151,7 +151,7 @@ def find_interpreter() -> str:
     # What is in the cache already needs no network.
     finished = _uvx("--offline", *command)
     if finished.returncode:
-        print(f"Installing the emulator, {MINISTACK}, once ...", flush=True)
+        print(f"Installing the emulator {MINISTACK}; this happens only once ...", flush=True)
         finished = _uvx(*command)
     if finished.returncode:
         sys.exit(f"the emulator cannot be installed: {finished.stderr.strip()}")

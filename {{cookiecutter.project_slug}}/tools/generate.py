@@ -74,7 +74,7 @@ def _written(path: Path, folder: Path) -> Callable[[re.Match[str]], str]:
         lines = WRITERS.get((path.suffix, block["name"]))
         if lines is None:
             known = ", ".join(name for suffix, name in WRITERS if suffix == path.suffix)
-            sys.exit(f"{path.name}: nobody writes the block {block['name']}; allowed: {known}")
+            sys.exit(f"{path.name}: unknown block {block['name']}; allowed: {known}")
         content = "".join(f"{line}\n" for line in lines(folder))
         return f"{block['begin']}{content}{block['end']}"
 

@@ -56,7 +56,7 @@ def up() -> None:
         build_bundle(STACK)
         address = _find_usable_emulator()
         if address:
-            print("Deploying what has changed ...", flush=True)
+            print("Deploying the changes ...", flush=True)
             outputs = _deploy(address, watchdog, run_to_its_end)
         else:
             address = _start(watchdog)
@@ -72,7 +72,7 @@ def down() -> None:
         if address:
             _forget_outputs(address)
         stop_emulator()
-        print("local-down: stopped" if address else "local-down: nothing was up")
+        print("local-down: stopped" if address else "local-down: the local stack was not up")
 
 
 def test() -> None:
@@ -84,7 +84,7 @@ def test() -> None:
     find_engine()
     with _task("test-local") as watchdog:
         if find_emulator():
-            sys.exit("test-local: the local stack is up; test-py-integration tests it, local-down stops it")
+            sys.exit("test-local: the local stack is up; test it with test-py-integration, or stop it with local-down")
         build_bundle(STACK)
         address = _start(watchdog)
         with _outputs_restored():
@@ -175,7 +175,7 @@ def _find_usable_emulator() -> str | None:
     if busy:
         sys.exit(f"local-up: Pulumi (process {busy}) is using the local stack")
     if owners:
-        print("The last deployment was killed; starting again.", flush=True)
+        print("The last deployment was killed; starting over.", flush=True)
         return None
     return address
 
@@ -190,7 +190,7 @@ def _owner(lock: Path) -> int | None:
 
 def _start(watchdog: Watchdog) -> str:
     address = start_emulator(watchdog)
-    print("Deploying to the emulator; it takes about 100 s, for most of which Pulumi's provider waits.", flush=True)
+    print("Deploying to the emulator; it takes about 100 s, mostly waits in the AWS provider.", flush=True)
     STATE_FOLDER.mkdir()
     _engine(address, watchdog, run_disposable, "stack", "init", STACK, "--no-select")
     return address
@@ -241,12 +241,12 @@ def _summary(address: str, outputs: dict[str, Any], seconds: float) -> str:
     lines = [
         f"\nDeployed to the emulator at {address} in {seconds:.0f} s:\n",
         *(f"    {name:<16} {value}" for name, value in outputs.items()),
-        "\nSend a message and see what becomes of it; follow the function's log in another terminal:\n",
+        "\nSend a message and see the result; follow the function's log in another terminal:\n",
         f"    {run} local-send",
         f"    {run} local-logs",
-        "\nUse the AWS CLI or any SDK, or run the integration tests, after these:\n",
+        "\nSet these variables to use the AWS CLI or an SDK, or to run the integration tests:\n",
         *(f"    {export.format(name, value)}" for name, value in variables.items()),
         f"\n    {run} test-py-integration",
-        f"\nAfter changing code, `{run} local-up` deploys it. `{run} local-down` stops the emulator.",
+        f"\nRun `{run} local-up` again to deploy a change, and `{run} local-down` to stop the emulator.",
     ]
     return "\n".join(lines)

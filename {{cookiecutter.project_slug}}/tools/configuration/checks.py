@@ -121,7 +121,7 @@ def find_problems(
         good[REGION_KEY] = good_region
     problems += _contradictions(namespace, good)
     if own.get(PROJECT.environment) == PROJECT.local and "aws:endpoints" in config:
-        message = "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is"
+        message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
         problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
     if variables is not None:
         problems += _endpoint_problems(namespace, own.get(PROJECT.environment, ""), variables)
@@ -188,8 +188,8 @@ def _missing_key(key: str, allowed: str) -> Problem:
 def _project_problems(project: str) -> Iterator[Problem]:
     if len(project) > PROJECT_MAX_LENGTH or not re.fullmatch(PROJECT_PATTERN, project):
         allowed = (
-            f"lower-case letters, digits and single hyphens, from a letter, 1 to {PROJECT_MAX_LENGTH} long, "
-            "because every AWS name begins with it"
+            f"1 to {PROJECT_MAX_LENGTH} lower-case letters, digits and single hyphens, starting with a letter; "
+            "every AWS name starts with it"
         )
         yield _bad_value(PROJECT_NAME_KEY, project, allowed)
 
@@ -275,7 +275,7 @@ def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str,
     if environment != PROJECT.local:
         for name, value in endpoints.items():
             if _is_loopback(value):
-                yield refused(PROJECT.local, circumstances=f" while {name} is on this machine")
+                yield refused(PROJECT.local, circumstances=f" while {name} points to this machine")
         return
     others = ", ".join(ACCOUNT_ENVIRONMENTS)
     if "AWS_ENDPOINT_URL" not in endpoints:
@@ -283,7 +283,7 @@ def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str,
         yield refused(allowed, circumstances=" while AWS_ENDPOINT_URL is not set")
     for name, value in endpoints.items():
         if not _is_loopback(value):
-            yield refused(others, circumstances=f" while {name} is not on this machine")
+            yield refused(others, circumstances=f" while {name} does not point to this machine")
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         allowed = f"{others}, or unset it"
         yield refused(allowed, circumstances=" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set")

@@ -93,7 +93,7 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
         raise _not_yaml(name, error) from error
     if node is None:
         return ()
-    entries = _entries(name, node, "holds no mapping of keys to values")
+    entries = _entries(name, node, "is not a mapping of keys to values")
     for entry in entries:
         # So that no key deep in it surprises later.
         tuple(mappings_in(entry))
@@ -184,11 +184,11 @@ def _check(events: Iterable[yaml.Event]) -> None:
         if depth > MAX_DEPTH:
             raise _RefusedError(event, f"nested too deeply; allowed: {MAX_DEPTH} levels")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise _RefusedError(event, "anchors and aliases are not allowed: write the value where it is meant")
+            raise _RefusedError(event, "anchors and aliases are not allowed: repeat the value")
         if getattr(event, "tag", None) is not None:
             raise _RefusedError(event, "tags are not allowed: every value is text")
         if isinstance(event, yaml.ScalarEvent) and SURROGATE.search(event.value):
-            raise _RefusedError(event, "half a character (a surrogate) is not allowed")
+            raise _RefusedError(event, "a lone surrogate (half a character) is not allowed")
 
 
 def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:

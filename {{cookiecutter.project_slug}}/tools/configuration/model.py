@@ -99,7 +99,7 @@ class SettingsModel:
         schema = self.schema[key]
         values = [schema["default"]] if "default" in schema else schema.get("examples", schema.get("enum", ()))
         if not values:
-            raise TypeError(f"{key}: the model must give `examples`, because there is no default")
+            raise TypeError(f"{key}: the model needs `examples`, because there is no default")
         return as_text(values[0])
 
     def allowed(self, key: str) -> str:
@@ -120,4 +120,4 @@ class SettingsModel:
             return f"a whole number from {schema['minimum']} to {schema['maximum']}"
         if schema["type"] == "boolean":
             return "true or false"
-        raise TypeError(f"{key}: json_schema_extra must say under `allowed` what the text may be")
+        raise TypeError(f"{key}: json_schema_extra needs `allowed`, which values are allowed in words")

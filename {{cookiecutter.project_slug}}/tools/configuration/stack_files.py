@@ -149,12 +149,12 @@ def read_project(folder: Path = PROJECT_FOLDER) -> Project:
     """Read ``Pulumi.yaml``.
 
     Raises:
-        DocumentError: If it cannot be read, or names no project.
+        DocumentError: If it cannot be read, or has no project name.
     """
     sections = read_document(folder / PROJECT_FILE)
     names = [entry.value for entry in sections if entry.key == "name"]
     if not names or not isinstance(names[0], str) or not names[0]:
-        raise DocumentError(PROJECT_FILE, "names no project")
+        raise DocumentError(PROJECT_FILE, "has no project name")
     return Project(folder, names[0], sections, _config(names[0], sections))
 
 

@@ -111,13 +111,13 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
     best = max((alike for alike, _ in candidates), default=0)
     found = [program for alike, program in candidates if alike == best and best]
     if len(found) != 1:
-        which = " and ".join(program.stack for program in found) or "none of the stacks"
+        which = " and ".join(program.stack for program in found) or "no stack"
         problems = "".join(f"\n{refusal}" for refusal in refusals)
-        raise NotDeployedError(f"{file} is of {which}; the task `outputs` writes it anew{problems}")
+        raise NotDeployedError(f"{file} matches {which}; rewrite it with the task `outputs`{problems}")
     deployed = Deployed(found[0], outputs)
     problems = find_problems(PROJECT_NAME, readable(deployed.program.config), variables=os.environ)
     if problems:
-        raise NotDeployedError(f"{file} is of the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
+        raise NotDeployedError(f"{file} belongs to the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
     return deployed
 
 
@@ -126,7 +126,7 @@ def _program(stack: str, outputs: Mapping[str, str]) -> Program:
     account = Account.named_in(outputs.values(), config.values.get(REGION_KEY, ""))
     if account is None:
         raise NotDeployedError(
-            f"{OUTPUTS_FILE.as_posix()} names no account: no output is an ARN; the task `outputs` writes it anew"
+            f"{OUTPUTS_FILE.as_posix()} names no account: no output is an ARN; rewrite it with the task `outputs`"
         )
     return Program(stack, config, account)
 
@@ -149,13 +149,13 @@ def read_outputs(folder: Path = PROJECT_FOLDER) -> dict[str, str]:
         outputs = json.loads((folder / OUTPUTS_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotDeployedError(
-            f"{file} does not exist: deploy first, with the task `local-up` or `pulumi-deploy`"
+            f"{file} does not exist: deploy first with the task `local-up` or `pulumi-deploy`"
         ) from error
     except OSError as error:
         raise NotDeployedError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise NotDeployedError(f"{file} is not JSON; the task `outputs` writes it anew") from error
+        raise NotDeployedError(f"{file} is not JSON; rewrite it with the task `outputs`") from error
     missing = [name for name in exported_names() if not isinstance(outputs, dict) or not outputs.get(name)]
     if missing:
-        raise NotDeployedError(f"{file} lacks {', '.join(missing)}; the task `outputs` writes it anew")
+        raise NotDeployedError(f"{file} lacks {', '.join(missing)}; rewrite it with the task `outputs`")
     return outputs

@@ -82,7 +82,7 @@ def fixture_promises(deployed: Deployed) -> Deployment:
     try:
         return promised(deployed)
     except (BotoCoreError, ClientError) as error:
-        return pytest.exit(f"AWS cannot be asked about the stack {deployed.stack}: {error}", returncode=1)
+        return pytest.exit(f"the stack {deployed.stack} cannot be read from AWS: {error}", returncode=1)
 
 
 @pytest.fixture(name="resource")

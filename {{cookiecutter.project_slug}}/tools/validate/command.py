@@ -19,12 +19,14 @@ from tools.validate.configuration import CannotValidateError, validate_configura
 from tools.validate.formats import print_report, to_github, to_json
 from tools.validate.report import Report, Status
 
-DESCRIPTION = "Compare the stacks' files with one another and with policies.toml, and what is deployed with the files."
+DESCRIPTION = (
+    "Compare the stack files with each other and with policies.toml, and the deployed stacks with their files."
+)
 EPILOG = """\
 exit status:
   0  no problems found, or warnings only
   1  an error was found
-  2  used wrongly, or something could not be read
+  2  wrong usage, or something could not be read
 
 examples:
   {run} validate
@@ -112,20 +114,24 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="report on this stack only, compared with all; can be repeated; the local stack is shown only if named",
+        help="report on this stack only, compared with all; repeatable; the local stack is shown only if named",
     )
     parser.add_argument(
-        "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"
+        "--live", action="store_true", help="also check the deployed stacks; needs the Pulumi CLI and changes nothing"
     )
-    parser.add_argument("--strict", action="store_true", help="count warnings as errors")
-    parser.add_argument("--quiet", action="store_true", help="leave the comparison out: print only what is wrong")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="text unless given")
-    parser.add_argument("--no-color", action="store_true", help="no colours; so does the environment variable NO_COLOR")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    parser.add_argument("--quiet", action="store_true", help="print only the problems, without the comparison")
+    parser.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="format of the report; text by default"
+    )
+    parser.add_argument(
+        "--no-color", action="store_true", help="no colours; the environment variable NO_COLOR does the same"
+    )
     parser.add_argument(
         "--date",
         type=_date,
         metavar="YYYY-MM-DD",
-        help="compare the dates of the runtimes with this day; today unless given",
+        help="check the runtimes' support as of this date; today by default",
     )
     return parser
 
@@ -134,4 +140,4 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a day like 2027-06-01") from error
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a date like 2027-06-01") from error

@@ -92,7 +92,7 @@ def validate_configuration(
 def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
     """Find the stacks to compare among those that have a file."""
     if not project.stacks:
-        raise CannotValidateError(f"no stack has a file in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
+        raise CannotValidateError(f"no stack files in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
     unknown = sorted({*stacks} - {*project.stacks})
     if unknown:
         found = ", ".join(map(shown, unknown))

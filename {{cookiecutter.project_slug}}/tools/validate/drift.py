@@ -78,11 +78,11 @@ def _check(unread: set[str], told: Counter[OpType], counted: Mapping[OpType, int
         EventsLostError: If it is less.
     """
     if unread:
-        raise EventsLostError(f"the engine has read {len(unread)} resources, and its events do not tell how they are")
+        raise EventsLostError(f"the engine refreshed {len(unread)} resources, but its events do not report their state")
     for operation in PLANNED:
         if counted.get(operation, 0) > told[operation]:
             raise EventsLostError(
-                f"the engine counts {counted[operation]} resources to {operation.value}, and its events tell of "
+                f"the engine counts {counted[operation]} resources to {operation.value}, but its events report "
                 f"{told[operation]}"
             )
 

@@ -147,7 +147,7 @@ def _one_of(summaries: Sequence[automation.StackSummary]) -> automation.StackSum
     """Choose the stack that its mere name means: one's own before those of organizations."""
     if len(summaries) > 1 and all("/" in summary.name for summary in summaries):
         names = ", ".join(summary.name for summary in summaries)
-        raise UnreadableStackError(f"the backend has several of this name: {names}")
+        raise UnreadableStackError(f"the backend has several stacks of this name: {names}")
     return min(summaries, key=lambda summary: "/" in summary.name, default=None)
 
 
@@ -178,9 +178,9 @@ def _inspect(
     ):
         return
     if changes[0].result == "in-progress":
-        raise UnreadableStackError(f"its {changes[0].kind} is going on; try again when it has ended")
+        raise UnreadableStackError(f"its {changes[0].kind} is in progress; try again when it has finished")
     if changes[0].result != "succeeded":
-        message = f"the last {changes[0].kind} has {changes[0].result}; what is deployed may be a part of two versions"
+        message = f"the last {changes[0].kind} {changes[0].result}; the deployed stack may be a mix of two versions"
         findings.append(_finding(stack, "update-failed", message))
     if changes[-1].kind == "update":
         findings += _config_findings(stack, changes[-1])
@@ -264,7 +264,7 @@ def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, 
 def _unreadable(inspection: Inspection, error: UnreadableStackError) -> Inspection:
     stack = inspection.stack
     inspection.deployment = Deployment(stack=stack.name, state="unreadable")
-    inspection.findings.append(_finding(stack, "unreadable-stack", f"what is deployed cannot be read: {error}"))
+    inspection.findings.append(_finding(stack, "unreadable-stack", f"the deployed stack cannot be read: {error}"))
     return inspection
 
 
@@ -272,7 +272,7 @@ def _without_file(name: str) -> Finding:
     return Finding(
         rule="stack-without-file",
         severity="warning",
-        message=f"the backend has this stack, and the project has no file for it; allowed: Pulumi.{name}.yaml",
+        message=f"the backend has this stack, but the project has no file for it; allowed: Pulumi.{name}.yaml",
         stacks=(name,),
     )
 
@@ -287,8 +287,8 @@ def _config_findings(stack: ReadStack, update: automation.UpdateSummary) -> Iter
         if in_file == in_backend or unknown:
             continue
         message = (
-            f"the file has {_quoted(in_file)}, and the last update had {_quoted(in_backend)}; deploy the file, or take "
-            "the change back"
+            f"the file has {_quoted(in_file)}, but the last update had {_quoted(in_backend)}; deploy the file, or "
+            "revert the change"
         )
         yield stack.finding("config-differs", key, message, found=in_file, allowed=in_backend)
 
@@ -307,7 +307,7 @@ def _held(stack: ReadStack, held: automation.ConfigMap, key: str) -> str | None:
 
 
 def _quoted(text: str | None) -> str:
-    return "nothing" if text is None else text if text == MASKED else shown(text)
+    return "no value" if text is None else text if text == MASKED else shown(text)
 
 
 def _canonical(text: str) -> str:
@@ -332,7 +332,7 @@ def _output_findings(stack: ReadStack, outputs: automation.OutputMap) -> Iterato
     texts = {name: str(output.value or "") for name, output in outputs.items()}
     for name in exported_names(stack.project.folder):
         if not texts.get(name):
-            yield _finding(stack, "missing-output", "the stack lacks this output; deploy it", key=name)
+            yield _finding(stack, "missing-output", "the deployed stack has no such output; deploy it again", key=name)
     for name, allowed in expected_outputs(stack.name, stack.config, texts.values()).items():
         text = texts.get(name, "")
         if text and comparable(text) != comparable(allowed):
@@ -345,12 +345,12 @@ def _resource_finding(stack: ReadStack, rule: str, resource: Resource) -> Findin
     what = f"{resource.name} ({resource.type})"
     differences = ", ".join(map(_difference, resource.properties))
     messages = {
-        "deleted": f"{what} was deleted, and not by an update",
-        "changed": f"{what} was changed, and not by an update: {differences}",
+        "deleted": f"{what} was deleted outside Pulumi",
+        "changed": f"{what} was changed outside Pulumi: {differences}",
     }
     planned = f"the next update would {resource.operation} {what}" + (f": {differences}" if differences else "")
     return _finding(stack, rule, messages.get(resource.operation, planned), key=resource.name)
 
 
 def _difference(each: Property) -> str:
-    return f"{each.path} is {each.found or 'not there'} instead of {each.expected or 'not there'}"
+    return f"{each.path} is {each.found or 'not set'} instead of {each.expected or 'not set'}"

@@ -21,18 +21,18 @@ RULE_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 ALLOWED: Final = {
     "missing": "missing",
     "string_pattern_mismatch": "allowed: lower-case words and digits, joined by hyphens",
-    "string_type": "allowed: a text, a number, true or false, or a list of these",
+    "string_type": "allowed: a string, a number, true or false, or a list of these",
     "tuple_type": "allowed: a list",
     "dict_type": "allowed: a table",
     "model_type": "allowed: a table",
-    "too_short": "allowed: a list with a value in it",
-    "string_too_short": "allowed: a text with something in it",
+    "too_short": "allowed: a non-empty list",
+    "string_too_short": "allowed: a non-empty string",
     "greater_than_equal": "allowed: 0 to 3650",
     "less_than_equal": "allowed: 0 to 3650",
     "int_type": "allowed: a whole number",
     "int_parsing": "allowed: a whole number",
-    "date_type": "allowed: a day like 2027-06-30, without quotes",
-    "date_from_datetime_parsing": "allowed: a day like 2027-06-30, without quotes",
+    "date_type": "allowed: a date like 2027-06-30, without quotes",
+    "date_from_datetime_parsing": "allowed: a date like 2027-06-30, without quotes",
 }
 
 Direction = Literal["higher", "lower", "true", "false", "set", "empty"]
@@ -61,7 +61,7 @@ class PoliciesError(Exception):
 def _setting(key: str) -> str:
     """Accept a key of the project without its namespace, or another's with it."""
     if key not in KEYS and ":" not in key:
-        raise ValueError(f"allowed: {', '.join(KEYS)}, or a key of a provider with its namespace")
+        raise ValueError(f"allowed: {', '.join(KEYS)}, or a provider's key with its namespace")
     return key
 
 
@@ -76,7 +76,7 @@ def _text(value: object) -> object:
 
 def _rule(name: str) -> str:
     if name in UNREADABLE:
-        raise ValueError("allowed: any other name; this one means that something could not be read")
+        raise ValueError("allowed: any other name; this one is reserved for what cannot be read")
     return name
 
 
@@ -121,11 +121,11 @@ class ValuePolicy(_Table):
     def _one_kind(self) -> Self:
         has_bounds = self.minimum is not None or self.maximum is not None
         if sum([bool(self.allowed), has_bounds, self.forbidden is not None]) != 1:
-            raise ValueError("allowed: one of `allowed` with a value in it, `minimum` and `maximum`, or `forbidden`")
+            raise ValueError("allowed: one of a non-empty `allowed`, `minimum` and `maximum`, or `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
-            raise ValueError("allowed: `instead`, what is asked for in words, with `forbidden` and with nothing else")
+            raise ValueError("allowed: `instead`, what to use in words, together with `forbidden` only")
         if has_bounds and (self.setting not in KEYS or MODEL.schema[self.setting]["type"] != "integer"):
-            raise ValueError("allowed: `minimum` and `maximum` for a setting that is a number")
+            raise ValueError("allowed: `minimum` and `maximum` only for a setting that is a number")
         impossible = [text for text in self.allowed if self.setting in KEYS and not is_allowed(self.setting, text)]
         if impossible:
             found = ", ".join(map(shown, impossible))
@@ -226,7 +226,7 @@ def _explain(detail: Any, content: dict[str, Any]) -> str:
     if len(parts) > 1 and parts[0] in LISTS:
         # People count from one, and a rule has a name.
         entry = content[parts[0]][parts[1]]
-        rule = entry.get("rule", "no rule") if isinstance(entry, dict) else "no table"
+        rule = entry.get("rule", "no rule") if isinstance(entry, dict) else "not a table"
         place = ".".join([f"[[{parts[0]}]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
     allowed = ALLOWED.get(detail["type"])
     if detail["type"] == "extra_forbidden":

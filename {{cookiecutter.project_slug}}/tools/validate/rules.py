@@ -34,8 +34,8 @@ ALLOWED: Final[dict[Direction, str]] = {
     "lower": "{best} or less",
     "true": "true",
     "false": "false",
-    "set": "any value but none",
-    "empty": "no value",
+    "set": "a non-empty value",
+    "empty": "an empty value",
 }
 
 
@@ -79,7 +79,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
                 yield Finding(
                     rule="duplicate-key",
                     severity="error",
-                    message=f"the key is on line {first.line} already; allowed: once",
+                    message=f"the key is already on line {first.line}; allowed: once",
                     stacks=stacks,
                     file=entry.file,
                     line=entry.line,
@@ -100,7 +100,7 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
                 nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
                 allowed = nearest[0] if nearest else ", ".join(SECTIONS)
                 question = f"did you mean {allowed}?" if nearest else f"allowed: {allowed}"
-                message = f"Pulumi knows no such section; {question}"
+                message = f"Pulumi has no such section; {question}"
             else:
                 continue
             yield Finding(
@@ -125,7 +125,7 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
                 continue
             place = stack.own_place(problem.key) if problem.is_contradiction else None
             if stack.imports_environments and problem.rule == "missing-key":
-                message = f"{problem.message}; the environments that the file imports may set it"
+                message = f"{problem.message}; an imported Pulumi ESC environment may set it"
                 yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
             else:
                 yield stack.finding(
@@ -160,7 +160,7 @@ def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         for key in (REGION_KEY, *map(stack.full_key, KEYS)):
             if key in stack.config.secret_keys:
                 severity = "error" if key == stack.full_key(PROJECT.environment) else "warning"
-                message = "a secret, of which no rule can be asked; allowed: plain text, unless it must not be read"
+                message = "a secret, which no rule can check; allowed: plain text, unless the value is confidential"
                 yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
 
 
@@ -170,7 +170,7 @@ def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
         settings = {REGION_KEY, *map(stack.full_key, KEYS)}
         for key, _ in stack.project.config:
             if key not in stack.config.values and key not in settings and not stack.imports_environments:
-                message = f"missing; allowed: what {PROJECT_FILE} declares it to be"
+                message = f"missing; allowed: a value as declared in {PROJECT_FILE}"
                 place = Place(stack.file.name, stack.file.config_line)
                 yield stack.finding("missing-key", key, message, place=place)
 
@@ -183,7 +183,7 @@ def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Itera
             namespace, _, setting = key.rpartition(":")
             if namespace not in known and setting not in KEYS:
                 allowed = ", ".join(known)
-                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers')"
+                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers)"
                 yield stack.finding("unknown-namespace", key, message, allowed=allowed)
 
 
@@ -196,7 +196,7 @@ def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     for stack in stacks:
         if stack.environment != PROJECT.local:
             for key in sorted(stack.plain_credentials):
-                allowed = f"encrypted, as `pulumi config set --secret {key}` does; and a new one, as this one is known"
+                allowed = f"encrypted with `pulumi config set --secret {key}`; replace the exposed credential"
                 yield stack.finding(
                     "plain-credential", key, f"found in plain text; allowed: {allowed}", allowed=allowed
                 )
@@ -225,7 +225,9 @@ def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterato
         if not others:
             continue
         other = others[0]
-        whose = "which the stack gives to something else" if other is stack else f"{_which(other, policy.setting)} too"
+        whose = (
+            "which the stack uses for another resource" if other is stack else f"{_which(other, policy.setting)} too"
+        )
         reason = f", {policy.because}" if policy.because else ""
         message = f"found {shown(value)}, {whose}{reason}; allowed: {policy.instead} ({FILE})"
         finding = stack.finding(policy.rule, policy.setting, message, found=value, allowed=policy.instead)
@@ -345,7 +347,7 @@ def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date
             continue
         until = policies.runtimes.supported_until[runtime]
         later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
-        allowed = " or ".join(sorted(later)) or f"a newer one, once the settings' model and {FILE} know it"
+        allowed = " or ".join(sorted(later)) or f"a newer one, once it is in the settings model and {FILE}"
         found = f"found {shown(runtime)}"
         if today > until:
             message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
