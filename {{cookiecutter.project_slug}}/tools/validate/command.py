@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
 
     Args:
         arguments: Those of the command line when left out.
-        folder: Where the project is.
+        folder: The project's folder.
 
     Returns:
         The exit status, one of `Status`.

@@ -31,7 +31,7 @@ def validate_configuration(
     """Compare the stacks of a project: their files with one another, and what is deployed with the files.
 
     Args:
-        folder: Where the project is.
+        folder: The project's folder.
         stacks: The stacks to report on, compared with all that there are. When left out, all of them but the local one,
             of which only what is wrong is reported.
         live: Whether to look at what is deployed, too. It needs the engine, and access to the backend and to AWS; it
