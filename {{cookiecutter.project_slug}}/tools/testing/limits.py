@@ -1,4 +1,4 @@
-"""What the emulator does otherwise than AWS, and what that means for the tests. Every report of a run repeats it."""
+"""Differences between the emulator and AWS, and what they mean for the tests. Every test run prints them."""
 
 EMULATOR_LIMITS = (
     "IAM permissions are not enforced: the role's policy is only compared",

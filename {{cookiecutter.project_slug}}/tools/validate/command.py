@@ -39,10 +39,10 @@ examples:
 
 
 class _Console(Console):
-    """rich's console, but one that leaves it to `main` what a reader who has gone means."""
+    """A rich console that lets `main` handle a closed pipe."""
 
     def on_broken_pipe(self) -> None:
-        """Pass on that the reader has gone.
+        """Report the closed pipe to `main`.
 
         Raises:
             BrokenPipeError: Always.
@@ -51,20 +51,20 @@ class _Console(Console):
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) -> int:
-    """Validate, and write the report to the standard output.
+    """Validate, and print the report.
 
     Args:
-        arguments: Those of the command line when left out.
+        arguments: The command-line arguments; by default those of the process.
         folder: The project's folder.
 
     Returns:
         The exit status, one of `Status`.
 
     Raises:
-        SystemExit: If the arguments are wrong, with status 2 and a message, or ask for help.
+        SystemExit: If the arguments are wrong (status 2) or ask for help.
     """
     options = _parser(folder).parse_args(arguments)
-    # What a pipe's encoding lacks is written as an escape: Windows gives pipes an old one.
+    # Escape characters that the encoding lacks: on Windows, pipes have a legacy encoding.
     for stream in (sys.stdout, sys.stderr):
         cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     with interruptible("validate"):
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
         _write(report, folder, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads the report has seen enough of it: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        # The reader has closed the pipe, for example `head`: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,13 +89,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
 
 
 def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Write the report to the standard output, in the form that was asked for."""
+    """Print the report in the requested format."""
     if options.format == "json":
         print(to_json(report))
     elif options.format == "github":
         print(*to_github(report, folder), sep="\n")
     else:
-        # Any value but none counts: https://no-color.org
+        # Any non-empty value counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
         print_report(report, _Console(color_system=None if plain else "auto"), quiet=options.quiet)
 

@@ -1,4 +1,4 @@
-"""The rules of the stacks' files: each looks at all stacks, and yields what it has against them."""
+"""The rules for stack files. Each checks all stacks and yields its findings."""
 
 import difflib
 import re
@@ -40,7 +40,7 @@ ALLOWED: Final[dict[Direction, str]] = {
 
 
 def ignored_files(project: Project) -> Iterator[Finding]:
-    """Files that look like a stack's to a person, but not to Pulumi."""
+    """Files that look like stack files, but that Pulumi does not read."""
     read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
     for path in sorted(project.stack_folder.iterdir()):
         if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
@@ -54,12 +54,12 @@ def ignored_files(project: Project) -> Iterator[Finding]:
 
 
 def duplicate_keys_of_project(project: Project) -> Iterator[Finding]:
-    """Keys that stand twice in one mapping of ``Pulumi.yaml``."""
+    """Duplicate keys in a mapping of ``Pulumi.yaml``."""
     yield from _duplicates(project.sections, project.name, ())
 
 
 def duplicate_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Keys that stand twice in one mapping of a stack's file: YAML forbids it, and the engine refuses it."""
+    """Duplicate keys in a mapping of a stack file: YAML forbids them, and the engine refuses them."""
     for stack in stacks:
         yield from _duplicates(stack.file.sections, stack.project.name, (stack.name,))
 
@@ -89,7 +89,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
 
 
 def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Outermost keys of a stack's file that Pulumi does not know, and passes over in silence."""
+    """Unknown top-level keys of a stack file, which Pulumi ignores silently."""
     for stack in stacks:
         for entry in stack.file.sections:
             if entry.key == ESC_SECTION and not stack.imports_environments:
@@ -116,9 +116,9 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """What the program would refuse: bad and missing values, unknown keys, wrong namespaces, contradictions."""
+    """Settings that the program would refuse: bad or missing values, unknown keys, wrong namespaces, contradictions."""
     for stack in stacks:
-        # A key that stands there under another name is one mistake, and not two.
+        # A misspelt key is one mistake: do not report the key that was meant as missing.
         meant = {problem.allowed for problem in stack.problems if problem.rule in MISNAMED}
         for problem in stack.problems:
             if problem.rule == "missing-key" and problem.key in meant:
@@ -139,7 +139,7 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Keys of providers that differ only in case, hyphens or underscores from one that is known or used as much."""
+    """Provider keys that differ only in case, hyphens or underscores from one that is known or used as often."""
     uses = Counter(key for stack in stacks for key in _foreign_keys(stack))
     for known in (REGION_KEY, *policies.credentials):
         uses[known] += len(stacks)
@@ -155,7 +155,7 @@ def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[F
 
 
 def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Settings that are secrets, so that no rule can be asked of them; without the environment, not even which."""
+    """Settings that are secrets, which no rule can check. Without the environment, most rules cannot apply at all."""
     for stack in stacks:
         for key in (REGION_KEY, *map(stack.full_key, KEYS)):
             if key in stack.config.secret_keys:
@@ -165,7 +165,7 @@ def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Keys besides the settings that ``Pulumi.yaml`` asks of every stack."""
+    """Missing keys that ``Pulumi.yaml`` declares in addition to the settings."""
     for stack in stacks:
         settings = {REGION_KEY, *map(stack.full_key, KEYS)}
         for key, _ in stack.project.config:
@@ -176,7 +176,7 @@ def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Keys under a namespace that is neither the project's nor a provider's."""
+    """Keys in a namespace that is neither the project's nor a provider's."""
     for stack in stacks:
         known = (stack.project.name, *policies.namespaces)
         for key in _foreign_keys(stack):
@@ -192,7 +192,7 @@ def _foreign_keys(stack: ReadStack) -> Iterator[str]:
 
 
 def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Credentials that stand in a file for everybody to read; an emulator's are no secret."""
+    """Credentials in plain text. The emulator's are not secret."""
     for stack in stacks:
         if stack.environment != PROJECT.local:
             for key in sorted(stack.plain_credentials):
@@ -203,18 +203,18 @@ def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def shared_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that two stacks have, and only one may."""
+    """Values that must be unique but are shared by two stacks."""
     for policy in policies.unique:
         yield from _shared_values(stacks, policy)
 
 
 def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterator[Finding]:
     everywhere = policy.within == "everywhere"
-    # What an emulator holds nobody else sees.
+    # Names in an emulator cannot clash with names elsewhere.
     meeting = [stack for stack in stacks if not (everywhere and stack.environment == PROJECT.local)]
     formed = [(pattern, stack) for stack in meeting for pattern in _formed_names(stack, policy)]
     by_value: defaultdict[str, list[ReadStack]] = defaultdict(list)
-    # The one that is named like its value had it first.
+    # A stack with the same name as the value is regarded as its owner.
     for stack in sorted(meeting, key=lambda stack: stack.name != stack.good_value(policy.setting)):
         value = stack.good_value(policy.setting)
         if not value:
@@ -239,7 +239,7 @@ def _which(stack: ReadStack, setting: str) -> str:
 
 
 def _formed_names(stack: ReadStack, policy: UniquePolicy) -> Iterator[re.Pattern[str]]:
-    """Form patterns of the names that a stack forms by itself, as far as the settings in them are known."""
+    """Build patterns of the names that the program generates for a stack, if the settings in them are known."""
     empty = stack.good_value(policy.setting) == ""
     for pattern in (*policy.besides, *(policy.when_empty if empty else ())):
         texts = {key: stack.good_value(key) for key in PLACEHOLDER.findall(pattern) if key != PROJECT_PLACEHOLDER}
@@ -253,7 +253,7 @@ def _filled(pattern: str, texts: Mapping[str, str]) -> str:
 
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:
-    """Whether two stacks may meet: one account unless they say otherwise, and never an emulator and AWS."""
+    """Whether two stacks can be in one account. They can unless they exclude it; an emulator is separate from AWS."""
     if (one.environment == PROJECT.local) != (other.environment == PROJECT.local):
         return False
     accounts = _accounts(one), _accounts(other)
@@ -261,7 +261,7 @@ def _share_account(one: ReadStack, other: ReadStack) -> bool:
 
 
 def _accounts(stack: ReadStack) -> frozenset[str]:
-    """Read which accounts a stack may be deployed to; none if it does not say."""
+    """Return the accounts that a stack allows; empty if it does not restrict them."""
     text = stack.good_value("aws:allowedAccountIds") or ""
     return frozenset(re.findall(r"[0-9]{12}", text))
 
@@ -277,13 +277,13 @@ def _shared(stack: ReadStack, other: ReadStack, finding: Finding) -> Finding:
 
 
 def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that an environment must have, or must not, as ``policies.toml`` says."""
+    """Values that ``policies.toml`` does not allow in an environment."""
     for stack in stacks:
         for policy in policies.values:
             text = stack.good_value(policy.setting)
             if stack.environment not in policy.environments or (text is not None and policy.permits(text)):
                 continue
-            # What is missing of the project's own is said already, and a secret nobody can judge.
+            # A missing setting is already reported, and a secret cannot be checked.
             if text is None and (stack.is_there(policy.setting) or policy.permits("")):
                 continue
             found = "missing" if text is None else f"found {shown(text)}"
@@ -299,7 +299,7 @@ def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterato
 
 
 def weaker_settings(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Settings in which an environment is weaker than one that comes before it."""
+    """Settings that are weaker in an environment than in one before it."""
     for setting, direction in policies.stronger.items():
         yield from _weaker(stacks, setting, direction, policies.comes_after)
 
@@ -334,13 +334,13 @@ def _weaker(
 
 
 def _held(stack: ReadStack, setting: str) -> str | None:
-    """Look up what a stack has for a setting; a key of a provider that it lacks is as good as empty."""
+    """Return a stack's value of a setting. A missing provider key counts as empty."""
     lacks = ":" in setting and not stack.is_there(setting)
     return "" if lacks else stack.good_value(setting)
 
 
 def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
-    """Runtimes that AWS supports no longer, or soon will not."""
+    """Runtimes whose support has ended or ends soon."""
     for stack in stacks:
         runtime = stack.good_value(PROJECT.function.runtime)
         if runtime is None or stack.environment == PROJECT.local:
@@ -365,7 +365,7 @@ def _days(policies: Policies) -> timedelta:
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Say once what was found several times: a default of ``Pulumi.yaml`` in every stack that sets nothing else."""
+    """Merge equal findings of several stacks, for example about a default of ``Pulumi.yaml``."""
     once: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         key = (finding.rule, finding.file, finding.line, finding.key, finding.message)
