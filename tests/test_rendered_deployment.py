@@ -185,21 +185,21 @@ def outputs_of(stack: str, region: str) -> str:
 @pytest.mark.parametrize(
     ("outputs", "variables", "said"),
     [
-        (None, {}, "does not exist: deploy first, with the task `local-up` or `pulumi-deploy`"),
-        ("{", {}, "is not JSON; the task `outputs` writes it anew"),
+        (None, {}, "does not exist: deploy first with the task `local-up` or `pulumi-deploy`"),
+        ("{", {}, "is not JSON; rewrite it with the task `outputs`"),
         ('{"bucket_name": "x"}', {}, "lacks bucket_arn, table_name"),
         ("[]", {}, "lacks bucket_name"),
         (json.dumps(dict.fromkeys(NAMES.split(), "x")), {}, "names no account: no output is an ARN"),
-        (outputs_of("other", "us-east-2"), {}, "is of none of the stacks; the task `outputs` writes it anew"),
+        (outputs_of("other", "us-east-2"), {}, "matches no stack; rewrite it with the task `outputs`"),
         (
             outputs_of("local", "us-east-2"),
             {},
-            'is of the stack local, but event-pipeline:environment: found "local" while AWS_ENDPOINT_URL is not set',
+            'belongs to the stack local, but event-pipeline:environment: found "local" while AWS_ENDPOINT_URL is not',
         ),
         (
             outputs_of("dev", "us-east-2"),
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-            'is of the stack dev, but event-pipeline:environment: found "dev" while AWS_ENDPOINT_URL is on this',
+            'belongs to the stack dev, but event-pipeline:environment: found "dev" while AWS_ENDPOINT_URL points to',
         ),
     ],
     ids=[
@@ -269,7 +269,7 @@ def test_a_mistake_in_the_stack_file_is_reported(
     finished = environment.run(project, "pytest", "tests/integration")
 
     assert finished.returncode == 4
-    assert "is of none of the stacks" in finished.stdout
+    assert "matches no stack" in finished.stdout
     assert 'event-pipeline:lambdaMemoryMb: found "64"; allowed' in finished.stdout
 
 
@@ -303,7 +303,7 @@ def test_without_access_to_aws_one_line_says_so(on_aws: Project, environment: En
     finished = environment.run(on_aws, "pytest", "tests/integration", **NOWHERE)
 
     assert finished.returncode == 1
-    said = [line for line in finished.stdout.splitlines() if "AWS cannot be asked about the stack prod: " in line]
+    said = [line for line in finished.stdout.splitlines() if "the stack prod cannot be read from AWS: " in line]
     assert len(said) == 1, finished.stdout
     assert "Traceback" not in finished.stdout
 

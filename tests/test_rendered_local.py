@@ -159,7 +159,7 @@ def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
     assert shell.calls() == [INIT, UP, OUTPUT]
     address = shell.address()
     said = [
-        "it takes about 100 s, for most of which Pulumi's provider waits.",
+        "it takes about 100 s, mostly waits in the AWS provider.",
         f"Deployed to the emulator at {address} in",
     ]
     assert [text for text in said if text not in up.stdout] == []
@@ -215,7 +215,7 @@ def test_changed_code_is_deployed_to_the_running_stack(up: Shell) -> None:
     again = up.task("local-up")
 
     assert again.returncode == 0, again.stdout
-    assert "Deploying what has changed ..." in again.stdout
+    assert "Deploying the changes ..." in again.stdout
     assert up.address() == address
     assert "s3://event-pipeline-local-payloads-123456789012/changed/" in up.task("local-send").stdout
 
@@ -356,7 +356,7 @@ def test_after_an_update_that_was_killed_the_next_one_starts_again(up: Shell) ->
     again = up.task("local-up")
 
     assert again.returncode == 0, again.stdout
-    assert "The last deployment was killed; starting again." in again.stdout
+    assert "The last deployment was killed; starting over." in again.stdout
     assert up.calls() == [INIT, UP, OUTPUT]
     assert not answers(first)
 
@@ -417,7 +417,7 @@ def test_without_a_running_stack_the_tasks_say_so(shell: Shell) -> None:
         assert finished.stdout.splitlines()[-1] == f"{task}: the local stack is not up; the task `local-up` deploys it"
     down = shell.task("local-down")
     assert down.returncode == 0
-    assert down.stdout.splitlines()[-1] == "local-down: nothing was up"
+    assert down.stdout.splitlines()[-1] == "local-down: the local stack was not up"
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ def test_a_stack_without_a_file_is_refused_in_one_line(
     finished = environment.task(default_project, "pulumi-deploy", "qa")
 
     assert finished.returncode != 0
-    assert "package: Pulumi.qa.yaml: cannot be read in" in finished.stdout
+    assert "package: Pulumi.qa.yaml: does not exist in" in finished.stdout
     assert "Traceback" not in finished.stdout
     assert calls() == []
 

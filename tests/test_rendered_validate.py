@@ -52,7 +52,7 @@ HOSTILE = {
     "other encoding": (b"a: b\nc: \xe9\n", "2: error: is not UTF-8"),
     "UTF-16": ("a: b\n".encode("utf-16"), "1: error: is not UTF-8"),
     "no YAML": (b"config: [\n", "2: error: is not YAML: while parsing a flow node"),
-    "list": (b"- config\n", "1: error: holds no mapping of keys to values"),
+    "list": (b"- config\n", "1: error: is not a mapping of keys to values"),
 }
 
 Json = dict[str, Any]
@@ -261,7 +261,7 @@ def test_deployed_stacks_are_read_through_the_automation_api(
     status, report = validated(environment, project, *look, **engine)
     assert (status, [finding["message"] for finding in report["findings"]]) == (
         1,
-        ["queue (aws:sqs/queue:Queue) was changed, and not by an update: delaySeconds is 5 instead of 0"],
+        ["queue (aws:sqs/queue:Queue) was changed outside Pulumi: delaySeconds is 5 instead of 0"],
     )
 
     # The engine fails.

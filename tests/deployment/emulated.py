@@ -191,7 +191,7 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
         assert process.stdout
         # The first time, it prints before that it is being installed.
         address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
-        assert address, f"the emulator did not start; its messages are in {folder}"
+        assert address, f"the emulator did not start; its log is {folder}"
         try:
             yield Emulated(project, environment, address)
         finally:

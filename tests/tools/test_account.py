@@ -39,7 +39,7 @@ def test_an_arn_tells_its_account(arn: str, account: Account) -> None:
 
 @pytest.mark.parametrize("text", ["", "processor", "arn:aws:s3:::bucket", "https://sqs.example.com/123456789012/queue"])
 def test_what_names_no_account_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r" is not the ARN of anything in an account$"):
+    with pytest.raises(ValueError, match=r" is not an ARN with an account in an account$"):
         Account.of(text, "eu-west-1")
 
 

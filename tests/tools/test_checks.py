@@ -273,7 +273,7 @@ def test_a_local_stack_reaches_an_emulator_on_this_machine(host: str) -> None:
 def test_a_local_stack_reaches_nothing_else(url: str) -> None:
     problems = refused(LOCAL, variables={"AWS_ENDPOINT_URL": url})
 
-    assert "AWS_ENDPOINT_URL is not on this machine" in problems["orders:environment"]
+    assert "AWS_ENDPOINT_URL does not point to this machine" in problems["orders:environment"]
 
 
 def test_a_local_stack_needs_an_endpoint() -> None:
@@ -283,7 +283,7 @@ def test_a_local_stack_needs_an_endpoint() -> None:
 def test_a_local_stack_refuses_another_endpoint_for_one_service() -> None:
     problems = refused(LOCAL, variables=EMULATOR | {"AWS_ENDPOINT_URL_S3": "https://s3.us-east-1.amazonaws.com"})
 
-    assert "AWS_ENDPOINT_URL_S3 is not on this machine" in problems["orders:environment"]
+    assert "AWS_ENDPOINT_URL_S3 does not point to this machine" in problems["orders:environment"]
 
 
 def test_a_local_stack_refuses_what_makes_the_sdks_ignore_the_endpoint() -> None:
@@ -307,7 +307,7 @@ def test_a_local_stack_refuses_endpoints_of_its_own(variables: dict[str, str] | 
 def test_an_accounts_stack_never_reaches_an_emulator(environment: str, variable: str, url: str) -> None:
     problems = refused(CONFIG | {"orders:environment": environment}, variables={variable: url})
 
-    assert f"{variable} is on this machine" in problems["orders:environment"]
+    assert f"{variable} points to this machine" in problems["orders:environment"]
 
 
 def test_an_accounts_stack_may_reach_an_endpoint_of_its_network() -> None:

@@ -97,7 +97,7 @@ def test_aws_is_asked_with_the_keys_that_the_stacks_configuration_has(
 
 
 def test_without_outputs_one_is_told_to_deploy(tmp_path: Path) -> None:
-    with pytest.raises(NotDeployedError, match=f"{FILE}does not exist: deploy first, with the task `local-up` or"):
+    with pytest.raises(NotDeployedError, match=f"{FILE}does not exist: deploy first with the task `local-up` or"):
         find_deployed(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_outputs_that_are_no_json_are_told(tmp_path: Path, content: bytes) -> No
     (tmp_path / OUTPUTS_FILE).parent.mkdir()
     (tmp_path / OUTPUTS_FILE).write_bytes(content)
 
-    with pytest.raises(NotDeployedError, match=f"{FILE}is not JSON; the task `outputs` writes it anew$"):
+    with pytest.raises(NotDeployedError, match=f"{FILE}is not JSON; rewrite it with the task `outputs`$"):
         find_deployed(tmp_path)
 
 
@@ -121,7 +121,7 @@ def test_missing_outputs_are_named(tmp_path: Path) -> None:
     outputs = outputs_of("dev", PROJECT_FOLDER) | {"queue_url": ""}
     del outputs["table_arn"]
 
-    refused(tmp_path, outputs, f"{FILE}lacks table_arn, queue_url; the task `outputs` writes it anew$")
+    refused(tmp_path, outputs, f"{FILE}lacks table_arn, queue_url; rewrite it with the task `outputs`$")
 
 
 def test_what_is_no_mapping_lacks_everything(tmp_path: Path) -> None:
@@ -132,20 +132,22 @@ def test_outputs_of_which_none_is_an_arn_name_no_account(tmp_path: Path) -> None
     refused(
         tmp_path,
         dict.fromkeys(outputs_of("dev", PROJECT_FOLDER), "a"),
-        f"{FILE}names no account: no output is an ARN; the task",
+        f"{FILE}names no account: no output is an ARN; rewrite",
     )
 
 
 def test_outputs_of_another_program_are_of_none_of_the_stacks(tmp_path: Path) -> None:
     another = {name: str(text).replace("orders", "another") for name, text in outputs_of("dev", PROJECT_FOLDER).items()}
 
-    refused(tmp_path, another, f"{FILE}is of none of the stacks; the task `outputs` writes it anew$")
+    refused(tmp_path, another, f"{FILE}matches no stack; rewrite it with the task `outputs`$")
 
 
 def test_outputs_that_fit_two_stacks_are_of_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployed_stack, "STACKS", ("dev", "dev"))
 
-    refused(tmp_path, outputs_of("dev", PROJECT_FOLDER), f"{FILE}is of dev and dev; the task `outputs` writes it anew$")
+    refused(
+        tmp_path, outputs_of("dev", PROJECT_FOLDER), f"{FILE}matches dev and dev; rewrite it with the task `outputs`$"
+    )
 
 
 def test_why_a_stack_is_none_of_those_that_were_compared_is_told(
@@ -158,16 +160,16 @@ def test_why_a_stack_is_none_of_those_that_were_compared_is_told(
     monkeypatch.setattr(deployed_stack, "read_stack_config", read)
     monkeypatch.setattr(deployed_stack, "STACKS", ("absent", "dev"))
 
-    message = refused(tmp_path, outputs_of("dev", PROJECT_FOLDER), f"{FILE}is of none of the stacks")
+    message = refused(tmp_path, outputs_of("dev", PROJECT_FOLDER), f"{FILE}matches no stack")
 
-    assert "\nabsent: Pulumi.absent.yaml: cannot be read in " in message
+    assert "\nabsent: Pulumi.absent.yaml: does not exist in " in message
     assert '\ndev: the stack\'s configuration has 1 problem:\n  - orders:batchSize: found "0"; allowed: ' in message
 
 
 @pytest.mark.parametrize(
     ("stack", "endpoint", "reason"),
     [
-        ("dev", "http://127.0.0.1:5000", "AWS_ENDPOINT_URL is on this machine"),
+        ("dev", "http://127.0.0.1:5000", "AWS_ENDPOINT_URL points to this machine"),
         ("local", "", "AWS_ENDPOINT_URL is not set"),
     ],
 )
@@ -177,7 +179,9 @@ def test_an_environment_that_leads_elsewhere_is_told(
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
 
     message = refused(
-        tmp_path, outputs_of(stack, PROJECT_FOLDER), f"{FILE}is of the stack {stack}, but orders:environment: found "
+        tmp_path,
+        outputs_of(stack, PROJECT_FOLDER),
+        f"{FILE}belongs to the stack {stack}, but orders:environment: found ",
     )
 
     assert reason in message

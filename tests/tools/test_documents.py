@@ -1,5 +1,6 @@
 """YAML read as text: every key with its line, and nothing that could do harm."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,7 @@ HOSTILE = {
     "value of 1 MB": (f"a: {'x' * 1_000_000}\n", None, f"is 1,000,004 bytes long; allowed: up to {MAX_BYTES:,}"),
     "NUL": ("a: 1\nb: \0\n", 2, "the character U+0000 is not allowed"),
     "escape": ("a: 1\n\n\nb: \x1b[31m\n", 4, "the character U+001B is not allowed"),
-    "half a character": ('a: "\\uD800"\n', 1, ("half a character (a surrogate) is not allowed", "is not YAML: ")),
+    "half a character": ('a: "\\uD800"\n', 1, ("a lone surrogate (half a character) is not allowed", "is not YAML: ")),
     "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),
     "two documents": ("a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
     "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed "),
@@ -49,8 +50,8 @@ HOSTILE = {
         2,
         "is not YAML: while scanning a simple key, could not find exp",
     ),
-    "text": ("a\n", 1, "holds no mapping of keys to values"),
-    "nothing in words": ("~", 1, "holds no mapping of keys to values"),
+    "text": ("a\n", 1, "is not a mapping of keys to values"),
+    "nothing in words": ("~", 1, "is not a mapping of keys to values"),
 }
 
 
@@ -125,6 +126,17 @@ def test_only_what_can_be_seen_is_printed_as_it_is(text: str, written: str) -> N
 
 def test_a_missing_file_is_refused(path: Path) -> None:
     with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: does not exist in "):
+        read_document(path)
+
+
+def test_a_file_that_the_system_does_not_open_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_text(*_arguments: object, **_options: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    path.touch()
+    monkeypatch.setattr(Path, "read_text", read_text)
+
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: cannot be read in .*: Permission denied$"):
         read_document(path)
 
 

@@ -173,7 +173,7 @@ def test_an_emulator_that_does_not_start_is_reported_with_its_log(
 
     with (
         Watchdog() as watchdog,
-        pytest.raises(SystemExit, match=r"^the emulator did not start; its messages are in .*emulator\.log$"),
+        pytest.raises(SystemExit, match=r"^the emulator did not start; its log is .*emulator\.log$"),
     ):
         emulator.start_emulator(watchdog, folder)
 
@@ -219,7 +219,7 @@ def test_the_emulators_environment_is_made_once(
     assert emulator.find_interpreter() == "/cache/bin/python"
 
     assert ["--offline" in call for call in uv.calls] == [True, False]
-    assert capsys.readouterr().out == f"Installing the emulator, {emulator.MINISTACK}, once ...\n"
+    assert capsys.readouterr().out == f"Installing the emulator {emulator.MINISTACK}; this happens only once ...\n"
 
 
 def test_an_environment_that_is_there_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:

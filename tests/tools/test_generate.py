@@ -150,6 +150,6 @@ def test_a_block_that_nobody_writes_is_refused(folder: Path, task: Callable[[Pat
     (folder / "README.md").write_text(block("output"), encoding="utf-8")
 
     with pytest.raises(
-        SystemExit, match=r"^README\.md: nobody writes the block output; allowed: settings, outputs, tasks, event$"
+        SystemExit, match=r"^README\.md: unknown block output; allowed: settings, outputs, tasks, event$"
     ):
         task(folder)

@@ -114,7 +114,7 @@ def test_in_the_emulator_nothing_is_skipped_and_its_limits_are_told(
 
 
 @pytest.mark.parametrize(
-    "error", [NotDeployedError("deploy first"), DocumentError("Pulumi.yaml", "names no project")], ids=str
+    "error", [NotDeployedError("deploy first"), DocumentError("Pulumi.yaml", "has no project name")], ids=str
 )
 @pytest.mark.parametrize("arguments", ["integration", "."])
 def test_without_a_stack_one_line_says_why_and_no_test_passes(run: Run, error: Exception, arguments: str) -> None:
@@ -150,5 +150,5 @@ def test_without_access_to_aws_one_line_says_so_at_once(run: Run) -> None:
     result = run(promised=NoCredentialsError())
 
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["*AWS cannot be asked about the stack dev: Unable to locate credentials*"])
+    result.stdout.fnmatch_lines(["*the stack dev cannot be read from AWS: Unable to locate credentials*"])
     assert result.parseoutcomes() == {"passed": 1}

@@ -165,7 +165,7 @@ def test_up_after_a_deployment_that_was_killed_starts_again(
     local.up()
 
     assert machine.calls == ["package local", "start", INIT, UP, "outputs local"]
-    assert "The last deployment was killed; starting again.\n" in capsys.readouterr().out
+    assert "The last deployment was killed; starting over.\n" in capsys.readouterr().out
 
 
 def test_up_leaves_a_stack_alone_that_somebody_is_using(machine: Machine) -> None:
@@ -258,7 +258,7 @@ def test_down_with_nothing_up_says_so(machine: Machine, capsys: pytest.CaptureFi
     local.down()
 
     assert machine.calls == ["stop"]
-    assert capsys.readouterr().out == "local-down: nothing was up\n"
+    assert capsys.readouterr().out == "local-down: the local stack was not up\n"
 
 
 def test_the_outputs_of_another_stack_stay(machine: Machine) -> None:
@@ -323,7 +323,7 @@ def test_up_says_that_no_proxy_knows_the_emulator(
 def test_test_does_not_touch_what_is_up(machine: Machine) -> None:
     machine.kept = ADDRESS
 
-    with pytest.raises(SystemExit, match=r"^test-local: the local stack is up; test-py-integration tests it"):
+    with pytest.raises(SystemExit, match=r"^test-local: the local stack is up; test it with test-py-integration"):
         local.test()
 
     assert machine.calls == []

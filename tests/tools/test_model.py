@@ -106,8 +106,8 @@ def test_what_is_allowed_is_said_in_words(key: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("tell", "message"),
     [
-        (MODEL.example, "unknown: the model must give `examples`"),
-        (MODEL.allowed, "unknown: json_schema_extra must say under `allowed`"),
+        (MODEL.example, "unknown: the model needs `examples`"),
+        (MODEL.allowed, "unknown: json_schema_extra needs `allowed`"),
     ],
     ids=["example", "allowed"],
 )

@@ -114,7 +114,7 @@ def test_a_configuration_that_is_no_mapping_is_refused(project: Path, config: st
 def test_a_project_without_a_name_is_refused(project: Path, content: str) -> None:
     (project / "Pulumi.yaml").write_text(content, encoding="utf-8")
 
-    with pytest.raises(DocumentError, match=r"^Pulumi\.yaml: names no project"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.yaml: has no project name"):
         read_project(project)
 
 
@@ -140,7 +140,7 @@ def test_a_file_that_is_not_yaml_is_refused_with_the_place(project: Path) -> Non
 def test_a_file_without_a_mapping_is_refused(project: Path) -> None:
     stack_file(project, "- config\n")
 
-    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:1: holds no mapping"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:1: is not a mapping"):
         read_stack_config("dev", project)
 
 

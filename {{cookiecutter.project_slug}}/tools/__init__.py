@@ -1,1 +1,1 @@
-"""What the tasks do that one command cannot."""
+"""The code behind the tasks, and helpers for tests."""

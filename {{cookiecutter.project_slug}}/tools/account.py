@@ -12,10 +12,10 @@ ARN: Final = re.compile(r"arn:(?P<partition>aws(-[a-z]+)*):[a-z0-9-]+:[a-z0-9-]*
 
 @dataclass(frozen=True)
 class Account:
-    """Where a stack is deployed, as ARNs and service principals need it.
+    """The account and region of a stack, for ARNs and service principals.
 
     Attributes:
-        id: The account's twelve digits.
+        id: The account ID.
         region: For example ``us-east-1``.
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
         dns_suffix: The domain of the partition's services, for example ``amazonaws.com``.
@@ -28,7 +28,7 @@ class Account:
 
     @classmethod
     def current(cls) -> Self:
-        """Ask the AWS provider that the stack is configured for."""
+        """Ask the stack's AWS provider."""
         partition = aws.get_partition()
         return cls(
             id=aws.get_caller_identity().account_id,
@@ -39,37 +39,37 @@ class Account:
 
     @classmethod
     def of(cls, arn: str, region: str) -> Self:
-        """Read the account from the ARN of something that is in it.
+        """Read the account from an ARN.
 
         Args:
-            arn: The ARN, for example of a function.
+            arn: The ARN of a resource in the account.
             region: The region that the stack is configured for.
 
         Raises:
-            ValueError: If it is not the ARN of anything in an account.
+            ValueError: If it is not an ARN with an account.
         """
         match = ARN.fullmatch(arn)
         if not match:
-            raise ValueError(f"{arn} is not the ARN of anything in an account")
+            raise ValueError(f"{arn} is not an ARN with an account")
         dns_suffix = "amazonaws.com.cn" if match["partition"] == "aws-cn" else "amazonaws.com"
         return cls(id=match["account"], region=region, partition=match["partition"], dns_suffix=dns_suffix)
 
     @classmethod
     def named_in(cls, texts: Iterable[str], region: str) -> Self | None:
-        """Find the account that is named in some of a stack's outputs.
+        """Find the account in the outputs of a stack.
 
         Args:
             texts: The outputs' values.
             region: The region that the stack is configured for.
 
         Returns:
-            The account of the first ARN with an account in it, or nothing if there is none.
+            The account of the first ARN that has one, or ``None``.
         """
         arn = next(filter(ARN.fullmatch, texts), None)
         return cls.of(arn, region) if arn else None
 
     def arn(self, service: str, resource: str) -> str:
-        """Form the ARN of a resource of this account and region.
+        """Return the ARN of a resource in this account and region.
 
         Args:
             service: For example ``logs``.
@@ -79,5 +79,5 @@ class Account:
 
     @property
     def root_arn(self) -> str:
-        """The ARN that stands for every identity whom the account's own IAM policies allow."""
+        """ARN of the account's root principal, which lets the account's IAM policies decide."""
         return f"arn:{self.partition}:iam::{self.id}:root"

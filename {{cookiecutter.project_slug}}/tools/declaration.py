@@ -1,4 +1,4 @@
-"""What a project tells the tools of itself, in ``infrastructure/project.py``: they import nothing else of it."""
+"""What a project declares to the tools, in ``infrastructure/project.py``. They import nothing else from it."""
 
 from dataclasses import dataclass
 
@@ -10,10 +10,10 @@ class Function:
     """The Lambda function that the project deploys.
 
     Attributes:
-        folder: The package that goes into its bundle, from the project's folder; its entry point is in there.
-        runtime: The setting that says on which of Lambda's runtimes it runs.
-        architecture: The setting that says on which instruction set.
-        example: Where an example of what it is sent stands: the module and the name in it.
+        folder: The package that goes into the bundle and has the entry point, relative to the project's folder.
+        runtime: Name of the setting for its runtime.
+        architecture: Name of the setting for its architecture.
+        example: An example event, as ``module:name``.
     """
 
     folder: str
@@ -24,13 +24,12 @@ class Function:
 
 @dataclass(frozen=True)
 class Declaration:
-    """A project, as far as the tools must know it.
+    """What the tools need to know about a project.
 
     Attributes:
         settings: The model of a stack's configuration.
-        environment: The setting that says what kind of environment a stack is: one of a few, in the order in which
-            they come on the way to production.
-        local: The kind that is deployed to the emulator on this machine, and the name of the stack that is.
+        environment: Name of the setting for a stack's environment; its values are in order of promotion.
+        local: The environment that is deployed to the emulator on this machine, and the name of its stack.
         function: The function.
     """
 

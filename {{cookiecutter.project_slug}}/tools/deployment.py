@@ -1,4 +1,4 @@
-"""The tasks that deploy: each builds the bundle first, so that what is deployed is what the source says."""
+"""The tasks ``pulumi-preview`` and ``pulumi-deploy``. Both build the bundle first, so that it is up to date."""
 
 import sys
 
@@ -14,7 +14,7 @@ def preview(stack: str) -> None:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If it cannot be shown, with the reason.
+        SystemExit: If the preview fails, with the reason.
     """
     with interruptible("pulumi-preview"):
         find_engine()
@@ -23,13 +23,13 @@ def preview(stack: str) -> None:
 
 
 def deploy(stack: str) -> None:
-    """Deploy a stack after showing what changes and asking, then write its outputs.
+    """Preview a deployment, ask for confirmation, deploy, and write the outputs.
 
     Args:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If it is not deployed, with the reason; the outputs are then left as they were.
+        SystemExit: If it is not deployed, with the reason. The outputs file is then unchanged.
     """
     with interruptible("pulumi-deploy"):
         find_engine()
@@ -39,6 +39,6 @@ def deploy(stack: str) -> None:
 
 
 def _end_with(status: int) -> None:
-    """End as the engine has ended if it failed; its message is above."""
+    """Exit with the engine's exit status if it failed. Its message is already printed."""
     if status:
         sys.exit(status)

@@ -1,6 +1,6 @@
-"""The AWS emulator on this machine, which is MiniStack: started, kept, found again and stopped.
+"""Starts, finds and stops the AWS emulator on this machine.
 
-This module alone knows MiniStack: https://github.com/ministackorg/ministack
+The emulator is MiniStack; only this module knows that: https://github.com/ministackorg/ministack
 """
 
 import contextlib
@@ -22,8 +22,8 @@ from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.package import UV
 from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
 
-# It has an environment of its own, because it needs one release of botocore. Functions run in that environment too, and
-# expect boto3 there as on AWS. pulumi-aws and MiniStack are tested together: change both at the same time.
+# MiniStack needs one release of botocore, so it has its own environment. Functions run in that environment and expect
+# boto3 in it, as on AWS. pulumi-aws and MiniStack are tested together: change both at the same time.
 MINISTACK: Final = "ministack==1.5.33"
 COMPANIONS: Final = ("boto3==1.43.106", "cbor2==6.3.0")
 COMMAND: Final = ("-m", "ministack")
@@ -33,30 +33,30 @@ LOOPBACK: Final = "127.0.0.1"
 LOCAL_FOLDER: Final = PROJECT_FOLDER / ".local"
 RECORD_FILE: Final = "emulator.json"
 LOG_FILE: Final = "emulator.log"
-# Where it unpacks functions.
+# The emulator unpacks functions here.
 TEMPORARY_FOLDER: Final = "emulator"
 HEALTH: Final = "/_ministack/health"
-# A function sees the emulator's environment. It should find there what Lambda gives it, and nothing of this shell.
+# Functions inherit the emulator's environment variables, so this shell's variables are not passed on.
 INHERITED: Final = ("PATH", "SYSTEMROOT")
-# What reading the record of an emulator can raise, if it never was there or was damaged.
+# Exceptions from reading a record that is missing or damaged.
 UNREADABLE: Final = (OSError, ValueError)
-# What asking whatever has come to listen at such an address can raise.
+# Exceptions from a health check, whatever listens at that address by now.
 NO_EMULATOR: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 START_SECONDS: Final = 60
 PAUSE_SECONDS: Final = 0.05
-# A clock that was set since makes a process look older or younger than it is.
+# Tolerance for a system clock that was adjusted after the process started.
 CLOCK_SECONDS: Final = 60
 
 
 class Record(BaseModel):
-    """What is known of an emulator that was started.
+    """The record of a started emulator.
 
     Attributes:
         url: Its address.
-        pid: Its process.
-        created: When the process was created, by which it is told from a later one with the same number.
-        kept: Whether it has a stack deployed and is to outlive the task that has started it.
+        pid: Its PID.
+        created: Start time of the process; distinguishes it from a later process with the same PID.
+        kept: Whether a stack is deployed to it, so that it keeps running after the task.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -68,13 +68,13 @@ class Record(BaseModel):
 
 
 def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
-    """Look for an emulator that was kept.
+    """Find the emulator that is kept running.
 
     Args:
-        folder: Where its record is.
+        folder: The folder with its record.
 
     Returns:
-        Its address, or nothing if there is none or it does not answer.
+        Its address, or ``None`` if there is none or it does not answer.
     """
     record = _read_record(folder)
     return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
@@ -84,14 +84,14 @@ def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
     """Start an emulator in an empty folder.
 
     Args:
-        watchdog: Ends it, unless `keep_emulator` is called.
-        folder: Where its record, its log and its own files go. Whatever an earlier emulator left there is removed.
+        watchdog: Ends it unless `keep_emulator` is called.
+        folder: The folder for its record, log and files. Files of an earlier emulator are removed.
 
     Returns:
         Its address.
 
     Raises:
-        SystemExit: If it does not start, with where its log is.
+        SystemExit: If it does not start. The message names the log.
     """
     stop_emulator(folder)
     interpreter = find_interpreter()
@@ -114,15 +114,15 @@ def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
         created = psutil.Process(process.pid).create_time()
         _write_record(folder, Record(url=url, pid=process.pid, created=created))
     is_ready = _wait_until_ready(process, url)
-    # The watchdog ends it, and Python need not warn that nobody has waited for it.
+    # The watchdog ends the process: silence Python's warning that it is still running.
     process.returncode = 0
     if not is_ready:
-        sys.exit(f"the emulator did not start; its messages are in {folder / LOG_FILE}")
+        sys.exit(f"the emulator did not start; its log is {folder / LOG_FILE}")
     return url
 
 
 def keep_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> None:
-    """Let the emulator outlive the task that has started it."""
+    """Keep the emulator running after this task."""
     record = _read_record(folder)
     if record:
         _write_record(folder, record.model_copy(update={"kept": True}))
@@ -130,7 +130,7 @@ def keep_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> None:
 
 
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
-    """Stop the emulator, if there is one, and remove everything that it and its deployments have written."""
+    """Stop the emulator if it runs, and remove all files of it and its deployments."""
     record = _read_record(folder)
     process = _process_of(record) if record else None
     if process:
@@ -139,19 +139,19 @@ def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
 
 
 def find_interpreter() -> str:
-    """Find the interpreter of the emulator's environment, which uv makes in its cache the first time.
+    """Find the Python of the emulator's environment. uv creates it in its cache the first time.
 
     Raises:
-        SystemExit: If uv cannot make it, with the reason.
+        SystemExit: If uv cannot create it, with the reason.
     """
     # The function's bundle is built for this interpreter.
     options = ["--quiet", "--python", sys.executable, "--from", MINISTACK]
     options += [option for package in COMPANIONS for option in ("--with", package)]
     command = [*options, "python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
-    # What is in the cache already needs no network.
+    # A cached environment needs no network.
     finished = _uvx("--offline", *command)
     if finished.returncode:
-        print(f"Installing the emulator, {MINISTACK}, once ...", flush=True)
+        print(f"Installing the emulator {MINISTACK}; this happens only once ...", flush=True)
         finished = _uvx(*command)
     if finished.returncode:
         sys.exit(f"the emulator cannot be installed: {finished.stderr.strip()}")
@@ -159,8 +159,8 @@ def find_interpreter() -> str:
 
 
 def answers(url: str) -> bool:
-    """Tell whether an emulator answers at an address."""
-    # A proxy for the rest of the world knows nothing of this machine.
+    """Whether an emulator answers at an address."""
+    # Bypass a proxy: it cannot reach this machine's loopback.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
@@ -170,7 +170,7 @@ def answers(url: str) -> bool:
 
 
 def _process_of(record: Record) -> psutil.Process | None:
-    """Find an emulator's process, unless it has ended and another one has its number by now."""
+    """Find an emulator's process, unless it has ended and its PID was reused."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(record.pid)
         if abs(process.create_time() - record.created) < CLOCK_SECONDS:
@@ -196,7 +196,7 @@ def _variables(port: int, temporary: Path) -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
-        # It would listen to the whole network at another port.
+        # Otherwise it listens on another port on all interfaces.
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "TZ": "UTC",

@@ -1,4 +1,4 @@
-"""Pulumi's engine: found, or else one line says how to get it; called, and ended as what it does demands."""
+"""Finds, calls and interrupts the Pulumi CLI."""
 
 import shutil
 import signal
@@ -13,9 +13,9 @@ from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.watchdog import Watchdog
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
-# What would end this process and leave the engine behind. Windows has no SIGHUP.
+# Signals that would end this process and leave the engine running. Windows has no SIGHUP.
 ENDING: Final = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-# What a shell reports of a command that was interrupted.
+# The exit status that shells report for an interrupted command.
 INTERRUPTED: Final = 130
 
 
@@ -23,7 +23,7 @@ def find_engine() -> str:
     """Find the Pulumi CLI.
 
     Raises:
-        SystemExit: If it is not installed, with how to install it.
+        SystemExit: If it is not installed. The message says how to install it.
     """
     engine = shutil.which("pulumi")
     if engine is None:
@@ -32,18 +32,18 @@ def find_engine() -> str:
 
 
 def run_engine(*arguments: str, variables: Mapping[str, str] | None = None) -> int:
-    """Call the engine on this terminal.
+    """Run the Pulumi CLI in this terminal.
 
     Args:
-        arguments: What follows ``pulumi`` in the command.
-        variables: Its environment; this process's own when left out.
+        arguments: Arguments of ``pulumi``.
+        variables: Its environment; by default that of this process.
 
     Returns:
         Its exit status.
 
     Raises:
         SystemExit: If it is not installed.
-        KeyboardInterrupt: If it was interrupted; it has ended by then.
+        KeyboardInterrupt: If it was interrupted, after it has ended.
     """
     return run_to_its_end([find_engine(), *arguments], variables)
 
@@ -51,21 +51,21 @@ def run_engine(*arguments: str, variables: Mapping[str, str] | None = None) -> i
 def run_to_its_end(
     command: Sequence[str], variables: Mapping[str, str] | None = None, watchdog: Watchdog | None = None
 ) -> int:
-    """Call a command in the project's folder, and wait until it ends by itself, even if a person interrupts this task.
+    """Run a command in the project's folder and wait until it ends, even after Ctrl-C.
 
-    An engine that is killed leaves its state locked. A terminal interrupts the command as well as this process, so that
-    there is nothing to do but to wait. Whatever else would end this process is passed on as an interrupt.
+    A killed engine leaves its state locked. On Ctrl-C the terminal interrupts the command too, so this process only
+    waits. Other signals that would end this process are forwarded to the command as SIGINT.
 
     Args:
         command: The command and its arguments.
-        variables: Its environment; this process's own when left out.
+        variables: Its environment; by default that of this process.
         watchdog: Ends the command if this process is killed.
 
     Returns:
         Its exit status.
 
     Raises:
-        KeyboardInterrupt: If it was interrupted; it has ended by then.
+        KeyboardInterrupt: If it was interrupted, after it has ended.
     """
     interrupted = False
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process, _watched(process, watchdog):
@@ -87,7 +87,7 @@ def run_to_its_end(
 
 
 def run_disposable(command: Sequence[str], variables: Mapping[str, str], watchdog: Watchdog) -> int:
-    """Call a command in the project's folder whose work is worth nothing once it is interrupted.
+    """Run a command in the project's folder that may be killed when the task is interrupted.
 
     Args:
         command: The command and its arguments.
@@ -98,7 +98,7 @@ def run_disposable(command: Sequence[str], variables: Mapping[str, str], watchdo
         Its exit status.
 
     Raises:
-        KeyboardInterrupt: If this process was interrupted; the watchdog then ends the command.
+        KeyboardInterrupt: If this process was interrupted. The watchdog then ends the command.
     """
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
         watchdog.watch(process.pid)
@@ -109,13 +109,13 @@ def run_disposable(command: Sequence[str], variables: Mapping[str, str], watchdo
 
 @contextmanager
 def interruptible(task: str) -> Generator[None]:
-    """End with a line, and not with a stack trace, when a person or the system interrupts a task.
+    """Exit with one line instead of a stack trace when a task is interrupted.
 
     Args:
-        task: Its name.
+        task: Name of the task.
 
     Raises:
-        SystemExit: If it is interrupted, with the status 130.
+        SystemExit: If it is interrupted, with exit status 130.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -140,7 +140,7 @@ def _watched(process: subprocess.Popen[bytes], watchdog: Watchdog | None) -> Gen
 
 @contextmanager
 def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """Handle what would end this process; what is ignored already, as by nohup, stays ignored."""
+    """Handle signals that would end this process. Ignored signals stay ignored, for example under nohup."""
     heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heard}
     try:

@@ -1,7 +1,7 @@
-"""The ``generate`` task: what follows from the code is written into ``Pulumi.yaml`` and the documents.
+"""The ``generate`` task: writes blocks of ``Pulumi.yaml`` and the documents from the code.
 
-A block begins and ends with comments: ``settings: begin`` and ``settings: end``, in YAML or in Markdown. Everything
-outside of the blocks is left as it is.
+A block is enclosed in comments: ``settings: begin`` and ``settings: end``, in YAML or Markdown. Text outside of the
+blocks is not changed.
 """
 
 import ast
@@ -33,13 +33,13 @@ BLOCK: Final = re.compile(
 
 
 def generate(folder: Path = PROJECT_FOLDER) -> None:
-    """Write every block anew.
+    """Rewrite every block.
 
     Args:
-        folder: Where the project is.
+        folder: The project's folder.
 
     Raises:
-        SystemExit: If a file has a block that nobody knows.
+        SystemExit: If a file has an unknown block.
     """
     for path, written in _stale(folder):
         path.write_text(written, encoding="utf-8")
@@ -47,13 +47,13 @@ def generate(folder: Path = PROJECT_FOLDER) -> None:
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Look whether every block is as it would be written.
+    """Check that every block is up to date.
 
     Args:
-        folder: Where the project is.
+        folder: The project's folder.
 
     Raises:
-        SystemExit: If one is not, with the command that writes it; or a file has a block that nobody knows.
+        SystemExit: If a block is out of date, with the command that rewrites it, or is unknown.
     """
     stale = [path.relative_to(folder).as_posix() for path, _ in _stale(folder)]
     if stale:
@@ -61,7 +61,7 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
 
 
 def _stale(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Find the files that would be written otherwise, and how."""
+    """Find the files that are out of date, with their new text."""
     for path in (folder / PROJECT_FILE, folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         written = BLOCK.sub(_written(path, folder), text)
@@ -74,7 +74,7 @@ def _written(path: Path, folder: Path) -> Callable[[re.Match[str]], str]:
         lines = WRITERS.get((path.suffix, block["name"]))
         if lines is None:
             known = ", ".join(name for suffix, name in WRITERS if suffix == path.suffix)
-            sys.exit(f"{path.name}: nobody writes the block {block['name']}; allowed: {known}")
+            sys.exit(f"{path.name}: unknown block {block['name']}; allowed: {known}")
         content = "".join(f"{line}\n" for line in lines(folder))
         return f"{block['begin']}{content}{block['end']}"
 
@@ -100,7 +100,7 @@ def _described(text: str) -> Iterator[str]:
         yield line
         return
     yield "    description: >-"
-    # A line that ended within a word would be read as two.
+    # YAML joins folded lines with spaces, which would split a broken word in two.
     yield from textwrap.wrap(
         text,
         LINE_LENGTH,
@@ -112,7 +112,7 @@ def _described(text: str) -> Iterator[str]:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether YAML reads a text as itself when it stands there without quotes."""
+    """Whether a text needs no quotes in YAML."""
     try:
         return yaml.safe_load(f"description: {text}") == {"description": text}
     except yaml.YAMLError:

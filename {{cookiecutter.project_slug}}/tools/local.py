@@ -1,6 +1,6 @@
-"""The tasks of the local stack: deployed to an AWS emulator on this machine, by the real engine, without an account.
+"""Tasks of the local stack: the real engine deploys it to an AWS emulator on this machine, without an account.
 
-What they write (state, logs, credentials) stays in the folder ``.local``.
+All files (state, logs, credentials) stay in the folder ``.local``.
 """
 
 import json
@@ -27,28 +27,28 @@ from tools.watchdog import Watchdog, is_running
 STACK: Final = PROJECT.local
 LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
 STATE_FOLDER: Final = LOCAL_FOLDER / "state"
-# Where the engine says which of its processes uses a stack's state.
+# The engine's lock files, which name the process that uses a stack's state.
 STATE_LOCKS: Final = ".pulumi/locks"
-# What reading a lock can raise that was just removed, or never finished.
+# Exceptions from reading a lock file that was just removed or is incomplete.
 UNREADABLE: Final = (OSError, ValueError, KeyError, TypeError)
-# The state of a deployment to an emulator is worth no secret; Pulumi.local.yaml holds the salt that goes with it.
+# The emulator's state has no secrets worth protecting. Pulumi.local.yaml has the salt of this passphrase.
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
-# The engine's interactive display keeps Ctrl-C from everything else on the terminal.
+# In interactive mode the engine would take Ctrl-C away from the other processes.
 UP: Final = ("up", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
 OPERATING_SYSTEM: Final = os.name
 
-# Calls a command with an environment, and returns its exit status.
+# Runs a command with an environment and returns its exit status.
 Run = Callable[[Sequence[str], Mapping[str, str], Watchdog], int]
 
 
 def up() -> None:
-    """Start the emulator unless it is up, deploy to it, and say what is there and how to send a first message.
+    """Start the emulator if necessary, deploy to it, and print the outputs and next steps.
 
     Raises:
-        SystemExit: If it cannot be deployed, with the reason; nothing is then left running that was not before.
+        SystemExit: If the deployment fails, with the reason. An emulator that this task has started is then stopped.
     """
     find_engine()
     began = time.monotonic()
@@ -56,7 +56,7 @@ def up() -> None:
         build_bundle(STACK)
         address = _find_usable_emulator()
         if address:
-            print("Deploying what has changed ...", flush=True)
+            print("Deploying the changes ...", flush=True)
             outputs = _deploy(address, watchdog, run_to_its_end)
         else:
             address = _start(watchdog)
@@ -66,17 +66,17 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the emulator, and remove everything that it holds: it keeps all in memory, and needs no destroying."""
+    """Stop the emulator and remove its files. It keeps its resources in memory, so there is nothing to destroy."""
     with _task("local-down"):
         address = find_emulator()
         if address:
             _forget_outputs(address)
         stop_emulator()
-        print("local-down: stopped" if address else "local-down: nothing was up")
+        print("local-down: stopped" if address else "local-down: the local stack was not up")
 
 
 def test() -> None:
-    """Deploy to an emulator of its own, run the integration tests, and stop the emulator.
+    """Deploy to a new emulator, run the integration tests, and stop the emulator.
 
     Raises:
         SystemExit: Unless every step succeeds.
@@ -84,7 +84,7 @@ def test() -> None:
     find_engine()
     with _task("test-local") as watchdog:
         if find_emulator():
-            sys.exit("test-local: the local stack is up; test-py-integration tests it, local-down stops it")
+            sys.exit("test-local: the local stack is up; test it with test-py-integration, or stop it with local-down")
         build_bundle(STACK)
         address = _start(watchdog)
         with _outputs_restored():
@@ -96,13 +96,13 @@ def test() -> None:
 
 
 def local_variables(address: str) -> dict[str, str]:
-    """Form the environment in which the engine and the tests reach the emulator, and cannot reach an account.
+    """Return environment variables that lead the engine and the tests to the emulator and to no account.
 
     Args:
-        address: The emulator's.
+        address: The emulator's address.
     """
     inherited = {name: value for name, value in os.environ.items() if not of_an_account(name)}
-    # Some programs read the one, some the other.
+    # Programs differ in which of the two they read.
     no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
         inherited
@@ -110,7 +110,7 @@ def local_variables(address: str) -> dict[str, str]:
         | dict.fromkeys(NO_PROXY, no_proxy)
         | {
             "AWS_ENDPOINT_URL": address,
-            # A profile can have an endpoint and credentials too.
+            # A profile can also set an endpoint and credentials.
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -123,10 +123,10 @@ def local_variables(address: str) -> dict[str, str]:
 
 
 def enter_local_stack(task: str) -> str:
-    """Lead this process to the local stack, and away from every account.
+    """Point this process to the local stack, and to no account.
 
     Args:
-        task: Name of the task that this process is.
+        task: Name of the current task.
 
     Returns:
         The emulator's address.
@@ -144,16 +144,16 @@ def enter_local_stack(task: str) -> str:
 
 
 def of_an_account(variable: str) -> bool:
-    """Whether an environment variable may lead to an account, or to a stack of one."""
+    """Whether an environment variable may lead to an account or its stacks."""
     return variable.startswith(("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK"))
 
 
 @contextmanager
 def _task(name: str) -> Generator[Watchdog]:
-    """Keep other tasks of the local stack out of this folder meanwhile; leave nothing behind that is not kept.
+    """Lock out other tasks of the local stack, and end the processes that are not kept.
 
     Raises:
-        SystemExit: If another task is running, or a person interrupts this one.
+        SystemExit: If another task is running, or this one is interrupted.
     """
     with interruptible(name):
         try:
@@ -164,10 +164,10 @@ def _task(name: str) -> Generator[Watchdog]:
 
 
 def _find_usable_emulator() -> str | None:
-    """Find the emulator that is up, unless a deployment to it was cut off: then nobody knows what is there.
+    """Find the running emulator, unless a deployment to it was killed, which leaves it in an unknown state.
 
     Raises:
-        SystemExit: If somebody is using its state at this moment.
+        SystemExit: If Pulumi is using its state.
     """
     address = find_emulator()
     owners = [_owner(lock) for lock in (STATE_FOLDER / STATE_LOCKS).rglob("*.json")] if address else []
@@ -175,13 +175,13 @@ def _find_usable_emulator() -> str | None:
     if busy:
         sys.exit(f"local-up: Pulumi (process {busy}) is using the local stack")
     if owners:
-        print("The last deployment was killed; starting again.", flush=True)
+        print("The last deployment was killed; starting over.", flush=True)
         return None
     return address
 
 
 def _owner(lock: Path) -> int | None:
-    """Read which process has locked the state; one that was killed may not have finished writing that."""
+    """Read which process has locked the state; ``None`` if the lock file is incomplete."""
     try:
         return json.loads(lock.read_text(encoding="utf-8"))["pid"]
     except UNREADABLE:
@@ -190,7 +190,7 @@ def _owner(lock: Path) -> int | None:
 
 def _start(watchdog: Watchdog) -> str:
     address = start_emulator(watchdog)
-    print("Deploying to the emulator; it takes about 100 s, for most of which Pulumi's provider waits.", flush=True)
+    print("Deploying to the emulator; it takes about 100 s, mostly waits in the AWS provider.", flush=True)
     STATE_FOLDER.mkdir()
     _engine(address, watchdog, run_disposable, "stack", "init", STACK, "--no-select")
     return address
@@ -209,7 +209,7 @@ def _engine(address: str, watchdog: Watchdog, run: Run, *arguments: str) -> None
 
 @contextmanager
 def _outputs_restored() -> Generator[None]:
-    """Leave the outputs file as it was: what is deployed meanwhile does not outlive the task."""
+    """Restore the outputs file afterwards: the emulator of this task does not outlive it."""
     path = PROJECT_FOLDER / OUTPUTS_FILE
     before = path.read_bytes() if path.exists() else None
     try:
@@ -222,18 +222,18 @@ def _outputs_restored() -> Generator[None]:
 
 
 def _forget_outputs(address: str) -> None:
-    """Remove the outputs of what the emulator had; those of another stack stay."""
+    """Remove the outputs file if it is the emulator's; keep that of another stack."""
     path = PROJECT_FOLDER / OUTPUTS_FILE
     if path.exists() and address in path.read_text(encoding="utf-8"):
         path.unlink()
 
 
 def _summary(address: str, outputs: dict[str, Any], seconds: float) -> str:
-    """Say what is deployed, and what can be done with it."""
+    """Describe the deployed stack and the next steps."""
     run = run_prefix()
     region = read_stack_config(STACK).values[REGION_KEY]
     export = "$env:{} = '{}'" if OPERATING_SYSTEM == "nt" else "export {}={}"
-    # Some programs read the one, some the other.
+    # Programs differ in which of the two they read.
     regions = dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), region)
     variables = {"AWS_ENDPOINT_URL": address} | regions | CREDENTIALS
     if any(name.lower() in {"http_proxy", "all_proxy"} for name in os.environ):
@@ -241,12 +241,12 @@ def _summary(address: str, outputs: dict[str, Any], seconds: float) -> str:
     lines = [
         f"\nDeployed to the emulator at {address} in {seconds:.0f} s:\n",
         *(f"    {name:<16} {value}" for name, value in outputs.items()),
-        "\nSend a message and see what becomes of it; follow the function's log in another terminal:\n",
+        "\nSend a message and see the result; follow the function's log in another terminal:\n",
         f"    {run} local-send",
         f"    {run} local-logs",
-        "\nUse the AWS CLI or any SDK, or run the integration tests, after these:\n",
+        "\nSet these variables to use the AWS CLI or an SDK, or to run the integration tests:\n",
         *(f"    {export.format(name, value)}" for name, value in variables.items()),
         f"\n    {run} test-py-integration",
-        f"\nAfter changing code, `{run} local-up` deploys it. `{run} local-down` stops the emulator.",
+        f"\nRun `{run} local-up` again to deploy a change, and `{run} local-down` to stop the emulator.",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What functions have logged in the emulator, and the ``local-logs`` task, which follows it."""
+"""Reads the functions' logs from the emulator; the ``local-logs`` task follows them."""
 
 import contextlib
 import sys
@@ -18,15 +18,15 @@ from tools.local import CREDENTIALS, STACK, enter_local_stack
 
 FUNCTION_LOGS: Final = "/aws/lambda/"
 PAUSE_SECONDS: Final = 1
-# Of two invocations at a time, the one that has begun first can end last.
+# Of two concurrent invocations, the first to start can be the last to end.
 OVERLAP_MILLISECONDS: Final = 60_000
 
 
 def follow() -> None:
-    """Print what functions have logged in the emulator, and go on until a person interrupts it.
+    """Print the functions' logs, and follow them until interrupted.
 
     Raises:
-        SystemExit: If the local stack is not up, or it is taken down.
+        SystemExit: If the local stack is not up or is stopped.
     """
     with interruptible("local-logs"):
         address = enter_local_stack("local-logs")
@@ -41,14 +41,14 @@ def follow() -> None:
 
 
 class FunctionLog:
-    """What functions log in an emulator, line by line, each line once.
+    """The functions' logs in an emulator; each line is returned once.
 
     Args:
-        address: The emulator's.
-        since: When to begin, in milliseconds since 1970; with the first line when left out.
+        address: The emulator's address.
+        since: Start time in milliseconds since 1970; by default the first line.
 
     Attributes:
-        lines: All that was read so far.
+        lines: All lines read so far.
     """
 
     def __init__(self, address: str, since: int = 0) -> None:
@@ -59,7 +59,7 @@ class FunctionLog:
         self._printed: Counter[tuple[str, int, str]] = Counter()
 
     def read(self) -> list[str]:
-        """Read the lines that have come since the last call."""
+        """Read the lines that are new since the last call."""
         found: Counter[tuple[str, int, str]] = Counter()
         newest, lines = self._since, []
         for event in sorted(self._events(), key=lambda event: event["timestamp"]):

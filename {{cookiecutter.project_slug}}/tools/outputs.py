@@ -1,4 +1,4 @@
-"""The ``outputs`` task: a deployed stack's outputs, in a file that integration tests and scripts can read."""
+"""The ``outputs`` task: writes a deployed stack's outputs to a file for integration tests and scripts."""
 
 import ast
 import json
@@ -17,13 +17,13 @@ EXPORT: Final = "pulumi.export"
 
 
 def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
-    """Read from the program what it exports: each ``pulumi.export("name", value)``, in order.
+    """Find each ``pulumi.export("name", value)`` in the program's source, in order.
 
     Args:
-        folder: Where the program is.
+        folder: The program's folder.
 
     Yields:
-        Each name, and the expression.
+        Each name and the expression of its value.
     """
     program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
     for node in ast.walk(program):
@@ -33,26 +33,26 @@ def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
 
 
 def exported_names(folder: Path = PROJECT_FOLDER) -> tuple[str, ...]:
-    """List the outputs that the program exports, in order.
+    """List the names of the program's outputs, in order.
 
     Args:
-        folder: Where the program is.
+        folder: The program's folder.
     """
     return tuple(name for name, _ in exports(folder))
 
 
 def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Write the outputs of a stack to the outputs file.
+    """Write a stack's outputs to the outputs file.
 
     Args:
         stack: Name of the stack.
-        variables: The engine's environment; this process's own when left out.
+        variables: Environment of the engine; by default that of this process.
 
     Returns:
-        What was written.
+        The outputs.
 
     Raises:
-        SystemExit: If they cannot be read or are not complete, with the reason; the file is then left as it was.
+        SystemExit: If they cannot be read or are incomplete, with the reason. The file is then unchanged.
     """
     command = [find_engine(), "stack", "output", "--json", "--stack", stack]
     finished = subprocess.run(
@@ -70,7 +70,7 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
 
 
 def write_outputs(outputs: dict[str, Any], path: Path) -> None:
-    """Replace the file in one step, so that nobody ever reads half of it."""
+    """Replace the file atomically, so that it is never read half-written."""
     path.parent.mkdir(exist_ok=True)
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The ``package`` task: the function and its dependencies in one archive, as Lambda wants it.
+"""The ``package`` task: builds the function and its dependencies into a ZIP archive for Lambda.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 """
@@ -24,21 +24,21 @@ from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_s
 UV: Final = (sys.executable, "-m", "uv")
 SOURCE: Final = PROJECT_FOLDER / PROJECT.function.folder
 PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
-# The earliest time that a ZIP archive can hold: the same input gives the same bytes on every day.
+# The earliest time that a ZIP archive can hold. A fixed time makes builds reproducible.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 FILE_MODE: Final = 0o100644 << 16
-LEFT_THERE: Final = frozenset({"__pycache__", ".DS_Store"})
-# What reading a bundle can raise, if it never was there or was damaged.
+NOT_SOURCE: Final = frozenset({"__pycache__", ".DS_Store"})
+# Exceptions from reading a bundle that is missing or damaged.
 UNREADABLE: Final = (OSError, BadZipFile)
 
 
 @dataclass(frozen=True)
 class Target:
-    """What a bundle is built for.
+    """The target of a build.
 
     Attributes:
-        archive: Where it goes.
-        options: uv's options that choose what runs there:
+        archive: Path of the bundle.
+        options: uv's options that select the platform:
             https://docs.astral.sh/uv/guides/integration/aws-lambda/
     """
 
@@ -47,13 +47,13 @@ class Target:
 
 
 def build_bundle(stack: str) -> None:
-    """Build the bundle of a stack, unless it is there and nothing that it was built from has changed since.
+    """Build a stack's bundle, unless it is up to date.
 
     Args:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If it cannot be built, with the reason; an earlier one is then left as it was.
+        SystemExit: If it cannot be built, with the reason. An earlier bundle is then unchanged.
     """
     try:
         target = _target(stack)
@@ -80,10 +80,10 @@ def build_bundle(stack: str) -> None:
 
 
 def _target(stack: str) -> Target:
-    """Read what a stack runs on, if the rest is as it should be: a bundle for nothing helps nobody."""
+    """Read the target from the stack's settings. All of them are checked first: an unusable bundle helps nobody."""
     project, config = read_project().name, read_stack_config(stack)
     problems = find_problems(project, config.values, config.secret_keys)
-    # Whether a secret is good, only the engine can tell.
+    # Only the engine can decrypt and check a secret.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
@@ -99,7 +99,7 @@ def _target(stack: str) -> Target:
 
 
 def _digest(target: Target, requirements: str) -> bytes:
-    """Digest all that a bundle is built from: what it is for, its dependencies, the function, and how it is built."""
+    """Hash everything that determines a bundle: target, dependencies, source, and this module."""
     machine = (sysconfig.get_platform(), sys.version) if "--python" in target.options else ()
     files = {Path(__file__).name: Path(__file__)} | {
         path.relative_to(SOURCE).as_posix(): path for path in _files(SOURCE)
@@ -110,7 +110,7 @@ def _digest(target: Target, requirements: str) -> bytes:
 
 
 def _read_digest(archive: Path) -> bytes:
-    """Read from what a bundle was built, or nothing if there is none or it is damaged."""
+    """Read the digest that is stored in a bundle; empty if the bundle is missing or damaged."""
     try:
         with ZipFile(archive) as bundle:
             return bundle.comment
@@ -119,17 +119,17 @@ def _read_digest(archive: Path) -> bytes:
 
 
 def _files(folder: Path) -> list[Path]:
-    """List a folder's files, without what Python and file managers leave there, in an order that is always the same."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not LEFT_THERE & {*path.parts})
+    """List a folder's files in a fixed order, without what Python and file managers leave there."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and not NOT_SOURCE & {*path.parts})
 
 
 def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
-    """Write a folder's files, without caches, into an archive that depends on nothing but their names and content.
+    """Write a folder's files, without caches, to an archive that depends only on their names and content.
 
     Args:
-        folder: Its files' paths in the archive begin here.
-        archive: What is written.
-        comment: What it was built from.
+        folder: The root of the archive.
+        archive: The file to write.
+        comment: Digest of what it was built from.
     """
     with ZipFile(archive, "w") as output:
         output.comment = comment
@@ -140,7 +140,7 @@ def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
 
 
 def locked_requirements(folder: Path = PROJECT_FOLDER) -> str:
-    """List the function's dependencies as the project's package manager has locked them, as pip's requirements.
+    """List the function's dependencies from the project's lock file, in pip's requirements format.
 
     Raises:
         subprocess.CalledProcessError: If uv cannot read its lock file.
@@ -159,7 +159,7 @@ def _requirement(name: str, locked: dict[str, str]) -> str:
 
 
 def _install(target: Path, requirements: str, options: tuple[str, ...]) -> None:
-    """Install the function's dependencies as they are built for its platform, compiling nothing on this machine."""
+    """Install wheels of the function's dependencies for its platform; nothing is compiled on this machine."""
     file = target.with_suffix(".txt")
     file.write_text(requirements, encoding="utf-8")
     command = [*UV, "pip", "install", "--quiet", "--requirements", str(file), "--target", str(target), *options]

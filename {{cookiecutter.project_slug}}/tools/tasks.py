@@ -1,4 +1,4 @@
-"""The project's tasks, as a person types them."""
+"""How to call the project's tasks."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ from tools.configuration.stack_files import PROJECT_FOLDER
 
 
 def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
-    """Tell what stands before a task's name in a command: it depends on the project's package manager.
+    """Return the command before a task's name, which depends on the package manager.
 
     Args:
-        folder: Where the project is.
+        folder: The project's folder.
     """
     return "pipenv run" if (folder / "Pipfile").exists() else "uv run poe"

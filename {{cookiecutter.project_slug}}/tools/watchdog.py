@@ -1,8 +1,7 @@
-"""Ends the processes that a task has started, however the task itself ends.
+"""Ends the processes that a task has started, even if the task is killed.
 
-Code in the task cannot do that when the task is killed. So the watchdog is a process of its own, which no signal to the
-task's terminal reaches: it reads from its standard input which processes to end, and once that is closed, the task has
-ended.
+The watchdog is a separate process that does not receive the terminal's signals. It reads from its standard input which
+processes to end. When that is closed, the task has ended.
 """
 
 import contextlib
@@ -21,7 +20,7 @@ END_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.02
 WATCH: Final = "watch"
 FORGET: Final = "forget"
-# So that what stops a terminal's processes stops no process that is started with these options; the flags are Windows'.
+# Options of a process that must not receive the terminal's signals. The flags are for Windows.
 APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
     "start_new_session": True,
     "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -29,10 +28,10 @@ APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
 
 
 class Watchdog:
-    """Watches processes for as long as its block lasts; those that are then still watched are ended."""
+    """Context manager that ends the processes that are still watched on exit."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(  # pylint: disable=consider-using-with # it ends with the block
+        self._process = subprocess.Popen(  # pylint: disable=consider-using-with # `__exit__` waits for it
             [sys.executable, "-m", __name__],
             stdin=subprocess.PIPE,
             cwd=PROJECT_FOLDER,
@@ -50,11 +49,11 @@ class Watchdog:
         self._process.wait()
 
     def watch(self, pid: int) -> None:
-        """End a process, and all that it has started, when the block ends."""
+        """End a process and its descendants on exit."""
         self._say(WATCH, pid)
 
     def forget(self, pid: int) -> None:
-        """Leave a process alone from now on."""
+        """Stop watching a process."""
         self._say(FORGET, pid)
 
     @property
@@ -67,13 +66,13 @@ class Watchdog:
 
 
 def end(process: psutil.Process) -> None:
-    """Kill a process and everything that it has started, and wait until all of them have ended.
+    """Kill a process and its descendants, and wait until they have ended.
 
     Args:
-        process: The process; another one that has its number by now is left alone.
+        process: The process. A later process with the same PID is not killed.
     """
     with contextlib.suppress(psutil.NoSuchProcess):
-        # What is suspended starts nothing more.
+        # A suspended process cannot start another one.
         process.suspend()
         family = [process, *process.children(recursive=True)]
         for each in family:
@@ -85,7 +84,7 @@ def end(process: psutil.Process) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether a process runs; one that has ended does not, even if nobody has noticed yet."""
+    """Whether a process is running. A zombie is not."""
     try:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -93,10 +92,10 @@ def is_running(pid: int) -> bool:
 
 
 def serve(lines: Iterable[str]) -> None:
-    """Read which processes to watch, and end them when there is nothing more to read.
+    """Read which processes to watch, and end them at the end of the input.
 
     Args:
-        lines: Each is ``watch`` or ``forget``, and the process's number.
+        lines: ``watch PID`` or ``forget PID``.
     """
     watched: dict[str, psutil.Process] = {}
     for line in lines:
@@ -107,7 +106,7 @@ def serve(lines: Iterable[str]) -> None:
             with contextlib.suppress(psutil.NoSuchProcess):
                 watched[pid] = psutil.Process(int(pid))
     for process in watched.values():
-        # One that cannot be ended is no reason to leave the others.
+        # If one cannot be ended, end the others anyway.
         with contextlib.suppress(psutil.Error):
             end(process)
 

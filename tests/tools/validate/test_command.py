@@ -66,7 +66,7 @@ def test_a_project_that_cannot_be_read_is_status_2_and_one_line(
 
     assert run(folder, "--format", "json") == 2
     captured = capsys.readouterr()
-    assert (captured.out, captured.err) == ("", "validate: Pulumi.yaml:1: holds no mapping of keys to values\n")
+    assert (captured.out, captured.err) == ("", "validate: Pulumi.yaml:1: is not a mapping of keys to values\n")
 
 
 def test_a_terminal_obeys_no_error(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,7 +93,7 @@ def test_a_missing_engine_is_status_2_and_one_line(
         (["--stacks", "dev"], "unrecognized arguments: --stacks dev"),
         (["--stric"], "unrecognized arguments: --stric"),
         (["--format", "xml"], "argument --format: invalid choice: 'xml'"),
-        (["--date", "soon"], "argument --date: found 'soon'; allowed: a day like 2027-06-01"),
+        (["--date", "soon"], "argument --date: found 'soon'; allowed: a date like 2027-06-01"),
         (["--stack"], "argument --stack: expected one argument"),
     ],
 )

@@ -211,7 +211,7 @@ def test_the_projects_own_stacks_are_compared_today() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("Pulumi.yaml", "runtime: python\n", r"^Pulumi\.yaml: names no project$"),
+        ("Pulumi.yaml", "runtime: python\n", r"^Pulumi\.yaml: has no project name$"),
         ("Pulumi.yaml", "name: orders\nconfig: [a]\n", r"^Pulumi\.yaml:2: config is not a mapping of keys to values$"),
         ("Pulumi.yaml", "name: &a orders\n", r"^Pulumi\.yaml:1: anchors and aliases are not allowed"),
         ("policies.toml", "a =", r"^policies\.toml: is not TOML"),
@@ -237,7 +237,7 @@ def test_a_project_without_stacks_is_not_validated(folder: ProjectFolder) -> Non
     for stack in STACKS:
         (folder.path / f"Pulumi.{stack}.yaml").unlink()
 
-    with pytest.raises(CannotValidateError, match=r"^no stack has a file in .*; allowed: Pulumi\.STACK\.yaml$"):
+    with pytest.raises(CannotValidateError, match=r"^no stack files in .*; allowed: Pulumi\.STACK\.yaml$"):
         folder.validate()
 
 

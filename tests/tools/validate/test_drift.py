@@ -306,12 +306,12 @@ def test_what_is_created_or_deleted_is_told_without_its_properties() -> None:
 
 
 def test_lost_events_are_not_taken_for_no_changes() -> None:
-    with pytest.raises(EventsLostError, match=r"^the engine counts 2 resources to update, and its events tell of 1$"):
+    with pytest.raises(EventsLostError, match=r"^the engine counts 2 resources to update, but its events report 1$"):
         read_events([planned("update", QUEUE, {"a": 1}, {"a": 2}, **diff("a"))], {OpType.UPDATE: 2, OpType.SAME: 9})
 
 
 def test_lost_events_are_not_taken_for_no_drift() -> None:
-    with pytest.raises(EventsLostError, match=r"^the engine has read 1 resources, and its events do not tell how they"):
+    with pytest.raises(EventsLostError, match=r"^the engine refreshed 1 resources, but its events do not report their"):
         read_events([planned("refresh", QUEUE, {"a": 1}, None)], NOTHING_COUNTED)
 
 

@@ -37,8 +37,8 @@ TABLE = """\
 * the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown
 Pulumi.prod.yaml:4: error: orders:lambdaMemoryMb: found "256", weaker than "512" of dev (Pulumi.dev.yaml:4), \
 which comes before prod; allowed: 512 or more (policies.toml) [weaker-setting]
-Pulumi.prod.yaml:7: warning: orders:notificationEmail: a secret, of which no rule can be asked; \
-allowed: plain text, unless it must not be read [secret-setting]
+Pulumi.prod.yaml:7: warning: orders:notificationEmail: a secret, which no rule can check; \
+allowed: plain text, unless the value is confidential [secret-setting]
 2 stacks compared: 1 error, 1 warning
 """
 FINDING = Finding(rule="a-rule", severity="warning", message="m")
@@ -123,7 +123,7 @@ def test_a_report_without_a_readable_stack_has_no_table(folder: ProjectFolder) -
 
     for text in (printed(report), printed(report, force_terminal=True, color_system=None)):
         assert text == (
-            "Pulumi.dev.yaml:1: error: holds no mapping of keys to values [unreadable-file]\n"
+            "Pulumi.dev.yaml:1: error: is not a mapping of keys to values [unreadable-file]\n"
             "0 stacks compared, not dev: 1 error\n"
         )
 
@@ -175,7 +175,7 @@ def test_a_terminal_obeys_nothing_that_a_file_says(folder: ProjectFolder, termin
     assert "\x1b" not in text
     for escaped in (
         "\\x1b[31m[bold]\\u202e",
-        "\\x1b[0mzzz: Pulumi knows no",
+        "\\x1b[0mzzz: Pulumi has no",
         "setting of [/x]\\x1b[31m",
         "aws:\\x1b[31mkey",
     ):

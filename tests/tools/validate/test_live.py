@@ -158,9 +158,9 @@ def test_what_is_deployed_is_looked_at_only_when_asked_for(folder: ProjectFolder
 @pytest.mark.parametrize(
     ("stack_config", "message"),
     [
-        ({"value": "256", "secret": False}, 'the file has "512", and the last update had "256"; deploy the file, or'),
-        (None, 'the file has "512", and the last update had nothing'),
-        ({"secret": True}, 'the file has "512", and the last update had [secret]'),
+        ({"value": "256", "secret": False}, 'the file has "512", but the last update had "256"; deploy the file, or'),
+        (None, 'the file has "512", but the last update had no value'),
+        ({"secret": True}, 'the file has "512", but the last update had [secret]'),
     ],
 )
 def test_configuration_that_differs_from_the_last_updates_is_found(
@@ -183,7 +183,7 @@ def test_configuration_that_the_file_has_no_more_is_found(folder: ProjectFolder,
     (finding,) = validate(folder).findings
 
     assert (finding.rule, finding.key, finding.line) == ("config-differs", "aws:profile", 1)
-    assert finding.message.startswith('the file has nothing, and the last update had "x"')
+    assert finding.message.startswith('the file has no value, but the last update had "x"')
 
 
 def test_secrets_are_neither_compared_nor_shown(folder: ProjectFolder, backend: Backend) -> None:
@@ -256,7 +256,7 @@ def test_a_credential_that_only_the_backend_has_is_not_shown(folder: ProjectFold
 
     (finding,) = validate(folder).findings
 
-    assert finding.message.startswith("the file has nothing, and the last update had [secret]")
+    assert finding.message.startswith("the file has no value, but the last update had [secret]")
 
 
 def test_an_output_that_is_no_arn_is_found_by_those_that_are(folder: ProjectFolder, backend: Backend) -> None:
@@ -285,8 +285,8 @@ def test_drift_is_told_property_by_property(folder: ProjectFolder, backend: Back
     (finding,) = report.findings
     assert (finding.rule, finding.stacks, finding.file, finding.key) == ("drift", ("dev",), "Pulumi.dev.yaml", "queue")
     assert finding.message == (
-        "queue (aws:sqs/queue:Queue) was changed, and not by an update: delaySeconds is 5 instead of 0, "
-        'tags is not there instead of {"a": "b"}'
+        "queue (aws:sqs/queue:Queue) was changed outside Pulumi: delaySeconds is 5 instead of 0, "
+        'tags is not set instead of {"a": "b"}'
     )
     assert report.status == 1
 
@@ -295,7 +295,7 @@ def test_a_resource_that_is_gone_is_drift(folder: ProjectFolder, backend: Backen
     backend.events["dev"] = [refreshed(QUEUE, {"a": 1}, None)]
 
     assert [finding.message for finding in validate(folder).findings] == [
-        "queue (aws:sqs/queue:Queue) was deleted, and not by an update"
+        "queue (aws:sqs/queue:Queue) was deleted outside Pulumi"
     ]
 
 
@@ -321,7 +321,7 @@ def test_an_update_that_has_not_succeeded_is_told(folder: ProjectFolder, backend
     (finding,) = validate(folder).findings
 
     assert finding.rule == "update-failed"
-    assert finding.message == "the last update has failed; what is deployed may be a part of two versions"
+    assert finding.message == "the last update failed; the deployed stack may be a mix of two versions"
 
 
 def test_what_only_looks_is_no_update(folder: ProjectFolder, backend: Backend) -> None:
@@ -370,7 +370,7 @@ def test_a_destruction_that_has_failed_is_told(folder: ProjectFolder, backend: B
 
     assert states(report)["dev"] == "deployed"
     assert [finding.message for finding in report.findings] == [
-        "the last destroy has failed; what is deployed may be a part of two versions"
+        "the last destroy failed; the deployed stack may be a mix of two versions"
     ]
 
 
@@ -452,7 +452,7 @@ def test_a_name_that_several_organizations_have_is_ambiguous(folder: ProjectFold
 
     (finding,) = validate(folder).findings
 
-    assert finding.message.endswith("the backend has several of this name: acme/dev, other/dev")
+    assert finding.message.endswith("the backend has several stacks of this name: acme/dev, other/dev")
 
 
 def test_a_mistake_of_the_validation_itself_is_not_taken_for_an_unreadable_stack(
@@ -477,7 +477,7 @@ def test_a_stack_that_cannot_be_read_is_reported_and_the_others_go_on(
     (finding,) = report.findings
     assert (finding.rule, finding.stacks) == ("unreadable-stack", ("dev",))
     assert finding.message == (
-        "what is deployed cannot be read: the function's bundle is missing: build/processor-python3.13-arm64.zip"
+        "the deployed stack cannot be read: the function's bundle is missing: build/processor-python3.13-arm64.zip"
     )
     assert states(report)["dev"] == "unreadable"
     assert report.status == 2
@@ -498,7 +498,10 @@ def test_a_stack_that_is_being_updated_is_not_looked_at(folder: ProjectFolder, b
 
     (finding,) = validate(folder).findings
 
-    assert finding.message == "what is deployed cannot be read: its update is going on; try again when it has ended"
+    assert (
+        finding.message
+        == "the deployed stack cannot be read: its update is in progress; try again when it has finished"
+    )
 
 
 def test_a_backend_that_cannot_be_read_makes_its_stacks_unreadable(folder: ProjectFolder, backend: Backend) -> None:
@@ -521,7 +524,7 @@ def test_a_stack_whose_bundle_cannot_be_built_is_unreadable(
     (finding,) = validate(folder).findings
 
     assert finding.message == (
-        "what is deployed cannot be read: package: uv failed with exit status 2; its message is above"
+        "the deployed stack cannot be read: package: uv failed with exit status 2; its message is above"
     )
     assert backend.history
 
@@ -557,7 +560,7 @@ def test_a_reason_without_words_is_the_name_of_the_error(
 
     (finding,) = validate(folder).findings
 
-    assert finding.message == "what is deployed cannot be read: TypeError"
+    assert finding.message == "the deployed stack cannot be read: TypeError"
     assert backend.history
 
 
@@ -567,7 +570,7 @@ def test_lost_events_make_a_stack_unreadable(folder: ProjectFolder, backend: Bac
     (finding,) = validate(folder).findings
 
     assert finding.rule == "unreadable-stack"
-    assert finding.message.endswith("the engine counts 1 resources to update, and its events tell of 0")
+    assert finding.message.endswith("the engine counts 1 resources to update, but its events report 0")
 
 
 def test_a_stack_without_a_file_is_told_unless_stacks_are_asked_for(folder: ProjectFolder, backend: Backend) -> None:

@@ -30,7 +30,7 @@ BAD = {
     "unknown setting": (
         'setting = "batchSize"',
         'setting = "batchsize"',
-        [f'[[values]] number 4 (small-batches).setting: found "batchsize"; allowed: {", ".join(KEYS)}, or a key of a'],
+        [f'[[values]] number 4 (small-batches).setting: found "batchsize"; allowed: {", ".join(KEYS)}, or a provider'],
     ),
     "unknown key of a policy": (
         'rule = "region"',
@@ -65,27 +65,27 @@ BAD = {
     "no values": (
         "allowed = [false]",
         "allowed = []",
-        ["[[values]] number 1 (force-destroy): allowed: one of `allowed` with a value in it, `minimum` and `maximum`"],
+        ["[[values]] number 1 (force-destroy): allowed: one of a non-empty `allowed`, `minimum` and `maximum`"],
     ),
     "values of two kinds": (
         'instead = "an address that people read"',
         'instead = "an address"\nallowed = ["team@example.com"]',
-        ["[[values]] number 2 (placeholder-email): allowed: one of `allowed`"],
+        ["[[values]] number 2 (placeholder-email): allowed: one of a non-empty `allowed`"],
     ),
     "forbidden without what instead": (
         'instead = "an address that people read"',
         "",
-        ["[[values]] number 2 (placeholder-email): allowed: `instead`, what is asked for in words, with `forbidden`"],
+        ["[[values]] number 2 (placeholder-email): allowed: `instead`, what to use in words, together with"],
     ),
     "bounds of what is no number": (
         "allowed = [false]",
         "minimum = 1",
-        ["[[values]] number 1 (force-destroy): allowed: `minimum` and `maximum` for a setting that is a number"],
+        ["[[values]] number 1 (force-destroy): allowed: `minimum` and `maximum` only for a setting that is a number"],
     ),
     "bounds of what is nobody's number": (
         'setting = "aws:region"\nenvironments = ["prod"]\nallowed = ["us-east-1", "eu-west-1"]',
         'setting = "aws:region"\nminimum = 1',
-        ["[[values]] number 3 (region): allowed: `minimum` and `maximum` for a setting that is a number"],
+        ["[[values]] number 3 (region): allowed: `minimum` and `maximum` only for a setting that is a number"],
     ),
     "value that the setting can never have": (
         "allowed = [5, 10]",
@@ -110,7 +110,7 @@ BAD = {
     "value that is none": (
         "allowed = [5, 10]",
         "allowed = [5.5]",
-        ["[[values]] number 4 (small-batches).allowed.0: allowed: a text, a number, true or false, or a list of these"],
+        ["[[values]] number 4 (small-batches).allowed.0: allowed: a string, a number, true or false, or a list of"],
     ),
     "unknown key of a unique value": (
         'within = "account"',
@@ -125,7 +125,7 @@ BAD = {
     "nothing instead of a unique value": (
         'instead = "a suffix of its own"',
         'instead = ""',
-        ['[[unique]] number 1 (same-suffix).instead: found ""; allowed: a text with something in it'],
+        ['[[unique]] number 1 (same-suffix).instead: found ""; allowed: a non-empty string'],
     ),
     "formed name with an unknown setting": (
         "{environmentSuffix}-logs",
@@ -151,7 +151,7 @@ BAD = {
     "no date": (
         "2026-05-30",
         '"soon"',
-        ['runtimes.supported_until.python3.11: found "soon"; allowed: a day like 2027-06-30, without quotes'],
+        ['runtimes.supported_until.python3.11: found "soon"; allowed: a date like 2027-06-30, without quotes'],
     ),
     "unknown runtime": (
         '"python3.11"',
@@ -162,7 +162,7 @@ BAD = {
     "no environments": (
         'environments = ["prod", "staging"]',
         "environments = []",
-        ["[[values]] number 1 (force-destroy).environments: allowed: a list with a value in it"],
+        ["[[values]] number 1 (force-destroy).environments: allowed: a non-empty list"],
     ),
     "too long a warning": (
         "warning_days = 90",
@@ -239,7 +239,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 def test_a_policy_that_is_no_table_is_refused(tmp_path: Path) -> None:
     text = POLICIES.partition("[[values]]")[0] + POLICIES[POLICIES.index("[runtimes]") :]
 
-    with pytest.raises(PoliciesError, match=rf"^{FILE}: \[\[values\]\] number 1 \(no table\): allowed: a table$"):
+    with pytest.raises(PoliciesError, match=rf"^{FILE}: \[\[values\]\] number 1 \(not a table\): allowed: a table$"):
         read_policies(written(tmp_path, f"values = [1]\n{text}"))
 
 

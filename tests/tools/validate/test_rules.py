@@ -76,7 +76,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             1,
             "orders:notificationEmail",
-            "missing; allowed: an e-mail address; the environments that the file imports may set it",
+            "missing; allowed: an e-mail address; an imported Pulumi ESC environment may set it",
         ),
     ),
     "unknown key": (
@@ -112,7 +112,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "datadog:site",
-            'unknown namespace "datadog"; allowed: orders, aws, pulumi (policies.toml lists the providers\')',
+            'unknown namespace "datadog"; allowed: orders, aws, pulumi (policies.toml lists the providers)',
         ),
     ),
     "key of a provider in another case": (
@@ -151,24 +151,24 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "orders:environment",
-            "the key is on line 2 already; allowed: once",
+            "the key is already on line 2; allowed: once",
         ),
     ),
     "key twice, once without its namespace": (
         appended("Pulumi.dev.yaml", "  environment: dev\n"),
-        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "orders:environment", "is on line 2 already"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "orders:environment", "is already on line 2"),
     ),
     "key twice in a structure": (
         appended("Pulumi.dev.yaml", "  aws:defaultTags:\n    tags:\n      Team: a\n      Team: b\n"),
-        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 11, "Team", "is on line 10 already"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 11, "Team", "is already on line 10"),
     ),
     "section twice": (
         appended("Pulumi.dev.yaml", "secretsprovider: passphrase\nsecretsprovider: default\n"),
-        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 9, "secretsprovider", "is on line 8 already"),
+        ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 9, "secretsprovider", "is already on line 8"),
     ),
     "key of the project twice": (
         replaced("Pulumi.yaml", "runtime: python\n", "runtime: python\nruntime: nodejs\n"),
-        ("duplicate-key", "error", (), "Pulumi.yaml", 3, "runtime", "is on line 2 already"),
+        ("duplicate-key", "error", (), "Pulumi.yaml", 3, "runtime", "is already on line 2"),
     ),
     "setting where the environments are listed": (
         appended("Pulumi.dev.yaml", "environment: dev\n"),
@@ -198,12 +198,12 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.prod.yaml",
             7,
             "orders:notificationEmail",
-            "a secret, of which no rule can be asked; allowed: plain text",
+            "a secret, which no rule can check; allowed: plain text",
         ),
     ),
     "secret environment": (
         setting("prod", "environment", "{secure: AAAB}"),
-        ("secret-setting", "error", ("prod",), "Pulumi.prod.yaml", 2, "orders:environment", "a secret, of which"),
+        ("secret-setting", "error", ("prod",), "Pulumi.prod.yaml", 2, "orders:environment", "a secret, which"),
     ),
     "endpoints of a local stack": (
         setting("local", "aws:endpoints", "[]"),
@@ -230,7 +230,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "Config",
-            "knows no such section; did you mean config",
+            "has no such section; did you mean config",
         ),
     ),
     "unknown section that resembles none": (
@@ -270,7 +270,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.yaml",
             1,
             "name (Pulumi.yaml)",
-            'found "Orders"; allowed: lower-case letters',
+            'found "Orders"; allowed: 1 to 25 lower-case letters',
         ),
     ),
     "batch without a window": (
@@ -351,7 +351,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.dev.yaml",
             8,
             "orders:bucketName",
-            "which the stack gives to something else; allowed: a name that is nobody else's",
+            "which the stack uses for another resource; allowed: a name that is nobody else's",
         ),
     ),
     "value that is not allowed": (
@@ -455,12 +455,12 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "Pulumi.prod.yaml",
             1,
             "orders:kmsKeyArn",
-            "allowed: any value but none",
+            "allowed: a non-empty value",
         ),
     ),
     "own bucket name in production": (
         setting("prod", "bucketName", "our-bucket"),
-        ("weaker-setting", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:bucketName", "allowed: no value"),
+        ("weaker-setting", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:bucketName", "allowed: an empty value"),
     ),
     "runtime that ends soon": (
         setting("dev", "lambdaRuntime", "python3.11"),
@@ -610,7 +610,7 @@ def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder)
 
     assert finding.file == "Pulumi.yaml"
     assert finding.stacks == ("dev", "staging", "prod")
-    assert finding.message.endswith("a newer one, once the settings' model and policies.toml know it")
+    assert finding.message.endswith("a newer one, once it is in the settings model and policies.toml")
 
 
 def test_only_the_stacks_that_are_asked_for_are_reported_on_and_compared_with_all(folder: ProjectFolder) -> None:

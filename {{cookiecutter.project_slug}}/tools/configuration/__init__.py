@@ -1,1 +1,1 @@
-"""A stack's configuration: its files read without the engine, and checked with the project's own model."""
+"""Reads a stack's configuration without the engine, and checks it with the project's model."""

@@ -1,7 +1,7 @@
-"""The whole of a stack's configuration, checked with the project's model: every mistake reported at once.
+"""Checks a stack's configuration with the project's model and reports all problems at once.
 
-The engine checks little: it fills in the defaults of ``Pulumi.yaml``'s schema and refuses a missing or an ill-typed
-key, but lets unknown keys and wrong namespaces pass. This module checks the rest, before any resource is declared.
+The engine fills in the defaults of ``Pulumi.yaml`` and refuses missing keys and wrong types, but accepts unknown keys
+and wrong namespaces. This module checks the rest, before any resource is declared.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from infrastructure.project import PROJECT
 from tools.configuration.documents import shown
 from tools.configuration.model import REGION_KEY, SettingsModel, StackSettings
 
-# The longest name that a project becomes part of is that of a bucket with the account in it. S3 allows 63 characters:
+# The longest resource name with the project in it is a bucket's with the account ID. S3 allows 63 characters:
 # project (25) + "-" + a suffix (12) + "-access-logs-" (13) + account id (12) = 63.
 PROJECT_MAX_LENGTH: Final = 25
 PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -40,15 +40,15 @@ Settings = TypeVar("Settings", bound=StackSettings)
 
 @dataclass(frozen=True)
 class Problem:
-    """One mistake in a stack's configuration.
+    """One problem in a stack's configuration.
 
     Attributes:
-        rule: What kind of mistake, for example ``unknown-key``.
-        key: The key that is at fault, with its namespace.
+        rule: Name of the rule, for example ``unknown-key``.
+        key: The key with its namespace.
         message: What is wrong and what is allowed, for a person.
-        found: The value, or `MASKED` in its place; nothing if it is not the value that is wrong.
-        allowed: What may stand there.
-        is_contradiction: Whether the value is wrong only beside others.
+        found: The value, or `MASKED` instead of a secret; ``None`` if the problem is not the value.
+        allowed: What is allowed.
+        is_contradiction: Whether the value is wrong only in combination with other settings.
     """
 
     rule: str
@@ -63,10 +63,10 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """A stack's configuration was refused. The engine prints the message alone, without a stack trace.
+    """A stack's configuration was refused. The engine prints only the message, without a stack trace.
 
     Attributes:
-        problems: Every mistake found, in the order of the settings.
+        problems: All problems, in the order of the settings.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -77,11 +77,11 @@ class SettingsError(pulumi.RunError):
 
 
 def is_allowed(key: str, text: str) -> bool:
-    """Whether a setting may have a value, as far as the others do not contradict it.
+    """Whether a value is allowed for a setting, contradictions with other settings aside.
 
     Args:
-        key: A key of the stack files, without its namespace.
-        text: The value as configuration has it.
+        key: The setting's key, without its namespace.
+        text: The value, as text.
     """
     return key in _good_values({key: text})
 
@@ -96,17 +96,17 @@ def find_problems(
 
     Args:
         project: The Pulumi project, which is the namespace of its keys.
-        config: Every key with its namespace, every value as the engine's text, defaults filled in.
-        secret_keys: The keys whose values must not be printed.
-        variables: Environment variables, of which the AWS endpoint must fit the stack; not checked when left out.
+        config: The configuration: keys with their namespaces, values as the engine's text, defaults filled in.
+        secret_keys: Keys whose values must not be printed.
+        variables: Environment variables, whose AWS endpoint must fit the stack; not checked by default.
 
     Returns:
-        Everything that is wrong, or nothing.
+        All problems.
     """
     namespace = f"{project}:"
     own = _own_settings(namespace, config)
     secrets = set(secret_keys)
-    # Of a secret, and of what is no region, nothing can be told.
+    # Contradictions cannot be checked for secrets and invalid regions.
     good = _good_values({key: value for key, value in own.items() if f"{namespace}{key}" not in secrets})
     region = config.get(REGION_KEY, "")
     good_region = region if REGION_KEY not in secrets and re.fullmatch(REGION_PATTERN, region) else None
@@ -121,7 +121,7 @@ def find_problems(
         good[REGION_KEY] = good_region
     problems += _contradictions(namespace, good)
     if own.get(PROJECT.environment) == PROJECT.local and "aws:endpoints" in config:
-        message = "not allowed in a local stack; AWS_ENDPOINT_URL says where the emulator is"
+        message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
         problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
     if variables is not None:
         problems += _endpoint_problems(namespace, own.get(PROJECT.environment, ""), variables)
@@ -135,17 +135,17 @@ def read_settings(
     secret_keys: Iterable[str] = (),
     variables: Mapping[str, str] | None = None,
 ) -> Settings:
-    """Read a stack's whole configuration, if there is nothing wrong with it.
+    """Read a stack's configuration and refuse it if it has problems.
 
     Args:
-        settings: The project's model, for its type; the other arguments are `find_problems`'s.
+        settings: The project's model. The other arguments are those of `find_problems`.
         project: The Pulumi project.
-        config: Every key and value.
-        secret_keys: The keys whose values must not be printed.
+        config: The configuration.
+        secret_keys: Keys whose values must not be printed.
         variables: Environment variables.
 
     Raises:
-        SettingsError: If anything is wrong, with all that is wrong.
+        SettingsError: If there are problems.
     """
     problems = find_problems(project, config, secret_keys, variables)
     if problems:
@@ -154,13 +154,13 @@ def read_settings(
 
 
 def load_settings(settings: type[Settings]) -> Settings:
-    """Read the settings of the stack that the program runs for.
+    """Read the settings of the current stack.
 
     Args:
         settings: The project's model.
 
     Raises:
-        SettingsError: If anything is wrong, with all that is wrong.
+        SettingsError: If there are problems.
     """
     return read_settings(
         settings,
@@ -188,14 +188,14 @@ def _missing_key(key: str, allowed: str) -> Problem:
 def _project_problems(project: str) -> Iterator[Problem]:
     if len(project) > PROJECT_MAX_LENGTH or not re.fullmatch(PROJECT_PATTERN, project):
         allowed = (
-            f"lower-case letters, digits and single hyphens, from a letter, 1 to {PROJECT_MAX_LENGTH} long, "
-            "because every AWS name begins with it"
+            f"1 to {PROJECT_MAX_LENGTH} lower-case letters, digits and single hyphens, starting with a letter; "
+            "every AWS name starts with it"
         )
         yield _bad_value(PROJECT_NAME_KEY, project, allowed)
 
 
 def _namespace_problems(namespace: str, config: Mapping[str, str]) -> Iterator[Problem]:
-    """Find the project's keys under another namespace, where nothing would read them."""
+    """Find the project's keys in another namespace, where nothing reads them."""
     for full_key in config:
         prefix, _, key = full_key.rpartition(":")
         if key in KEYS and f"{prefix}:" != namespace:
@@ -216,7 +216,7 @@ def _region_problems(config: Mapping[str, str], *, hidden: bool) -> Iterator[Pro
 def _model_problems(
     namespace: str, own: Mapping[str, str], secrets: set[str], error: ValidationError
 ) -> Iterator[Problem]:
-    """Put the model's errors into the stack files' words: what was found, what is allowed."""
+    """Translate the model's errors into what was found and what is allowed in the stack file."""
     for detail in error.errors():
         key = str(detail["loc"][0])
         full_key = f"{namespace}{key}"
@@ -238,7 +238,7 @@ def _unknown_key(namespace: str, key: str) -> Problem:
 
 @functools.cache
 def _adapters() -> dict[str, TypeAdapter[Any]]:
-    """Form a validator for each setting by itself."""
+    """Build a validator for each single setting."""
     return {
         field.alias or name: TypeAdapter(
             Annotated[field.annotation, Field(), *field.metadata],  # ty: ignore[invalid-type-form] # the model's own
@@ -249,7 +249,7 @@ def _adapters() -> dict[str, TypeAdapter[Any]]:
 
 
 def _good_values(own: Mapping[str, str]) -> dict[str, Any]:
-    """Read the settings that are good each by itself, by their keys."""
+    """Parse the settings that are valid on their own, by key."""
     good: dict[str, Any] = {}
     for key in KEYS:
         if key in own:
@@ -259,23 +259,23 @@ def _good_values(own: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _contradictions(namespace: str, good: Mapping[str, Any]) -> Iterator[Problem]:
-    """Ask the model which settings are wrong together."""
+    """Ask the model which settings contradict each other."""
     for each in PROJECT.settings.contradictions(good):
         problem = _bad_value(f"{namespace}{each.key}", each.found, each.allowed, rule=each.rule)
         yield replace(problem, is_contradiction=True)
 
 
 def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str, str]) -> Iterator[Problem]:
-    """Keep an emulator's stack away from every account, and an account's stack away from every emulator.
+    """Refuse to deploy a local stack to AWS, or another stack to an emulator.
 
-    The variables are those of the AWS SDKs: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    The AWS SDKs read these variables: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
     refused = functools.partial(_bad_value, f"{namespace}{PROJECT.environment}", environment, rule="endpoint")
     if environment != PROJECT.local:
         for name, value in endpoints.items():
             if _is_loopback(value):
-                yield refused(PROJECT.local, circumstances=f" while {name} is on this machine")
+                yield refused(PROJECT.local, circumstances=f" while {name} points to this machine")
         return
     others = ", ".join(ACCOUNT_ENVIRONMENTS)
     if "AWS_ENDPOINT_URL" not in endpoints:
@@ -283,17 +283,17 @@ def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str,
         yield refused(allowed, circumstances=" while AWS_ENDPOINT_URL is not set")
     for name, value in endpoints.items():
         if not _is_loopback(value):
-            yield refused(others, circumstances=f" while {name} is not on this machine")
+            yield refused(others, circumstances=f" while {name} does not point to this machine")
     if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
         allowed = f"{others}, or unset it"
         yield refused(allowed, circumstances=" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set")
 
 
 def _is_loopback(url: str) -> bool:
-    """Whether a URL, or an address without a scheme, leads to this machine."""
+    """Whether a URL, or an address without a scheme, points to this machine."""
     try:
         host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
-        named_so = host == "localhost" or host.endswith((".localhost", "localhost.localstack.cloud"))
-        return named_so or ip_address(host).is_loopback or ip_address(host).is_unspecified
+        has_local_name = host == "localhost" or host.endswith((".localhost", "localhost.localstack.cloud"))
+        return has_local_name or ip_address(host).is_loopback or ip_address(host).is_unspecified
     except ValueError:
         return False

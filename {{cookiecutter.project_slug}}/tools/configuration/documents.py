@@ -1,4 +1,4 @@
-"""YAML documents read as text, with the line of every key, and without what only an attacker would write."""
+"""Reads YAML files as text with line numbers, and refuses input that only an attacker would write."""
 
 import json
 import re
@@ -9,10 +9,10 @@ from typing import Any, Final
 
 import yaml
 
-# Far beyond what a person writes, and soon read.
+# Far more than a person writes, and still fast to read.
 MAX_BYTES: Final = 262_144
 MAX_DEPTH: Final = 20
-# The C parser where PyYAML has it, as it has from all registries: ten times as fast.
+# The C parser is ten times as fast. PyYAML's published wheels include it.
 LOADER: Any = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 NOT_ALLOWED: Final = yaml.reader.Reader.NON_PRINTABLE
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
@@ -25,9 +25,9 @@ class DocumentError(Exception):
     """A file cannot be read.
 
     Attributes:
-        file: Its name.
-        line: The line that is at fault, from 1, if there is one.
-        problem: What is wrong, and what is allowed.
+        file: Name of the file.
+        line: Line of the problem, from 1, if known.
+        problem: What is wrong and what is allowed.
     """
 
     def __init__(self, file: str, problem: str, line: int | None = None) -> None:
@@ -37,13 +37,13 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One key of a mapping, and what it stands for.
+    """One key of a mapping with its value.
 
     Attributes:
         file: Name of the file.
         line: Line of the key, from 1.
         key: The key.
-        node: The value as the parser has composed it.
+        node: The value as the parser's node.
     """
 
     file: str
@@ -53,30 +53,30 @@ class Entry:
 
     @property
     def value(self) -> Any:
-        """The value: every scalar as the text that it is, in lists and dictionaries where the file has them."""
+        """The value as lists and dictionaries, with scalars as text."""
         return _plain(self.file, self.node)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing stands there."""
+        """Whether the value is null."""
         return isinstance(self.node, yaml.ScalarNode) and self.node.value in NOTHING
 
 
 def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
-    """Read a file that holds one mapping.
+    """Read a file that contains one mapping.
 
-    Anchors and aliases, which can make a small file a huge one, and tags, which can make text anything else, are
-    refused, as are files that are larger or more deeply nested than a person writes.
+    Refuses aliases, which can turn a small file into a huge value, tags, which can turn text into other types, and
+    files that are larger or more deeply nested than a person writes.
 
     Args:
         path: The file.
-        name: What it is called in messages; by its own name when left out.
+        name: Its name in messages; by default the file's name.
 
     Returns:
-        The keys of the mapping, in their order; a key that stands there twice is there twice.
+        The keys of the mapping in order, duplicates included.
 
     Raises:
-        DocumentError: If it cannot be read, with the line if there is one.
+        DocumentError: If it cannot be read, with the line if known.
     """
     name = name or path.name
     text = read_text(path, name)
@@ -93,19 +93,19 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
         raise _not_yaml(name, error) from error
     if node is None:
         return ()
-    entries = _entries(name, node, "holds no mapping of keys to values")
+    entries = _entries(name, node, "is not a mapping of keys to values")
     for entry in entries:
-        # So that no key deep in it surprises later.
+        # Check all nested keys now, so that reading them later cannot fail.
         tuple(mappings_in(entry))
     return entries
 
 
 def read_text(path: Path, name: str) -> str:
-    """Read a text file that is a file, and no larger than a person writes.
+    """Read a regular text file of limited size.
 
     Args:
         path: The file.
-        name: What it is called in messages.
+        name: Its name in messages.
 
     Raises:
         DocumentError: If it cannot be read.
@@ -126,46 +126,46 @@ def read_text(path: Path, name: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Write a text without what a terminal would obey, or what would make it read differently from what it is."""
+    """Escape characters that a terminal interprets or that hide what the text says."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
 def keys_of(entry: Entry) -> tuple[Entry, ...]:
-    """List the keys of the mapping that an entry's value is.
+    """List the keys of an entry whose value is a mapping.
 
     Raises:
-        DocumentError: If it is none.
+        DocumentError: If it is not a mapping.
     """
     return _entries(entry.file, entry.node, f"{entry.key} is not a mapping of keys to values")
 
 
 def mappings_in(entry: Entry) -> Iterator[tuple[Entry, ...]]:
-    """Walk through the mappings that an entry's value consists of, and list the keys of each."""
+    """Yield the keys of every mapping in an entry's value, at all depths."""
     return _mappings(entry.file, entry.node)
 
 
 def shown(text: str) -> str:
-    """Write a text so that a message can hold it: quoted, on one line, nothing that a terminal would obey.
+    """Quote a text for a message: on one line, without terminal escapes, and truncated.
 
     Args:
-        text: Of any length and content; what is longer than a person reads is cut off.
+        text: The text, of any length.
     """
     cut = json.dumps(text[:LONGEST_SHOWN])
     return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
 
 
 def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
-    """Put a parser's error into one line, with the place where the mistake is likely to be."""
+    """Turn a parser's error into one line, with the likely place of the mistake."""
     parts = (getattr(error, name, None) for name in ("context", "problem"))
     problem = ", ".join(filter(None, parts)) or str(error)
-    # A colon without its space is noticed on the next line only.
+    # The parser notices a colon without a space only on the next line.
     name = "context_mark" if "could not find expected ':'" in problem else "problem_mark"
     mark = getattr(error, name, None)
     return DocumentError(file, f"is not YAML: {problem}", mark.line + 1 if mark else None)
 
 
 class _RefusedError(Exception):
-    """It is YAML, and not what these files may hold."""
+    """The file is YAML but has a feature that is not allowed."""
 
     def __init__(self, event: yaml.Event, problem: str) -> None:
         super().__init__(problem)
@@ -174,7 +174,7 @@ class _RefusedError(Exception):
 
 
 def _check(events: Iterable[yaml.Event]) -> None:
-    """Refuse what only an attacker would write, before anything is made of it."""
+    """Refuse what only an attacker would write, before any value is built."""
     depth = 0
     for event in events:
         if isinstance(event, yaml.CollectionEndEvent):
@@ -184,11 +184,11 @@ def _check(events: Iterable[yaml.Event]) -> None:
         if depth > MAX_DEPTH:
             raise _RefusedError(event, f"nested too deeply; allowed: {MAX_DEPTH} levels")
         if isinstance(event, yaml.NodeEvent) and event.anchor is not None:
-            raise _RefusedError(event, "anchors and aliases are not allowed: write the value where it is meant")
+            raise _RefusedError(event, "anchors and aliases are not allowed: repeat the value")
         if getattr(event, "tag", None) is not None:
             raise _RefusedError(event, "tags are not allowed: every value is text")
         if isinstance(event, yaml.ScalarEvent) and SURROGATE.search(event.value):
-            raise _RefusedError(event, "half a character (a surrogate) is not allowed")
+            raise _RefusedError(event, "a lone surrogate (half a character) is not allowed")
 
 
 def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:

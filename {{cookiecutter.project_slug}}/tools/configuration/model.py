@@ -1,4 +1,4 @@
-"""What a model of settings is made of: how values are read, and how they are described in words."""
+"""Base of a project's settings model: parsing of values, and their description in words."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ EXAMPLE_REGION: Final = "us-east-1"
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A value that is good by itself, and wrong beside the others.
+    """A value that is valid on its own but contradicts other settings.
 
     Attributes:
-        rule: What kind of mistake, for example ``retention-too-short``.
-        key: The setting that is to be changed.
+        rule: Name of the rule, for example ``retention-too-short``.
+        key: The setting to change.
         found: Its value, as text.
-        allowed: What may stand there.
+        allowed: What is allowed.
     """
 
     rule: str
@@ -30,29 +30,29 @@ class Contradiction:
 
 
 class StackSettings(BaseModel):
-    """A stack's configuration, valid and complete: the base of a project's own model.
+    """Base class of a project's settings model: a complete, valid stack configuration.
 
-    Fields are named in snake case, their keys in the stack files in camel case. A field needs a ``description``. A text
-    that is not one of a few needs ``json_schema_extra={"allowed": ...}``: what it may be, in words. What has no default
-    needs ``examples``: a value that tests can take, and another one if the setting may be a secret. What depends on a
-    region has `EXAMPLE_REGION` in it.
+    Fields are in snake case, keys of the stack files in camel case. Every field needs a ``description``. A string that
+    is not an enum needs ``json_schema_extra={"allowed": ...}``: the allowed values, in words. A field without a default
+    needs ``examples``: a value for tests, and a second one if the setting may be a secret. Values that depend on the
+    region contain `EXAMPLE_REGION`.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:  # noqa: ARG003 # pylint: disable=unused-argument
-        """Find settings that are good each by itself and wrong together. A model without such settings leaves it out.
+        """Find valid settings that contradict each other. Models override this if they have such settings.
 
         Args:
-            good: The settings that are good each by itself, by their keys in the stack files, and `REGION_KEY`. Any of
+            good: The settings that are valid on their own, by their keys in the stack files, and `REGION_KEY`. Any of
                 them may be missing.
         """
         yield from ()
 
 
 def _whole_number(value: object) -> object:
-    """Turn the engine's text into a number, and nothing that merely resembles one (``1.0``, ``1_000``)."""
+    """Parse the engine's text as an integer, but not lookalikes such as ``1.0`` and ``1_000``."""
     return int(value) if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,17}", value) else value
 
 
@@ -65,12 +65,12 @@ TRUTH_VALUE: Final = BeforeValidator(_truth_value)
 
 
 def as_text(value: object) -> str:
-    """Write a setting's value as configuration has it."""
+    """Format a setting's value as configuration text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 class SettingsModel:
-    """A project's model of settings, seen by the keys of the stack files.
+    """A project's settings model, by the keys of the stack files.
 
     Args:
         settings: The model.
@@ -87,29 +87,29 @@ class SettingsModel:
         self.keys: tuple[str, ...] = tuple(self.schema)
 
     def default(self, key: str) -> str | None:
-        """Tell what a setting is when no file says, or nothing if a file must."""
+        """Return a setting's default, or ``None`` if it is required."""
         return as_text(self.schema[key]["default"]) if "default" in self.schema[key] else None
 
     def example(self, key: str) -> str:
-        """Tell a value that a setting may have.
+        """Return a valid value of a setting.
 
         Raises:
-            TypeError: If the model gives neither a default nor an example.
+            TypeError: If the model has neither a default nor an example.
         """
         schema = self.schema[key]
         values = [schema["default"]] if "default" in schema else schema.get("examples", schema.get("enum", ()))
         if not values:
-            raise TypeError(f"{key}: the model must give `examples`, because there is no default")
+            raise TypeError(f"{key}: the model needs `examples`, because there is no default")
         return as_text(values[0])
 
     def allowed(self, key: str) -> str:
-        """Say in words what a setting may be.
+        """Describe the allowed values of a setting in words.
 
         Returns:
             For example ``a whole number from 1 to 900``.
 
         Raises:
-            TypeError: If the setting is a text of which the model does not say what it may be.
+            TypeError: If the setting is a string and the model does not describe the allowed values.
         """
         schema = self.schema[key]
         if "allowed" in schema:
@@ -120,4 +120,4 @@ class SettingsModel:
             return f"a whole number from {schema['minimum']} to {schema['maximum']}"
         if schema["type"] == "boolean":
             return "true or false"
-        raise TypeError(f"{key}: json_schema_extra must say under `allowed` what the text may be")
+        raise TypeError(f"{key}: json_schema_extra needs `allowed`, which values are allowed in words")

@@ -1,4 +1,4 @@
-"""Stack files read without the engine, as the engine would read them: defaults filled in, values as text."""
+"""Reads stack files as the engine does, with defaults filled in and values as text, but without the engine."""
 
 import functools
 import itertools
@@ -17,7 +17,7 @@ STACK_FILE: Final = re.compile(r"Pulumi\.(?P<stack>[A-Za-z0-9._-]+)\.yaml")
 
 
 class Place(NamedTuple):
-    """Where a value is set.
+    """The place where a value is set.
 
     Attributes:
         file: Name of the file.
@@ -30,12 +30,12 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack's configuration as the program would see it, except for secrets, which only the engine can decrypt.
+    """A stack's configuration as the program sees it, but with secrets encrypted.
 
     Attributes:
-        values: Every key with its namespace, and its value as text; a secret's is the encrypted one.
-        secret_keys: The keys of secrets.
-        places: Where each value is set: in the stack's file, or as a default in the project's.
+        values: The values as text, by key with namespace; secrets are encrypted.
+        secret_keys: Keys of the secrets.
+        places: Where each value is set: in the stack file, or as a default in ``Pulumi.yaml``.
     """
 
     values: dict[str, str]
@@ -45,13 +45,13 @@ class StackConfig:
 
 @dataclass(frozen=True)
 class StackFile:
-    """What a stack's file holds, as it stands there.
+    """The content of a stack file.
 
     Attributes:
         stack: Name of the stack.
         name: Name of the file.
-        sections: The outermost keys.
-        config: The keys of the configuration, each with its namespace; one that stands there twice is there twice.
+        sections: The top-level keys.
+        config: The keys of the configuration with their namespaces, duplicates included.
     """
 
     stack: str
@@ -61,7 +61,7 @@ class StackFile:
 
     @functools.cached_property
     def config_line(self) -> int:
-        """Where the configuration begins: the place of what is missing from it."""
+        """Line of ``config``, which is reported as the place of missing keys."""
         return next((entry.line for entry in self.sections if entry.key == "config"), 1)
 
 
@@ -70,10 +70,10 @@ class Project:
     """A Pulumi project, as ``Pulumi.yaml`` describes it.
 
     Attributes:
-        folder: Where it is.
+        folder: The project's folder.
         name: Its name, which is the namespace of its configuration.
-        sections: The outermost keys.
-        config: What it declares of its stacks' configuration: each key with its namespace.
+        sections: The top-level keys.
+        config: The configuration keys that it declares, with their namespaces.
     """
 
     folder: Path
@@ -83,24 +83,24 @@ class Project:
 
     @functools.cached_property
     def secret_keys(self) -> frozenset[str]:
-        """Keys that it declares to be secrets."""
+        """Keys that are declared as secrets."""
         declared = ((key, entry.value) for key, entry in self.config)
         return frozenset(key for key, value in declared if isinstance(value, dict) and value.get("secret") == "true")
 
     @property
     def name_place(self) -> Place:
-        """Where it is given its name."""
+        """Place of the project's name."""
         return next(Place(entry.file, entry.line) for entry in self.sections if entry.key == "name")
 
     @property
     def stack_folder(self) -> Path:
-        """Where the stacks' files are: beside ``Pulumi.yaml`` unless it says otherwise."""
+        """Folder of the stack files: that of ``Pulumi.yaml``, or its ``stackConfigDir``."""
         named = [entry.value for entry in self.sections if entry.key == "stackConfigDir"]
         return self.folder.joinpath(*filter(lambda value: isinstance(value, str), named))
 
     @property
     def stacks(self) -> tuple[str, ...]:
-        """The stacks that have a file, by name."""
+        """Names of the stacks that have a file, sorted."""
         matches = [STACK_FILE.fullmatch(path.name) for path in self.stack_folder.glob("Pulumi.*")]
         return tuple(sorted(match["stack"] for match in matches if match))
 
@@ -119,11 +119,11 @@ class Project:
         return StackFile(stack, name, sections, _config(self.name, sections))
 
     def file_name(self, path: Path) -> str:
-        """Name a file by its path from the project's folder, if that is where it is."""
+        """Return a file's path relative to the project's folder, or its name if it is elsewhere."""
         return path.relative_to(self.folder).as_posix() if path.is_relative_to(self.folder) else path.name
 
     def configure(self, file: StackFile) -> StackConfig:
-        """Form a stack's configuration from its file and the project's defaults."""
+        """Merge a stack file with the project's defaults."""
         values: dict[str, Any] = dict(self._defaults)
         places = dict(self._default_places)
         for key, entry in file.config:
@@ -149,12 +149,12 @@ def read_project(folder: Path = PROJECT_FOLDER) -> Project:
     """Read ``Pulumi.yaml``.
 
     Raises:
-        DocumentError: If it cannot be read, or names no project.
+        DocumentError: If it cannot be read, or has no project name.
     """
     sections = read_document(folder / PROJECT_FILE)
     names = [entry.value for entry in sections if entry.key == "name"]
     if not names or not isinstance(names[0], str) or not names[0]:
-        raise DocumentError(PROJECT_FILE, "names no project")
+        raise DocumentError(PROJECT_FILE, "has no project name")
     return Project(folder, names[0], sections, _config(names[0], sections))
 
 
@@ -163,7 +163,7 @@ def read_stack_config(stack: str, folder: Path = PROJECT_FOLDER) -> StackConfig:
 
     Args:
         stack: Name of the stack, for example ``dev``.
-        folder: Where the project's files are.
+        folder: The project's folder.
 
     Raises:
         DocumentError: If a file cannot be read.
@@ -173,19 +173,19 @@ def read_stack_config(stack: str, folder: Path = PROJECT_FOLDER) -> StackConfig:
 
 
 def _config(project: str, sections: Iterable[Entry]) -> tuple[tuple[str, Entry], ...]:
-    """List the configuration among a file's sections. A key without a namespace is the project's."""
+    """List the configuration keys of a file. A key without a namespace gets the project's."""
     named = (section for section in sections if section.key == "config" and not section.is_empty)
     entries = itertools.chain.from_iterable(keys_of(section) for section in named)
     return tuple((entry.key if ":" in entry.key else f"{project}:{entry.key}", entry) for entry in entries)
 
 
 def _default(declared: Any) -> Any:
-    """Find what ``Pulumi.yaml`` gives every stack for a key: a schema's default, or a value that stands by itself."""
+    """Return the value that ``Pulumi.yaml`` sets for all stacks: a ``default``, a ``value`` or a plain value."""
     return declared.get("default", declared.get("value")) if isinstance(declared, dict) else declared
 
 
 def _holds_secret(value: Any) -> bool:
-    """Whether a value is encrypted, or a part of it."""
+    """Whether a value, or part of it, is encrypted."""
     if isinstance(value, dict):
         return "secure" in value or any(map(_holds_secret, value.values()))
     return isinstance(value, list) and any(map(_holds_secret, value))

@@ -1,1 +1,1 @@
-"""What tests are made with: the program recorded, a deployed stack found, what is there compared with what it says."""
+"""Helpers for tests: record the program, find the deployed stack, and compare the two."""

@@ -1,4 +1,4 @@
-"""How what is deployed is compared with what was promised."""
+"""Compares what is deployed with what the program promises."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,13 +6,13 @@ from typing import Any
 
 
 def differences(found: Mapping[str, Any], promised: Mapping[str, Any]) -> Iterator[str]:
-    """Compare what is deployed of a resource with what was promised of it.
+    """Compare a deployed resource with the program's promise.
 
-    What was not promised may be there, as a team may add tags; inside of what was promised nothing may.
+    Properties and tags that were not promised are ignored. Inside of a promised property, nothing may be added.
 
     Args:
-        found: What AWS says.
-        promised: What the program says.
+        found: The properties in AWS.
+        promised: The properties in the program.
 
     Yields:
         Each difference in words.
@@ -25,16 +25,16 @@ def differences(found: Mapping[str, Any], promised: Mapping[str, Any]) -> Iterat
 
 
 def hold(resource: str, promise: str, *, found: object, promised: object) -> None:
-    """Compare one thing that is deployed with what was promised.
+    """Assert that one deployed value is as promised.
 
     Args:
-        resource: Name of the resource, as AWS knows it.
+        resource: Name of the resource in AWS.
         promise: What is compared.
-        found: What AWS says.
-        promised: What the stack's configuration and its program say.
+        found: The value in AWS.
+        promised: The value in the program or the stack's configuration.
 
     Raises:
-        AssertionError: If they differ; the message names all four.
+        AssertionError: If they differ; the message contains all four arguments.
     """
     assert found == promised, f"{resource}: {promise}: {_told(found, promised)}"
 
@@ -52,7 +52,7 @@ def _differences(path: str, found: Any, promised: Any) -> Iterator[str]:
 
 
 def _normalized(value: Any) -> Any:
-    """Write a property in the one of all equivalent ways in which its parts have an order, and JSON is parsed."""
+    """Normalize a property: sort lists, and parse JSON."""
     if isinstance(value, Mapping):
         return {key: _normalized(each) for key, each in value.items() if each is not None}
     if isinstance(value, list):
@@ -66,7 +66,7 @@ def _normalized(value: Any) -> Any:
 
 
 def canonical(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """Write a statement of a policy in the one of all equivalent ways in which every text is a sorted list.
+    """Normalize a policy statement: every string becomes a list, and lists are sorted.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
     """

@@ -1,6 +1,6 @@
-"""The deployed stack: which one it is, what the program says of it, and clients to ask what is really there.
+"""The deployed stack: its program, its outputs, and boto3 clients.
 
-The outputs file says which stack it is, ``AWS_ENDPOINT_URL`` whether AWS or the emulator is asked. Nothing else does.
+The outputs file determines the stack, and ``AWS_ENDPOINT_URL`` whether AWS or the emulator is asked.
 """
 
 import functools
@@ -23,22 +23,22 @@ from tools.outputs import OUTPUTS_FILE, exported_names
 from tools.testing.program import Program
 from tools.testing.recording import PROJECT_NAME, STACKS, readable
 
-# A person waits for the answer: what does not come soon will not come.
+# Short timeouts: a person is waiting.
 CLIENT_CONFIG = Config(connect_timeout=5, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 5})
 
 
 class NotDeployedError(Exception):
-    """There is no stack to ask about; the message says why, and what to do."""
+    """No deployed stack was found; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Deployed:
-    """One deployed stack.
+    """A deployed stack.
 
     Attributes:
-        program: What its program says.
-        outputs: What it exports.
-        clients: Clients of AWS's services, each made when it is first asked for.
+        program: Its program.
+        outputs: Its outputs.
+        clients: boto3 clients by service, created on first use.
     """
 
     program: Program
@@ -47,7 +47,7 @@ class Deployed:
 
     @property
     def stack(self) -> str:
-        """Its name."""
+        """Name of the stack."""
         return self.program.stack
 
     @property
@@ -56,7 +56,7 @@ class Deployed:
         return self.program.account
 
     def read_settings(self, settings: type[Settings]) -> Settings:
-        """Read its settings; a secret, which only the engine can decrypt, has some good value in it.
+        """Read the stack's settings. Secrets, which only the engine can decrypt, have example values.
 
         Args:
             settings: The project's model.
@@ -70,7 +70,7 @@ class Deployed:
 
     @functools.cached_property
     def session(self) -> boto3.Session:
-        """A session with the region of the stack's configuration, and with its profile or keys if it has some."""
+        """A session with the region of the stack's configuration, and its profile or keys, if any."""
         config = self.program.config
         values = {key: value for key, value in config.values.items() if key not in config.secret_keys}
         return boto3.Session(
@@ -82,7 +82,7 @@ class Deployed:
         )
 
     def client(self, service: str) -> Any:
-        """Find the client of a service, for example ``s3``."""
+        """Return the client of a service, for example ``s3``."""
         if service not in self.clients:
             session: Any = self.session
             self.clients[service] = session.client(service, config=CLIENT_CONFIG)
@@ -90,13 +90,13 @@ class Deployed:
 
 
 def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
-    """Find the stack that the outputs file describes: the one whose program exports the same ARNs.
+    """Find the stack of the outputs file: the one whose program exports the same ARNs.
 
     Args:
-        folder: Where the outputs file's folder is.
+        folder: The folder that contains the outputs file's folder.
 
     Raises:
-        NotDeployedError: If there is none, or the environment leads elsewhere.
+        NotDeployedError: If there is none, or if the environment variables point elsewhere.
     """
     file, outputs = OUTPUTS_FILE.as_posix(), read_outputs(folder)
     candidates: list[tuple[int, Program]] = []
@@ -111,13 +111,13 @@ def find_deployed(folder: Path = PROJECT_FOLDER) -> Deployed:
     best = max((alike for alike, _ in candidates), default=0)
     found = [program for alike, program in candidates if alike == best and best]
     if len(found) != 1:
-        which = " and ".join(program.stack for program in found) or "none of the stacks"
+        which = " and ".join(program.stack for program in found) or "no stack"
         problems = "".join(f"\n{refusal}" for refusal in refusals)
-        raise NotDeployedError(f"{file} is of {which}; the task `outputs` writes it anew{problems}")
+        raise NotDeployedError(f"{file} matches {which}; rewrite it with the task `outputs`{problems}")
     deployed = Deployed(found[0], outputs)
     problems = find_problems(PROJECT_NAME, readable(deployed.program.config), variables=os.environ)
     if problems:
-        raise NotDeployedError(f"{file} is of the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
+        raise NotDeployedError(f"{file} belongs to the stack {deployed.stack}, but {'; '.join(map(str, problems))}")
     return deployed
 
 
@@ -126,7 +126,7 @@ def _program(stack: str, outputs: Mapping[str, str]) -> Program:
     account = Account.named_in(outputs.values(), config.values.get(REGION_KEY, ""))
     if account is None:
         raise NotDeployedError(
-            f"{OUTPUTS_FILE.as_posix()} names no account: no output is an ARN; the task `outputs` writes it anew"
+            f"{OUTPUTS_FILE.as_posix()} names no account: no output is an ARN; rewrite it with the task `outputs`"
         )
     return Program(stack, config, account)
 
@@ -139,23 +139,23 @@ def read_outputs(folder: Path = PROJECT_FOLDER) -> dict[str, str]:
     """Read the outputs file.
 
     Args:
-        folder: Where its folder is.
+        folder: The folder that contains its folder.
 
     Raises:
-        NotDeployedError: If it does not exist, or is not complete.
+        NotDeployedError: If it does not exist or is incomplete.
     """
     file = OUTPUTS_FILE.as_posix()
     try:
         outputs = json.loads((folder / OUTPUTS_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise NotDeployedError(
-            f"{file} does not exist: deploy first, with the task `local-up` or `pulumi-deploy`"
+            f"{file} does not exist: deploy first with the task `local-up` or `pulumi-deploy`"
         ) from error
     except OSError as error:
         raise NotDeployedError(f"{file} cannot be read: {error.strerror}") from error
     except ValueError as error:
-        raise NotDeployedError(f"{file} is not JSON; the task `outputs` writes it anew") from error
+        raise NotDeployedError(f"{file} is not JSON; rewrite it with the task `outputs`") from error
     missing = [name for name in exported_names() if not isinstance(outputs, dict) or not outputs.get(name)]
     if missing:
-        raise NotDeployedError(f"{file} lacks {', '.join(missing)}; the task `outputs` writes it anew")
+        raise NotDeployedError(f"{file} lacks {', '.join(missing)}; rewrite it with the task `outputs`")
     return outputs

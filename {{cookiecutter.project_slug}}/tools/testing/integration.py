@@ -1,6 +1,6 @@
-"""pytest's part of the integration tests: the stack is found, and each resource and each output is a test of its own.
+"""pytest hooks and fixtures of the integration tests. Each resource and each output is a separate test.
 
-The project's ``conftest.py`` imports all of it.
+The project's ``conftest.py`` imports everything from here.
 """
 
 import os
@@ -19,18 +19,18 @@ REASON = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Find the stack before anything is collected, or say in one line why there is none."""
+    """Find the stack before tests are collected, or fail with one line."""
     try:
         config.stash[DEPLOYED] = find_deployed()
     except (NotDeployedError, DocumentError) as error:
-        # Other tests may be asked for, too, and have come before: then it is said once all are collected.
+        # If other tests were selected too, fail only after integration tests have been collected.
         config.stash[REASON] = str(error)
         if any("integration" in argument for argument in config.args):
             raise pytest.UsageError(str(error)) from error
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
-    """Say which stack is asked about, and where."""
+    """Name the stack, and AWS or the emulator."""
     stack = config.stash.get(DEPLOYED, None)
     if stack is None:
         return None
@@ -39,7 +39,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Test each resource and each output of the program by itself."""
+    """Parametrize tests with the program's resources and outputs."""
     stack = metafunc.config.stash.get(DEPLOYED, None)
     if stack is None:
         return
@@ -52,7 +52,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say on AWS what can only be tested in the emulator."""
+    """Skip the tests on AWS that can only run in the emulator."""
     if DEPLOYED not in config.stash:
         raise pytest.UsageError(config.stash[REASON])
     is_local = config.stash[DEPLOYED].is_local
@@ -63,7 +63,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Repeat the emulator's limits in every report of a run against it."""
+    """Print the emulator's limits after every run against it."""
     if DEPLOYED in config.stash and config.stash[DEPLOYED].is_local:
         terminalreporter.section("limits of the emulator")
         for limit in EMULATOR_LIMITS:
@@ -78,11 +78,11 @@ def fixture_deployed(pytestconfig: pytest.Config) -> Deployed:
 
 @pytest.fixture(scope="session", name="promises")
 def fixture_promises(deployed: Deployed) -> Deployment:
-    """What the program says of the stack; without access to AWS, no test is worth the wait."""
+    """What the program promises of the stack. Without access to AWS, all tests are aborted."""
     try:
         return promised(deployed)
     except (BotoCoreError, ClientError) as error:
-        return pytest.exit(f"AWS cannot be asked about the stack {deployed.stack}: {error}", returncode=1)
+        return pytest.exit(f"the stack {deployed.stack} cannot be read from AWS: {error}", returncode=1)
 
 
 @pytest.fixture(name="resource")

@@ -1,8 +1,8 @@
-"""What the emulator does otherwise than AWS, and what that means for the tests. Every report of a run repeats it."""
+"""Differences between the emulator and AWS, and what they mean for the tests. Every test run prints them."""
 
 EMULATOR_LIMITS = (
-    "permissions are not enforced: the role's policy is compared, and not tried",
-    "nothing is encrypted: that each resource names the key is all that is tested",
-    "e-mails are not sent, and a subscription needs no confirmation",
-    "alarms see neither the queues' metrics nor those that the function logs: their configuration is compared",
+    "IAM permissions are not enforced: the role's policy is only compared",
+    "data is not encrypted: the tests only check that each resource names the key",
+    "e-mails are not sent, and subscriptions need no confirmation",
+    "alarms get no metrics from queues or from the function's log: only their configuration is compared",
 )

@@ -1,4 +1,4 @@
-"""What the program says of one stack, wherever it is deployed: resources and outputs, under AWS's own names."""
+"""The program of one stack: its resources and outputs, with the names that they have in AWS."""
 
 import contextlib
 import functools
@@ -21,15 +21,15 @@ from tools.testing.recording import PROJECT_NAME, Aws, Deployment, deploy, reada
 
 Computed = Mapping[str, str]
 
-# What a resource's identity is to other resources, where the program uses it: one of its inputs.
+# The input that is the ID of a resource, for resources whose ID the program uses.
 IDENTITIES = {"aws:iam/role:Role": "name", "aws:s3/bucket:Bucket": "bucket"}
 
 
 class DeployedAws(Aws):
-    """Answers as the AWS that the stack is deployed to.
+    """Mocks of the AWS that the stack is deployed to.
 
     Attributes:
-        asked: What AWS has chosen freely, so that no name tells it, by type and logical name.
+        asked: Values that AWS has generated, by type and logical name.
     """
 
     def __init__(self, account: Account, asked: Mapping[tuple[str, str], Computed]) -> None:
@@ -37,7 +37,7 @@ class DeployedAws(Aws):
         self.asked = asked
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        """Find a resource: its inputs come back, with what AWS has computed."""
+        """Return a resource's inputs with the values that AWS has computed."""
         identity, outputs = super().new_resource(args)
         if args.typ in IDENTITIES:
             identity = args.inputs[IDENTITIES[args.typ]]
@@ -51,7 +51,7 @@ class Program:
     Attributes:
         stack: Name of the stack.
         config: Its configuration.
-        account: Where it is deployed.
+        account: The account that it is deployed to.
     """
 
     stack: str
@@ -60,7 +60,7 @@ class Program:
 
     @property
     def bundle(self) -> Path:
-        """The bundle that the function should be, whether or not it has been built here."""
+        """Path of the function's bundle, whether or not it has been built here."""
         keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
         return bundle_path(*(self.config.values.get(f"{PROJECT_NAME}:{key}", "") for key in keys))
 
@@ -70,8 +70,8 @@ class Program:
         """Run the program, and record what it registers and exports.
 
         Args:
-            asked: What AWS has chosen freely, by type and logical name.
-            config: Its configuration in place of the stack's own.
+            asked: Values that AWS has generated, by type and logical name.
+            config: A configuration to use instead of the stack's.
 
         Raises:
             SettingsError: If the program refuses the configuration.
@@ -82,15 +82,14 @@ class Program:
 
     @functools.cached_property
     def recorded(self) -> Deployment:
-        """What the program says without asking AWS: what AWS chooses freely has other identities."""
+        """The program's record without asking AWS; generated values are made up."""
         return self.run()
 
     @functools.cached_property
     def secret_parts(self) -> dict[str, str]:
-        """What depends on a secret setting, so that only the engine knows what it is.
+        """Resources (by type and logical name) and outputs that depend on a secret, with the setting.
 
-        For each such resource (its type and logical name) and output, the setting. Where no other value of a setting
-        can be tried, that is everything.
+        Only the engine knows their values. If no second value of a setting can be tried, all of them are returned.
         """
         parts: dict[str, str] = {}
         config = readable(self.config)
@@ -102,7 +101,7 @@ class Program:
         return parts
 
     def _parts_with(self, config: Mapping[str, str], full_key: str, values: Iterable[str]) -> dict[str, str]:
-        """Run the program with the first value of a setting that does not contradict the others, if there is one."""
+        """Run the program with the first value of a setting that contradicts no other setting, if any."""
         for value in values:
             with contextlib.suppress(SettingsError):
                 here = value.replace(EXAMPLE_REGION, self.account.region)
@@ -111,7 +110,7 @@ class Program:
 
 
 def others(key: str) -> Iterator[str]:
-    """List values that a setting may have besides `SettingsModel.example`, as far as its model tells."""
+    """List further valid values of a setting besides `SettingsModel.example`, as far as the model has some."""
     schema = MODEL.schema[key]
     numbers = [str(schema[bound]) for bound in ("minimum", "maximum") if bound in schema]
     texts = [as_text(value) for name in ("enum", "examples") for value in schema.get(name, ())]
@@ -121,15 +120,15 @@ def others(key: str) -> Iterator[str]:
 
 
 def expected_outputs(stack: str, config: StackConfig, outputs: Iterable[str]) -> dict[str, str]:
-    """Say what a stack's outputs must be, as far as it can be told from its file.
+    """Return the outputs that a stack must have, as far as its file determines them.
 
     Args:
         stack: Name of the stack.
         config: Its configuration.
-        outputs: The values that its outputs have, one of which must name the account.
+        outputs: The deployed outputs' values, of which one must contain the account.
 
     Returns:
-        The outputs that no secret is a part of; none if the program refuses the configuration.
+        The outputs that do not depend on a secret; empty if the program refuses the configuration.
     """
     account = Account.named_in(outputs, config.values.get(REGION_KEY, ""))
     if account is None:
@@ -142,11 +141,11 @@ def expected_outputs(stack: str, config: StackConfig, outputs: Iterable[str]) ->
 
 
 def comparable(text: str) -> str:
-    """Write an output without the domain of its URL: that depends on the partition, or is an emulator's."""
+    """Remove the domain from a URL: it depends on the partition or is the emulator's."""
     return urlsplit(text).path if text.startswith(("http://", "https://")) else text
 
 
 def _parts(run: Deployment) -> dict[str, str]:
     parts = {f"{each.type} {each.name}": each.inputs for each in run.resources} | run.exports
-    # A bundle is told by its name: one that is not built here is in another folder at each run.
+    # Compare bundles by name: the folder of a stand-in differs in each run.
     return {name: json.dumps(part, default=lambda code: Path(code.path).name) for name, part in parts.items()}

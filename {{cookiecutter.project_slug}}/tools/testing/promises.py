@@ -1,4 +1,4 @@
-"""What the program promises of the deployed stack, with what AWS has chosen freely asked for."""
+"""What the program promises of the deployed stack, with the values that AWS has generated."""
 
 from collections.abc import Callable, Mapping
 
@@ -15,8 +15,8 @@ def promised(deployed: Deployed) -> Deployment:
     """Run the program for the deployed stack, and record what it promises.
 
     Raises:
-        botocore.exceptions.BotoCoreError: If AWS cannot be asked.
-        botocore.exceptions.ClientError: If it refuses to answer.
+        botocore.exceptions.BotoCoreError: If AWS cannot be called.
+        botocore.exceptions.ClientError: If AWS returns an error.
     """
     asked = {
         (each.type, each.name): ASK[each.type](deployed, each)
@@ -27,7 +27,7 @@ def promised(deployed: Deployed) -> Deployment:
 
 
 def skip_if_secret(deployed: Deployed, *parts: str) -> None:
-    """Skip a test that needs what only the engine knows.
+    """Skip a test that depends on a secret.
 
     Args:
         deployed: The stack.
@@ -56,7 +56,7 @@ def _queue(deployed: Deployed, queue: Resource) -> Computed:
 
 
 def _absent(name: str, error: ClientError) -> str:
-    """Form what stands for something that does not exist: the tests that need it then say so."""
+    """Return a placeholder for something that does not exist; tests that compare it fail and show it."""
     if not error.response["Error"]["Code"].startswith(NOT_THERE):
         raise error
     return f"({name} does not exist)"

@@ -1,7 +1,7 @@
-"""What AWS says of each type of resource, in the words in which the program promises it.
+"""Reads resources of each type from AWS, in the form of their Pulumi inputs.
 
-A reader is given a resource and returns what is there in place of its inputs. To teach this module another type of
-resource, add a reader: `camel` turns most of what AWS answers into Pulumi's names.
+A reader takes a resource and returns its properties in AWS. To support another resource type, add a reader: `camel`
+converts most of AWS's responses to Pulumi's names.
 """
 
 import json
@@ -20,13 +20,13 @@ Reader = Callable[[Deployed, Resource], Properties | None]
 KEY = "aws:kms/key:Key"
 ALIAS = "aws:kms/alias:Alias"
 READERS: dict[str, Reader] = {}
-# What only Pulumi knows of, and what a test of its own compares.
+# Inputs that are not read: they are known only to Pulumi, or compared in a separate test.
 NOT_IN_AWS = {
     KEY: {"deletionWindowInDays"},
     "aws:lambda/function:Function": {"code"},
     "aws:s3/bucket:Bucket": {"forceDestroy"},
 }
-# What holds where the program says nothing else.
+# Expected values of properties that the program does not set.
 DEFAULTS: dict[str, Properties] = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": {"actionsEnabled": True},
     "aws:dynamodb/table:Table": {"rangeKey": None},
@@ -39,7 +39,7 @@ DEFAULTS: dict[str, Properties] = {
     },
     "aws:s3/bucket:Bucket": {"region": None},
 }
-# How the codes of errors begin by which AWS says that something is not there, or was never configured.
+# Prefixes of AWS's error codes for something that does not exist or is not configured.
 NOT_THERE = (
     "AWS.SimpleQueueService.NonExistentQueue",
     "NoSuch",
@@ -61,14 +61,14 @@ QUEUE_ATTRIBUTES = {
 
 
 def read(deployed: Deployed, resource: Resource) -> Properties | None:
-    """Read what is there in a resource's place.
+    """Read a resource from AWS.
 
     Args:
         deployed: The stack.
-        resource: What the program promises.
+        resource: The resource in the program.
 
     Returns:
-        What is there, or nothing if nothing is.
+        Its properties in AWS, or ``None`` if it does not exist.
     """
     try:
         return READERS[resource.type](deployed, resource)
@@ -79,7 +79,7 @@ def read(deployed: Deployed, resource: Resource) -> Properties | None:
 
 
 def key_aliases(deployed: Deployed) -> dict[str, str]:
-    """Tell by which alias each of the program's keys is found: AWS chooses the keys' own names.
+    """Return the aliases of the program's KMS keys: AWS generates the key IDs.
 
     Returns:
         The alias of each key that has one, by the key's logical name.
@@ -94,7 +94,7 @@ def key_aliases(deployed: Deployed) -> dict[str, str]:
 
 
 def reads(type_: str) -> Callable[[Reader], Reader]:
-    """Register the reader of a type."""
+    """Register the reader of a resource type."""
 
     def register(reader: Reader) -> Reader:
         READERS[type_] = reader
@@ -104,7 +104,7 @@ def reads(type_: str) -> Callable[[Reader], Reader]:
 
 
 def camel(value: Any) -> Any:
-    """Write the keys of a structure as Pulumi does: ``KMSKeyArn`` becomes ``kmsKeyArn``."""
+    """Convert AWS's keys to Pulumi's, at all depths: ``KMSKeyArn`` becomes ``kmsKeyArn``."""
     if isinstance(value, dict):
         return {_camel_name(key): camel(each) for key, each in value.items()}
     return [camel(each) for each in value] if isinstance(value, list) else value
@@ -116,7 +116,7 @@ def _camel_name(name: str) -> str:
 
 
 def _mapping(tags: Iterable[dict[str, str]], key: str = "Key", value: str = "Value") -> dict[str, str]:
-    """Turn a list of tags, as most services give them, into a mapping."""
+    """Convert a list of tags, as most services return it, to a mapping."""
     return {tag[key]: tag[value] for tag in tags}
 
 
@@ -145,7 +145,7 @@ def _bucket(deployed: Deployed, resource: Resource) -> Properties:
     s3, name = deployed.client("s3"), resource.inputs["bucket"]
     # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
     region = s3.get_bucket_location(Bucket=name).get("LocationConstraint") or "us-east-1"
-    # A program that names no region means the stack's.
+    # If the program sets no region, it is the stack's.
     elsewhere = region if region != deployed.account.region else resource.inputs.get("region")
     return {"bucket": name, "region": elsewhere, "tags": _bucket_tags(deployed, name)}
 
@@ -190,7 +190,7 @@ def _public_access(deployed: Deployed, resource: Resource) -> Properties:
 @reads("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration")
 def _lifecycle(deployed: Deployed, resource: Resource) -> Properties:
     rules = camel(deployed.client("s3").get_bucket_lifecycle_configuration(Bucket=resource.inputs["bucket"])["Rules"])
-    # No filter is the filter of an empty prefix.
+    # A missing filter is the same as an empty prefix.
     return {
         "bucket": resource.inputs["bucket"],
         "rules": [rule | {"filter": rule.get("filter") or {"prefix": ""}} for rule in rules],

@@ -1,7 +1,6 @@
-"""The program run against Pulumi's mocks: what it asks the engine for is recorded, and tests compare the records.
+"""Runs the program against Pulumi's mocks and records what it registers.
 
-Tests assert on what was recorded once the program has ended, and never inside an ``apply``: an assertion that never
-runs passes in silence.
+Tests make assertions on the record, never inside an ``apply``: an assertion that never runs cannot fail.
 """
 
 import asyncio
@@ -35,7 +34,7 @@ EMULATOR = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 
 ACCOUNT_ID = "123456789012"
 
-# What AWS adds to the inputs of a resource, as far as the program reads it.
+# Outputs that AWS computes and the program reads.
 COMPUTED = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{id}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{id}:table/{name}"},
@@ -53,17 +52,17 @@ COMPUTED = {
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource as the program registered it.
+    """A resource as the program registered it.
 
     Attributes:
         type: Pulumi's type token.
         name: Logical name.
-        urn: Identity in the stack.
-        parent: URN of the component that it belongs to.
-        inputs: What the program configured, in the provider's camel case.
+        urn: Its URN.
+        parent: URN of its component.
+        inputs: Its inputs, in the provider's camel case.
         protect: Whether Pulumi refuses to delete it.
-        retain_on_delete: Whether it stays in AWS when Pulumi forgets it.
-        dependencies: URNs of the resources that must exist first.
+        retain_on_delete: Whether it stays in AWS when it is removed from the stack.
+        dependencies: URNs of the resources that it depends on.
     """
 
     type: str
@@ -77,7 +76,7 @@ class Resource:
 
     @property
     def is_component(self) -> bool:
-        """Whether it groups other resources and does not exist in AWS."""
+        """Whether it is a component, which does not exist in AWS."""
         return not self.type.startswith("aws:")
 
     def document(self, key: str) -> dict[str, Any]:
@@ -87,13 +86,13 @@ class Resource:
 
 @dataclass(frozen=True)
 class Deployment:
-    """All that one run of the program registered.
+    """The record of one run of the program.
 
     Attributes:
-        config: The configuration that the program saw.
+        config: The program's configuration.
         resources: Every resource, in the order of registration.
         exports: The stack's outputs.
-        registered_outputs: URNs of the components that have ended their construction.
+        registered_outputs: URNs of the components that called ``register_outputs``.
     """
 
     config: Mapping[str, str]
@@ -102,7 +101,7 @@ class Deployment:
     registered_outputs: set[str] = field(default_factory=set)
 
     def setting(self, key: str) -> str:
-        """Look a setting up in the stack's configuration."""
+        """Look up a setting in the stack's configuration."""
         return self.config[f"{PROJECT_NAME}:{key}"]
 
     @property
@@ -116,25 +115,25 @@ class Deployment:
         return self.config.get(REGION_KEY, "")
 
     def all(self, type_: str) -> dict[str, Resource]:
-        """Find every resource of a type, by logical name."""
+        """Return the resources of a type, by logical name."""
         return {resource.name: resource for resource in self.resources if resource.type == type_}
 
     def one(self, type_: str, name: str) -> Resource:
-        """Find a resource by its type and its logical name."""
+        """Return a resource by its type and logical name."""
         return self.all(type_)[name]
 
     def arn(self, type_: str, name: str) -> str:
-        """Form the ARN that the mocks gave a resource."""
+        """Return the ARN that the mocks gave a resource."""
         return computed_outputs(type_, name, self.one(type_, name).inputs, example_account(self.region))["arn"]
 
 
 def readable_config(stack: str) -> dict[str, str]:
-    """Read a stack's configuration, with a good value in place of each secret, which only the engine can decrypt."""
+    """Read a stack's configuration, with secrets replaced by example values: only the engine can decrypt them."""
     return readable(read_stack_config(stack))
 
 
 def readable(config: StackConfig) -> dict[str, str]:
-    """Put a good value in place of each secret of a configuration."""
+    """Replace the secrets of a configuration with example values."""
     return config.values | {key: _example(key) for key in config.secret_keys}
 
 
@@ -144,7 +143,7 @@ def _example(full_key: str) -> str:
 
 
 def example_config(project: str, region: str = EXAMPLE_REGION) -> dict[str, str]:
-    """Form a whole configuration from the model's defaults and examples.
+    """Return a complete configuration from the model's defaults and examples.
 
     Args:
         project: The namespace of its keys.
@@ -154,35 +153,35 @@ def example_config(project: str, region: str = EXAMPLE_REGION) -> dict[str, str]
 
 
 def example_account(region: str) -> Account:
-    """Form an account for examples, seen from one of its regions."""
+    """Return an example account in a region."""
     return Account(id=ACCOUNT_ID, region=region, partition="aws", dns_suffix="amazonaws.com")
 
 
 def computed_outputs(type_: str, name: str, inputs: Mapping[str, Any], account: Account) -> dict[str, str]:
-    """Form what AWS adds to a resource's inputs.
+    """Return the outputs that AWS computes for a resource.
 
     Args:
         type_: Pulumi's type token.
         name: Its logical name.
         inputs: Its inputs.
-        account: Where it is.
+        account: Its account and region.
     """
     parts = asdict(account) | {**inputs} | {"uuid": uuid.uuid5(uuid.NAMESPACE_URL, name)}
     return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
 
 
 class Aws(mocks.Mocks):
-    """Answers as an AWS provider that is configured for one region of an account."""
+    """Mocks of an AWS provider for one region of an account."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        """Create a resource: its inputs come back, with what AWS computes."""
+        """Create a resource: return its inputs with the values that AWS computes."""
         return f"{args.name}-id", args.inputs | computed_outputs(args.typ, args.name, args.inputs, self.account)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Answer the questions that the program asks."""
+        """Return the results of the provider functions that the program calls."""
         account = self.account
         answers = {
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account.id},
@@ -193,7 +192,7 @@ class Aws(mocks.Mocks):
 
 
 class RecordingMonitor(mocks.MockMonitor):
-    """Pulumi's mock monitor, which also keeps the options that it hides from its mocks."""
+    """Pulumi's mock monitor, but it also records resource options, which mocks do not receive."""
 
     def __init__(self, provider: mocks.Mocks, deployment: Deployment) -> None:
         super().__init__(provider)
@@ -218,13 +217,13 @@ class RecordingMonitor(mocks.MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
-        """Record that a component has ended its construction."""
+        """Record that a component has registered its outputs."""
         self.deployment.registered_outputs.add(request.urn)
         return super().RegisterResourceOutputs(request)
 
 
 async def _run_program(exports: dict[str, Any]) -> None:
-    """Run the program until every resource is registered, and resolve what it exports."""
+    """Run the program until every resource is registered, and resolve its outputs."""
 
     def program() -> None:
         runpy.run_path(str(PROJECT_FOLDER / "__main__.py"))
@@ -237,7 +236,7 @@ async def _run_program(exports: dict[str, Any]) -> None:
 
 @contextmanager
 def _closed_event_loops() -> Generator[None]:
-    """Close every event loop that is made meanwhile: Pulumi's mock monitor leaves one open in each of its threads."""
+    """Close all event loops created in this context: Pulumi's mock monitor leaves one open in each of its threads."""
     new_event_loop = asyncio.new_event_loop
     made: list[asyncio.AbstractEventLoop] = []
 
@@ -255,14 +254,14 @@ def _closed_event_loops() -> Generator[None]:
 
 @contextmanager
 def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
-    """Let the program find bundles in a folder, or an empty one of its own."""
+    """Let the program find bundles in a folder, or an empty stand-in in a temporary one."""
     with (
         TemporaryDirectory() as temporary,
         mock.patch.object(bundle, "BUILD_FOLDER", folder or Path(temporary)),
     ):
         keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
         values = [deployment.config.get(f"{PROJECT_NAME}:{key}", "") for key in keys]
-        # Of what else it may be, no file can have its name, and the program refuses it.
+        # Other values may be no valid file name, and the program refuses them anyway.
         if folder is None and all(map(is_allowed, keys, values)):
             bundle.bundle_path(*values).touch()
         yield
@@ -271,13 +270,13 @@ def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
 def deploy(
     config: Mapping[str, str], stack: str, build_folder: Path | None = None, provider: mocks.Mocks | None = None
 ) -> Deployment:
-    """Run the program as the engine would, with a configuration, and record what it registers.
+    """Run the program with a configuration, as the engine would, and record what it registers.
 
     Args:
-        config: Every key with its namespace, and its value as text.
+        config: The configuration: keys with their namespaces, values as text.
         stack: Name of the stack.
-        build_folder: Where bundles are; an empty one stands in for the stack's own when left out.
-        provider: Answers the program in place of `Aws`.
+        build_folder: The folder of bundles; by default an empty stand-in is used.
+        provider: Mocks to use instead of `Aws`.
     """
     deployment = Deployment(config)
 
@@ -295,6 +294,6 @@ def deploy(
             mocks.set_mocks(monitor.mocks, project=PROJECT_NAME, stack=stack, monitor=monitor)
             runner.run(_run_program(deployment.exports), context=contextvars.copy_context())
 
-    # Pulumi keeps its state in context variables: a copy of the context leaves no trace of this run.
+    # Pulumi keeps its state in context variables: run in a copy of the context, so that nothing leaks.
     contextvars.copy_context().run(run)
     return deployment

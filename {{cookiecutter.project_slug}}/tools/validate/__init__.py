@@ -1,4 +1,4 @@
-"""The ``validate`` task: do the stacks' files make sense side by side, and is what is deployed what they say?"""
+"""The ``validate`` task: compares stack files with each other and with what is deployed."""
 
 from tools.validate.configuration import CannotValidateError, validate_configuration
 from tools.validate.report import Finding, Report

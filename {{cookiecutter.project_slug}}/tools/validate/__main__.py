@@ -1,4 +1,4 @@
-"""What the task ``validate`` starts."""
+"""Entry point of the task ``validate``."""
 
 import sys
 

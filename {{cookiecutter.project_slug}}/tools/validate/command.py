@@ -19,12 +19,14 @@ from tools.validate.configuration import CannotValidateError, validate_configura
 from tools.validate.formats import print_report, to_github, to_json
 from tools.validate.report import Report, Status
 
-DESCRIPTION = "Compare the stacks' files with one another and with policies.toml, and what is deployed with the files."
+DESCRIPTION = (
+    "Compare the stack files with each other and with policies.toml, and the deployed stacks with their files."
+)
 EPILOG = """\
 exit status:
   0  no problems found, or warnings only
   1  an error was found
-  2  used wrongly, or something could not be read
+  2  wrong usage, or something could not be read
 
 examples:
   {run} validate
@@ -37,10 +39,10 @@ examples:
 
 
 class _Console(Console):
-    """rich's console, but one that leaves it to `main` what a reader who has gone means."""
+    """A rich console that lets `main` handle a closed pipe."""
 
     def on_broken_pipe(self) -> None:
-        """Pass on that the reader has gone.
+        """Report the closed pipe to `main`.
 
         Raises:
             BrokenPipeError: Always.
@@ -49,20 +51,20 @@ class _Console(Console):
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) -> int:
-    """Validate, and write the report to the standard output.
+    """Validate, and print the report.
 
     Args:
-        arguments: Those of the command line when left out.
-        folder: Where the project is.
+        arguments: The command-line arguments; by default those of the process.
+        folder: The project's folder.
 
     Returns:
         The exit status, one of `Status`.
 
     Raises:
-        SystemExit: If the arguments are wrong, with status 2 and a message, or ask for help.
+        SystemExit: If the arguments are wrong (status 2) or ask for help.
     """
     options = _parser(folder).parse_args(arguments)
-    # What a pipe's encoding lacks is written as an escape: Windows gives pipes an old one.
+    # Escape characters that the encoding lacks: on Windows, pipes have a legacy encoding.
     for stream in (sys.stdout, sys.stderr):
         cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
     with interruptible("validate"):
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
         _write(report, folder, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Who reads the report has seen enough of it: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        # The reader has closed the pipe, for example `head`: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -87,13 +89,13 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
 
 
 def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Write the report to the standard output, in the form that was asked for."""
+    """Print the report in the requested format."""
     if options.format == "json":
         print(to_json(report))
     elif options.format == "github":
         print(*to_github(report, folder), sep="\n")
     else:
-        # Any value but none counts: https://no-color.org
+        # Any non-empty value counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
         print_report(report, _Console(color_system=None if plain else "auto"), quiet=options.quiet)
 
@@ -112,20 +114,24 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="NAME",
-        help="report on this stack only, compared with all; can be repeated; the local stack is shown only if named",
+        help="report on this stack only, compared with all; repeatable; the local stack is shown only if named",
     )
     parser.add_argument(
-        "--live", action="store_true", help="look at what is deployed, too; needs the Pulumi CLI, and changes nothing"
+        "--live", action="store_true", help="also check the deployed stacks; needs the Pulumi CLI and changes nothing"
     )
-    parser.add_argument("--strict", action="store_true", help="count warnings as errors")
-    parser.add_argument("--quiet", action="store_true", help="leave the comparison out: print only what is wrong")
-    parser.add_argument("--format", choices=("text", "json", "github"), default="text", help="text unless given")
-    parser.add_argument("--no-color", action="store_true", help="no colours; so does the environment variable NO_COLOR")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
+    parser.add_argument("--quiet", action="store_true", help="print only the problems, without the comparison")
+    parser.add_argument(
+        "--format", choices=("text", "json", "github"), default="text", help="format of the report; text by default"
+    )
+    parser.add_argument(
+        "--no-color", action="store_true", help="no colours; the environment variable NO_COLOR does the same"
+    )
     parser.add_argument(
         "--date",
         type=_date,
         metavar="YYYY-MM-DD",
-        help="compare the dates of the runtimes with this day; today unless given",
+        help="check the runtimes' support as of this date; today by default",
     )
     return parser
 
@@ -134,4 +140,4 @@ def _date(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a day like 2027-06-01") from error
+        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a date like 2027-06-01") from error

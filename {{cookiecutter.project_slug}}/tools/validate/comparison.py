@@ -1,4 +1,4 @@
-"""The comparison itself: every setting in every stack."""
+"""The comparison of every setting between the stacks."""
 
 from collections.abc import Iterator, Sequence
 
@@ -8,14 +8,14 @@ from tools.validate.stacks import ReadStack
 
 
 def compared(project: str, stacks: Sequence[ReadStack]) -> Iterator[Setting]:
-    """Put the stacks side by side.
+    """Compare the stacks.
 
     Args:
         project: Name of the project.
         stacks: The stacks.
 
     Yields:
-        The project's settings in the model's order, then every other key that a stack has.
+        The project's settings in the model's order, then all other keys of the stacks.
     """
     own = [f"{project}:{key}" for key in KEYS]
     others = sorted({key for stack in stacks for key in stack.config.values} - {*own})

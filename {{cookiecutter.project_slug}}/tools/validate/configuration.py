@@ -1,4 +1,4 @@
-"""The validation: everything is read, every rule is asked, the stacks are compared."""
+"""The validation: reads all files, applies all rules, and compares the stacks."""
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
@@ -17,7 +17,7 @@ from tools.validate.stacks import ReadStack, read_stacks
 
 
 class CannotValidateError(Exception):
-    """There is nothing to validate, or nothing to validate it with; the message says why."""
+    """The validation cannot start; the message says why."""
 
 
 def validate_configuration(
@@ -28,22 +28,22 @@ def validate_configuration(
     strict: bool = False,
     today: date | None = None,
 ) -> Report:
-    """Compare the stacks of a project: their files with one another, and what is deployed with the files.
+    """Compare the stack files of a project with each other, and the deployed stacks with their files.
 
     Args:
-        folder: Where the project is.
-        stacks: The stacks to report on, compared with all that there are. When left out, all of them but the local one,
-            of which only what is wrong is reported.
-        live: Whether to look at what is deployed, too. It needs the engine, and access to the backend and to AWS; it
+        folder: The project's folder.
+        stacks: The stacks to report on; they are compared with all. By default all stacks, but of the local one only
+            the findings.
+        live: Whether to check the deployed stacks too. This needs the engine and access to the backend and AWS, and
             changes nothing.
-        strict: Whether warnings count as errors.
-        today: The day that the dates of the runtimes are compared with; this one (UTC) when left out.
+        strict: Whether to treat warnings as errors.
+        today: The date for which the runtimes' support is checked; by default today (UTC).
 
     Returns:
-        All that was found. Its ``status`` tells whether that is anything.
+        The report. Its ``status`` says whether there are errors.
 
     Raises:
-        CannotValidateError: If the project's own files cannot be read, a stack has no file, or the engine is missing.
+        CannotValidateError: If the project's files cannot be read, a stack has no file, or the engine is missing.
     """
     wanted = {stacks} if isinstance(stacks, str) else {*stacks}
     try:
@@ -61,13 +61,13 @@ def validate_configuration(
     today = today or datetime.now(tz=UTC).date()
 
     results = list(read_stacks(project, project.stacks, policies.credentials))
-    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_on_the_way_to_production)
+    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_promotion_order)
     findings = [result for result in results if isinstance(result, Finding)]
     findings += _file_findings(project, read, policies, today)
     chosen = [stack for stack in read if stack.name in names]
     deployments = None
     if live:
-        # All that reads what is deployed takes longer to load than 200 stacks to compare.
+        # Importing this takes longer than comparing 200 stacks.
         from tools.validate.live import inspect_deployed  # noqa: PLC0415 # pylint: disable=import-outside-toplevel
 
         deployments, more = inspect_deployed(project, chosen)
@@ -90,9 +90,9 @@ def validate_configuration(
 
 
 def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
-    """Find the stacks to compare among those that have a file."""
+    """Return the names of the stacks to compare."""
     if not project.stacks:
-        raise CannotValidateError(f"no stack has a file in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
+        raise CannotValidateError(f"no stack files in {project.stack_folder}; allowed: Pulumi.STACK.yaml")
     unknown = sorted({*stacks} - {*project.stacks})
     if unknown:
         found = ", ".join(map(shown, unknown))
@@ -101,7 +101,7 @@ def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
 
 
 def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
-    """Ask every rule of the files."""
+    """Apply every rule of the stack files."""
     yield from rules.ignored_files(project)
     yield from rules.duplicate_keys_of_project(project)
     yield from rules.duplicate_keys(stacks)
@@ -118,7 +118,7 @@ def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Poli
     yield from rules.ending_runtimes(stacks, policies, today)
 
 
-def _on_the_way_to_production(stack: ReadStack) -> tuple[int, str]:
+def _promotion_order(stack: ReadStack) -> tuple[int, str]:
     known = stack.environment in ENVIRONMENTS
     return (ENVIRONMENTS.index(stack.environment) if known else len(ENVIRONMENTS), stack.name)
 

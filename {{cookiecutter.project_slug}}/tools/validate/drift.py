@@ -1,7 +1,7 @@
-"""What a preview with refresh tells: what has drifted, and what the next update would change besides.
+"""Reads drift and pending changes from the events of a preview with refresh.
 
-A refresh step compares a resource's state with what the provider reads, a planned step compares that with the program.
-Both come as engine events: https://www.pulumi.com/docs/iac/automation-api/concepts-terminology/
+A refresh step compares a resource's state with what the provider reads. A planned step compares that with the program.
+Both are reported as engine events: https://www.pulumi.com/docs/iac/automation-api/concepts-terminology/
 """
 
 import contextlib
@@ -18,21 +18,21 @@ from tools.configuration.checks import MASKED
 from tools.validate.report import Property, Resource
 
 PLANNED: Final = frozenset({OpType.CREATE, OpType.UPDATE, OpType.DELETE, OpType.REPLACE, OpType.IMPORT})
-# Providers are the engine's own; what changes in them is its version.
+# Providers are managed by the engine; only their version changes.
 PROVIDER_TYPES: Final = "pulumi:providers:"
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret, and is none
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret, is not one
 UNKNOWN_TEXT: Final = "known after the update"
 # A path as the engine writes it: names joined by dots, indices and odd names in brackets.
 PATH_PART: Final = re.compile(r'\[(?P<index>\d+)\]|\["(?P<quoted>(?:[^"\\]|\\.)*)"\]|\.?(?P<name>[^.\[\]]+)')
 ABSENT: Final = object()
-# Which of a provider's defaults were applied, as the bridge to Terraform's providers notes it in every structure.
-DEFAULTS_NOTED: Final = "__defaults"
+# Pulumi's Terraform bridge adds this key to every object to record which defaults it has applied.
+DEFAULTS_KEY: Final = "__defaults"
 
 
 class EventsLostError(Exception):
-    """The engine's summary counts more changes than its events have told of."""
+    """The engine's summary counts more changes than its events report."""
 
 
 def read_events(
@@ -42,13 +42,13 @@ def read_events(
 
     Args:
         events: The events, in any order.
-        counted: How many resources the engine's summary counts, by operation.
+        counted: Number of resources in the engine's summary, by operation.
 
     Returns:
-        What has drifted; and what the next update would change besides, each in the order of URNs.
+        The resources that have drifted, and those that the next update would change for other reasons; sorted by URN.
 
     Raises:
-        EventsLostError: If events are missing, so that neither would be the whole truth.
+        EventsLostError: If events are missing, so that the result would be incomplete.
     """
     read: dict[str, StepEventMetadata] = {}
     planned: list[StepEventMetadata] = []
@@ -72,17 +72,17 @@ def read_events(
 
 
 def _check(unread: set[str], told: Counter[OpType], counted: Mapping[OpType, int]) -> None:
-    """Compare what the events tell of with what they should: the Automation API passes over those it cannot read.
+    """Check that no event is missing: the Automation API skips events that it cannot read.
 
     Raises:
-        EventsLostError: If it is less.
+        EventsLostError: If events are missing.
     """
     if unread:
-        raise EventsLostError(f"the engine has read {len(unread)} resources, and its events do not tell how they are")
+        raise EventsLostError(f"the engine refreshed {len(unread)} resources, but its events do not report their state")
     for operation in PLANNED:
         if counted.get(operation, 0) > told[operation]:
             raise EventsLostError(
-                f"the engine counts {counted[operation]} resources to {operation.value}, and its events tell of "
+                f"the engine counts {counted[operation]} resources to {operation.value}, but its events report "
                 f"{told[operation]}"
             )
 
@@ -92,9 +92,9 @@ def _sorted(resources: Iterable[Resource]) -> tuple[Resource, ...]:
 
 
 def _drifted(metadata: StepEventMetadata) -> Resource | None:
-    """Tell how what the provider reads differs from the state, if it does.
+    """Return how the provider's reading of a resource differs from the state, if it does.
 
-    What the provider computes by itself may differ and is no drift: whatever the engine's own difference leaves out.
+    Values that the provider computes may differ without being drift. The engine's diff omits them.
     """
     old, new = metadata.old, metadata.new
     if old is None or metadata.type.startswith(PROVIDER_TYPES):
@@ -106,7 +106,7 @@ def _drifted(metadata: StepEventMetadata) -> Resource | None:
 
 
 def _planned(metadata: StepEventMetadata) -> Resource | None:
-    """Tell what the next update would do to a resource, if it would do anything."""
+    """Return what the next update would do to a resource, if anything."""
     old, new = metadata.old, metadata.new
     if old is None or new is None:
         return _resource(metadata, metadata.op, ())
@@ -117,11 +117,11 @@ def _planned(metadata: StepEventMetadata) -> Resource | None:
 
 
 def _only_undoes(planned: StepEventMetadata, drifted: Resource | None, read: StepEventMetadata | None) -> bool:
-    """Whether the next update would do to a resource nothing but to undo its drift."""
+    """Whether the next update would only undo a resource's drift."""
     if drifted is None or read is None:
         return False
     if drifted.operation == "deleted":
-        # What was deleted comes back as it was.
+        # The deleted resource is created again with the same inputs.
         return bool(planned.op == OpType.CREATE and planned.new and read.old and planned.new.inputs == read.old.inputs)
     undone = {(each.path, each.expected) for each in drifted.properties}
     change = _planned(planned)
@@ -137,14 +137,14 @@ def _resource(metadata: StepEventMetadata, operation: Any, properties: tuple[Pro
 def _differences(
     metadata: StepEventMetadata, *, found: StepEventStateMetadata, expected: StepEventStateMetadata
 ) -> Iterator[Property]:
-    """Look up what the engine says is different, and leave out what is only written differently."""
+    """Return the properties in the engine's diff, without those that differ only in notation."""
     for path in _paths(metadata):
         sources = _sources(metadata, path)
         there, wanted = (_at(state, path, sources) for state in (found, expected))
         texts = [None if value is ABSENT else _written(value) for value in (there, wanted)]
-        # Whether two secrets are the same, or two things that nobody sees here, only the engine knows.
+        # Only the engine can compare secrets and values that are not in its events.
         seen = there is not ABSENT and MASKED not in str(texts)
-        if not (seen and all(_mean_the_same(found, expected, path, source) for source in sources)):
+        if not (seen and all(_are_equivalent(found, expected, path, source) for source in sources)):
             yield Property(path=path, found=texts[0], expected=texts[1])
 
 
@@ -153,7 +153,7 @@ def _paths(metadata: StepEventMetadata) -> tuple[str, ...]:
 
 
 def _sources(metadata: StepEventMetadata, path: str) -> tuple[str, str]:
-    """Tell where a property is looked up first: a refresh compares outputs, unless the engine says otherwise."""
+    """Return where to look a property up first: a refresh compares outputs, unless the engine says otherwise."""
     details = (metadata.detailed_diff or {}).get(path)
     of_outputs = metadata.op == OpType.REFRESH and details is not None and not details.input_diff
     return ("outputs", "inputs") if of_outputs else ("inputs", "outputs")
@@ -164,22 +164,22 @@ def _item(values: list[Any], index: int) -> Any:
 
 
 def _at(state: StepEventStateMetadata, path: str, sources: tuple[str, str]) -> Any:
-    """Look a property up in the first of a resource's inputs and outputs that holds it."""
+    """Look a property up in a resource's inputs and outputs, and return the first match."""
     values = (_look_up(getattr(state, source) or {}, path) for source in sources)
     return next((value for value in values if value is not ABSENT), ABSENT)
 
 
-def _mean_the_same(found: StepEventStateMetadata, expected: StepEventStateMetadata, path: str, source: str) -> bool:
+def _are_equivalent(found: StepEventStateMetadata, expected: StepEventStateMetadata, path: str, source: str) -> bool:
     there, wanted = (_look_up(getattr(state, source) or {}, path) for state in (found, expected))
-    return _meaning(there) == _meaning(wanted)
+    return _normalized(there) == _normalized(wanted)
 
 
-def _meaning(value: Any) -> Any:
-    """Form what a value says: JSON in a text is read, and the bridge's notes are left out."""
+def _normalized(value: Any) -> Any:
+    """Normalize a value: parse JSON strings, and omit the bridge's keys."""
     if isinstance(value, Mapping):
-        return {key: _meaning(item) for key, item in value.items() if key != DEFAULTS_NOTED}
+        return {key: _normalized(item) for key, item in value.items() if key != DEFAULTS_KEY}
     if isinstance(value, list):
-        return [_meaning(item) for item in value]
+        return [_normalized(item) for item in value]
     if isinstance(value, str) and value.startswith(("{", "[")):
         with contextlib.suppress(ValueError):
             return json.loads(value)
@@ -198,7 +198,7 @@ def _look_up(properties: Any, path: str) -> Any:
 
 
 def _written(value: Any) -> str:
-    """Write a value as JSON, without what is secret in it, and with words for what nobody knows yet."""
+    """Format a value as JSON, with placeholders for secrets and unknown values."""
     return UNKNOWN_TEXT if value == UNKNOWN else json.dumps(_readable(value))
 
 
@@ -206,7 +206,7 @@ def _readable(value: Any) -> Any:
     if isinstance(value, Mapping):
         if value.get(SIGNATURE) == SECRET:
             return MASKED
-        return {key: _readable(item) for key, item in value.items() if key != DEFAULTS_NOTED}
+        return {key: _readable(item) for key, item in value.items() if key != DEFAULTS_KEY}
     if isinstance(value, list):
         return [_readable(item) for item in value]
     return f"[{UNKNOWN_TEXT}]" if value == UNKNOWN else value

@@ -1,4 +1,4 @@
-"""A report written down: for people, for programs, for the annotations of a pull request."""
+"""Formats a report: as text, as JSON, and as annotations of a pull request."""
 
 import json
 import os
@@ -19,25 +19,25 @@ LONGEST_PIPED_CELL: Final = 200
 LONGEST_LABEL: Final = 80
 LONGEST_LINE: Final = 1000
 DIFFERENT: Final = "*"
-# What a table's marks and margins take of the width besides the settings' names, and each further column's margin.
+# Width of a table's marks and margins beside the settings' names, and the margin of each further column.
 MARKS: Final = 5
 MARGIN: Final = 2
 NARROWEST: Final = 60
 STYLES: Final = {"error": "bold red", "warning": "yellow", "set": "", "default": "dim", "missing": "dim"}
 LEGEND: Final = f"{DIFFERENT} the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown"
-# How a workflow command writes what would begin an escape, or end one of its properties:
+# Escapes in GitHub's workflow commands, and in their properties:
 # https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 ESCAPED: Final = {"%": "%25"}
 ESCAPED_IN_PROPERTIES: Final = ESCAPED | {":": "%3A", ",": "%2C"}
 
 
 def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
-    """Write a report for people: the comparison, what is deployed, what was found, and a line that sums it up.
+    """Print a report as text: the comparison, the deployments, the findings, and a summary.
 
     Args:
         report: The report.
-        console: Where to; in a terminal there are colours, and as many stacks side by side as there is room for.
-        quiet: Whether the comparison is left out.
+        console: The output. In a terminal it has colours, and as many stacks side by side as fit.
+        quiet: Whether to omit the comparison.
     """
     names = [] if quiet else [stack.name for stack in report.stacks]
     if console.is_terminal:
@@ -58,23 +58,23 @@ def print_report(report: Report, console: Console, *, quiet: bool = False) -> No
 
 
 def to_json(report: Report) -> str:
-    """Write a report as JSON, in ASCII, as ``report.schema.json`` describes it."""
+    """Return a report as ASCII JSON, described by ``report.schema.json``."""
     return json.dumps(report.model_dump(mode="json"), indent=2)
 
 
 def to_github(report: Report, folder: Path) -> Iterator[str]:
-    """Write what was found as GitHub's workflow commands, which annotate a pull request.
+    """Format the findings as GitHub's workflow commands, which annotate a pull request.
 
     Args:
         report: The report.
-        folder: The project's folder, which need not be the repository's.
+        folder: The project's folder, which can be a folder inside the repository.
 
     Yields:
-        A command for each finding, and a line that sums up.
+        A command for each finding, then the summary.
     """
     folder = folder.resolve()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder).resolve()
-    # Windows has drives, between which there is no way.
+    # On Windows, there is no relative path between two drives.
     prefix = folder.relative_to(workspace) if folder.is_relative_to(workspace) else Path()
     for finding in report.findings:
         properties = {"title": finding.rule}
@@ -88,7 +88,7 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
 
 
 def summary(report: Report) -> str:
-    """Sum a report up in a line: how many stacks were compared, which were not, and what was found."""
+    """Summarize a report in one line: stacks compared, stacks that could not be read, and the findings."""
     counted = {
         severity: sum(finding.severity == severity for finding in report.findings) for severity in ("error", "warning")
     }
@@ -100,7 +100,7 @@ def summary(report: Report) -> str:
 
 
 def _side_by_side(report: Report, names: Sequence[str], width: int) -> Iterator[Sequence[str]]:
-    """Divide the stacks into groups that fit beside the settings' names."""
+    """Split the stacks into groups that fit the width beside the settings' names."""
     left = width - max(len(_label(report, each)) for each in report.settings) - MARKS
     group: list[str] = []
     used = 0
@@ -127,7 +127,7 @@ def _table(report: Report, names: Sequence[str]) -> Table:
 
 
 def _plain_table(report: Report, names: Sequence[str]) -> Iterator[str]:
-    """Align the settings in columns, with no value cut off that a person would write."""
+    """Align the settings in columns; only extremely long values are cut."""
     rows = [["", _title(report), *names]]
     rows += [
         [
@@ -151,7 +151,7 @@ def _mark(setting: Setting) -> str:
 
 
 def _label(report: Report, setting: Setting) -> str:
-    """Name a setting without the namespace that most of them share."""
+    """Return a setting's key without the project's namespace."""
     return printable(setting.key.removeprefix(f"{report.project}:"))[:LONGEST_LABEL]
 
 
@@ -163,7 +163,7 @@ def _cell(value: Value) -> str:
 
 
 def _short(text: str, longest: int = LONGEST_CELL) -> str:
-    """Cut a text that is too long for a column; what differs is often at its end."""
+    """Shorten the middle of a text that is too long for a column: values often differ at the end."""
     half = longest // 2
     return text if len(text) <= longest else f"{text[: half - 3]}...{text[-half:]}"
 

@@ -1,4 +1,4 @@
-"""What is deployed, read through Pulumi's Automation API: nothing is changed, and no stack is selected.
+"""Checks deployed stacks with Pulumi's Automation API. It changes nothing and selects no stack.
 
 https://www.pulumi.com/docs/reference/pkg/python/pulumi/#module-pulumi.automation
 """
@@ -31,14 +31,14 @@ from tools.validate.drift import EventsLostError, read_events
 from tools.validate.report import Deployment, Finding, Property, Resource
 from tools.validate.stacks import ReadStack
 
-# Each takes an engine, the program and the provider: some gigabytes for all.
+# Each needs an engine, the program and the provider: together some gigabytes of memory.
 SIDE_BY_SIDE: Final = 4
 PAGE_SIZE: Final = 20
 REASON_LENGTH: Final = 300
-# Kinds of entries in a stack's history that change what is deployed; the others look, or rename.
+# Kinds of history entries that change what is deployed. The others only read or rename.
 CHANGING: Final = frozenset({"update", "destroy", "import", "resource-import"})
-# What a call of the Automation API raises: when the command fails, and when its answer is not what it should be.
-NO_ANSWER: Final = (
+# Exceptions from the Automation API: when the command fails, and when its output is not as expected.
+API_ERRORS: Final = (
     automation.CommandError,
     automation.InvalidVersionError,
     OSError,
@@ -51,12 +51,12 @@ NO_ANSWER: Final = (
 
 @dataclass
 class Inspection:
-    """What was found out about one stack so far.
+    """The intermediate result for one stack.
 
     Attributes:
         stack: The stack.
-        deployment: What is deployed of it.
-        findings: What is wrong with it.
+        deployment: Its deployment.
+        findings: Its findings.
         outputs: Its outputs, if they could be read.
     """
 
@@ -67,26 +67,26 @@ class Inspection:
 
 
 class UnreadableStackError(Exception):
-    """What is deployed of a stack cannot be read; the message says why."""
+    """A deployed stack cannot be read; the message says why."""
 
 
 class ReadOnlyWorkspace(automation.LocalWorkspace):
-    """The project's folder, of which no stack is ever selected: every command names the one that it is for."""
+    """A workspace that never selects a stack: every command names its stack."""
 
     def select_stack(self, stack_name: str) -> None:
-        """Leave the person's own selection as it is."""
+        """Keep the user's selected stack."""
 
 
 def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tuple[Deployment, ...], list[Finding]]:
-    """Look at what is deployed of each stack, side by side.
+    """Check the deployed stacks, several at a time.
 
     Args:
         project: The project.
-        stacks: The stacks to look at.
+        stacks: The stacks to check.
 
     Returns:
-        What was found of each, and what is wrong with it, or with what the backend holds besides. A stack that cannot
-        be read does not keep the others.
+        The deployments and the findings, including stacks of the backend that have no file. A stack that cannot be read
+        is reported, and the others are still checked.
     """
     on_aws = [stack for stack in stacks if stack.environment != PROJECT.local]
     local = [stack for stack in stacks if stack.environment == PROJECT.local]
@@ -97,11 +97,11 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
         results, findings = _inspect_backend(project, on_aws, {})
         inspected |= results
     if address:
-        # What else the emulator's backend holds is nobody's concern: it ends with the emulator.
+        # Ignore other stacks of the emulator's backend: they end with the emulator.
         inspected |= _inspect_backend(project, local, _local_variables(address))[0]
     for stack in stacks:
         inspection = inspected[stack.name]
-        # The program is run for these, which changes this process's environment: nothing else may run meanwhile.
+        # This runs the program, which changes this process's environment, so it must not run concurrently.
         findings += inspection.findings
         if inspection.outputs is not None:
             findings += _output_findings(stack, inspection.outputs)
@@ -109,23 +109,23 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
 
 
 def _local_variables(address: str) -> dict[str, str]:
-    """Form the emulator's environment. The Automation API only adds variables: those of an account are emptied."""
+    """Return the emulator's environment. The Automation API can only add variables, so an account's are emptied."""
     return dict.fromkeys(filter(of_an_account, os.environ), "") | local_variables(address)
 
 
 def _inspect_backend(
     project: Project, stacks: Sequence[ReadStack], variables: Mapping[str, str]
 ) -> tuple[dict[str, Inspection], list[Finding]]:
-    """Look at stacks that one backend holds, and find those that it holds besides."""
+    """Check the stacks of one backend, and find those without a file."""
     try:
-        with _answered():
+        with _api_errors_converted():
             workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
             summaries = workspace.list_stacks()
     except UnreadableStackError as error:
         return {stack.name: _unreadable(_inspection(stack, "unreadable"), error) for stack in stacks}, []
     existing: defaultdict[str, list[automation.StackSummary]] = defaultdict(list)
     for summary in summaries:
-        # Pulumi Cloud puts the organization before the name of a stack that is not in one's own.
+        # Pulumi Cloud prefixes a stack's name with its organization, unless it is the user's default.
         existing[summary.name.rpartition("/")[2]].append(summary)
     building = threading.Lock()
 
@@ -144,10 +144,10 @@ def _inspect_backend(
 
 
 def _one_of(summaries: Sequence[automation.StackSummary]) -> automation.StackSummary | None:
-    """Choose the stack that its mere name means: one's own before those of organizations."""
+    """Choose the stack that the short name refers to: one without an organization first."""
     if len(summaries) > 1 and all("/" in summary.name for summary in summaries):
         names = ", ".join(summary.name for summary in summaries)
-        raise UnreadableStackError(f"the backend has several of this name: {names}")
+        raise UnreadableStackError(f"the backend has several stacks of this name: {names}")
     return min(summaries, key=lambda summary: "/" in summary.name, default=None)
 
 
@@ -157,13 +157,13 @@ def _inspect(
     summary: automation.StackSummary | None,
     building: threading.Lock,
 ) -> None:
-    """Look at one stack: its last update, its configuration, its outputs, and what a preview tells.
+    """Check one stack: its last update, configuration and outputs, and the result of a preview.
 
     Args:
-        inspection: What is found is added here, so that it is not lost when a later step fails.
+        inspection: Results are added here, so that they are kept if a later step fails.
         workspace: The project's folder.
-        summary: What the backend says of it; nothing if it has no such stack.
-        building: Held while a bundle is built: two stacks may want the same one.
+        summary: The backend's summary of the stack; ``None`` if it has no such stack.
+        building: Lock for building bundles: two stacks may need the same one.
 
     Raises:
         UnreadableStackError: If a step fails.
@@ -178,18 +178,18 @@ def _inspect(
     ):
         return
     if changes[0].result == "in-progress":
-        raise UnreadableStackError(f"its {changes[0].kind} is going on; try again when it has ended")
+        raise UnreadableStackError(f"its {changes[0].kind} is in progress; try again when it has finished")
     if changes[0].result != "succeeded":
-        message = f"the last {changes[0].kind} has {changes[0].result}; what is deployed may be a part of two versions"
+        message = f"the last {changes[0].kind} {changes[0].result}; the deployed stack may be a mix of two versions"
         findings.append(_finding(stack, "update-failed", message))
     if changes[-1].kind == "update":
         findings += _config_findings(stack, changes[-1])
-    with _answered():
+    with _api_errors_converted():
         inspection.outputs = deployed.outputs()
     with building:
         _build(stack)
     events: list[EngineEvent] = []
-    with _answered():
+    with _api_errors_converted():
         counted = deployed.preview(refresh=True, color="never", on_event=events.append).change_summary
     try:
         drift, pending = read_events(events, counted)
@@ -201,20 +201,20 @@ def _inspect(
 
 
 @contextmanager
-def _answered() -> Generator[None]:
-    """Tell why the Automation API has given no answer that makes sense.
+def _api_errors_converted() -> Generator[None]:
+    """Convert errors of the Automation API.
 
     Raises:
-        UnreadableStackError: If it has given none.
+        UnreadableStackError: If a call fails or returns something unexpected.
     """
     try:
         yield
-    except NO_ANSWER as error:
+    except API_ERRORS as error:
         raise UnreadableStackError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    """Find what a person needs to know of an error: the engine's own first message, if it is the engine's."""
+    """Return the essence of an error: the engine's first message, if there is one."""
     text = str(error) or type(error).__name__
     from_the_first = (text.partition("error: ")[2] or text).partition("\n stderr: ")[0]
     told = " ".join([line.strip() for line in from_the_first.splitlines() if line.strip()][:3])
@@ -222,11 +222,11 @@ def _reason(error: Exception) -> str:
 
 
 def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
-    """Walk back through what has changed a stack, to the last update: its configuration is the one that is deployed."""
+    """Yield the changes of a stack, newest first, up to the last update, whose configuration is the deployed one."""
     page = 0
     while True:
         page += 1
-        with _answered():
+        with _api_errors_converted():
             entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
         for entry in entries:
             if entry.kind in CHANGING:
@@ -238,13 +238,13 @@ def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
 
 
 def _build(stack: ReadStack) -> None:
-    """Build a stack's bundle unless it is up to date: the program wants it.
+    """Build a stack's bundle unless it is up to date: the program needs it.
 
     Raises:
         UnreadableStackError: If it cannot be built.
     """
     try:
-        # Standard output is the report's.
+        # Standard output is reserved for the report.
         with contextlib.redirect_stdout(sys.stderr):
             build_bundle(stack.name)
     except SystemExit as error:
@@ -264,7 +264,7 @@ def _finding(stack: ReadStack, rule: str, message: str, key: str | None = None, 
 def _unreadable(inspection: Inspection, error: UnreadableStackError) -> Inspection:
     stack = inspection.stack
     inspection.deployment = Deployment(stack=stack.name, state="unreadable")
-    inspection.findings.append(_finding(stack, "unreadable-stack", f"what is deployed cannot be read: {error}"))
+    inspection.findings.append(_finding(stack, "unreadable-stack", f"the deployed stack cannot be read: {error}"))
     return inspection
 
 
@@ -272,23 +272,23 @@ def _without_file(name: str) -> Finding:
     return Finding(
         rule="stack-without-file",
         severity="warning",
-        message=f"the backend has this stack, and the project has no file for it; allowed: Pulumi.{name}.yaml",
+        message=f"the backend has this stack, but the project has no file for it; allowed: Pulumi.{name}.yaml",
         stacks=(name,),
     )
 
 
 def _config_findings(stack: ReadStack, update: automation.UpdateSummary) -> Iterator[Finding]:
-    """Compare the configuration that the backend holds, which is the last update's, with the file's."""
+    """Compare the configuration of the last update with the stack file."""
     values = stack.config.values
     for key in sorted({*values, *update.config}):
         in_file, in_backend = _filed(stack, key), _held(stack, update.config, key)
-        # An older engine may not have kept the defaults of Pulumi.yaml; an imported environment may have set the rest.
+        # Older engines do not store defaults of Pulumi.yaml, and an imported environment may set other keys.
         unknown = not stack.sets(key) and (stack.imports_environments or (in_backend is None and key in values))
         if in_file == in_backend or unknown:
             continue
         message = (
-            f"the file has {_quoted(in_file)}, and the last update had {_quoted(in_backend)}; deploy the file, or take "
-            "the change back"
+            f"the file has {_quoted(in_file)}, but the last update had {_quoted(in_backend)}; deploy the file, or "
+            "revert the change"
         )
         yield stack.finding("config-differs", key, message, found=in_file, allowed=in_backend)
 
@@ -307,11 +307,11 @@ def _held(stack: ReadStack, held: automation.ConfigMap, key: str) -> str | None:
 
 
 def _quoted(text: str | None) -> str:
-    return "nothing" if text is None else text if text == MASKED else shown(text)
+    return "no value" if text is None else text if text == MASKED else shown(text)
 
 
 def _canonical(text: str) -> str:
-    """Write a structure as the stacks' files are read, every scalar as text; other texts stay as they are."""
+    """Normalize JSON objects and lists to text scalars, as in stack files; return other text unchanged."""
     try:
         value = json.loads(text)
     except ValueError:
@@ -328,11 +328,11 @@ def _as_text(value: Any) -> Any:
 
 
 def _output_findings(stack: ReadStack, outputs: automation.OutputMap) -> Iterator[Finding]:
-    """Compare a stack's outputs with what the program exports for its file."""
+    """Compare a stack's outputs with the program's exports."""
     texts = {name: str(output.value or "") for name, output in outputs.items()}
     for name in exported_names(stack.project.folder):
         if not texts.get(name):
-            yield _finding(stack, "missing-output", "the stack lacks this output; deploy it", key=name)
+            yield _finding(stack, "missing-output", "the deployed stack has no such output; deploy it again", key=name)
     for name, allowed in expected_outputs(stack.name, stack.config, texts.values()).items():
         text = texts.get(name, "")
         if text and comparable(text) != comparable(allowed):
@@ -345,12 +345,12 @@ def _resource_finding(stack: ReadStack, rule: str, resource: Resource) -> Findin
     what = f"{resource.name} ({resource.type})"
     differences = ", ".join(map(_difference, resource.properties))
     messages = {
-        "deleted": f"{what} was deleted, and not by an update",
-        "changed": f"{what} was changed, and not by an update: {differences}",
+        "deleted": f"{what} was deleted outside Pulumi",
+        "changed": f"{what} was changed outside Pulumi: {differences}",
     }
     planned = f"the next update would {resource.operation} {what}" + (f": {differences}" if differences else "")
     return _finding(stack, rule, messages.get(resource.operation, planned), key=resource.name)
 
 
 def _difference(each: Property) -> str:
-    return f"{each.path} is {each.found or 'not there'} instead of {each.expected or 'not there'}"
+    return f"{each.path} is {each.found or 'not set'} instead of {each.expected or 'not set'}"

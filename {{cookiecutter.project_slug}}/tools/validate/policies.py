@@ -1,4 +1,4 @@
-"""``policies.toml``: what a team asks of its stacks, read and checked."""
+"""Reads and checks ``policies.toml``, the team's rules for its stacks."""
 
 import json
 import re
@@ -17,22 +17,22 @@ from tools.validate.report import UNREADABLE, Severity
 
 FILE: Final = "policies.toml"
 RULE_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
-# What is allowed, by pydantic's kinds of error: https://docs.pydantic.dev/latest/errors/validation_errors/
+# What is allowed, by pydantic's error types: https://docs.pydantic.dev/latest/errors/validation_errors/
 ALLOWED: Final = {
     "missing": "missing",
     "string_pattern_mismatch": "allowed: lower-case words and digits, joined by hyphens",
-    "string_type": "allowed: a text, a number, true or false, or a list of these",
+    "string_type": "allowed: a string, a number, true or false, or a list of these",
     "tuple_type": "allowed: a list",
     "dict_type": "allowed: a table",
     "model_type": "allowed: a table",
-    "too_short": "allowed: a list with a value in it",
-    "string_too_short": "allowed: a text with something in it",
+    "too_short": "allowed: a non-empty list",
+    "string_too_short": "allowed: a non-empty string",
     "greater_than_equal": "allowed: 0 to 3650",
     "less_than_equal": "allowed: 0 to 3650",
     "int_type": "allowed: a whole number",
     "int_parsing": "allowed: a whole number",
-    "date_type": "allowed: a day like 2027-06-30, without quotes",
-    "date_from_datetime_parsing": "allowed: a day like 2027-06-30, without quotes",
+    "date_type": "allowed: a date like 2027-06-30, without quotes",
+    "date_from_datetime_parsing": "allowed: a date like 2027-06-30, without quotes",
 }
 
 Direction = Literal["higher", "lower", "true", "false", "set", "empty"]
@@ -41,32 +41,32 @@ DIRECTIONS: Final[dict[str, tuple[str, ...]]] = {
     "boolean": ("true", "false"),
     "string": ("set", "empty"),
 }
-# What Python raises of a regular expression that is none, or that is too large for it.
+# Exceptions from compiling a bad or too large regular expression.
 NO_PATTERN: Final = (re.error, FutureWarning, OverflowError, RecursionError)
-# What Python raises of TOML that is none, of numbers without end, of arrays in arrays in arrays.
+# Exceptions from parsing bad TOML, too long numbers and too deeply nested arrays.
 NO_TOML: Final = (ValueError, RecursionError)
 
-Environment = Literal[*ENVIRONMENTS]  # ty: ignore[invalid-type-form] # those of the model
+Environment = Literal[*ENVIRONMENTS]  # ty: ignore[invalid-type-form] # the model's values
 RUNTIMES: Final[tuple[str, ...]] = tuple(MODEL.schema[PROJECT.function.runtime]["enum"])
-Runtime = Literal[*RUNTIMES]  # ty: ignore[invalid-type-form] # those of the model
-# A setting's name in the pattern of names that a stack forms by itself.
+Runtime = Literal[*RUNTIMES]  # ty: ignore[invalid-type-form] # the model's values
+# A placeholder for a setting in a pattern of generated names.
 PROJECT_PLACEHOLDER: Final = "project"
 PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9]*)\}")
 
 
 class PoliciesError(Exception):
-    """``policies.toml`` cannot be read or does not say what it may; the message says where and why."""
+    """``policies.toml`` cannot be read or is invalid; the message says where and why."""
 
 
 def _setting(key: str) -> str:
-    """Accept a key of the project without its namespace, or another's with it."""
+    """Accept a setting of the project without its namespace, or a provider's key with its namespace."""
     if key not in KEYS and ":" not in key:
-        raise ValueError(f"allowed: {', '.join(KEYS)}, or a key of a provider with its namespace")
+        raise ValueError(f"allowed: {', '.join(KEYS)}, or a provider's key with its namespace")
     return key
 
 
 def _text(value: object) -> object:
-    """Write a value of TOML as configuration has it."""
+    """Convert a TOML value to configuration text."""
     if isinstance(value, list):
         return json.dumps([_text(item) for item in value])
     if isinstance(value, bool):
@@ -76,14 +76,14 @@ def _text(value: object) -> object:
 
 def _rule(name: str) -> str:
     if name in UNREADABLE:
-        raise ValueError("allowed: any other name; this one means that something could not be read")
+        raise ValueError("allowed: any other name; this one is reserved for what cannot be read")
     return name
 
 
 def _pattern(value: str) -> str:
     try:
         with warnings.catch_warnings():
-            # What Python will read differently one day.
+            # Refuse syntax whose meaning a later Python may change.
             warnings.simplefilter("error", FutureWarning)
             re.compile(value)
     except NO_PATTERN as error:
@@ -92,7 +92,7 @@ def _pattern(value: str) -> str:
 
 
 def _name_pattern(value: str) -> str:
-    """Accept a regular expression with settings in braces, and ``{project}``."""
+    """Accept a regular expression with placeholders: settings and ``{project}`` in braces."""
     unknown = [key for key in PLACEHOLDER.findall(value) if key not in (PROJECT_PLACEHOLDER, *KEYS)]
     if unknown:
         raise ValueError(f"found {{{unknown[0]}}}; allowed: {{project}}, or a setting: {', '.join(KEYS)}")
@@ -105,7 +105,7 @@ class _Table(BaseModel):
 
 
 class ValuePolicy(_Table):
-    """Which values of one setting some environments must have, or must not."""
+    """The values of a setting that are required or forbidden in some environments."""
 
     rule: Annotated[str, Field(pattern=RULE_PATTERN), AfterValidator(_rule)]
     setting: Annotated[str, AfterValidator(_setting)]
@@ -121,11 +121,11 @@ class ValuePolicy(_Table):
     def _one_kind(self) -> Self:
         has_bounds = self.minimum is not None or self.maximum is not None
         if sum([bool(self.allowed), has_bounds, self.forbidden is not None]) != 1:
-            raise ValueError("allowed: one of `allowed` with a value in it, `minimum` and `maximum`, or `forbidden`")
+            raise ValueError("allowed: one of a non-empty `allowed`, `minimum` and `maximum`, or `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
-            raise ValueError("allowed: `instead`, what is asked for in words, with `forbidden` and with nothing else")
+            raise ValueError("allowed: `instead`, what to use in words, together with `forbidden` only")
         if has_bounds and (self.setting not in KEYS or MODEL.schema[self.setting]["type"] != "integer"):
-            raise ValueError("allowed: `minimum` and `maximum` for a setting that is a number")
+            raise ValueError("allowed: `minimum` and `maximum` only for a setting that is a number")
         impossible = [text for text in self.allowed if self.setting in KEYS and not is_allowed(self.setting, text)]
         if impossible:
             found = ", ".join(map(shown, impossible))
@@ -133,7 +133,7 @@ class ValuePolicy(_Table):
         return self
 
     def permits(self, text: str) -> bool:
-        """Whether a value may stand there."""
+        """Whether a value is allowed."""
         if self.forbidden is not None:
             return re.fullmatch(self.forbidden, text) is None
         if self.allowed:
@@ -143,14 +143,14 @@ class ValuePolicy(_Table):
 
     @property
     def permitted(self) -> str:
-        """What may stand there, in words."""
+        """What is allowed, in words."""
         bounds = {"or more": self.minimum, "or less": self.maximum}
         numbers = [f"{number} {words}" for words, number in bounds.items() if number is not None]
         return self.instead or " or ".join(self.allowed) or ", ".join(numbers)
 
 
 class UniquePolicy(_Table):
-    """A setting in which no two stacks may have the same value."""
+    """A setting whose value must be unique among the stacks."""
 
     rule: Annotated[str, Field(pattern=RULE_PATTERN), AfterValidator(_rule)]
     setting: Annotated[str, AfterValidator(_setting)]
@@ -162,7 +162,7 @@ class UniquePolicy(_Table):
 
 
 class RuntimePolicy(_Table):
-    """Until when AWS supports each runtime, and when the warnings begin."""
+    """The end of AWS's support for each runtime, and when warnings start."""
 
     warning_days: Annotated[int, Field(ge=0, le=3650)]
     supported_until: dict[Runtime, date]
@@ -176,7 +176,7 @@ class RuntimePolicy(_Table):
 
 
 class Policies(_Table):
-    """Everything that ``policies.toml`` says."""
+    """The content of ``policies.toml``."""
 
     namespaces: tuple[str, ...]
     credentials: tuple[str, ...]
@@ -202,10 +202,10 @@ def read_policies(folder: Path) -> Policies:
     """Read ``policies.toml``.
 
     Args:
-        folder: Where it is.
+        folder: The project's folder.
 
     Raises:
-        PoliciesError: If anything is wrong with it, with all that is wrong.
+        PoliciesError: If it cannot be read or has problems; the message lists all of them.
     """
     try:
         content = tomllib.loads(read_text(folder / FILE, FILE))
@@ -220,13 +220,13 @@ def read_policies(folder: Path) -> Policies:
 
 
 def _explain(detail: Any, content: dict[str, Any]) -> str:
-    """Say in one line what pydantic has found: where, what, and what is allowed."""
+    """Turn a pydantic error into one line: the place, the value found, and what is allowed."""
     parts: list[Any] = [printable(part) if isinstance(part, str) else part for part in detail["loc"] if part != "[key]"]
     place = ".".join(map(str, parts))
     if len(parts) > 1 and parts[0] in LISTS:
-        # People count from one, and a rule has a name.
+        # Count from one, and name the rule.
         entry = content[parts[0]][parts[1]]
-        rule = entry.get("rule", "no rule") if isinstance(entry, dict) else "no table"
+        rule = entry.get("rule", "no rule") if isinstance(entry, dict) else "not a table"
         place = ".".join([f"[[{parts[0]}]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
     allowed = ALLOWED.get(detail["type"])
     if detail["type"] == "extra_forbidden":

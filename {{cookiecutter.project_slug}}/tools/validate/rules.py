@@ -1,4 +1,4 @@
-"""The rules of the stacks' files: each looks at all stacks, and yields what it has against them."""
+"""The rules for stack files. Each checks all stacks and yields its findings."""
 
 import difflib
 import re
@@ -34,13 +34,13 @@ ALLOWED: Final[dict[Direction, str]] = {
     "lower": "{best} or less",
     "true": "true",
     "false": "false",
-    "set": "any value but none",
-    "empty": "no value",
+    "set": "a non-empty value",
+    "empty": "an empty value",
 }
 
 
 def ignored_files(project: Project) -> Iterator[Finding]:
-    """Files that look like a stack's to a person, but not to Pulumi."""
+    """Files that look like stack files, but that Pulumi does not read."""
     read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
     for path in sorted(project.stack_folder.iterdir()):
         if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
@@ -54,12 +54,12 @@ def ignored_files(project: Project) -> Iterator[Finding]:
 
 
 def duplicate_keys_of_project(project: Project) -> Iterator[Finding]:
-    """Keys that stand twice in one mapping of ``Pulumi.yaml``."""
+    """Duplicate keys in a mapping of ``Pulumi.yaml``."""
     yield from _duplicates(project.sections, project.name, ())
 
 
 def duplicate_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Keys that stand twice in one mapping of a stack's file: YAML forbids it, and the engine refuses it."""
+    """Duplicate keys in a mapping of a stack file: YAML forbids them, and the engine refuses them."""
     for stack in stacks:
         yield from _duplicates(stack.file.sections, stack.project.name, (stack.name,))
 
@@ -79,7 +79,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
                 yield Finding(
                     rule="duplicate-key",
                     severity="error",
-                    message=f"the key is on line {first.line} already; allowed: once",
+                    message=f"the key is already on line {first.line}; allowed: once",
                     stacks=stacks,
                     file=entry.file,
                     line=entry.line,
@@ -89,7 +89,7 @@ def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ..
 
 
 def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Outermost keys of a stack's file that Pulumi does not know, and passes over in silence."""
+    """Unknown top-level keys of a stack file, which Pulumi ignores silently."""
     for stack in stacks:
         for entry in stack.file.sections:
             if entry.key == ESC_SECTION and not stack.imports_environments:
@@ -100,7 +100,7 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
                 nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
                 allowed = nearest[0] if nearest else ", ".join(SECTIONS)
                 question = f"did you mean {allowed}?" if nearest else f"allowed: {allowed}"
-                message = f"Pulumi knows no such section; {question}"
+                message = f"Pulumi has no such section; {question}"
             else:
                 continue
             yield Finding(
@@ -116,16 +116,16 @@ def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """What the program would refuse: bad and missing values, unknown keys, wrong namespaces, contradictions."""
+    """Settings that the program would refuse: bad or missing values, unknown keys, wrong namespaces, contradictions."""
     for stack in stacks:
-        # A key that stands there under another name is one mistake, and not two.
+        # A misspelt key is one mistake: do not report the key that was meant as missing.
         meant = {problem.allowed for problem in stack.problems if problem.rule in MISNAMED}
         for problem in stack.problems:
             if problem.rule == "missing-key" and problem.key in meant:
                 continue
             place = stack.own_place(problem.key) if problem.is_contradiction else None
             if stack.imports_environments and problem.rule == "missing-key":
-                message = f"{problem.message}; the environments that the file imports may set it"
+                message = f"{problem.message}; an imported Pulumi ESC environment may set it"
                 yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
             else:
                 yield stack.finding(
@@ -139,7 +139,7 @@ def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
 
 
 def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Keys of providers that differ only in case, hyphens or underscores from one that is known or used as much."""
+    """Provider keys that differ only in case, hyphens or underscores from one that is known or used as often."""
     uses = Counter(key for stack in stacks for key in _foreign_keys(stack))
     for known in (REGION_KEY, *policies.credentials):
         uses[known] += len(stacks)
@@ -155,35 +155,35 @@ def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[F
 
 
 def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Settings that are secrets, so that no rule can be asked of them; without the environment, not even which."""
+    """Settings that are secrets, which no rule can check. Without the environment, most rules cannot apply at all."""
     for stack in stacks:
         for key in (REGION_KEY, *map(stack.full_key, KEYS)):
             if key in stack.config.secret_keys:
                 severity = "error" if key == stack.full_key(PROJECT.environment) else "warning"
-                message = "a secret, of which no rule can be asked; allowed: plain text, unless it must not be read"
+                message = "a secret, which no rule can check; allowed: plain text, unless the value is confidential"
                 yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
 
 
 def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Keys besides the settings that ``Pulumi.yaml`` asks of every stack."""
+    """Missing keys that ``Pulumi.yaml`` declares in addition to the settings."""
     for stack in stacks:
         settings = {REGION_KEY, *map(stack.full_key, KEYS)}
         for key, _ in stack.project.config:
             if key not in stack.config.values and key not in settings and not stack.imports_environments:
-                message = f"missing; allowed: what {PROJECT_FILE} declares it to be"
+                message = f"missing; allowed: a value as declared in {PROJECT_FILE}"
                 place = Place(stack.file.name, stack.file.config_line)
                 yield stack.finding("missing-key", key, message, place=place)
 
 
 def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Keys under a namespace that is neither the project's nor a provider's."""
+    """Keys in a namespace that is neither the project's nor a provider's."""
     for stack in stacks:
         known = (stack.project.name, *policies.namespaces)
         for key in _foreign_keys(stack):
             namespace, _, setting = key.rpartition(":")
             if namespace not in known and setting not in KEYS:
                 allowed = ", ".join(known)
-                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers')"
+                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers)"
                 yield stack.finding("unknown-namespace", key, message, allowed=allowed)
 
 
@@ -192,29 +192,29 @@ def _foreign_keys(stack: ReadStack) -> Iterator[str]:
 
 
 def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Credentials that stand in a file for everybody to read; an emulator's are no secret."""
+    """Credentials in plain text. The emulator's are not secret."""
     for stack in stacks:
         if stack.environment != PROJECT.local:
             for key in sorted(stack.plain_credentials):
-                allowed = f"encrypted, as `pulumi config set --secret {key}` does; and a new one, as this one is known"
+                allowed = f"encrypted with `pulumi config set --secret {key}`; replace the exposed credential"
                 yield stack.finding(
                     "plain-credential", key, f"found in plain text; allowed: {allowed}", allowed=allowed
                 )
 
 
 def shared_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that two stacks have, and only one may."""
+    """Values that must be unique but are shared by two stacks."""
     for policy in policies.unique:
         yield from _shared_values(stacks, policy)
 
 
 def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterator[Finding]:
     everywhere = policy.within == "everywhere"
-    # What an emulator holds nobody else sees.
+    # Names in an emulator cannot clash with names elsewhere.
     meeting = [stack for stack in stacks if not (everywhere and stack.environment == PROJECT.local)]
     formed = [(pattern, stack) for stack in meeting for pattern in _formed_names(stack, policy)]
     by_value: defaultdict[str, list[ReadStack]] = defaultdict(list)
-    # The one that is named like its value had it first.
+    # A stack with the same name as the value is regarded as its owner.
     for stack in sorted(meeting, key=lambda stack: stack.name != stack.good_value(policy.setting)):
         value = stack.good_value(policy.setting)
         if not value:
@@ -225,7 +225,9 @@ def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterato
         if not others:
             continue
         other = others[0]
-        whose = "which the stack gives to something else" if other is stack else f"{_which(other, policy.setting)} too"
+        whose = (
+            "which the stack uses for another resource" if other is stack else f"{_which(other, policy.setting)} too"
+        )
         reason = f", {policy.because}" if policy.because else ""
         message = f"found {shown(value)}, {whose}{reason}; allowed: {policy.instead} ({FILE})"
         finding = stack.finding(policy.rule, policy.setting, message, found=value, allowed=policy.instead)
@@ -237,7 +239,7 @@ def _which(stack: ReadStack, setting: str) -> str:
 
 
 def _formed_names(stack: ReadStack, policy: UniquePolicy) -> Iterator[re.Pattern[str]]:
-    """Form patterns of the names that a stack forms by itself, as far as the settings in them are known."""
+    """Build patterns of the names that the program generates for a stack, if the settings in them are known."""
     empty = stack.good_value(policy.setting) == ""
     for pattern in (*policy.besides, *(policy.when_empty if empty else ())):
         texts = {key: stack.good_value(key) for key in PLACEHOLDER.findall(pattern) if key != PROJECT_PLACEHOLDER}
@@ -251,7 +253,7 @@ def _filled(pattern: str, texts: Mapping[str, str]) -> str:
 
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:
-    """Whether two stacks may meet: one account unless they say otherwise, and never an emulator and AWS."""
+    """Whether two stacks can be in one account. They can unless they exclude it; an emulator is separate from AWS."""
     if (one.environment == PROJECT.local) != (other.environment == PROJECT.local):
         return False
     accounts = _accounts(one), _accounts(other)
@@ -259,7 +261,7 @@ def _share_account(one: ReadStack, other: ReadStack) -> bool:
 
 
 def _accounts(stack: ReadStack) -> frozenset[str]:
-    """Read which accounts a stack may be deployed to; none if it does not say."""
+    """Return the accounts that a stack allows; empty if it does not restrict them."""
     text = stack.good_value("aws:allowedAccountIds") or ""
     return frozenset(re.findall(r"[0-9]{12}", text))
 
@@ -275,13 +277,13 @@ def _shared(stack: ReadStack, other: ReadStack, finding: Finding) -> Finding:
 
 
 def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that an environment must have, or must not, as ``policies.toml`` says."""
+    """Values that ``policies.toml`` does not allow in an environment."""
     for stack in stacks:
         for policy in policies.values:
             text = stack.good_value(policy.setting)
             if stack.environment not in policy.environments or (text is not None and policy.permits(text)):
                 continue
-            # What is missing of the project's own is said already, and a secret nobody can judge.
+            # A missing setting is already reported, and a secret cannot be checked.
             if text is None and (stack.is_there(policy.setting) or policy.permits("")):
                 continue
             found = "missing" if text is None else f"found {shown(text)}"
@@ -297,7 +299,7 @@ def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterato
 
 
 def weaker_settings(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Settings in which an environment is weaker than one that comes before it."""
+    """Settings that are weaker in an environment than in one before it."""
     for setting, direction in policies.stronger.items():
         yield from _weaker(stacks, setting, direction, policies.comes_after)
 
@@ -332,20 +334,20 @@ def _weaker(
 
 
 def _held(stack: ReadStack, setting: str) -> str | None:
-    """Look up what a stack has for a setting; a key of a provider that it lacks is as good as empty."""
+    """Return a stack's value of a setting. A missing provider key counts as empty."""
     lacks = ":" in setting and not stack.is_there(setting)
     return "" if lacks else stack.good_value(setting)
 
 
 def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
-    """Runtimes that AWS supports no longer, or soon will not."""
+    """Runtimes whose support has ended or ends soon."""
     for stack in stacks:
         runtime = stack.good_value(PROJECT.function.runtime)
         if runtime is None or stack.environment == PROJECT.local:
             continue
         until = policies.runtimes.supported_until[runtime]
         later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
-        allowed = " or ".join(sorted(later)) or f"a newer one, once the settings' model and {FILE} know it"
+        allowed = " or ".join(sorted(later)) or f"a newer one, once it is in the settings model and {FILE}"
         found = f"found {shown(runtime)}"
         if today > until:
             message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
@@ -363,7 +365,7 @@ def _days(policies: Policies) -> timedelta:
 
 
 def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Say once what was found several times: a default of ``Pulumi.yaml`` in every stack that sets nothing else."""
+    """Merge equal findings of several stacks, for example about a default of ``Pulumi.yaml``."""
     once: dict[tuple[object, ...], Finding] = {}
     for finding in findings:
         key = (finding.rule, finding.file, finding.line, finding.key, finding.message)

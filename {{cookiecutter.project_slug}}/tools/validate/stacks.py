@@ -1,4 +1,4 @@
-"""The stacks' files, read and checked with the model that the program itself uses."""
+"""Stack files, read and checked with the program's own settings model."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -17,11 +17,11 @@ class ReadStack:
 
     Attributes:
         project: The project.
-        file: What the file holds.
+        file: The file's content.
         config: The stack's configuration, defaults filled in.
-        problems: What the settings' model says against it. Of a secret it says nothing: only the engine can read it.
-        plain_credentials: Keys of credentials that are not encrypted; they count as secrets nevertheless.
-        credentials: The keys of credentials, bare of what people spell differently.
+        problems: Problems found by the settings model. Secrets are not checked: only the engine can decrypt them.
+        plain_credentials: Keys of credentials in plain text, which are still treated as secrets.
+        credentials: Keys of credentials, normalized by `bare`.
     """
 
     project: Project
@@ -38,46 +38,46 @@ class ReadStack:
 
     @property
     def environment(self) -> str:
-        """The kind of environment that it is; empty if that cannot be told."""
+        """The stack's environment; empty if it is unknown."""
         return self.good_value(PROJECT.environment) or ""
 
     @property
     def imports_environments(self) -> bool:
-        """Whether Pulumi ESC environments set what is not in the file."""
+        """Whether the stack imports Pulumi ESC environments, which can set keys that are not in the file."""
         return any(entry.key == "environment" and isinstance(entry.value, (list, dict)) for entry in self.file.sections)
 
     def is_credential(self, key: str) -> bool:
-        """Whether a key is that of a credential, in whatever spelling and namespace."""
+        """Whether a key is a credential, in any spelling and namespace."""
         return key in self.project.secret_keys or bare(key).endswith(self.credentials)
 
     def full_key(self, setting: str) -> str:
-        """Complete a setting's name with the project's namespace, unless it has another."""
+        """Add the project's namespace to a setting's key, unless it has a namespace."""
         return setting if ":" in setting or setting == PROJECT_NAME_KEY else f"{self.project.name}:{setting}"
 
     def good_value(self, setting: str) -> str | None:
-        """Look a value up that is there, is no secret, and that nothing is said against."""
+        """Return a setting's value if it is set, valid and not a secret."""
         key = self.full_key(setting)
         hidden = key in self.config.secret_keys or any(problem.key == key for problem in self.problems)
         return None if hidden else self.config.values.get(key)
 
     def is_there(self, setting: str) -> bool:
-        """Whether a setting has a value, good or bad, or is said to be missing already."""
+        """Whether a setting has a value, valid or not, or is already reported as missing."""
         key = self.full_key(setting)
         return key in self.config.values or any(problem.key == key for problem in self.problems)
 
     def place(self, setting: str) -> Place:
-        """Find where a setting is set, or would be."""
+        """Return the place where a setting is set, or should be."""
         if setting == PROJECT_NAME_KEY:
             return self.project.name_place
         return self.config.places.get(self.full_key(setting), Place(self.file.name, self.file.config_line))
 
     def sets(self, setting: str) -> bool:
-        """Whether a setting is set in the stack's own file, and is not a default or missing."""
+        """Whether a setting is set in the stack file, not by default or not at all."""
         place = self.config.places.get(self.full_key(setting))
         return place is not None and place.file == self.file.name
 
     def own_place(self, setting: str) -> Place:
-        """Find where a setting is set in the stack's own file, or would be in place of a default."""
+        """Return the place in the stack file where a setting is set, or should be to override a default."""
         return self.place(setting) if self.sets(setting) else Place(self.file.name, self.file.config_line)
 
     def finding(
@@ -91,16 +91,16 @@ class ReadStack:
         severity: Severity = "error",
         place: Place | None = None,
     ) -> Finding:
-        """Say something about one of its settings, with the place.
+        """Create a finding about one of the stack's settings.
 
         Args:
             rule: Name of the rule.
             setting: The setting, or the key with its namespace.
             message: What is wrong.
-            found: What stands there.
-            allowed: What may stand there.
-            severity: Whether it is wrong, or may soon be.
-            place: What to change; where the setting is set, when left out.
+            found: The value found.
+            allowed: What is allowed.
+            severity: Error or warning.
+            place: The place to change; by default where the setting is set.
         """
         file, line = place or self.place(setting)
         return Finding(
@@ -119,15 +119,15 @@ class ReadStack:
 def read_stacks(
     project: Project, names: Collection[str], credentials: Collection[str]
 ) -> Iterator[ReadStack | Finding]:
-    """Read the files of stacks, one after the other.
+    """Read stack files.
 
     Args:
         project: The project.
-        names: The stacks.
+        names: Names of the stacks.
         credentials: Keys whose values are secrets, encrypted or not.
 
     Yields:
-        Each stack, or the finding that its file cannot be read.
+        Each stack, or a finding if its file cannot be read.
     """
     for name in names:
         try:
@@ -139,12 +139,12 @@ def read_stacks(
 
 
 def bare(key: str) -> str:
-    """Write a key without what people spell differently: case, hyphens, underscores."""
+    """Normalize the spelling of a key: case, hyphens and underscores."""
     return re.sub(r"[-_]", "", key).casefold()
 
 
 def _reviewed(project: Project, file: StackFile, credentials: tuple[str, ...]) -> ReadStack:
-    """Check a stack's configuration with the model that the program uses."""
+    """Check a stack's configuration with the program's settings model."""
     config = project.configure(file)
     stack = ReadStack(project, file, config, (), frozenset(), credentials)
     plain = frozenset(filter(stack.is_credential, config.values)) - config.secret_keys
