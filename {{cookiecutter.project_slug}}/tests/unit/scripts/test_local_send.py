@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
@@ -25,13 +24,18 @@ class Local:
     """A running local stack: the emulated AWS, and a log of two lines."""
 
     def __init__(self, aws: Emulated) -> None:
-        self.session = boto3.Session("testing", "testing")
+        self.aws = aws
         # These variables are outputs, too.
         self.outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
 
     def client(self, service: str) -> Any:
         """Return a client for a service."""
-        return self.session.client(service)  # ty: ignore[no-matching-overload]
+        return getattr(self.aws, service)
+
+    @property
+    def session(self) -> Any:
+        """What has the clients."""
+        return self
 
     def read(self) -> list[str]:
         """Read the log."""
