@@ -302,7 +302,7 @@ WEAKENINGS = {
         '"days_after_initiation": 0',
         "test_noncurrent_versions_and_incomplete_uploads",
     ),
-    "TLS not required": ("policies", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
+    "TLS not required": ("iam", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
     "topic open to everybody": ("messaging", '{"Service": "cloudwatch.amazonaws.com"}', '"*"', "CKV_AWS_169"),
     "topic not encrypted": (
         "messaging",

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure import policies
+from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.naming import Names
 from tools.account import Account
@@ -31,7 +31,7 @@ class Encryption(pulumi.ComponentResource):
                 description=f"Encrypts the data and messages of {names.of('*')}",
                 enable_key_rotation=True,
                 deletion_window_in_days=DELETION_WINDOW_DAYS,
-                policy=policies.document(
+                policy=iam.document(
                     _allow_the_account(account),
                     _allow_the_logs(account, names),
                     _allow_the_alarms(),
@@ -49,7 +49,7 @@ class Encryption(pulumi.ComponentResource):
         self.register_outputs({"key_arn": self.key_arn})
 
 
-def _allow_the_account(account: Account) -> policies.Statement:
+def _allow_the_account(account: Account) -> iam.Statement:
     """Let the account's IAM policies grant access, as AWS's default key policy does."""
     return {
         "Sid": "AllowTheAccount",
@@ -60,7 +60,7 @@ def _allow_the_account(account: Account) -> policies.Statement:
     }
 
 
-def _allow_the_logs(account: Account, names: Names) -> policies.Statement:
+def _allow_the_logs(account: Account, names: Names) -> iam.Statement:
     """Let CloudWatch Logs encrypt the function's log group.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -77,7 +77,7 @@ def _allow_the_logs(account: Account, names: Names) -> policies.Statement:
     }
 
 
-def _allow_the_alarms() -> policies.Statement:
+def _allow_the_alarms() -> iam.Statement:
     """Let CloudWatch publish alarms to the encrypted topic. The topic's policy names the account.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure import policies
+from infrastructure import iam
 from infrastructure.context import Context
 
 # A message that SQS moves to the dead-letter queue keeps its age, so retention there is the longest that SQS allows:
@@ -73,7 +73,7 @@ class Messaging(pulumi.ComponentResource):
             aws.sqs.QueuePolicy(
                 f"{logical_name}-policy",
                 queue_url=queue.url,
-                policy=policies.document(policies.deny_insecure_transport("sqs:*", [queue.arn])),
+                policy=iam.document(iam.deny_insecure_transport("sqs:*", [queue.arn])),
                 opts=child,
             )
         self.topic = aws.sns.Topic(
@@ -82,8 +82,8 @@ class Messaging(pulumi.ComponentResource):
         aws.sns.TopicPolicy(
             "topic-policy",
             arn=self.topic.arn,
-            policy=policies.document(
-                policies.deny_insecure_transport("sns:Publish", [self.topic.arn]),
+            policy=iam.document(
+                iam.deny_insecure_transport("sns:Publish", [self.topic.arn]),
                 {
                     "Sid": "AllowTheAlarms",
                     "Effect": "Allow",

@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure import policies
+from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.messaging import Messaging
 from infrastructure.settings import NO_RESERVATION
@@ -50,7 +50,7 @@ class Processing(pulumi.ComponentResource):
         self.role = aws.iam.Role(
             "function-role",
             name=names.function,
-            assume_role_policy=policies.document(
+            assume_role_policy=iam.document(
                 {
                     "Effect": "Allow",
                     "Principal": {"Service": "lambda.amazonaws.com"},
@@ -64,7 +64,7 @@ class Processing(pulumi.ComponentResource):
             "function-role-policy",
             name=names.function,
             role=self.role.id,
-            policy=policies.document(*_function_statements(storage, messaging, log_group, kms_key_arn)),
+            policy=iam.document(*_function_statements(storage, messaging, log_group, kms_key_arn)),
             opts=child,
         )
         self.function = aws.lambda_.Function(
@@ -125,7 +125,7 @@ def _function_statements(
     messaging: Messaging,
     log_group: aws.cloudwatch.LogGroup,
     kms_key_arn: pulumi.Input[str],
-) -> list[policies.Statement]:
+) -> list[iam.Statement]:
     """Return the role's permissions, by least privilege: each action on one resource only."""
     return [
         {

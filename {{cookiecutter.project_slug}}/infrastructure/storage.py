@@ -3,7 +3,7 @@
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure import policies
+from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.settings import Settings
 from tools.account import Account
@@ -39,7 +39,7 @@ class PrivateBucket(pulumi.ComponentResource):
         context: Context,
         expiration_days: int | None = None,
         kms_key_arn: pulumi.Input[str] | None = None,
-        statements: tuple[policies.Statement, ...] = (),
+        statements: tuple[iam.Statement, ...] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pipeline:infrastructure:PrivateBucket", name, None, opts)
@@ -97,10 +97,8 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=self.bucket.id,
-            policy=policies.document(
-                policies.deny_insecure_transport(
-                    "s3:*", [self.bucket.arn, pulumi.Output.concat(self.bucket.arn, "/*")]
-                ),
+            policy=iam.document(
+                iam.deny_insecure_transport("s3:*", [self.bucket.arn, pulumi.Output.concat(self.bucket.arn, "/*")]),
                 *statements,
             ),
             # S3 rejects concurrent changes to a bucket's access (OperationAborted).
@@ -224,7 +222,7 @@ def _lifecycle_rules(
     return rules
 
 
-def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) -> policies.Statement:
+def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) -> iam.Statement:
     """Let S3 deliver one bucket's access logs.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html

@@ -1,4 +1,4 @@
-"""Policy documents.
+"""IAM policy documents: those of roles, keys, buckets, queues and topics.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
