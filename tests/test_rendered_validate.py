@@ -51,7 +51,7 @@ HOSTILE = {
     "NUL": (b"a: b\n\0", "2: error: the character U+0000 is not allowed"),
     "other encoding": (b"a: b\nc: \xe9\n", "2: error: is not UTF-8"),
     "UTF-16": ("a: b\n".encode("utf-16"), "1: error: is not UTF-8"),
-    "no YAML": (b"config: [\n", "2: error: is not YAML: while parsing a flow node"),
+    "invalid YAML": (b"config: [\n", "2: error: is not YAML: while parsing a flow node"),
     "list": (b"- config\n", "1: error: is not a mapping of keys to values"),
 }
 

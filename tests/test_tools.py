@@ -1,4 +1,4 @@
-"""The tools of rendered projects, tested once for all of them, and the line between them and what is the team's."""
+"""The tests of ``tools/``, run once for all rendered projects, and the boundary to the team's code."""
 
 import ast
 import json
@@ -24,16 +24,16 @@ PROJECT = TESTS / "project"
 APPLIER = ("applier.py", "breakages.py")
 CACHES = shutil.ignore_patterns("__pycache__", ".*")
 DECLARED_IN = "infrastructure.project"
-# A word of Pulumi's, of Lambda's and of every shell's, too.
+# A word that Pulumi, Lambda and shells use, too.
 COMMON_WORDS = frozenset({"environment"})
-# Properties of AWS's resources, of which settings and resources of the project have their names.
+# Properties of AWS resources that settings and resources of the project have the same names as.
 PROPERTIES = {"testing/readers.py": {"forceDestroy", "kmsKeyArn", "messageRetentionSeconds", "topic"}}
 PYTHON_FILES = sorted(path.relative_to(TOOLS).as_posix() for path in TOOLS.rglob("*.py"))
 
 
 @pytest.fixture(scope="module", name="project")
 def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The tests' own project with the template's tools, and with their tests as its own."""
+    """The tests' project with the template's tools, and with the tools' tests as its tests."""
     folder = tmp_path_factory.mktemp("tools") / "orders"
     shutil.copytree(PROJECT, folder, ignore=CACHES)
     shutil.copytree(TOOLS, folder / "tools", ignore=CACHES)
@@ -45,10 +45,10 @@ def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 class WithTests(Project):
-    """A rendered project whose environment is for testing its tools, too."""
+    """A rendered project whose environment includes what the tools' tests need."""
 
     def requirements(self) -> list[str]:
-        """List what it needs, and what the tests of its tools need besides, as the template has it."""
+        """List its requirements and those of the tools' tests, with the template's bounds."""
         template = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         besides = [each for each in template["dependency-groups"]["dev"] if "jsonschema" in each]
         return sorted([*super().requirements(), *besides])
@@ -56,19 +56,19 @@ class WithTests(Project):
 
 @pytest.fixture(scope="module", name="environment")
 def fixture_environment(environment_of: Callable[[Project], Environment], default_project: Project) -> Environment:
-    """The environment of the default project, with what the tests of its tools need besides."""
+    """The environment of the default project and the tools' tests."""
     return environment_of(WithTests(default_project.path, default_project.answers))
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a run of the tools' tests has found.
+    """The result of the tools' tests.
 
     Attributes:
         status: Its exit status.
-        output: What it has printed.
-        counted: How many tests there were, and how they ended.
-        covered: coverage's report of each file.
+        output: Its output.
+        counted: Number of tests, failures, errors and skips.
+        covered: The coverage report of each file.
     """
 
     status: int
@@ -79,7 +79,7 @@ class Run:
 
 @pytest.fixture(scope="module", name="run")
 def fixture_run(project: Project, environment: Environment) -> Run:
-    """The tools' tests, run with coverage."""
+    """A run of the tools' tests with coverage."""
     finished = environment.run(
         project,
         *("pytest", "-q", "--cov", "--cov-report=term-missing", "--cov-report=json", "--junitxml=junit.xml"),
@@ -115,7 +115,7 @@ def test_every_line_and_branch_of_the_tools_is_covered_and_none_is_exempt(run: R
 
 
 @pytest.mark.slow
-def test_ty_finds_nothing_in_the_tools_and_their_tests(project: Project, environment: Environment) -> None:
+def test_ty_finds_no_problems_in_the_tools_and_their_tests(project: Project, environment: Environment) -> None:
     finished = environment.run(project, "ty", "check")
 
     assert finished.returncode == 0, finished.stdout
@@ -127,7 +127,7 @@ def test_a_rendered_project_contains_no_tests_of_the_tools(default_project: Proj
 
     assert tests
     assert [name for name in tests if "tools" in Path(name).parts] == []
-    # Of the same name there are others, of the project's own.
+    # The project has other modules of the same name.
     contents = {path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py") if path.name in of_the_tools}
     assert [name for name in tests if default_project.read(name) in contents] == []
 
@@ -143,7 +143,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_import_nothing_of_the_project_but_its_declaration(name: str) -> None:
+def test_the_tools_import_nothing_from_the_project_but_its_declaration(name: str) -> None:
     own = {path.stem for path in TEMPLATE.iterdir() if path.is_dir()} | {"__main__"}
 
     of_the_project = {module for module in imported(TOOLS / name) if module.partition(".")[0] in own - {"tools"}}
@@ -152,19 +152,19 @@ def test_the_tools_import_nothing_of_the_project_but_its_declaration(name: str) 
 
 
 def settings_fields() -> list[str]:
-    """List the fields of the rendered model of settings."""
+    """List the fields of the rendered settings model."""
     module = ast.parse((TEMPLATE / "infrastructure" / "settings.py").read_text(encoding="utf-8"))
     (model,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     return [ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)]
 
 
 def camel(field: str) -> str:
-    """Write a field as its key in the stack files."""
+    """Return a field's key in the stack files."""
     return re.sub("_(.)", lambda match: match[1].upper(), field)
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """List what the rendered program calls with a text first: the function, and the text."""
+    """List the rendered program's calls with a string as first argument: the function and the string."""
     for path in (TEMPLATE / "__main__.py", *(TEMPLATE / "infrastructure").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -172,7 +172,7 @@ def calls() -> Iterator[tuple[str, str]]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """List the texts in a file's code, but for docstrings."""
+    """List the string literals in a file's code, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
@@ -193,7 +193,7 @@ def test_the_settings_the_outputs_and_the_names_of_the_project_are_found() -> No
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_name_no_setting_and_no_output_of_the_project(name: str) -> None:
+def test_the_tools_mention_no_setting_and_no_output_of_the_project(name: str) -> None:
     text = (TOOLS / name).read_text(encoding="utf-8")
 
     found = {word for word in (*SETTINGS, *OUTPUTS) if re.search(rf"\b{word}\b", text)}
@@ -202,5 +202,5 @@ def test_the_tools_name_no_setting_and_no_output_of_the_project(name: str) -> No
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_name_no_resource_of_the_project(name: str) -> None:
+def test_the_tools_mention_no_resource_of_the_project(name: str) -> None:
     assert {*texts(TOOLS / name)} & {*LOGICAL_NAMES} <= PROPERTIES.get(name, set())

@@ -1,4 +1,4 @@
-"""What the tests of the tools share: each stack of their project, deployed once to Pulumi's mocks."""
+"""Shared fixtures: each stack of the tests' project, deployed once to Pulumi's mocks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +16,7 @@ Deploy = Callable[..., Deployment]
 
 @pytest.fixture(scope="session", name="build_folder")
 def fixture_build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds a bundle for every runtime and architecture."""
+    """A folder with a bundle for every runtime and architecture."""
     folder = tmp_path_factory.mktemp("build")
     targets = [f"{runtime}-{architecture}" for runtime in RUNTIMES for architecture in ("arm64", "x86_64")]
     for target in ("local", *targets):
@@ -27,7 +27,7 @@ def fixture_build_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", name="deploy_stack")
 def fixture_deploy_stack(build_folder: Path) -> Deploy:
-    """Deploy a stack of the project, with settings of the test's own in place of the file's."""
+    """Deploy a stack of the project, with changed settings."""
 
     def deploy_changed(stack: str, **settings: str) -> Deployment:
         config = readable_config(stack) | {f"{PROJECT_NAME}:{name}": value for name, value in settings.items()}
@@ -38,13 +38,13 @@ def fixture_deploy_stack(build_folder: Path) -> Deploy:
 
 @pytest.fixture(autouse=True)
 def remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the program once for each configuration, wherever it is only asked what it says."""
+    """Cache the program's runs in tests that only read the record."""
     monkeypatch.setattr(program, "deploy", deploy_once)
 
 
 @pytest.fixture(autouse=True)
 def no_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from what this shell knows of accounts, and from its configuration files."""
+    """Hide this shell's AWS variables and configuration files from every test."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):

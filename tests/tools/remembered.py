@@ -1,4 +1,4 @@
-"""Runs of the program that are remembered: many tests ask what it says of the same few configurations."""
+"""A cache of program runs: many tests run it with the same few configurations."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ RUNS: Final[dict[str, Deployment]] = {}
 
 
 def deploy_once(config: Mapping[str, str], stack: str, build_folder: Path | None, provider: DeployedAws) -> Deployment:
-    """Stand in for `recording.deploy`: run the program, unless it has run with the same arguments before."""
+    """Cached version of `recording.deploy`."""
     key = repr((sorted(config.items()), stack, provider.account, sorted(provider.asked.items())))
     if key not in RUNS:
         RUNS[key] = recording.deploy(config, stack, build_folder, provider)
@@ -21,7 +21,7 @@ def deploy_once(config: Mapping[str, str], stack: str, build_folder: Path | None
 
 
 def outputs_of(stack: str, folder: Path) -> dict[str, str]:
-    """Form the outputs that a stack has once it is deployed.
+    """Return the outputs of a deployed stack.
 
     Args:
         stack: Name of the stack.

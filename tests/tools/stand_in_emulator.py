@@ -1,4 +1,4 @@
-"""A program that starts and answers as the emulator does, and starts a process as the emulator does for a function."""
+"""A stand-in for the emulator: answers requests, and starts a process as the emulator does for a function."""
 
 import os
 import subprocess
@@ -10,10 +10,10 @@ FUNCTION = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 class Health(BaseHTTPRequestHandler):
-    """Answers every question."""
+    """Answers every request."""
 
     def do_GET(self) -> None:  # pylint: disable=invalid-name # the name that the base class looks for
-        """Say that all is well."""
+        """Return status 200."""
         self.send_response(200)
         self.end_headers()
 

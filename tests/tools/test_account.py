@@ -1,4 +1,4 @@
-"""Where a stack is deployed."""
+"""The account and region of a stack."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def test_an_arn_names_partition_region_and_account() -> None:
     assert CHINA.arn("logs", "log-group:x") == "arn:aws-cn:logs:cn-north-1:123456789012:log-group:x"
 
 
-def test_the_account_itself_has_an_arn() -> None:
+def test_the_account_has_a_root_arn() -> None:
     assert CHINA.root_arn == "arn:aws-cn:iam::123456789012:root"
 
 
@@ -33,17 +33,17 @@ def test_the_account_itself_has_an_arn() -> None:
     ],
     ids=["aws", "aws-us-gov", "aws-cn"],
 )
-def test_an_arn_tells_its_account(arn: str, account: Account) -> None:
+def test_the_account_is_read_from_an_arn(arn: str, account: Account) -> None:
     assert Account.of(arn, "eu-west-1") == account
 
 
 @pytest.mark.parametrize("text", ["", "processor", "arn:aws:s3:::bucket", "https://sqs.example.com/123456789012/queue"])
-def test_what_names_no_account_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r" is not an ARN with an account in an account$"):
+def test_an_arn_without_an_account_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r" is not an ARN with an account$"):
         Account.of(text, "eu-west-1")
 
 
-def test_the_account_is_that_of_the_first_arn_that_names_one() -> None:
+def test_the_account_is_that_of_the_first_arn_with_one() -> None:
     texts = [
         "bucket",
         "arn:aws:s3:::bucket",

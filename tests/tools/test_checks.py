@@ -1,4 +1,4 @@
-"""The whole of a stack's configuration checked: missing, misplaced and unknown keys, secrets, regions, endpoints."""
+"""Checks of a stack's configuration: missing, misplaced and unknown keys, secrets, regions, endpoints."""
 
 import json
 from collections.abc import Mapping
@@ -26,19 +26,19 @@ KEY_ARN = "arn:aws:kms:{}:123456789012:key/11111111-2222-3333-4444-555555555555"
 
 
 def read(config: Mapping[str, str], project: str = PROJECT, **options: Mapping[str, str]) -> Settings:
-    """Read a configuration that is good."""
+    """Read a valid configuration."""
     return read_settings(Settings, project, config, **options)
 
 
 def refused(config: Mapping[str, str], **options: object) -> dict[str, str]:
-    """Read a configuration that must be refused, and return the problems by key."""
+    """Read a configuration that must be refused, and return its problems by key."""
     with pytest.raises(SettingsError) as refusal:
         read_settings(Settings, PROJECT, config, **options)  # ty: ignore[invalid-argument-type] # by name
     return {problem.key: problem.message for problem in refusal.value.problems}
 
 
 def without(key: str) -> dict[str, str]:
-    """Leave a key out of a good configuration."""
+    """Return a valid configuration without a key."""
     return {name: value for name, value in CONFIG.items() if name != key}
 
 
@@ -48,7 +48,7 @@ def test_a_good_configuration_is_read_with_the_projects_own_model() -> None:
     assert (settings.batch_size, settings.force_destroy, settings.environment) == (7, True, "dev")
 
 
-def test_what_no_file_sets_has_the_models_default() -> None:
+def test_a_setting_without_a_value_has_the_models_default() -> None:
     assert read(without("orders:lambdaTimeoutSeconds")).lambda_timeout_seconds == 60
 
 
@@ -85,15 +85,15 @@ def test_an_unknown_key_is_refused_with_the_nearest_known_one(key: str, intended
     }
 
 
-def test_an_unknown_key_that_resembles_none_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_key_without_a_similar_one_is_refused_with_all_known_ones() -> None:
     assert refused(CONFIG | {"orders:zzz": "1"}) == {"orders:zzz": f"unknown key; allowed: {', '.join(KEYS)}"}
 
 
-def test_keys_of_providers_and_of_pulumi_are_left_to_them() -> None:
+def test_keys_of_providers_and_pulumi_are_not_checked() -> None:
     assert read(CONFIG | {"aws:profile": "orders", "pulumi:tags": "{}"})
 
 
-def test_every_mistake_is_reported_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     config = without("orders:environment") | {"orders:batchSize": "0", "orders:zzz": "1", "aws:forceDestroy": "true"}
 
     assert set(refused(config)) == {"orders:environment", "orders:batchSize", "orders:zzz", "aws:forceDestroy"}
@@ -120,7 +120,7 @@ def test_every_mistake_is_reported_at_once() -> None:
     ],
     ids=["two", "one"],
 )
-def test_the_message_counts_and_lists_the_mistakes(changed: dict[str, str], message: str) -> None:
+def test_the_message_counts_and_lists_the_problems(changed: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as refusal:
         read(CONFIG | changed)
 
@@ -131,7 +131,7 @@ def test_the_engine_prints_a_refusal_without_a_stack_trace() -> None:
     assert issubclass(SettingsError, pulumi.RunError)
 
 
-def test_a_problem_tells_what_was_found_and_what_is_allowed_apart() -> None:
+def test_a_problem_has_separate_fields_for_what_was_found_and_what_is_allowed() -> None:
     assert find_problems(PROJECT, CONFIG | {"orders:batchSize": "0"}) == [
         Problem(
             "bad-value",
@@ -163,18 +163,18 @@ def test_a_region_is_accepted(region: str) -> None:
 
 
 @pytest.mark.parametrize("region", ["", "us-east", "US-EAST-1", "useast1", "us-east-1a"])
-def test_what_is_no_region_is_refused(region: str) -> None:
+def test_an_invalid_region_is_refused(region: str) -> None:
     assert refused(CONFIG | {"aws:region": region}) == {
         "aws:region": f'found "{region}"; allowed: the name of an AWS region, for example us-east-1'
     }
 
 
-def test_a_missing_region_is_refused_because_the_shells_would_be_taken() -> None:
+def test_a_missing_region_is_refused_instead_of_using_the_shells() -> None:
     assert refused(without("aws:region"))["aws:region"].startswith("missing")
 
 
 @pytest.mark.parametrize("project", ["Orders", "or_ders", "1orders", "o" * 26])
-def test_a_project_that_cannot_begin_a_name_is_refused(project: str) -> None:
+def test_a_project_name_that_is_no_valid_prefix_is_refused(project: str) -> None:
     config = {key.replace("orders:", f"{project}:"): value for key, value in CONFIG.items()}
 
     with pytest.raises(SettingsError, match=r"name \(Pulumi.yaml\)") as refusal:
@@ -183,14 +183,14 @@ def test_a_project_that_cannot_begin_a_name_is_refused(project: str) -> None:
     assert len(refusal.value.problems) == 1
 
 
-def test_a_contradiction_of_the_model_is_a_problem_and_told_apart() -> None:
+def test_a_contradiction_in_the_model_is_a_problem_and_marked_as_one() -> None:
     (problem,) = find_problems(PROJECT, CONFIG | {"orders:batchSize": "11"})
 
     assert str(problem) == 'orders:batchWindowSeconds: found "0"; allowed: 1 or more when batchSize is over 10'
     assert (problem.rule, problem.is_contradiction) == ("batch-without-window", True)
 
 
-def test_contradictions_are_found_beside_other_mistakes() -> None:
+def test_contradictions_are_reported_together_with_other_problems() -> None:
     config = without("orders:notificationEmail") | {
         "orders:zzz": "1",
         "orders:lambdaMemoryMb": "1",
@@ -207,7 +207,7 @@ def test_contradictions_are_found_beside_other_mistakes() -> None:
     }
 
 
-def test_the_model_knows_the_region_that_a_setting_may_contradict() -> None:
+def test_the_model_gets_the_region_to_find_contradictions() -> None:
     elsewhere = KEY_ARN.format("eu-west-1")
 
     assert refused(CONFIG | {"orders:kmsKeyArn": elsewhere}) == {
@@ -216,7 +216,7 @@ def test_the_model_knows_the_region_that_a_setting_may_contradict() -> None:
 
 
 @pytest.mark.parametrize("region", [None, "here", "us-east-1"])
-def test_a_region_that_is_missing_bad_or_secret_contradicts_nothing(region: str | None) -> None:
+def test_a_missing_bad_or_secret_region_causes_no_contradiction(region: str | None) -> None:
     config = without("aws:region") | {"orders:kmsKeyArn": KEY_ARN.format("eu-west-1"), "orders:zzz": "1"}
     if region:
         config["aws:region"] = region
@@ -225,13 +225,13 @@ def test_a_region_that_is_missing_bad_or_secret_contradicts_nothing(region: str 
 
 
 @pytest.mark.parametrize("key", ["batchSize", "batchWindowSeconds"])
-def test_what_a_bad_value_would_contradict_is_not_told(key: str) -> None:
+def test_a_bad_value_causes_no_contradiction(key: str) -> None:
     config = CONFIG | {"orders:batchSize": "20", f"orders:{key}": "none"}
 
     assert set(refused(config)) == {f"orders:{key}"}
 
 
-def test_a_secret_contradicts_nothing() -> None:
+def test_a_secret_causes_no_contradiction() -> None:
     config = CONFIG | {"orders:batchSize": "20", "orders:zzz": "1"}
 
     assert set(refused(config, secret_keys=["orders:batchWindowSeconds"])) == {"orders:zzz"}
@@ -251,12 +251,12 @@ def test_a_secret_contradicts_nothing() -> None:
         ("zzz", "1", False),
     ],
 )
-def test_whether_a_value_is_allowed_is_told_of_each_setting_by_itself(key: str, text: str, allowed: bool) -> None:
+def test_whether_a_value_is_allowed_depends_on_its_own_setting_only(key: str, text: str, allowed: bool) -> None:
     assert is_allowed(key, text) is allowed
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:4566", "127.1.2.3", "[::1]:5000"])
-def test_a_local_stack_reaches_an_emulator_on_this_machine(host: str) -> None:
+def test_a_local_stack_accepts_an_endpoint_on_this_machine(host: str) -> None:
     assert read(LOCAL, variables={"AWS_ENDPOINT_URL": f"http://{host}"})
 
 
@@ -270,7 +270,7 @@ def test_a_local_stack_reaches_an_emulator_on_this_machine(host: str) -> None:
         "http://[",
     ],
 )
-def test_a_local_stack_reaches_nothing_else(url: str) -> None:
+def test_a_local_stack_refuses_an_endpoint_elsewhere(url: str) -> None:
     problems = refused(LOCAL, variables={"AWS_ENDPOINT_URL": url})
 
     assert "AWS_ENDPOINT_URL does not point to this machine" in problems["orders:environment"]
@@ -286,14 +286,14 @@ def test_a_local_stack_refuses_another_endpoint_for_one_service() -> None:
     assert "AWS_ENDPOINT_URL_S3 does not point to this machine" in problems["orders:environment"]
 
 
-def test_a_local_stack_refuses_what_makes_the_sdks_ignore_the_endpoint() -> None:
+def test_a_local_stack_refuses_a_variable_that_makes_sdks_ignore_the_endpoint() -> None:
     problems = refused(LOCAL, variables=EMULATOR | {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"})
 
     assert "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set" in problems["orders:environment"]
 
 
 @pytest.mark.parametrize("variables", [EMULATOR, None])
-def test_a_local_stack_refuses_endpoints_of_its_own(variables: dict[str, str] | None) -> None:
+def test_a_local_stack_refuses_endpoints_in_its_configuration(variables: dict[str, str] | None) -> None:
     problems = refused(LOCAL | {"aws:endpoints": "[]"}, variables=variables)
 
     assert problems["aws:endpoints"].startswith("not allowed in a local stack")
@@ -304,21 +304,21 @@ def test_a_local_stack_refuses_endpoints_of_its_own(variables: dict[str, str] | 
 @pytest.mark.parametrize(
     "url", ["http://localhost:5000", "localhost:5000", "http://localhost.", "http://a.localhost", "http://0.0.0.0:5000"]
 )
-def test_an_accounts_stack_never_reaches_an_emulator(environment: str, variable: str, url: str) -> None:
+def test_a_stack_on_aws_refuses_an_endpoint_on_this_machine(environment: str, variable: str, url: str) -> None:
     problems = refused(CONFIG | {"orders:environment": environment}, variables={variable: url})
 
     assert f"{variable} points to this machine" in problems["orders:environment"]
 
 
-def test_an_accounts_stack_may_reach_an_endpoint_of_its_network() -> None:
+def test_a_stack_on_aws_accepts_an_endpoint_in_its_network() -> None:
     assert read(CONFIG, variables={"AWS_ENDPOINT_URL": "https://vpce-1.example.com"})
 
 
-def test_the_endpoint_is_left_alone_when_only_the_file_is_read() -> None:
+def test_the_endpoint_is_not_checked_without_environment_variables() -> None:
     assert read(LOCAL)
 
 
-def test_the_program_reads_what_the_engine_has_given_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_program_reads_its_settings_from_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulumi, "get_project", lambda: PROJECT)
     monkeypatch.setenv("PULUMI_CONFIG", json.dumps(CONFIG | {"orders:notificationEmail": "NOT-FOR-THE-LOGS"}))
     monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", json.dumps(["orders:notificationEmail"]))

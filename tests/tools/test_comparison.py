@@ -1,4 +1,4 @@
-"""What is deployed compared with what was promised: whatever means the same is no difference."""
+"""The comparison of deployed resources with promises: equivalent values are no difference."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ def told(found: Any, promised: Any) -> list[str]:
 
 
 def policy(**changes: Any) -> str:
-    """Form a policy of one statement."""
+    """Return a policy of one statement."""
     return json.dumps({"Version": "2012-10-17", "Statement": [STATEMENT | changes]})
 
 
@@ -38,7 +38,7 @@ def policy(**changes: Any) -> str:
         ),
     ],
 )
-def test_what_means_the_same_is_no_difference(found: Any, promised: Any) -> None:
+def test_equivalent_values_are_no_difference(found: Any, promised: Any) -> None:
     assert told(found, promised) == []
 
 
@@ -54,7 +54,9 @@ def test_what_means_the_same_is_no_difference(found: Any, promised: Any) -> None
         ('{"b": 1}', '{"b": 2}', ["a.b: found 1, promised 2"]),
     ],
 )
-def test_a_difference_is_told_with_its_place_and_both_values(found: Any, promised: Any, difference: list[str]) -> None:
+def test_a_difference_is_reported_with_its_path_and_both_values(
+    found: Any, promised: Any, difference: list[str]
+) -> None:
     assert told(found, promised) == difference
 
 
@@ -74,13 +76,13 @@ def test_no_part_of_a_statement_can_differ_unnoticed(changes: Any) -> None:
     assert told(policy(**changes), policy())
 
 
-def test_a_statement_beside_the_promised_one_is_a_difference() -> None:
+def test_an_additional_statement_is_a_difference() -> None:
     two = json.dumps({"Statement": [STATEMENT, STATEMENT | {"Sid": "B"}]})
 
     assert told(two, policy())
 
 
-def test_what_was_not_promised_may_be_there() -> None:
+def test_properties_that_were_not_promised_are_ignored() -> None:
     assert not list(differences({"a": 1, "b": 2}, {"a": 1}))
 
 
@@ -107,10 +109,10 @@ def test_a_statement_without_a_resource_or_a_name_has_a_canonical_form() -> None
     }
 
 
-def test_a_promise_that_holds_says_nothing() -> None:
+def test_a_kept_promise_raises_nothing() -> None:
     hold("orders", "timeout", found=1, promised=1)
 
 
-def test_a_promise_that_does_not_hold_names_all_four() -> None:
+def test_a_broken_promise_is_reported_with_all_arguments() -> None:
     with pytest.raises(AssertionError, match=r"^orders: timeout: found 1, promised 2"):
         hold("orders", "timeout", found=1, promised=2)

@@ -1,4 +1,4 @@
-"""The deployed stack found by what it exports, and each reason why there is none."""
+"""Finding the deployed stack by its outputs, and every reason why there is none."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,7 +18,7 @@ FILE = r"^cfn-outputs/flat-outputs\.json "
 
 
 def refused(folder: Path, outputs: object, match: str) -> str:
-    """Look for a stack that must not be found, and return the whole message."""
+    """Assert that no stack is found, and return the message."""
     write_outputs(outputs, folder / OUTPUTS_FILE)  # ty: ignore[invalid-argument-type] # what a person may write there
     with pytest.raises(NotDeployedError, match=match) as refusal:
         find_deployed(folder)
@@ -52,7 +52,7 @@ def test_the_stack_is_the_one_whose_outputs_are_in_the_file(
     assert found.outputs == outputs_of(stack, PROJECT_FOLDER)
 
 
-def test_a_stack_is_found_though_some_of_its_outputs_are_not_what_they_should_be(tmp_path: Path) -> None:
+def test_a_stack_is_found_even_if_some_of_its_outputs_are_wrong(tmp_path: Path) -> None:
     write_outputs(
         outputs_of("dev", PROJECT_FOLDER) | {"topic_arn": "another", "queue_url": "another"}, tmp_path / OUTPUTS_FILE
     )
@@ -64,7 +64,7 @@ def test_the_settings_are_the_projects_own(dev: Deployed) -> None:
     assert dev.read_settings(Settings).environment == "dev"
 
 
-def test_a_secret_setting_has_some_good_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_setting_has_an_example_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def encrypted(config: StackConfig) -> StackConfig:
         key = "orders:notificationEmail"
         return replace(config, values=config.values | {key: '{"secure": "AAAB"}'}, secret_keys=frozenset({key}))
@@ -75,12 +75,12 @@ def test_a_secret_setting_has_some_good_value(tmp_path: Path, monkeypatch: pytes
     assert find_deployed(tmp_path).read_settings(Settings).notification_email == "team@example.com"
 
 
-def test_a_client_is_made_once_and_is_for_the_stacks_region(dev: Deployed) -> None:
+def test_a_client_is_created_once_for_the_stacks_region(dev: Deployed) -> None:
     assert dev.client("sqs") is dev.client("sqs")
     assert dev.client("sqs").meta.region_name == "us-east-2"
 
 
-def test_aws_is_asked_with_the_keys_that_the_stacks_configuration_has(
+def test_clients_use_the_access_keys_of_the_stacks_configuration(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = {"aws:accessKey": "of-the-stack", "aws:secretKey": "of-the-stack", "aws:token": '{"secure": "AAAB"}'}
@@ -96,12 +96,12 @@ def test_aws_is_asked_with_the_keys_that_the_stacks_configuration_has(
     assert (credentials.access_key, credentials.secret_key, credentials.token) == ("of-the-stack", "of-the-stack", None)
 
 
-def test_without_outputs_one_is_told_to_deploy(tmp_path: Path) -> None:
+def test_without_outputs_the_message_says_to_deploy(tmp_path: Path) -> None:
     with pytest.raises(NotDeployedError, match=f"{FILE}does not exist: deploy first with the task `local-up` or"):
         find_deployed(tmp_path)
 
 
-def test_outputs_that_cannot_be_read_are_told_with_the_reason(tmp_path: Path) -> None:
+def test_unreadable_outputs_are_reported_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / OUTPUTS_FILE).mkdir(parents=True)
 
     with pytest.raises(NotDeployedError, match=f"{FILE}cannot be read: "):
@@ -109,7 +109,7 @@ def test_outputs_that_cannot_be_read_are_told_with_the_reason(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("content", [b"{", b"\xff"])
-def test_outputs_that_are_no_json_are_told(tmp_path: Path, content: bytes) -> None:
+def test_outputs_that_are_not_json_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / OUTPUTS_FILE).parent.mkdir()
     (tmp_path / OUTPUTS_FILE).write_bytes(content)
 
@@ -124,11 +124,11 @@ def test_missing_outputs_are_named(tmp_path: Path) -> None:
     refused(tmp_path, outputs, f"{FILE}lacks table_arn, queue_url; rewrite it with the task `outputs`$")
 
 
-def test_what_is_no_mapping_lacks_everything(tmp_path: Path) -> None:
+def test_outputs_that_are_not_a_mapping_lack_everything(tmp_path: Path) -> None:
     refused(tmp_path, ["bucket_name"], f"{FILE}lacks bucket_name, table_name, table_arn, ")
 
 
-def test_outputs_of_which_none_is_an_arn_name_no_account(tmp_path: Path) -> None:
+def test_outputs_without_an_arn_name_no_account(tmp_path: Path) -> None:
     refused(
         tmp_path,
         dict.fromkeys(outputs_of("dev", PROJECT_FOLDER), "a"),
@@ -136,13 +136,13 @@ def test_outputs_of_which_none_is_an_arn_name_no_account(tmp_path: Path) -> None
     )
 
 
-def test_outputs_of_another_program_are_of_none_of_the_stacks(tmp_path: Path) -> None:
+def test_outputs_of_another_program_match_no_stack(tmp_path: Path) -> None:
     another = {name: str(text).replace("orders", "another") for name, text in outputs_of("dev", PROJECT_FOLDER).items()}
 
     refused(tmp_path, another, f"{FILE}matches no stack; rewrite it with the task `outputs`$")
 
 
-def test_outputs_that_fit_two_stacks_are_of_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_that_match_two_stacks_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deployed_stack, "STACKS", ("dev", "dev"))
 
     refused(
@@ -150,7 +150,7 @@ def test_outputs_that_fit_two_stacks_are_of_neither(tmp_path: Path, monkeypatch:
     )
 
 
-def test_why_a_stack_is_none_of_those_that_were_compared_is_told(
+def test_stacks_that_could_not_be_compared_are_listed_with_the_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(stack: str) -> StackConfig:
@@ -173,7 +173,7 @@ def test_why_a_stack_is_none_of_those_that_were_compared_is_told(
         ("local", "", "AWS_ENDPOINT_URL is not set"),
     ],
 )
-def test_an_environment_that_leads_elsewhere_is_told(
+def test_an_environment_that_points_elsewhere_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stack: str, endpoint: str, reason: str
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)

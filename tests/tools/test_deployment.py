@@ -1,4 +1,4 @@
-"""The tasks that deploy: what they do in which order, and where they stop."""
+"""The tasks that deploy: their steps, and where they stop."""
 
 import sys
 
@@ -9,7 +9,7 @@ from tools import deployment
 
 @pytest.fixture(name="calls")
 def fixture_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Note what is done, in place of doing it."""
+    """Record the calls instead of making them."""
     calls: list[tuple[str, ...]] = []
 
     def run_engine(*arguments: str) -> int:
@@ -28,7 +28,7 @@ def fail(*_arguments: str) -> int:
     return 255
 
 
-def test_a_preview_shows_what_the_source_would_change(calls: list[tuple[str, ...]]) -> None:
+def test_a_preview_builds_the_bundle_first(calls: list[tuple[str, ...]]) -> None:
     deployment.preview("staging")
 
     assert calls == [("find",), ("package", "staging"), ("preview", "--diff", "--stack", "staging")]

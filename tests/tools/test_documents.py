@@ -1,4 +1,4 @@
-"""YAML read as text: every key with its line, and nothing that could do harm."""
+"""YAML read as text: every key has its line, and harmful input is refused."""
 
 import errno
 from pathlib import Path
@@ -17,20 +17,20 @@ from tools.configuration.documents import (
     shown,
 )
 
-# A small file that would become 10 to the power of 9 texts.
+# A small file that would expand to 10 to the power of 9 strings.
 BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)
 )
 HOSTILE = {
     "anchor": ("config:\n  a: &here 1\n", 2, "anchors and aliases are not allowed"),
-    "alias of nothing": ("a: 1\nb: *there\n", 2, "anchors and aliases are not allowed"),
+    "unknown alias": ("a: 1\nb: *there\n", 2, "anchors and aliases are not allowed"),
     "bomb": (BOMB, 1, "anchors and aliases are not allowed"),
     "merge key": ("a: 1\n<<: *b\n", 2, "anchors and aliases are not allowed"),
     "tag of Python": ("a: 1\nb: !!python/object/apply:os.system [touch owned]\n", 2, "tags are not allowed"),
     "tag of a type": ("a: !!int 1\n", 1, "tags are not allowed"),
-    "tag of nothing": ("a: ! 1\n", 1, "tags are not allowed"),
+    "empty tag": ("a: ! 1\n", 1, "tags are not allowed"),
     "tag of a mapping": ("!!map\na: 1\n", 1, "tags are not allowed"),
-    # libyaml has a limit of its own, which it may notice first.
+    # libyaml has its own limit, which may be reached first.
     "nested flow": (
         "a: " + "[" * 10_000,
         1,
@@ -40,18 +40,18 @@ HOSTILE = {
     "value of 1 MB": (f"a: {'x' * 1_000_000}\n", None, f"is 1,000,004 bytes long; allowed: up to {MAX_BYTES:,}"),
     "NUL": ("a: 1\nb: \0\n", 2, "the character U+0000 is not allowed"),
     "escape": ("a: 1\n\n\nb: \x1b[31m\n", 4, "the character U+001B is not allowed"),
-    "half a character": ('a: "\\uD800"\n', 1, ("a lone surrogate (half a character) is not allowed", "is not YAML: ")),
+    "lone surrogate": ('a: "\\uD800"\n', 1, ("a lone surrogate (half a character) is not allowed", "is not YAML: ")),
     "complex key": ("a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),
     "two documents": ("a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
-    "no YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed "),
+    "invalid YAML": ("a: b: c\n", 1, "is not YAML: mapping values are not allowed "),
     "an open quote": ('a: "b\n', None, "is not YAML: while scanning a quoted scalar, found unexpected end of stream"),
-    "a colon without its space": (
+    "a colon without a space": (
         "a: b\nc:d\ne: f\n",
         2,
         "is not YAML: while scanning a simple key, could not find exp",
     ),
     "text": ("a\n", 1, "is not a mapping of keys to values"),
-    "nothing in words": ("~", 1, "is not a mapping of keys to values"),
+    "null": ("~", 1, "is not a mapping of keys to values"),
 }
 
 
@@ -62,7 +62,7 @@ def fixture_path(tmp_path: Path) -> Path:
 
 @pytest.fixture(name="loader", params=["C", "Python"], autouse=True)
 def fixture_loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of PyYAML's parsers: what one refuses, the other must refuse too."""
+    """Both of PyYAML's parsers: they must refuse the same input."""
     if request.param == "Python":
         monkeypatch.setattr(documents, "LOADER", yaml.BaseLoader)
     elif not yaml.__with_libyaml__:
@@ -70,7 +70,7 @@ def fixture_loader(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_what_could_do_harm_is_refused_with_its_line(path: Path, name: str) -> None:
+def test_harmful_input_is_refused_with_its_line(path: Path, name: str) -> None:
     content, line, problem = HOSTILE[name]
     path.write_text(content, encoding="utf-8")
 
@@ -89,7 +89,7 @@ def test_a_file_in_another_encoding_is_refused_with_the_line(path: Path, content
         read_document(path)
 
 
-def test_what_is_no_file_is_refused(path: Path) -> None:
+def test_a_path_that_is_not_a_file_is_refused(path: Path) -> None:
     path.mkdir()
 
     with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml: is not a file$"):
@@ -104,13 +104,13 @@ def test_an_empty_file_has_no_keys(path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "~", "null", "Null", "NULL"])
-def test_nothing_can_be_written_in_many_ways(path: Path, value: str) -> None:
+def test_null_can_be_written_in_several_ways(path: Path, value: str) -> None:
     path.write_text(f"a: {value}\nb: [{value}]\n", encoding="utf-8")
 
     assert [entry.is_empty for entry in read_document(path)] == [True, False]
 
 
-def test_a_file_can_be_called_by_another_name(path: Path) -> None:
+def test_a_file_can_have_another_name_in_messages(path: Path) -> None:
     path.write_text("- a\n", encoding="utf-8")
 
     with pytest.raises(DocumentError, match=r"^stacks/Pulumi\.dev\.yaml:1: "):
@@ -120,7 +120,7 @@ def test_a_file_can_be_called_by_another_name(path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "written"), [("größe 日本", "größe 日本"), ("a\x1b[31m\u202e\n", "a\\x1b[31m\\u202e\\n")]
 )
-def test_only_what_can_be_seen_is_printed_as_it_is(text: str, written: str) -> None:
+def test_only_printable_characters_are_printed_unescaped(text: str, written: str) -> None:
     assert printable(text) == written
 
 
@@ -151,14 +151,14 @@ def test_every_key_has_its_line(path: Path) -> None:
     assert [entry.line for entry in keys_of(second)] == [4]
 
 
-def test_a_key_that_stands_there_twice_is_there_twice(path: Path) -> None:
+def test_duplicate_keys_are_kept(path: Path) -> None:
     path.write_text("a: 1\na: 2\n", encoding="utf-8")
 
     assert [(entry.key, entry.value) for entry in read_document(path)] == [("a", "1"), ("a", "2")]
 
 
 @pytest.mark.parametrize("text", ["yes", "~", "null", "0x1F", "1e3", "2026-01-01", "1_000", "%", "ünï", "日本"])
-def test_a_value_is_the_text_that_it_is(path: Path, text: str) -> None:
+def test_a_value_is_read_as_text(path: Path, text: str) -> None:
     path.write_text(f"a: '{text}'\n", encoding="utf-8")
 
     (entry,) = read_document(path)
@@ -185,5 +185,5 @@ def test_only_a_mapping_has_entries(path: Path) -> None:
         ("x" * 161, f'"{"x" * 160}"... (161 characters)'),
     ],
 )
-def test_a_text_is_shown_so_that_a_terminal_obeys_nothing(text: str, written: str) -> None:
+def test_a_quoted_text_has_no_escape_sequences(text: str, written: str) -> None:
     assert shown(text) == written

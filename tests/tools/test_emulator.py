@@ -1,4 +1,4 @@
-"""The emulator: started in an environment of its own, kept or ended, found again and stopped with all its processes."""
+"""The emulator: start in its own environment, keep or end it, find it, and stop it with all its processes."""
 
 import os
 import socket
@@ -18,7 +18,7 @@ from tools.watchdog import Watchdog, is_running
 
 @pytest.fixture(name="folder")
 def fixture_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder for an emulator; what is kept there ends with the test."""
+    """A folder for an emulator, which is stopped after the test."""
     folder = tmp_path / ".local"
     yield folder
     emulator.stop_emulator(folder)
@@ -26,7 +26,7 @@ def fixture_folder(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(name="stand_in")
 def fixture_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of the tests in MiniStack's place: installing that is not for a unit test."""
+    """Use the stand-in instead of MiniStack, which unit tests do not install."""
     monkeypatch.setattr(emulator, "find_interpreter", lambda: sys.executable)
     monkeypatch.setattr(emulator, "COMMAND", (stand_in_emulator.__file__,))
 
@@ -69,7 +69,7 @@ def test_a_kept_emulator_is_found_and_stopped_with_its_functions(folder: Path) -
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_what_an_earlier_task_has_left_running_ends_with_the_next_start(folder: Path) -> None:
+def test_an_emulator_left_by_an_earlier_task_is_stopped_by_the_next_start(folder: Path) -> None:
     with Watchdog() as watchdog:
         first = emulator.start_emulator(watchdog, folder)
         watchdog.forget(emulator.Record.model_validate_json((folder / emulator.RECORD_FILE).read_bytes()).pid)
@@ -81,7 +81,7 @@ def test_what_an_earlier_task_has_left_running_ends_with_the_next_start(folder: 
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_process_that_has_the_number_of_an_earlier_emulator_is_left_alone(folder: Path) -> None:
+def test_a_process_with_the_reused_pid_of_an_earlier_emulator_is_not_killed(folder: Path) -> None:
     folder.mkdir()
     own = psutil.Process()
     record = emulator.Record(url="http://127.0.0.1:1", pid=own.pid, created=own.create_time() - 3600, kept=True)
@@ -94,7 +94,7 @@ def test_a_process_that_has_the_number_of_an_earlier_emulator_is_left_alone(fold
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_the_emulator_sees_nothing_of_this_shell(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_emulator_does_not_inherit_this_shells_variables(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "of an account")
     monkeypatch.setenv("GATEWAY_PORT", "4566")
 
@@ -124,7 +124,7 @@ def test_without_a_start_nothing_is_kept(folder: Path) -> None:
 @pytest.mark.parametrize(
     "content", [None, "", "[]", "{}", '{"url": "http://127.0.0.1:1", "pid": 999999999, "created": 0, "kept": true}']
 )
-def test_what_an_emulator_left_when_the_machine_went_down_is_no_emulator(folder: Path, content: str | None) -> None:
+def test_a_record_left_by_a_shutdown_is_no_emulator(folder: Path, content: str | None) -> None:
     folder.mkdir()
     if content is not None:
         (folder / emulator.RECORD_FILE).write_text(content, encoding="utf-8")
@@ -134,7 +134,7 @@ def test_what_an_emulator_left_when_the_machine_went_down_is_no_emulator(folder:
     assert not folder.exists()
 
 
-def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Path) -> None:
+def test_another_server_at_the_address_is_no_emulator(folder: Path) -> None:
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
@@ -152,11 +152,11 @@ def test_what_has_come_to_listen_at_the_address_since_is_no_emulator(folder: Pat
         thread.start()
         assert emulator.find_emulator(folder) is None
         thread.join()
-    # The process is this one, which is not to be stopped.
+    # The record has the PID of the test process, which must not be stopped.
     (folder / emulator.RECORD_FILE).unlink()
 
 
-def test_somebody_elses_emulator_at_the_address_is_not_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_emulator_at_the_address_is_not_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.mkdir()
     record = emulator.Record(url="http://127.0.0.1:1", pid=999999999, created=0, kept=True)
     (folder / emulator.RECORD_FILE).write_text(record.model_dump_json(), encoding="utf-8")
@@ -190,7 +190,7 @@ def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monk
 
 
 class Uv:
-    """Stands in for uv, and notes how it was called.
+    """Stands in for uv, and records its calls.
 
     Attributes:
         online: The exit status where it may use the network.
@@ -204,13 +204,13 @@ class Uv:
         self.calls: list[list[str]] = []
 
     def __call__(self, command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        """Note a call."""
+        """Record a call."""
         self.calls.append(command)
         status = self.offline if "--offline" in command else self.online
         return subprocess.CompletedProcess(command, status, "/cache/bin/python\n", "no network\n")
 
 
-def test_the_emulators_environment_is_made_once(
+def test_the_emulators_environment_is_installed_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     uv = Uv(online=0)
@@ -222,7 +222,7 @@ def test_the_emulators_environment_is_made_once(
     assert capsys.readouterr().out == f"Installing the emulator {emulator.MINISTACK}; this happens only once ...\n"
 
 
-def test_an_environment_that_is_there_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cached_environment_needs_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     uv = Uv(online=2, offline=0)
     monkeypatch.setattr(subprocess, "run", uv)
 
@@ -234,12 +234,12 @@ def test_an_environment_that_is_there_needs_no_network(monkeypatch: pytest.Monke
     assert uv.calls[0][uv.calls[0].index("--python") + 1] == sys.executable
 
 
-def test_an_environment_that_cannot_be_made_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_be_installed_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", Uv(online=2))
 
     with pytest.raises(SystemExit, match=r"^the emulator cannot be installed: no network$"):
         emulator.find_interpreter()
 
 
-def test_everything_that_runs_there_is_pinned() -> None:
+def test_all_packages_of_the_emulator_are_pinned() -> None:
     assert all(package.count("==") == 1 for package in (emulator.MINISTACK, *emulator.COMPANIONS))

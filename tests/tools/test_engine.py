@@ -1,4 +1,4 @@
-"""The engine: found, or one line says how to get it; never left behind, and never killed if its work is kept."""
+"""The engine: found or reported as missing, never left running, and never killed if its work is kept."""
 
 import os
 import runpy
@@ -15,7 +15,7 @@ from tools.configuration.stack_files import PROJECT_FOLDER
 
 
 class Process:
-    """Stands in for a process that needs a while to end once it is interrupted.
+    """Stands in for a process that takes some time to end after an interrupt.
 
     Attributes:
         interrupt: What interrupts whoever waits for it first.
@@ -42,11 +42,11 @@ class Process:
         assert self.returncode is not None, "it was left behind"
 
     def send_signal(self, number: int) -> None:
-        """Note a signal."""
+        """Record a signal."""
         self.signals.append(number)
 
     def wait(self) -> None:
-        """Wait for it: the first wait is interrupted, the second sees it end."""
+        """Wait: the first call is interrupted, the second sees the process end."""
         self.waits += 1
         if self.waits == 1:
             self.interrupt()
@@ -55,7 +55,7 @@ class Process:
 
 
 def interrupt_from_the_terminal() -> None:
-    """Interrupt as a terminal does, which interrupts the engine too."""
+    """Interrupt like a terminal, which interrupts the engine too."""
     raise KeyboardInterrupt
 
 
@@ -82,7 +82,7 @@ def test_a_missing_engine_is_reported_in_one_line_with_how_to_install_it(monkeyp
     )
 
 
-def test_an_interrupted_engine_is_waited_for_and_not_disturbed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_engine_is_waited_for_and_not_signalled_again(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(interrupt_from_the_terminal)
     monkeypatch.setattr(subprocess, "Popen", process)
 
@@ -94,12 +94,12 @@ def test_an_interrupted_engine_is_waited_for_and_not_disturbed(monkeypatch: pyte
 
 
 @pytest.mark.parametrize("number", engine.ENDING)
-def test_what_would_end_this_process_interrupts_the_engine_once(
+def test_a_signal_that_would_end_this_process_interrupts_the_engine_once(
     monkeypatch: pytest.MonkeyPatch, number: signal.Signals
 ) -> None:
     process = Process(lambda: signal.raise_signal(number))
     monkeypatch.setattr(subprocess, "Popen", process)
-    # Whatever has started the tests may ignore it.
+    # The process that started the tests may ignore the signal.
     before = signal.signal(number, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -111,7 +111,7 @@ def test_what_would_end_this_process_interrupts_the_engine_once(
         signal.signal(number, before)
 
 
-def test_what_is_ignored_already_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     process = Process(lambda: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr(subprocess, "Popen", process)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -124,7 +124,7 @@ def test_what_is_ignored_already_stays_ignored(monkeypatch: pytest.MonkeyPatch) 
 
 
 class Dog:
-    """Stands in for the watchdog, and notes what it is told."""
+    """Stands in for the watchdog, and records its calls."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -139,7 +139,7 @@ class Dog:
 
 
 @pytest.mark.parametrize("run", [engine.run_disposable, engine.run_to_its_end])
-def test_a_command_is_watched_for_as_long_as_it_runs(run: Callable[..., int]) -> None:
+def test_a_command_is_watched_while_it_runs(run: Callable[..., int]) -> None:
     dog: Any = Dog()
 
     assert run([sys.executable, "-c", "import sys; sys.exit(3)"], os.environ, dog) == 3
@@ -147,7 +147,7 @@ def test_a_command_is_watched_for_as_long_as_it_runs(run: Callable[..., int]) ->
     assert [word.split()[0] for word in dog.told] == ["watch", "forget"]
 
 
-def test_a_disposable_command_that_is_interrupted_is_left_to_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_disposable_command_is_left_to_the_watchdog(monkeypatch: pytest.MonkeyPatch) -> None:
     dog: Any = Dog()
     process = Process(interrupt_from_the_terminal)
     monkeypatch.setattr(subprocess, "Popen", process)
@@ -160,7 +160,7 @@ def test_a_disposable_command_that_is_interrupted_is_left_to_the_watchdog(monkey
 
 
 @pytest.mark.parametrize("number", engine.ENDING)
-def test_what_would_end_a_task_interrupts_it(number: signal.Signals) -> None:
+def test_a_signal_that_would_end_a_task_interrupts_it(number: signal.Signals) -> None:
     before = signal.signal(number, signal.SIG_DFL)
     try:
         with pytest.raises(SystemExit) as error, engine.interruptible("a-task"):
@@ -171,7 +171,7 @@ def test_what_would_end_a_task_interrupts_it(number: signal.Signals) -> None:
     assert error.value.code == 130
 
 
-def test_an_interrupted_task_ends_with_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_interrupted_task_ends_with_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error, engine.interruptible("a-task"):
         raise KeyboardInterrupt
 
@@ -179,7 +179,7 @@ def test_an_interrupted_task_ends_with_a_line(capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().err == "\na-task: interrupted\n"
 
 
-def test_the_tasks_call_the_engine_by_this_modules_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tasks_call_the_engine_through_this_module(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", ["engine", "login"])
 

@@ -1,4 +1,4 @@
-"""pytest's part of integration tests, in a project's place: what is collected, skipped, told, and when not to begin."""
+"""pytest hooks of the integration tests, in a small project: collection, skips, messages, and refusals to start."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from tools.testing.deployed import NotDeployedError
 from tools.testing.limits import EMULATOR_LIMITS
 from tools.testing.recording import Deployment
 
-# What a project's own conftest.py has.
+# The conftest.py of a project.
 CONFTEST = """
 from tools.testing.integration import *
 from tools.testing.integration import fixture_deployed, fixture_promises, fixture_resource
@@ -47,7 +47,7 @@ Run = Callable[..., pytest.RunResult]
 
 @pytest.fixture(name="deployed")
 def fixture_deployed(deploy_stack: Callable[..., Deployment]) -> SimpleNamespace:
-    """The dev stack in its AWS, which nothing here asks."""
+    """The dev stack; nothing here calls AWS."""
     program = SimpleNamespace(recorded=deploy_stack("dev"))
     return SimpleNamespace(
         program=program, stack="dev", account=SimpleNamespace(region="us-east-2"), is_local=False, outputs={}
@@ -77,7 +77,7 @@ def answer(what: Any) -> Any:
     return what
 
 
-def test_each_resource_and_each_output_is_a_test_of_its_own(run: Run, deployed: SimpleNamespace) -> None:
+def test_each_resource_and_each_output_is_a_separate_test(run: Run, deployed: SimpleNamespace) -> None:
     recorded = deployed.program.recorded
     resources = [each for each in recorded.resources if not each.is_component]
 
@@ -89,18 +89,18 @@ def test_each_resource_and_each_output_is_a_test_of_its_own(run: Run, deployed: 
     )
 
 
-def test_the_header_says_which_stack_is_asked_about_and_where(run: Run) -> None:
+def test_the_header_names_the_stack_and_where_it_is(run: Run) -> None:
     result = run()
 
     result.stdout.fnmatch_lines(["stack: dev, region: us-east-2, in AWS"])
     result.stdout.no_fnmatch_line("*limits of the emulator*")
 
 
-def test_what_only_the_emulator_can_is_skipped_on_aws_with_the_reason(run: Run) -> None:
+def test_a_test_for_the_emulator_only_is_skipped_on_aws_with_the_reason(run: Run) -> None:
     run().stdout.fnmatch_lines(["SKIPPED*too slow on AWS"])
 
 
-def test_in_the_emulator_nothing_is_skipped_and_its_limits_are_told(
+def test_in_the_emulator_no_test_is_skipped_and_its_limits_are_printed(
     run: Run, deployed: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deployed.is_local = True
@@ -127,7 +127,7 @@ def test_without_a_stack_one_line_says_why_and_no_test_passes(run: Run, error: E
     assert "passed" not in said
 
 
-def test_without_a_stack_the_folder_of_the_tests_is_no_better_place(
+def test_without_a_stack_running_in_the_tests_folder_fails_too(
     run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(pytester.path / "integration")
@@ -146,7 +146,7 @@ def test_without_a_stack_nothing_is_imported_first(run: Run, pytester: pytest.Py
     assert "imported" not in result.stdout.str() + result.stderr.str()
 
 
-def test_without_access_to_aws_one_line_says_so_at_once(run: Run) -> None:
+def test_without_access_to_aws_the_run_ends_with_one_line(run: Run) -> None:
     result = run(promised=NoCredentialsError())
 
     assert result.ret == 1

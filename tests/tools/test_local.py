@@ -1,4 +1,4 @@
-"""The tasks of the local stack: what they do in which order, what they leave running, and what they say."""
+"""The tasks of the local stack: their steps, what they leave running, and their messages."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ TESTS = "-m pytest tests/integration"
 
 
 class Machine:
-    """Stands in for everything that the tasks start, and notes what is done.
+    """Stands in for everything that the tasks start, and records the calls.
 
     Attributes:
         folder: The project's.
@@ -42,7 +42,7 @@ class Machine:
         self.fail: dict[str, Callable[[], int]] = {}
 
     def do(self, call: str) -> int:
-        """Note a call, and fail if it should."""
+        """Record a call, and fail if it should."""
         self.calls.append(call)
         return self.fail.get(call, int)()
 
@@ -102,7 +102,7 @@ class Machine:
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine on which nothing is really started, and a project folder that is not the project's own."""
+    """A machine that only records, with a temporary project folder."""
     machine = Machine(tmp_path)
     replaced = {
         "PROJECT_FOLDER": tmp_path,
@@ -127,7 +127,7 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def interrupt() -> int:
-    """Interrupt, as a person does."""
+    """Raise KeyboardInterrupt, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 
@@ -139,12 +139,12 @@ def test_up_starts_an_emulator_deploys_to_it_and_keeps_it(machine: Machine) -> N
     assert (machine.folder / ".local" / "state").is_dir()
 
 
-def test_up_again_deploys_to_the_emulator_that_is_up(machine: Machine) -> None:
+def test_up_again_deploys_to_the_running_emulator(machine: Machine) -> None:
     machine.kept = ADDRESS
 
     local.up()
 
-    # An engine that is killed leaves a deployment nobody knows.
+    # A killed engine leaves a deployment in an unknown state.
     assert machine.calls == ["package local", f"patiently {UP}", UP, "outputs local"]
 
 
@@ -152,14 +152,14 @@ LOCK = ".local/state/.pulumi/locks/organization/project/local/lock.json"
 
 
 @pytest.mark.parametrize("content", ['{"pid": 999999999}', "{"], ids=["ended", "half-written"])
-def test_up_after_a_deployment_that_was_killed_starts_again(
+def test_up_after_a_killed_deployment_starts_over(
     machine: Machine, capsys: pytest.CaptureFixture[str], content: str
 ) -> None:
     lock = machine.folder / LOCK
     lock.parent.mkdir(parents=True)
     lock.write_text(content, encoding="utf-8")
     machine.kept = ADDRESS
-    # A start removes all that an earlier one has left.
+    # A start removes all files of an earlier emulator.
     machine.fail["start"] = lambda: shutil.rmtree(machine.folder / ".local") or 0
 
     local.up()
@@ -168,7 +168,7 @@ def test_up_after_a_deployment_that_was_killed_starts_again(
     assert "The last deployment was killed; starting over.\n" in capsys.readouterr().out
 
 
-def test_up_leaves_a_stack_alone_that_somebody_is_using(machine: Machine) -> None:
+def test_up_refuses_a_stack_that_pulumi_is_using(machine: Machine) -> None:
     lock = machine.folder / LOCK
     lock.parent.mkdir(parents=True)
     lock.write_text(f'{{"pid": {os.getpid()}}}', encoding="utf-8")
@@ -181,7 +181,7 @@ def test_up_leaves_a_stack_alone_that_somebody_is_using(machine: Machine) -> Non
 
 
 @pytest.mark.parametrize(("lock", "run"), [("uv.lock", "uv run poe"), ("Pipfile", "pipenv run")], ids=["uv", "pipenv"])
-def test_up_says_what_is_there_and_how_to_go_on(
+def test_up_prints_the_outputs_and_the_next_steps(
     machine: Machine, capsys: pytest.CaptureFixture[str], lock: str, run: str
 ) -> None:
     (machine.folder / lock).touch()
@@ -199,7 +199,7 @@ def test_up_says_what_is_there_and_how_to_go_on(
 
 
 @pytest.mark.parametrize(("system", "export"), [("posix", "export {}={}"), ("nt", "$env:{} = '{}'")])
-def test_up_says_how_this_machines_shell_is_led_to_the_emulator(
+def test_up_prints_the_variables_in_the_syntax_of_the_shell(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], system: str, export: str
 ) -> None:
     monkeypatch.setattr(local, "OPERATING_SYSTEM", system)
@@ -241,7 +241,7 @@ def test_an_interrupt_leaves_no_emulator(
     assert capsys.readouterr().err == f"\n{name}: interrupted\n"
 
 
-def test_down_stops_the_emulator_and_asks_nothing_of_the_engine(
+def test_down_stops_the_emulator_without_calling_the_engine(
     machine: Machine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     local.up()
@@ -261,7 +261,7 @@ def test_down_with_nothing_up_says_so(machine: Machine, capsys: pytest.CaptureFi
     assert capsys.readouterr().out == "local-down: the local stack was not up\n"
 
 
-def test_the_outputs_of_another_stack_stay(machine: Machine) -> None:
+def test_down_keeps_the_outputs_of_another_stack(machine: Machine) -> None:
     local.up()
     outputs.write_outputs(OUTPUTS | {"queue_url": "https://sqs.us-east-2.amazonaws.com/queue"}, machine.outputs)
 
@@ -270,7 +270,7 @@ def test_the_outputs_of_another_stack_stay(machine: Machine) -> None:
     assert machine.outputs.exists()
 
 
-def test_test_deploys_tests_and_stops(machine: Machine) -> None:
+def test_test_local_deploys_runs_the_tests_and_stops_the_emulator(machine: Machine) -> None:
     local.test()
 
     assert machine.calls == ["package local", "start", INIT, UP, "outputs local", TESTS, "stop"]
@@ -287,7 +287,7 @@ def test_failed_tests_fail_the_task_once_the_emulator_is_stopped(machine: Machin
     assert machine.calls[-1] == "stop"
 
 
-def test_test_leaves_the_outputs_of_another_stack_as_they_were(machine: Machine) -> None:
+def test_test_local_restores_the_outputs_of_another_stack(machine: Machine) -> None:
     outputs.write_outputs(OUTPUTS | {"queue_url": "https://sqs.us-east-2.amazonaws.com/queue"}, machine.outputs)
     before = machine.outputs.read_bytes()
 
@@ -299,7 +299,7 @@ def test_test_leaves_the_outputs_of_another_stack_as_they_were(machine: Machine)
 @pytest.mark.parametrize(
     ("task", "name"), [(local.up, "local-up"), (local.down, "local-down"), (local.test, "test-local")]
 )
-def test_two_tasks_do_not_run_in_one_folder(machine: Machine, task: Callable[[], None], name: str) -> None:
+def test_two_tasks_cannot_run_in_one_folder(machine: Machine, task: Callable[[], None], name: str) -> None:
     with (
         FileLock(local.LOCK_FILE),
         pytest.raises(SystemExit, match=f"^{name}: another task of the local stack is running in this folder$"),
@@ -309,7 +309,7 @@ def test_two_tasks_do_not_run_in_one_folder(machine: Machine, task: Callable[[],
     assert machine.calls == []
 
 
-def test_up_says_that_no_proxy_knows_the_emulator(
+def test_up_prints_variables_that_bypass_a_proxy(
     machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.com")
@@ -320,7 +320,7 @@ def test_up_says_that_no_proxy_knows_the_emulator(
     assert "no_proxy" in capsys.readouterr().out
 
 
-def test_test_does_not_touch_what_is_up(machine: Machine) -> None:
+def test_test_local_refuses_to_run_while_the_local_stack_is_up(machine: Machine) -> None:
     machine.kept = ADDRESS
 
     with pytest.raises(SystemExit, match=r"^test-local: the local stack is up; test it with test-py-integration"):
@@ -341,7 +341,7 @@ def test_without_the_engine_nothing_is_started(
     assert machine.calls == []
 
 
-def test_a_process_that_enters_the_local_stack_reaches_nothing_else(machine: Machine) -> None:
+def test_a_process_in_the_local_stack_cannot_reach_an_account(machine: Machine) -> None:
     machine.kept = ADDRESS
 
     with mock.patch.dict(os.environ, {"AWS_PROFILE": "of an account"}):

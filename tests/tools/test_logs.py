@@ -1,4 +1,4 @@
-"""The log of functions: every line once, in the order of time, for as long as the local stack is up."""
+"""The functions' log: every line once, sorted by time, while the local stack is up."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,7 +13,7 @@ MINUTE = 60_000
 
 
 def event(timestamp: int, message: str, stream: str = "one") -> dict[str, Any]:
-    """Form a line of a log as CloudWatch gives it."""
+    """Return a log event in CloudWatch's form."""
     return {"timestamp": timestamp, "message": f"{message}\n", "logStreamName": stream}
 
 
@@ -28,14 +28,14 @@ class Logs:
         self.groups: dict[str, list[dict[str, Any]]] = {"/aws/lambda/orders": []}
 
     def get_paginator(self, operation: str) -> Any:
-        """Find what lists groups or lines, a page for each."""
+        """Return a paginator of groups or events, with one item per page."""
         pages: dict[str, Callable[..., Iterator[Any]]] = {
             "describe_log_groups": self._named,
             "filter_log_events": self._lines,
         }
 
         class Paginator:
-            """Lists them."""
+            """Yields the pages."""
 
             paginate = staticmethod(pages[operation])
 
@@ -58,14 +58,14 @@ def fixture_cloudwatch(monkeypatch: pytest.MonkeyPatch) -> Logs:
     cloudwatch = Logs()
 
     class Session:
-        """Leads to it, and nowhere else."""
+        """A session whose clients all lead to this log."""
 
         def __init__(self, *_credentials: str, region_name: str) -> None:
             assert region_name
 
         @staticmethod
         def client(service: str, endpoint_url: str) -> Logs:
-            """Find the client."""
+            """Return the client."""
             assert (service, endpoint_url) == ("logs", ADDRESS)
             return cloudwatch
 
@@ -84,20 +84,20 @@ def test_a_line_is_read_once(cloudwatch: Logs) -> None:
     assert not log.read()
 
 
-def test_a_line_that_is_said_twice_is_read_twice(cloudwatch: Logs) -> None:
+def test_a_line_that_is_logged_twice_is_read_twice(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "same"), event(1, "same")]
 
     assert logs.FunctionLog(ADDRESS).read() == ["same", "same"]
 
 
-def test_lines_of_all_functions_come_in_the_order_of_time(cloudwatch: Logs) -> None:
+def test_lines_of_all_functions_are_sorted_by_time(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "first"), event(3, "third")]
     cloudwatch.groups["/aws/lambda/another"] = [event(2, "second")]
 
     assert logs.FunctionLog(ADDRESS).read() == ["first", "second", "third"]
 
 
-def test_a_line_that_comes_late_is_read(cloudwatch: Logs) -> None:
+def test_a_late_line_is_read(cloudwatch: Logs) -> None:
     lines = cloudwatch.groups["/aws/lambda/orders"]
     log = logs.FunctionLog(ADDRESS)
 
@@ -107,7 +107,7 @@ def test_a_line_that_comes_late_is_read(cloudwatch: Logs) -> None:
     assert log.read() == ["slow"]
 
 
-def test_what_was_logged_before_is_left_out(cloudwatch: Logs) -> None:
+def test_earlier_lines_are_omitted(cloudwatch: Logs) -> None:
     cloudwatch.groups["/aws/lambda/orders"] += [event(1, "before"), event(9, "after")]
 
     assert logs.FunctionLog(ADDRESS, since=5).read() == ["after"]
@@ -128,7 +128,7 @@ def test_the_log_is_followed_until_the_local_stack_is_stopped(
     assert capsys.readouterr().out == "a line\n"
 
 
-def test_an_emulator_that_is_stopped_meanwhile_ends_the_log(cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stopping_the_emulator_ends_the_log(cloudwatch: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter([ADDRESS, None])
     monkeypatch.setattr(logs, "find_emulator", lambda: next(answers))
     monkeypatch.setattr(logs, "PAUSE_SECONDS", 0)

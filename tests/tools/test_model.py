@@ -1,4 +1,4 @@
-"""What a model of settings is made of: values read from the engine's text, and described in words."""
+"""The base of settings models: values parsed from the engine's text, and described in words."""
 
 from typing import Annotated, Any, Literal
 
@@ -39,7 +39,7 @@ def test_the_keys_are_those_of_the_stack_files_in_the_models_order() -> None:
         ("name", "1", "1"),
     ],
 )
-def test_a_value_is_read_from_the_engines_text(key: str, text: str, value: object) -> None:
+def test_a_value_is_parsed_from_the_engines_text(key: str, text: str, value: object) -> None:
     read = Example.model_validate(GOOD | {key: text}).model_dump(by_alias=True)[key]
 
     assert (read, type(read)) == (value, type(value))
@@ -57,35 +57,35 @@ def test_a_value_is_read_from_the_engines_text(key: str, text: str, value: objec
         ("kindOf", "A"),
     ],
 )
-def test_what_merely_resembles_a_value_is_refused(key: str, text: str) -> None:
+def test_text_that_only_resembles_a_value_is_refused(key: str, text: str) -> None:
     with pytest.raises(ValidationError):
         Example.model_validate(GOOD | {key: text})
 
 
 @pytest.mark.parametrize(("key", "value"), [("isOn", 1), ("isOn", ["true"]), ("numberOf", 5.0), ("name", 5)])
-def test_what_is_no_text_is_left_to_the_model(key: str, value: object) -> None:
+def test_values_other_than_text_are_left_to_the_model(key: str, value: object) -> None:
     with pytest.raises(ValidationError):
         Example.model_validate(GOOD | {key: value})
 
 
-def test_a_model_without_contradictions_needs_to_say_nothing() -> None:
+def test_a_model_without_contradictions_needs_no_method() -> None:
     assert not list(Example.contradictions(GOOD))
 
 
 @pytest.mark.parametrize(("value", "text"), [(True, "true"), (False, "false"), (10, "10"), ("", ""), ("Ab", "Ab")])
-def test_a_value_is_written_as_configuration_has_it(value: object, text: str) -> None:
+def test_a_value_is_formatted_as_configuration_text(value: object, text: str) -> None:
     assert as_text(value) == text
 
 
 @pytest.mark.parametrize(
     ("key", "default"), [("kindOf", None), ("daysKept", "7"), ("numberOf", "1"), ("isOn", "false"), ("name", None)]
 )
-def test_a_default_is_told_as_text(key: str, default: str | None) -> None:
+def test_a_default_is_returned_as_text(key: str, default: str | None) -> None:
     assert MODEL.default(key) == default
 
 
 @pytest.mark.parametrize(("key", "example"), [("kindOf", "a"), ("numberOf", "1"), ("isOn", "false"), ("name", "x")])
-def test_an_example_is_the_default_or_the_first_that_may_stand_there(key: str, example: str) -> None:
+def test_an_example_is_the_default_or_the_first_valid_value(key: str, example: str) -> None:
     assert MODEL.example(key) == example
 
 
@@ -99,7 +99,7 @@ def test_an_example_is_the_default_or_the_first_that_may_stand_there(key: str, e
         ("name", "any text"),
     ],
 )
-def test_what_is_allowed_is_said_in_words(key: str, words: str) -> None:
+def test_the_allowed_values_are_described_in_words(key: str, words: str) -> None:
     assert MODEL.allowed(key) == words
 
 
@@ -111,6 +111,6 @@ def test_what_is_allowed_is_said_in_words(key: str, words: str) -> None:
     ],
     ids=["example", "allowed"],
 )
-def test_a_model_that_does_not_say_enough_is_its_authors_mistake(tell: Any, message: str) -> None:
+def test_an_incomplete_model_raises_a_type_error(tell: Any, message: str) -> None:
     with pytest.raises(TypeError, match=message):
         tell("unknown")

@@ -1,4 +1,4 @@
-"""The file of outputs: complete or not written at all."""
+"""The outputs file: complete, or not written at all."""
 
 import json
 import shutil
@@ -16,13 +16,13 @@ COMPLETE = {name: f"value of {name}" for name in outputs.exported_names()}
 
 @pytest.fixture(name="file")
 def fixture_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the file is written, in a folder that is not the project's own."""
+    """Path of the outputs file, in a temporary folder."""
     monkeypatch.setattr(outputs, "PROJECT_FOLDER", tmp_path)
     return tmp_path / outputs.OUTPUTS_FILE
 
 
 def pulumi_answers(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], status: int = 0) -> list[list[str]]:
-    """Stand in for the engine, and note how it is called."""
+    """Stand in for the engine, and record its calls."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> SimpleNamespace:
@@ -49,7 +49,7 @@ def test_the_outputs_of_the_named_stack_are_written(
 @pytest.mark.parametrize(
     "answer", [{}, COMPLETE | {"queue_url": ""}, {k: v for k, v in COMPLETE.items() if k != "queue_url"}]
 )
-def test_incomplete_outputs_leave_the_earlier_file_as_it_was(
+def test_incomplete_outputs_keep_the_earlier_file(
     file: Path, monkeypatch: pytest.MonkeyPatch, answer: dict[str, str]
 ) -> None:
     outputs.write_outputs(COMPLETE, file)
@@ -74,14 +74,14 @@ def test_a_failing_engine_is_reported_with_its_exit_status(file: Path, monkeypat
 
 
 @pytest.mark.usefixtures("file")
-def test_a_missing_engine_is_reported_with_where_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_engine_is_reported_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _: None)
 
     with pytest.raises(SystemExit, match="pulumi is not on the PATH; https://www"):
         outputs.save_outputs("dev")
 
 
-def test_nothing_but_the_finished_file_is_left(file: Path) -> None:
+def test_only_the_finished_file_is_left(file: Path) -> None:
     outputs.write_outputs(COMPLETE, file)
 
     assert list(file.parent.iterdir()) == [file]

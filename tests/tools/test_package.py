@@ -30,7 +30,7 @@ PIPFILE_LOCK = """\
 
 
 class Uv:
-    """Stands in for uv: notes how it was called, exports one requirement, and installs one small package."""
+    """Stands in for uv: records its calls, exports one requirement, and installs one small package."""
 
     def __init__(self) -> None:
         self.exports: list[list[str]] = []
@@ -39,7 +39,7 @@ class Uv:
         self.status = 0
 
     def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
-        """Run a command of uv's, or fail."""
+        """Run a uv command, or fail."""
         if self.status:
             raise subprocess.CalledProcessError(self.status, command)
         if "export" in command:
@@ -54,13 +54,13 @@ class Uv:
         return SimpleNamespace()
 
     def option(self, name: str) -> str:
-        """Look up what an option was set to."""
+        """Return the value of an option."""
         return self.command[self.command.index(name) + 1]
 
 
 @pytest.fixture(name="build")
 def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder for bundles, and a list of requirements, that are not the project's own."""
+    """A temporary folder for bundles, and fixed requirements."""
     monkeypatch.setattr(bundle, "BUILD_FOLDER", tmp_path / "build")
     monkeypatch.setattr(package, "locked_requirements", lambda: REQUIREMENTS)
     return tmp_path / "build"
@@ -86,7 +86,7 @@ def set_config(monkeypatch: pytest.MonkeyPatch, secret: tuple[str, ...] = (), **
     monkeypatch.setattr(package, "read_stack_config", read_changed)
 
 
-def test_the_bundle_holds_the_function_and_its_dependencies_and_no_caches(build: Path, uv: Uv) -> None:
+def test_the_bundle_contains_the_function_and_its_dependencies_but_no_caches(build: Path, uv: Uv) -> None:
     (PROJECT_FOLDER / "processor" / "__pycache__").mkdir(exist_ok=True)
 
     package.build_bundle("dev")
@@ -116,7 +116,7 @@ def test_dependencies_are_those_of_the_configured_runtime_and_architecture(
 
 
 @pytest.mark.usefixtures("uv")
-def test_the_same_input_gives_the_same_bytes(build: Path) -> None:
+def test_builds_are_reproducible(build: Path) -> None:
     def built() -> bytes:
         package.build_bundle("dev")
         (archive,) = build.iterdir()
@@ -144,7 +144,7 @@ def test_a_bundle_that_is_up_to_date_is_not_built_again(
 
 
 @pytest.mark.parametrize("change", ["requirements", "source", "name", "damage", "platform"])
-def test_a_bundle_that_is_out_of_date_is_built_again(
+def test_an_outdated_bundle_is_built_again(
     build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str
 ) -> None:
     source = Path(shutil.copytree(package.SOURCE, tmp_path / "processor", ignore=shutil.ignore_patterns("__pycache__")))
@@ -168,7 +168,7 @@ def test_a_bundle_that_is_out_of_date_is_built_again(
     assert uv.command
 
 
-def test_a_local_stacks_dependencies_are_this_machines(build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_local_stacks_dependencies_are_for_this_machine(build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
     package.build_bundle("local")
     assert uv.option("--python") == sys.executable
     assert "--python-platform" not in uv.command
@@ -182,7 +182,7 @@ def test_a_local_stacks_dependencies_are_this_machines(build: Path, uv: Uv, monk
 
 
 @pytest.mark.usefixtures("uv")
-def test_the_bundle_and_its_size_are_said(build: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_bundle_and_its_size_are_printed(build: Path, capsys: pytest.CaptureFixture[str]) -> None:
     package.build_bundle("dev")
 
     (archive,) = build.iterdir()
@@ -196,7 +196,7 @@ def test_an_unknown_stack_is_refused_in_one_line() -> None:
 
 
 @pytest.mark.usefixtures("uv")
-def test_a_secret_that_only_the_engine_can_read_is_left_to_it(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_is_not_checked(build: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     set_config(monkeypatch, secret=("notificationEmail",), notificationEmail='{"secure": "AAAB"}')
 
     package.build_bundle("dev")
@@ -214,7 +214,7 @@ def test_a_bad_setting_is_refused_before_anything_is_built(build: Path, monkeypa
     assert not build.exists()
 
 
-def test_a_failed_command_leaves_the_earlier_bundle_as_it_was(build: Path, uv: Uv) -> None:
+def test_a_failed_command_keeps_the_earlier_bundle(build: Path, uv: Uv) -> None:
     package.build_bundle("dev")
     (archive,) = build.iterdir()
     archive.write_bytes(b"an earlier one")
@@ -241,7 +241,7 @@ def test_a_damaged_lock_file_is_reported_in_one_line(
     assert not build.exists()
 
 
-def test_what_a_file_manager_leaves_is_not_in_the_bundle(tmp_path: Path) -> None:
+def test_files_of_file_managers_are_not_in_the_bundle(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").touch()
     (tmp_path / "handler.py").touch()
     (tmp_path / "out").mkdir()
@@ -253,12 +253,12 @@ def test_what_a_file_manager_leaves_is_not_in_the_bundle(tmp_path: Path) -> None
         assert ".DS_Store" not in content.namelist()
 
 
-def test_dependencies_are_those_that_uv_has_locked(uv: Uv, tmp_path: Path) -> None:
+def test_the_dependencies_are_those_locked_by_uv(uv: Uv, tmp_path: Path) -> None:
     assert package.locked_requirements(tmp_path) == REQUIREMENTS
     assert uv.exports[0][3:6] == ["export", "--quiet", "--only-group"]
 
 
-def test_dependencies_are_those_that_pipenv_has_locked(tmp_path: Path) -> None:
+def test_the_dependencies_are_those_locked_by_pipenv(tmp_path: Path) -> None:
     (tmp_path / "Pipfile.lock").write_text(PIPFILE_LOCK, encoding="utf-8")
 
     assert package.locked_requirements(tmp_path) == (

@@ -1,4 +1,4 @@
-"""What the program says of a stack under AWS's own names, and what of it a secret is a part of."""
+"""The program of a stack with its names in AWS, and what depends on secrets."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,7 +17,7 @@ ARN = ACCOUNT.arn("lambda", "function:any")
 
 
 def config_of(stack: str = "dev", secrets: tuple[str, ...] = (), **values: str) -> StackConfig:
-    """Read a stack's configuration, change values, and encrypt some."""
+    """Read a stack's configuration with changed and encrypted values."""
     config = read_stack_config(stack)
     changed = {f"orders:{key}": value for key, value in values.items()}
     encrypted = dict.fromkeys(secrets, '{"secure": "AAAB"}')
@@ -30,13 +30,13 @@ def fixture_dev() -> Program:
     return Program("dev", config_of(), ACCOUNT)
 
 
-def test_the_program_runs_with_the_configuration_that_it_is_given() -> None:
+def test_the_program_runs_with_the_given_configuration() -> None:
     recorded = Program("dev", config_of(batchSize="5"), ACCOUNT).recorded
 
     assert recorded.setting("batchSize") == "5"
 
 
-def test_a_resource_is_known_to_others_as_it_is_on_aws(dev: Program) -> None:
+def test_a_resource_has_the_id_that_it_has_on_aws(dev: Program) -> None:
     versioning = dev.recorded.one("aws:s3/bucketVersioning:BucketVersioning", "versioning")
     permissions = dev.recorded.one("aws:iam/rolePolicy:RolePolicy", "permissions")
 
@@ -44,7 +44,7 @@ def test_a_resource_is_known_to_others_as_it_is_on_aws(dev: Program) -> None:
     assert permissions.inputs["role"] == "orders-dev-processor"
 
 
-def test_what_aws_chooses_freely_is_what_was_asked_for(dev: Program) -> None:
+def test_generated_values_are_those_asked_from_aws(dev: Program) -> None:
     asked = {("aws:sqs/queue:Queue", "queue"): {"url": "http://127.0.0.1:5000/queue"}}
 
     assert dev.run(asked).exports["queue_url"] == "http://127.0.0.1:5000/queue"
@@ -54,11 +54,11 @@ def test_what_aws_chooses_freely_is_what_was_asked_for(dev: Program) -> None:
 @pytest.mark.parametrize(
     ("stack", "name"), [("dev", "processor-python3.13-arm64.zip"), ("local", "processor-local.zip")]
 )
-def test_the_bundle_is_the_stacks(stack: str, name: str) -> None:
+def test_the_bundle_is_that_of_the_stack(stack: str, name: str) -> None:
     assert Program(stack, config_of(stack), ACCOUNT).bundle.name == name
 
 
-def test_a_bundle_that_was_built_here_is_the_functions(
+def test_a_bundle_that_was_built_here_is_the_functions_code(
     dev: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folders: list[Path | None] = []
@@ -81,7 +81,7 @@ def test_without_secrets_nothing_depends_on_them(dev: Program) -> None:
     assert dev.secret_parts == {}
 
 
-def test_what_a_secret_setting_changes_is_told_with_the_setting() -> None:
+def test_what_depends_on_a_secret_is_returned_with_the_setting() -> None:
     secret = Program("dev", config_of(secrets=("orders:notificationEmail", "orders:logRetentionDays")), ACCOUNT)
 
     assert secret.secret_parts == {
@@ -90,22 +90,22 @@ def test_what_a_secret_setting_changes_is_told_with_the_setting() -> None:
     }
 
 
-def test_what_is_there_for_some_values_of_a_secret_only_depends_on_it() -> None:
+def test_what_exists_only_for_some_values_of_a_secret_depends_on_it() -> None:
     parts = Program("dev", config_of(secrets=("orders:kmsKeyArn",)), ACCOUNT).secret_parts
 
     assert {"aws:kms/key:Key key", "aws:kms/alias:Alias alias", "aws:sqs/queue:Queue queue"} <= parts.keys()
     assert "aws:s3/bucket:Bucket payloads" not in parts
 
 
-def test_everything_may_depend_on_a_secret_of_which_no_other_value_can_be_tried() -> None:
-    # The one other value, true, is refused in production.
+def test_everything_depends_on_a_secret_without_a_second_value_to_try() -> None:
+    # The only other value, true, is refused in production.
     prod = Program("prod", config_of("prod", ("orders:forceDestroy",)), example_account("us-east-1"))
 
     parts = [f"{each.type} {each.name}" for each in prod.recorded.resources]
     assert prod.secret_parts == dict.fromkeys([*parts, *prod.recorded.exports], "forceDestroy")
 
 
-def test_an_output_that_a_secret_is_a_part_of_is_told() -> None:
+def test_an_output_that_contains_a_secret_depends_on_it() -> None:
     parts = Program("dev", config_of(secrets=("orders:bucketName",)), ACCOUNT).secret_parts
 
     assert parts["bucket_name"] == "bucketName"
@@ -113,9 +113,9 @@ def test_an_output_that_a_secret_is_a_part_of_is_told() -> None:
 
 
 @pytest.mark.parametrize("key", ["aws:token", "orders:zzz", "shop:batchSize"])
-def test_secrets_that_are_no_settings_change_nothing(key: str) -> None:
+def test_nothing_depends_on_secrets_that_are_not_settings(key: str) -> None:
     config = config_of(secrets=(key,))
-    # Neither would the program accept it, nor does it matter here.
+    # The program would refuse this value, which does not matter here.
     config = replace(config, values={name: text for name, text in config.values.items() if name != key})
 
     assert Program("dev", config, ACCOUNT).secret_parts == {}
@@ -132,18 +132,18 @@ def test_secrets_that_are_no_settings_change_nothing(key: str) -> None:
         ("forceDestroy", "true"),
     ],
 )
-def test_other_values_of_a_setting_are_allowed_and_not_the_example(key: str, found: str) -> None:
+def test_other_values_of_a_setting_are_valid_and_differ_from_the_example(key: str, found: str) -> None:
     values = [*others(key)]
 
     assert values[0] == found
     assert all(is_allowed(key, value) and value != MODEL.example(key) for value in values)
 
 
-def test_the_expected_outputs_are_the_programs(deploy_stack: Callable[..., Deployment]) -> None:
+def test_the_expected_outputs_are_the_programs_exports(deploy_stack: Callable[..., Deployment]) -> None:
     assert expected_outputs("dev", config_of(), ["dev", ARN]) == deploy_stack("dev").exports
 
 
-def test_an_output_that_a_secret_is_a_part_of_is_not_expected() -> None:
+def test_an_output_that_depends_on_a_secret_is_not_expected() -> None:
     outputs = expected_outputs("dev", config_of(secrets=("orders:bucketName",)), [ARN])
 
     assert "bucket_name" not in outputs
@@ -155,7 +155,9 @@ def test_an_output_that_a_secret_is_a_part_of_is_not_expected() -> None:
     [(config_of(), ["dev", "arn:aws:s3:::bucket"]), (config_of(batchSize="0"), [ARN])],
     ids=["no account", "refused"],
 )
-def test_no_outputs_are_expected_of_what_cannot_be_known(config: StackConfig, outputs: list[str]) -> None:
+def test_no_outputs_are_expected_without_an_account_or_with_a_refused_configuration(
+    config: StackConfig, outputs: list[str]
+) -> None:
     assert expected_outputs("dev", config, outputs) == {}
 
 
@@ -168,7 +170,7 @@ def test_no_outputs_are_expected_of_a_stack_that_lacks_a_setting(key: str) -> No
 
 
 @pytest.mark.parametrize("key", ["environment", "lambdaRuntime", "lambdaArchitecture"])
-def test_no_outputs_are_expected_of_a_function_that_cannot_run(key: str) -> None:
+def test_no_outputs_are_expected_with_a_target_that_is_not_allowed(key: str) -> None:
     assert expected_outputs("dev", config_of("dev", (), **{key: "no/such"}), [ARN]) == {}
 
 

@@ -1,4 +1,4 @@
-"""What the program promises of a deployed stack: what AWS has chosen freely is asked for."""
+"""What the program promises of a deployed stack, with the values that AWS has generated."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,23 +20,23 @@ SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription email"
 
 @pytest.fixture(name="deployed")
 def fixture_deployed() -> Iterator[Deployed]:
-    """The dev stack in an AWS that holds nothing yet."""
+    """The dev stack in an empty AWS."""
     with mock_aws():
         yield deployed_with(read_stack_config("dev"))
 
 
 def deployed_with(config: StackConfig) -> Deployed:
-    """Form the dev stack with a configuration."""
+    """Return the dev stack with a configuration."""
     return Deployed(Program("dev", config, example_account("us-east-2")), {})
 
 
 def client(service: str) -> Any:
-    """Make a client of the stack's region."""
+    """Return a client for the stack's region."""
     session: Any = boto3.Session("testing", "testing", region_name="us-east-2")
     return session.client(service)
 
 
-def test_a_key_is_promised_under_the_names_that_aws_gave_it(deployed: Deployed) -> None:
+def test_a_key_is_promised_with_the_arn_and_id_from_aws(deployed: Deployed) -> None:
     kms = client("kms")
     key = kms.create_key()["KeyMetadata"]
     kms.create_alias(AliasName="alias/orders-dev", TargetKeyId=key["KeyId"])
@@ -47,13 +47,13 @@ def test_a_key_is_promised_under_the_names_that_aws_gave_it(deployed: Deployed) 
     assert promises.one("aws:sqs/queue:Queue", "queue").inputs["kmsMasterKeyId"] == key["Arn"]
 
 
-def test_a_queue_is_promised_under_the_address_that_aws_gave_it(deployed: Deployed) -> None:
+def test_a_queue_is_promised_with_the_url_from_aws(deployed: Deployed) -> None:
     url = client("sqs").create_queue(QueueName="orders-dev-queue")["QueueUrl"]
 
     assert promised(deployed).exports["queue_url"] == url
 
 
-def test_what_does_not_exist_is_named_where_others_need_it(deployed: Deployed) -> None:
+def test_a_missing_resource_is_named_where_others_refer_to_it(deployed: Deployed) -> None:
     promises = promised(deployed)
 
     assert promises.exports["queue_url"] == "(orders-dev-queue does not exist)"
@@ -61,9 +61,7 @@ def test_what_does_not_exist_is_named_where_others_need_it(deployed: Deployed) -
 
 
 @pytest.mark.parametrize("service", ["kms", "sqs"])
-def test_an_answer_that_is_refused_is_no_promise(
-    deployed: Deployed, monkeypatch: pytest.MonkeyPatch, service: str
-) -> None:
+def test_an_error_from_aws_is_raised(deployed: Deployed, monkeypatch: pytest.MonkeyPatch, service: str) -> None:
     def refuse(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "Any")
 
@@ -74,7 +72,7 @@ def test_an_answer_that_is_refused_is_no_promise(
         promised(deployed)
 
 
-def test_a_test_of_what_a_secret_is_a_part_of_is_skipped_with_the_reason() -> None:
+def test_a_test_that_depends_on_a_secret_is_skipped_with_the_reason() -> None:
     key = "orders:notificationEmail"
     config = read_stack_config("dev")
     secret = StackConfig(config.values | {key: '{"secure": "AAAB"}'}, frozenset({key}), config.places)
@@ -83,5 +81,5 @@ def test_a_test_of_what_a_secret_is_a_part_of_is_skipped_with_the_reason() -> No
         skip_if_secret(deployed_with(secret), "aws:sqs/queue:Queue queue", SUBSCRIPTION)
 
 
-def test_a_test_of_anything_else_is_not_skipped(deployed: Deployed) -> None:
+def test_a_test_that_depends_on_no_secret_is_not_skipped(deployed: Deployed) -> None:
     skip_if_secret(deployed, SUBSCRIPTION, "queue_url")

@@ -1,4 +1,4 @@
-"""What is read of each type of resource: deployed to moto as promised, otherwise, in part, and not at all."""
+"""The reading of each resource type: deployed to moto as promised, changed, in part, and not at all."""
 
 import re
 from collections.abc import Callable, Generator, Sequence
@@ -32,7 +32,7 @@ OTHER = "arn:aws:iam::123456789012:user/somebody"
 POLICY = (
     '{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Principal": "*", "Action": "*", "Resource": "*"}]}'
 )
-# What is created otherwise than the program says: each of these properties must be seen.
+# Properties that are changed on creation: the comparison must find each of them.
 CHANGED: dict[str, dict[str, Any]] = {
     KEY: {"description": "another", "enableKeyRotation": False, "isEnabled": False, "policy": POLICY, "tags": None},
     "aws:s3/bucket:Bucket": {"tags": None},
@@ -113,9 +113,9 @@ CHANGED: dict[str, dict[str, Any]] = {
 NOTIFICATION = "aws:s3/bucketNotification:BucketNotification"
 REDRIVE_ALLOW = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
 IN_MOTO = READERS.keys() - {NOTIFICATION, REDRIVE_ALLOW}
-# The one of its type that is changed: by the other's policy, S3 may write its logs; the other queue promises less.
+# The resource of its type that is changed. The other bucket's policy admits S3's logs; the other queue promises less.
 ONLY = {"aws:s3/bucketPolicy:BucketPolicy": "bucket-policy", "aws:sqs/queue:Queue": "queue"}
-# What nothing else is made of, so that it can be missing by itself.
+# Resources that no other resource depends on, so that they can be missing.
 PARTS = [
     *(type_ for type_ in CHANGED if type_.startswith("aws:s3/bucket") and type_ != "aws:s3/bucket:Bucket"),
     "aws:sqs/queuePolicy:QueuePolicy",
@@ -130,7 +130,7 @@ PARTS = [
 
 
 class Moto(Applier):
-    """Creates resources in moto, which passes over the tags that S3 takes with a new bucket."""
+    """Creates resources in moto, which ignores the tags of a new bucket."""
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         """Create a resource."""
@@ -145,7 +145,7 @@ class Moto(Applier):
 
 @contextmanager
 def on_aws(folder: Path, build_folder: Path, breakages: Sequence[Breakage] = ()) -> Generator[Deployed]:
-    """Deploy the program to an AWS of this process, as far as it is not broken."""
+    """Deploy the program to moto, with changes or omissions."""
     config = readable_config(STACK)
     with mock_aws(config={"lambda": {"use_docker": False}}), pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(program, "deploy", deploy_once)
@@ -155,12 +155,12 @@ def on_aws(folder: Path, build_folder: Path, breakages: Sequence[Breakage] = ())
         yield find_deployed(folder)
 
 
-# By type and logical name: in what each differs from what the program promises, or nothing if it does not exist.
+# By type and logical name: the differences from the program's promise, or ``None`` if it does not exist.
 Found = dict[str, dict[str, list[str] | None]]
 
 
 def all_read(deployed: Deployed) -> Found:
-    """Read every resource that the program promises."""
+    """Read every resource of the program."""
     found: Found = {type_: {} for type_ in READERS}
     for resource in promised(deployed).resources:
         if not resource.is_component:
@@ -169,7 +169,7 @@ def all_read(deployed: Deployed) -> Found:
 
 
 def compared(deployed: Deployed, resource: Resource) -> list[str] | None:
-    """Compare what is there with what is promised, as a project's integration tests do."""
+    """Compare a resource with its promise, as a project's integration tests do."""
     there = read(deployed, resource)
     if there is None:
         return None
@@ -180,14 +180,14 @@ def compared(deployed: Deployed, resource: Resource) -> list[str] | None:
 
 @pytest.fixture(scope="module", name="as_promised")
 def fixture_as_promised(tmp_path_factory: pytest.TempPathFactory, build_folder: Path) -> Found:
-    """What is read when all is as the program says."""
+    """Differences if everything is deployed as promised."""
     with on_aws(tmp_path_factory.mktemp("promised"), build_folder) as deployed:
         return all_read(deployed)
 
 
 @pytest.fixture(scope="module", name="changed")
 def fixture_changed(tmp_path_factory: pytest.TempPathFactory, build_folder: Path) -> Found:
-    """What is read when every resource is in one way otherwise."""
+    """Differences if every resource is changed."""
     breakages = [Breakage(type_, ONLY.get(type_, "*"), change) for type_, change in CHANGED.items()]
     with on_aws(tmp_path_factory.mktemp("changed"), build_folder, breakages) as deployed:
         return all_read(deployed)
@@ -195,7 +195,7 @@ def fixture_changed(tmp_path_factory: pytest.TempPathFactory, build_folder: Path
 
 @pytest.fixture(scope="module", name="in_part")
 def fixture_in_part(tmp_path_factory: pytest.TempPathFactory, build_folder: Path) -> Found:
-    """What is read when there is nothing but what other resources are made of."""
+    """Differences if only resources exist that others depend on."""
     breakages = [Breakage(type_, "*") for type_ in PARTS]
     with on_aws(tmp_path_factory.mktemp("in-part"), build_folder, breakages) as deployed:
         return all_read(deployed)
@@ -203,7 +203,7 @@ def fixture_in_part(tmp_path_factory: pytest.TempPathFactory, build_folder: Path
 
 @pytest.fixture(scope="module", name="nowhere")
 def fixture_nowhere(tmp_path_factory: pytest.TempPathFactory, build_folder: Path) -> Found:
-    """What is read when everything was deleted after the outputs were written."""
+    """Differences if everything was deleted after the outputs were written."""
     folder = tmp_path_factory.mktemp("nowhere")
     with on_aws(folder, build_folder):
         pass
@@ -212,17 +212,17 @@ def fixture_nowhere(tmp_path_factory: pytest.TempPathFactory, build_folder: Path
         return all_read(find_deployed(folder))
 
 
-def test_the_program_of_the_tests_has_a_resource_of_every_type(as_promised: Found) -> None:
+def test_the_tests_program_has_a_resource_of_every_type(as_promised: Found) -> None:
     assert [type_ for type_, found in as_promised.items() if not found] == []
 
 
 @pytest.mark.parametrize("type_", sorted(IN_MOTO))
-def test_what_is_deployed_as_promised_has_no_differences(as_promised: Found, type_: str) -> None:
+def test_a_resource_that_is_deployed_as_promised_has_no_differences(as_promised: Found, type_: str) -> None:
     assert as_promised[type_] == {name: [] for name in as_promised[type_]}
 
 
 @pytest.mark.parametrize("type_", CHANGED)
-def test_what_was_changed_is_seen_in_every_resource(changed: Found, type_: str) -> None:
+def test_a_change_is_found_in_every_resource(changed: Found, type_: str) -> None:
     found = [each for name, each in changed[type_].items() if name == ONLY.get(type_, name)]
 
     seen = [{re.split(r"[.:]", difference)[0] for difference in each or ()} for each in found]
@@ -231,29 +231,29 @@ def test_what_was_changed_is_seen_in_every_resource(changed: Found, type_: str) 
         assert properties >= CHANGED[type_].keys()
 
 
-def test_every_type_is_changed_but_an_alias_which_is_how_its_key_is_found() -> None:
+def test_every_type_is_changed_except_aliases_by_which_keys_are_found() -> None:
     assert CHANGED.keys() == IN_MOTO - {ALIAS}
 
 
 @pytest.mark.parametrize("type_", READERS)
-def test_what_does_not_exist_is_told(nowhere: Found, type_: str) -> None:
+def test_a_missing_resource_is_reported(nowhere: Found, type_: str) -> None:
     assert nowhere[type_] == dict.fromkeys(nowhere[type_])
 
 
 @pytest.mark.parametrize("type_", PARTS)
-def test_a_part_that_is_missing_is_seen(in_part: Found, type_: str) -> None:
+def test_a_missing_part_is_found(in_part: Found, type_: str) -> None:
     assert [name for name, found in in_part[type_].items() if found == []] == []
 
 
 def stubbed(service: str) -> tuple[Deployed, Stubber]:
-    """Form a deployed stack of which one service answers what a test says: what moto lacks."""
+    """Return a deployed stack with a stubbed client, for features that moto lacks."""
     client: Any = boto3.Session("testing", "testing", region_name="us-east-2").client(service)  # ty: ignore[no-matching-overload] # any of them
     of_the_stack = Program(STACK, read_stack_config(STACK), example_account("us-east-2"))
     return Deployed(of_the_stack, {}, {service: client}), Stubber(client)
 
 
 def resource(deployed: Deployed, type_: str) -> Resource:
-    """Find what the program promises of a type that it has one resource of."""
+    """Return the program's only resource of a type."""
     (found,) = deployed.program.recorded.all(type_).values()
     return found
 
@@ -267,7 +267,7 @@ def resource(deployed: Deployed, type_: str) -> Resource:
     ],
     ids=["as promised", "changed", "absent"],
 )
-def test_whether_a_bucket_tells_the_event_bus_of_its_objects_is_read(answer: Any, found: list[str] | None) -> None:
+def test_whether_a_bucket_sends_events_to_eventbridge_is_read(answer: Any, found: list[str] | None) -> None:
     deployed, stubber = stubbed("s3")
     method = "get_bucket_notification_configuration"
     if isinstance(answer, str):
@@ -302,7 +302,7 @@ def test_which_queues_may_use_a_dead_letter_queue_is_read(answer: str | None, fo
     assert [each.partition(" {")[0] for each in differing] == found
 
 
-def test_a_lifecycle_rule_without_a_filter_is_one_for_everything() -> None:
+def test_a_lifecycle_rule_without_a_filter_has_an_empty_prefix() -> None:
     deployed, stubber = stubbed("s3")
     rule = {"ID": "expire", "Status": "Enabled", "NoncurrentVersionExpiration": {"NoncurrentDays": 30}}
     stubber.add_response("get_bucket_lifecycle_configuration", {"Rules": [rule]})
@@ -315,7 +315,7 @@ def test_a_lifecycle_rule_without_a_filter_is_one_for_everything() -> None:
 
 
 @pytest.mark.parametrize(("location", "region"), [("eu-west-1", "eu-west-1"), (None, "us-east-1"), ("us-east-2", None)])
-def test_a_bucket_in_another_region_is_told_with_the_region(location: str | None, region: str | None) -> None:
+def test_a_bucket_in_another_region_is_reported_with_the_region(location: str | None, region: str | None) -> None:
     deployed, stubber = stubbed("s3")
     stubber.add_response("get_bucket_location", {"LocationConstraint": location} if location else {})
     stubber.add_response("get_bucket_tagging", {"TagSet": []})
@@ -328,7 +328,7 @@ def test_a_bucket_in_another_region_is_told_with_the_region(location: str | None
 
 
 @pytest.mark.parametrize("method", ["get_bucket_location", "get_bucket_tagging"])
-def test_an_answer_that_is_refused_does_not_mean_that_nothing_is_there(method: str) -> None:
+def test_access_denied_does_not_mean_that_a_resource_is_missing(method: str) -> None:
     deployed, stubber = stubbed("s3")
     if method == "get_bucket_tagging":
         stubber.add_response("get_bucket_location", {"LocationConstraint": "us-east-2"})
@@ -350,11 +350,11 @@ def test_an_answer_that_is_refused_does_not_mean_that_nothing_is_there(method: s
         ("already", "already"),
     ],
 )
-def test_names_are_written_as_pulumi_does(name: str, written: str) -> None:
+def test_names_are_converted_to_pulumis(name: str, written: str) -> None:
     assert readers.camel([{name: [{"Inner": 1}]}]) == [{written: [{"inner": 1}]}]
 
 
-def test_a_key_without_an_alias_is_not_found_by_one(deploy_stack: Callable[..., Deployment]) -> None:
+def test_a_key_without_an_alias_has_none(deploy_stack: Callable[..., Deployment]) -> None:
     deployed, _ = stubbed("kms")
     recorded = deploy_stack(STACK)
     recorded.resources[:] = [each for each in recorded.resources if each.type != ALIAS]

@@ -1,4 +1,4 @@
-"""The program recorded: resources with their options, outputs, and nothing left behind in this process."""
+"""The record of the program: resources with their options, and outputs; the run leaves nothing behind."""
 
 import asyncio
 import os
@@ -34,7 +34,7 @@ def fixture_dev(deploy_stack: Callable[..., Deployment]) -> Deployment:
     return deploy_stack("dev")
 
 
-def test_a_resource_is_recorded_with_the_inputs_that_the_program_gives_it(dev: Deployment) -> None:
+def test_a_resource_is_recorded_with_its_inputs(dev: Deployment) -> None:
     queue = dev.one(QUEUE, "queue")
 
     assert queue.inputs["name"] == "orders-dev-queue"
@@ -49,7 +49,7 @@ def test_every_resource_of_a_type_is_found_by_its_logical_name(dev: Deployment) 
     assert [*dev.all(QUEUE)] == ["dead-letters", "queue"]
 
 
-def test_a_component_is_told_from_what_is_in_aws(dev: Deployment) -> None:
+def test_a_component_is_distinguished_from_resources_in_aws(dev: Deployment) -> None:
     components = [each for each in dev.resources if each.is_component]
 
     assert [each.name for each in components] == ["store"]
@@ -58,9 +58,7 @@ def test_a_component_is_told_from_what_is_in_aws(dev: Deployment) -> None:
 
 
 @pytest.mark.parametrize(("stack", "protect"), [("dev", False), ("prod", True)])
-def test_the_options_that_the_mocks_hide_are_recorded(
-    deploy_stack: Callable[..., Deployment], stack: str, protect: bool
-) -> None:
+def test_resource_options_are_recorded(deploy_stack: Callable[..., Deployment], stack: str, protect: bool) -> None:
     deployed = deploy_stack(stack)
 
     assert deployed.one(BUCKET, "payloads").protect is protect
@@ -69,7 +67,7 @@ def test_the_options_that_the_mocks_hide_are_recorded(
     assert log_group.urn in deployed.one(FUNCTION, "processor").dependencies
 
 
-def test_the_outputs_are_those_that_the_program_exports(dev: Deployment) -> None:
+def test_the_outputs_are_the_programs_exports(dev: Deployment) -> None:
     assert dev.exports == {
         "bucket_name": f"orders-dev-payloads-{ACCOUNT_ID}",
         "table_name": "orders-dev-messages",
@@ -85,7 +83,7 @@ def test_an_arn_is_the_one_that_the_mocks_gave(dev: Deployment) -> None:
     assert dev.arn(FUNCTION, "processor") == dev.exports["function_arn"]
 
 
-def test_the_configuration_is_the_one_that_the_program_saw(deploy_stack: Callable[..., Deployment]) -> None:
+def test_the_configuration_is_the_programs(deploy_stack: Callable[..., Deployment]) -> None:
     deployed = deploy_stack("dev", batchSize="5")
 
     assert (deployed.setting("batchSize"), deployed.region) == ("5", "us-east-2")
@@ -94,7 +92,7 @@ def test_the_configuration_is_the_one_that_the_program_saw(deploy_stack: Callabl
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_the_local_stack_alone_is_local(deploy_stack: Callable[..., Deployment], stack: str) -> None:
+def test_only_the_local_stack_is_local(deploy_stack: Callable[..., Deployment], stack: str) -> None:
     assert deploy_stack(stack).is_local is (stack == "local")
 
 
@@ -108,9 +106,7 @@ def test_a_missing_bundle_stops_the_program(tmp_path: Path) -> None:
         deploy(readable_config("dev"), "dev", tmp_path)
 
 
-def test_nothing_of_a_run_is_left_behind(
-    deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_leaves_nothing_behind(deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce-1.example.com")
     before = dict(os.environ)
 
@@ -122,7 +118,7 @@ def test_nothing_of_a_run_is_left_behind(
         asyncio.get_running_loop()
 
 
-def test_what_leads_this_shell_to_an_emulator_does_not_lead_the_program_there(
+def test_the_program_does_not_use_this_shells_endpoint(
     deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
@@ -141,7 +137,7 @@ def test_an_account_in_another_partition_has_its_own_arns_and_domains(build_fold
     assert exports["queue_url"].startswith("https://sqs.cn-north-1.amazonaws.com.cn/")
 
 
-def test_a_secret_has_a_good_value_in_its_place() -> None:
+def test_a_secret_is_replaced_by_an_example_value() -> None:
     values = {"orders:batchSize": "{}", "orders:environment": "dev", "aws:token": "{}", "orders:zzz": "{}"}
     config = StackConfig(values, frozenset({"orders:batchSize", "aws:token", "orders:zzz"}), {})
 
@@ -153,7 +149,7 @@ def test_a_secret_has_a_good_value_in_its_place() -> None:
     }
 
 
-def test_an_example_of_a_configuration_is_whole_and_good() -> None:
+def test_an_example_configuration_is_complete_and_valid() -> None:
     config = example_config("shop", "eu-west-1")
 
     assert [*config] == ["aws:region", *(f"shop:{key}" for key in KEYS)]

@@ -42,7 +42,7 @@ def test_defaults_of_the_schema_are_filled_in(project: Path) -> None:
     }
 
 
-def test_a_value_of_the_file_takes_the_place_of_the_default(project: Path) -> None:
+def test_a_value_in_the_stack_file_overrides_the_default(project: Path) -> None:
     stack_file(project, "config:\n  orders:batchSize: 5\n")
 
     assert read_stack_config("dev", project).values["orders:batchSize"] == "5"
@@ -57,7 +57,7 @@ def test_a_key_without_a_namespace_is_the_projects(project: Path) -> None:
     assert config["aws:region"] == "us-east-1"
 
 
-def test_a_structure_becomes_json_as_the_engine_makes_it(project: Path) -> None:
+def test_a_structure_becomes_json_as_in_the_engine(project: Path) -> None:
     stack_file(project, "config:\n  aws:defaultTags:\n    tags:\n      Team: orders\n")
 
     assert read_stack_config("dev", project).values["aws:defaultTags"] == '{"tags": {"Team": "orders"}}'
@@ -76,7 +76,7 @@ def test_a_project_without_a_schema_has_no_defaults(project: Path) -> None:
     assert read_stack_config("dev", project).values == {"orders:environment": "dev"}
 
 
-def test_a_value_of_the_project_file_is_every_stacks(project: Path) -> None:
+def test_a_value_in_the_project_file_is_set_for_every_stack(project: Path) -> None:
     with (project / "Pulumi.yaml").open("a", encoding="utf-8") as file:
         file.write("  aws:region:\n    value: us-east-1\n  aws:profile: orders\n")
     stack_file(project, "config:\n  aws:profile: own\n")
@@ -86,7 +86,7 @@ def test_a_value_of_the_project_file_is_every_stacks(project: Path) -> None:
     assert (config["aws:region"], config["aws:profile"]) == ("us-east-1", "own")
 
 
-def test_a_secret_is_told_apart_and_not_decrypted(project: Path) -> None:
+def test_a_secret_is_marked_and_not_decrypted(project: Path) -> None:
     stack_file(project, "config:\n  orders:environment:\n    secure: AAAB\n")
 
     config = read_stack_config("dev", project)
@@ -96,14 +96,14 @@ def test_a_secret_is_told_apart_and_not_decrypted(project: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["yes", "01000", "0x200", "2026-01-01", "512"])
-def test_a_value_is_the_text_that_the_file_holds(project: Path, text: str) -> None:
+def test_a_value_is_the_text_in_the_file(project: Path, text: str) -> None:
     stack_file(project, f"config:\n  orders:environment: {text}\n")
 
     assert read_stack_config("dev", project).values["orders:environment"] == text
 
 
 @pytest.mark.parametrize("config", ["text", "[a]", "{[a]: b}", "{? {a: b} : c}"])
-def test_a_configuration_that_is_no_mapping_is_refused(project: Path, config: str) -> None:
+def test_a_configuration_that_is_not_a_mapping_is_refused(project: Path, config: str) -> None:
     stack_file(project, f"config: {config}\n")
 
     with pytest.raises(DocumentError, match=r"Pulumi\.dev\.yaml"):
@@ -161,7 +161,7 @@ def test_every_value_has_a_place(project: Path) -> None:
     }
 
 
-def test_a_secret_in_a_structure_makes_it_one(project: Path) -> None:
+def test_a_structure_with_a_secret_is_a_secret(project: Path) -> None:
     stack_file(project, "config:\n  orders:a:\n    - b:\n        secure: AAAB\n  orders:c: [d]\n")
 
     assert read_stack_config("dev", project).secret_keys == {"orders:a"}
@@ -174,7 +174,7 @@ def test_the_stacks_are_those_that_have_a_file(project: Path) -> None:
     assert read_project(project).stacks == ("dev", "feature-1.2")
 
 
-def test_stack_files_may_have_a_folder_of_their_own(project: Path) -> None:
+def test_stack_files_can_be_in_another_folder(project: Path) -> None:
     (project / "Pulumi.yaml").write_text("name: orders\nstackConfigDir: stacks\n", encoding="utf-8")
     (project / "stacks").mkdir()
     (project / "stacks" / "Pulumi.dev.yaml").write_text("config:\n  environment: dev\n", encoding="utf-8")
@@ -186,7 +186,7 @@ def test_stack_files_may_have_a_folder_of_their_own(project: Path) -> None:
     assert config.places == {"orders:environment": Place("stacks/Pulumi.dev.yaml", 2)}
 
 
-def test_stack_files_elsewhere_are_called_by_their_names(
+def test_stack_files_outside_of_the_project_are_named_without_a_path(
     project: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
@@ -196,7 +196,7 @@ def test_stack_files_elsewhere_are_called_by_their_names(
     assert read_project(project).read_stack("dev").name == "Pulumi.dev.yaml"
 
 
-def test_the_project_may_declare_secrets(project: Path) -> None:
+def test_the_project_can_declare_secrets(project: Path) -> None:
     with (project / "Pulumi.yaml").open("a", encoding="utf-8") as file:
         file.write("  password:\n    type: string\n    secret: true\n  open:\n    secret: false\n  value: x\n")
 

@@ -1,4 +1,4 @@
-"""The watchdog: nothing that it watches outlives the task."""
+"""The watchdog: no watched process outlives the task."""
 
 import io
 import runpy
@@ -14,7 +14,7 @@ from tools import watchdog
 from tools.configuration.stack_files import PROJECT_FOLDER
 
 SLEEP = "import time; time.sleep(60)"
-# Starts a process of its own, and says which.
+# Starts a process, and prints its PID.
 PARENT = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {SLEEP!r}]).pid, flush=True); {SLEEP}"
 TASK = f"""
 import subprocess, sys, time
@@ -43,7 +43,7 @@ def wait_for_the_end(pid: int) -> None:
         time.sleep(0.02)
 
 
-def test_what_is_watched_ends_with_the_block(process: subprocess.Popen[bytes]) -> None:
+def test_a_watched_process_ends_with_the_block(process: subprocess.Popen[bytes]) -> None:
     with watchdog.Watchdog() as dog:
         dog.watch(process.pid)
         assert watchdog.is_running(process.pid)
@@ -51,7 +51,7 @@ def test_what_is_watched_ends_with_the_block(process: subprocess.Popen[bytes]) -
     assert not watchdog.is_running(process.pid)
 
 
-def test_what_is_forgotten_goes_on(process: subprocess.Popen[bytes]) -> None:
+def test_a_forgotten_process_keeps_running(process: subprocess.Popen[bytes]) -> None:
     with watchdog.Watchdog() as dog:
         dog.watch(process.pid)
         dog.forget(process.pid)
@@ -59,7 +59,7 @@ def test_what_is_forgotten_goes_on(process: subprocess.Popen[bytes]) -> None:
     assert watchdog.is_running(process.pid)
 
 
-def test_what_is_watched_ends_when_the_task_is_killed() -> None:
+def test_a_watched_process_ends_when_the_task_is_killed() -> None:
     with subprocess.Popen(
         [sys.executable, "-c", TASK], cwd=PROJECT_FOLDER, stdout=subprocess.PIPE, encoding="utf-8"
     ) as task:
@@ -71,7 +71,7 @@ def test_what_is_watched_ends_when_the_task_is_killed() -> None:
     wait_for_the_end(pid)
 
 
-def test_a_process_ends_with_all_that_it_has_started() -> None:
+def test_a_process_ends_with_its_descendants() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, encoding="utf-8") as parent:
         child = int(parent.stdout.readline()) if parent.stdout else 0
 
@@ -81,13 +81,13 @@ def test_a_process_ends_with_all_that_it_has_started() -> None:
         assert not watchdog.is_running(parent.pid)
 
 
-def test_a_forgotten_process_is_left_alone(process: subprocess.Popen[bytes]) -> None:
+def test_a_forgotten_process_is_not_killed(process: subprocess.Popen[bytes]) -> None:
     watchdog.serve([f"watch {process.pid}\n", f"forget {process.pid}\n"])
 
     assert watchdog.is_running(process.pid)
 
 
-def test_a_process_that_has_ended_already_is_no_mistake(process: subprocess.Popen[bytes]) -> None:
+def test_a_process_that_has_already_ended_is_no_error(process: subprocess.Popen[bytes]) -> None:
     ended = psutil.Process(process.pid)
     process.kill()
     process.wait()

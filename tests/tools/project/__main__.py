@@ -17,7 +17,7 @@ tags = {"Project": pulumi.get_project(), "Environment": settings.environment}
 
 
 def policy(sid: str, principal: dict[str, str] | None, actions: list[str], resource: pulumi.Input[str]) -> str:
-    """Form a policy of one statement."""
+    """Return a policy of one statement."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource}
     whose = {"Principal": principal} if principal else {}
     return json.dumps({"Version": "2012-10-17", "Statement": [statement | whose]})

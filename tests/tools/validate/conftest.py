@@ -1,4 +1,4 @@
-"""What the tests of ``validate`` share."""
+"""Fixtures of the tests of ``validate``."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 
 from tests.validate.folder import ProjectFolder
 
-# What a person's shell, or a workflow's, tells programs of their output.
+# Environment variables of shells and workflows that affect the output.
 OF_THE_SHELL = (
     "NO_COLOR",
     "FORCE_COLOR",
@@ -21,12 +21,12 @@ OF_THE_SHELL = (
 
 @pytest.fixture(autouse=True)
 def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Test as if in no shell and in no workflow."""
+    """Remove environment variables of shells and workflows that affect the output."""
     for name in OF_THE_SHELL:
         monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ProjectFolder:
-    """A copy of the project in which nothing is wrong."""
+    """A copy of the project, without problems."""
     return ProjectFolder.create(tmp_path)

@@ -1,4 +1,4 @@
-"""A copy of the tests' project, of whose four stacks nothing is wrong, for tests to change."""
+"""A copy of the tests' project, with four valid stacks, for tests to change."""
 
 import re
 import shutil
@@ -17,7 +17,7 @@ from tools.validate.policies import FILE
 TODAY: Final = date(2026, 3, 1)
 PROJECT_TEXT: Final = (PROJECT_FOLDER / PROJECT_FILE).read_text(encoding="utf-8")
 POLICIES: Final = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-# What has no default, and therefore stands in every stack's file.
+# Settings without a default, which every stack file sets.
 IN_EVERY_FILE: Final = tuple(
     key
     for key in (*KEYS, "aws:region")
@@ -37,7 +37,7 @@ class ProjectFolder:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Copy what describes the project and its stacks into an empty folder."""
+        """Copy the files of the project and its stacks to an empty folder."""
         for name in (PROJECT_FILE, FILE, PROGRAM, *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
             shutil.copy(PROJECT_FOLDER / name, path)
         return cls(path)
@@ -51,13 +51,13 @@ class ProjectFolder:
         (self.path / name).write_text(content, encoding="utf-8")
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Change a text that occurs in a file."""
+        """Replace text in a file."""
         text = self.read(name)
         assert old in text, f"{name} does not hold {old!r}"
         self.write(name, text.replace(old, new))
 
     def set(self, stack: str, key: str, value: str | None) -> None:
-        """Set a key of a stack's file on the line that it has, or on a new one; remove it where there is no value."""
+        """Set a key of a stack file, on its line or a new one; remove it if there is no value."""
         name, full_key = f"Pulumi.{stack}.yaml", key if ":" in key else f"{PROJECT_NAME}:{key}"
         lines = [line for line in self.read(name).splitlines() if line]
         found = [number for number, line in enumerate(lines) if line.startswith(f"  {full_key}:")]
@@ -74,7 +74,7 @@ class ProjectFolder:
         self.write(PROJECT_FILE, changed)
 
     def line(self, name: str, text: str) -> int:
-        """Tell on which line of a file a text first stands."""
+        """Return the first line of a file that has a text."""
         return next(number for number, line in enumerate(self.read(name).splitlines(), start=1) if text in line)
 
     def validate(self, *stacks: str, today: date = TODAY, strict: bool = False) -> Report:

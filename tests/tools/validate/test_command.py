@@ -17,7 +17,7 @@ DAY = ("--date", "2026-03-01")
 
 
 def run(folder: ProjectFolder, *arguments: str) -> int:
-    """Validate the project on a day on which nothing is wrong with it."""
+    """Validate the project on a date on which it has no problems."""
     return command_line.main([*DAY, *arguments], folder.path)
 
 
@@ -26,7 +26,7 @@ def test_no_problems_are_status_0(folder: ProjectFolder, capsys: pytest.CaptureF
     assert capsys.readouterr().out.endswith("3 stacks compared: no problems found\n")
 
 
-def test_a_warning_is_status_0_and_with_strict_1(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warning_is_status_0_or_with_strict_1(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.set("dev", "batchSize", "7")
 
     assert run(folder) == 0
@@ -35,7 +35,7 @@ def test_a_warning_is_status_0_and_with_strict_1(folder: ProjectFolder, capsys: 
     assert capsys.readouterr().out.endswith("3 stacks compared: 1 error\n")
 
 
-def test_quiet_leaves_the_comparison_out(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_omits_the_comparison(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.set("dev", "batchSize", "7")
 
     assert run(folder, "--quiet") == 0
@@ -69,7 +69,9 @@ def test_a_project_that_cannot_be_read_is_status_2_and_one_line(
     assert (captured.out, captured.err) == ("", "validate: Pulumi.yaml:1: is not a mapping of keys to values\n")
 
 
-def test_a_terminal_obeys_no_error(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_escape_sequences_in_error_messages_are_not_printed(
+    folder: ProjectFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder.replace("Pulumi.yaml", "runtime: python\n", 'stackConfigDir: "a\\e[31mb"\n')
 
     assert run(folder) == 2
@@ -97,7 +99,7 @@ def test_a_missing_engine_is_status_2_and_one_line(
         (["--stack"], "argument --stack: expected one argument"),
     ],
 )
-def test_wrong_use_is_status_2_with_what_is_wrong(
+def test_wrong_usage_is_status_2_with_a_message(
     folder: ProjectFolder, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     with pytest.raises(SystemExit) as error:
@@ -107,12 +109,12 @@ def test_wrong_use_is_status_2_with_what_is_wrong(
     assert message in capsys.readouterr().err
 
 
-def test_stack_may_be_given_again(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_stack_can_be_repeated(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--stack", "prod", "--stack", "dev", "--format", "json") == 0
     assert [stack["name"] for stack in json.loads(capsys.readouterr().out)["stacks"]] == ["dev", "prod"]
 
 
-def test_the_date_is_the_one_that_is_given(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_has_the_given_date(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(folder, "--date", "2030-01-01", "--format", "json") == 1
     assert json.loads(capsys.readouterr().out)["date"] == "2030-01-01"
 
@@ -128,7 +130,7 @@ def test_github_gets_a_command_for_each_finding(folder: ProjectFolder, capsys: p
 
 @pytest.fixture(name="terminal")
 def fixture_terminal(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """A terminal that has colours."""
+    """A terminal with colours."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
     return monkeypatch
@@ -203,7 +205,7 @@ def test_an_interrupt_is_status_130(
 
 
 class Pipe:
-    """A pipe in place of the standard output, whose reader is gone."""
+    """A closed pipe as standard output."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         reader, writer = os.pipe()
@@ -213,14 +215,12 @@ class Pipe:
 
 
 @pytest.mark.parametrize("form", ["text", "json", "github"])
-def test_a_reader_who_has_seen_enough_is_no_error(
-    folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str
-) -> None:
+def test_a_closed_pipe_is_no_error(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     pipe = Pipe(monkeypatch)
 
     status = run(folder, "--format", form)
 
-    # Whatever is left to write goes nowhere.
+    # Remaining output is discarded.
     pipe.stream.close()
     assert status == 0
 
@@ -242,7 +242,7 @@ def test_a_report_that_cannot_be_written_is_status_2(
 
 @pytest.mark.parametrize("form", ["text", "json", "github"])
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
-def test_a_pipe_of_any_encoding_takes_the_report(
+def test_the_report_can_be_piped_in_any_encoding(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str, encoding: str
 ) -> None:
     folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + "  aws:größe: 日本\ngröße日本: 1\n")

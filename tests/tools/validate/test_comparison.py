@@ -1,4 +1,4 @@
-"""The comparison: every setting in every stack, and a result that no input leaves unchanged."""
+"""The comparison: every setting in every stack; every input affects the result."""
 
 from datetime import UTC, date, datetime
 
@@ -13,12 +13,12 @@ from tools.validate.report import Report, Setting, Value
 
 
 def of(report: Report, key: str) -> Setting:
-    """Find a setting in a report."""
+    """Return a setting of a report."""
     (setting,) = (setting for setting in report.settings if setting.key == key)
     return setting
 
 
-def test_the_stacks_stand_in_the_order_of_their_way_to_production(folder: ProjectFolder) -> None:
+def test_the_stacks_are_in_the_order_of_promotion(folder: ProjectFolder) -> None:
     folder.write(
         "Pulumi.a.yaml", folder.read("Pulumi.prod.yaml").replace("environmentSuffix: prod", "environmentSuffix: a")
     )
@@ -30,13 +30,13 @@ def test_the_stacks_stand_in_the_order_of_their_way_to_production(folder: Projec
     assert [stack.environment for stack in report.stacks] == ["dev", "staging", "prod", "prod", None]
 
 
-def test_the_settings_stand_in_the_models_order_and_others_follow(folder: ProjectFolder) -> None:
+def test_the_settings_are_in_the_models_order_before_other_keys(folder: ProjectFolder) -> None:
     keys = [setting.key for setting in folder.validate().settings]
 
     assert keys == [*(f"{PROJECT_NAME}:{key}" for key in KEYS), "aws:region"]
 
 
-def test_a_set_value_is_told_from_a_default_and_from_a_missing_one(folder: ProjectFolder) -> None:
+def test_set_default_and_missing_values_are_distinguished(folder: ProjectFolder) -> None:
     folder.set("dev", "batchSize", "10")
     folder.set("prod", "aws:region", None)
 
@@ -49,7 +49,7 @@ def test_a_set_value_is_told_from_a_default_and_from_a_missing_one(folder: Proje
     assert of(report, "aws:region").values["prod"] == Value(origin="missing")
 
 
-def test_the_same_value_is_no_difference_wherever_it_comes_from(folder: ProjectFolder) -> None:
+def test_the_same_value_from_another_origin_is_no_difference(folder: ProjectFolder) -> None:
     folder.set("dev", "batchSize", "10")
 
     assert not of(folder.validate(), "orders:batchSize").differs
@@ -67,7 +67,7 @@ def test_a_missing_value_is_a_difference(folder: ProjectFolder) -> None:
     assert of(folder.validate(), "aws:profile").differs
 
 
-def test_secrets_are_masked_and_count_as_the_same(folder: ProjectFolder) -> None:
+def test_secrets_are_masked_and_count_as_equal(folder: ProjectFolder) -> None:
     for stack in ("dev", "staging"):
         folder.set(stack, "notificationEmail", f"{{secure: {stack}}}")
 
@@ -100,7 +100,7 @@ def test_no_value_can_change_without_changing_the_result(folder: ProjectFolder, 
 
 @pytest.mark.parametrize("stack", STACKS)
 @pytest.mark.parametrize("key", IN_EVERY_FILE)
-def test_no_value_can_go_without_changing_the_result(folder: ProjectFolder, stack: str, key: str) -> None:
+def test_no_value_can_be_removed_without_changing_the_result(folder: ProjectFolder, stack: str, key: str) -> None:
     before = folder.validate()
     folder.set(stack, key, None)
 
@@ -140,7 +140,7 @@ def test_no_default_can_change_without_changing_the_result(folder: ProjectFolder
     ],
 )
 def test_no_policy_can_change_without_changing_the_result(folder: ProjectFolder, old: str, new: str) -> None:
-    # Production is stronger than what comes before it, in every way that a policy can ask for.
+    # Production is stronger than the environments before it, in every way that a policy supports.
     folder.set("dev", "maxReceiveCount", "2")
     folder.set("dev", "bucketName", "our-bucket")
     folder.set("prod", "kmsKeyArn", "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555")
@@ -153,24 +153,24 @@ def test_no_policy_can_change_without_changing_the_result(folder: ProjectFolder,
     assert folder.validate().findings != ()
 
 
-def test_the_name_of_the_project_changes_the_result(folder: ProjectFolder) -> None:
+def test_the_projects_name_changes_the_result(folder: ProjectFolder) -> None:
     folder.replace("Pulumi.yaml", f"name: {PROJECT_NAME}", "name: other")
 
     assert {finding.rule for finding in folder.validate().findings} >= {"wrong-namespace"}
 
 
-def test_the_day_changes_the_result(folder: ProjectFolder) -> None:
+def test_the_date_changes_the_result(folder: ProjectFolder) -> None:
     assert folder.validate(today=date(2030, 1, 1)).findings != folder.validate().findings
 
 
-def test_the_day_is_today_unless_another_is_asked_for(folder: ProjectFolder) -> None:
+def test_the_date_is_today_by_default(folder: ProjectFolder) -> None:
     before = datetime.now(tz=UTC).date()
     report = validate_configuration(folder.path)
 
     assert before <= report.date <= datetime.now(tz=UTC).date()
 
 
-def test_one_stack_can_be_asked_for_by_its_mere_name(folder: ProjectFolder) -> None:
+def test_one_stack_can_be_selected_by_a_string(folder: ProjectFolder) -> None:
     assert validate_configuration(folder.path, stacks="prod", today=TODAY) == folder.validate("prod")
 
 
@@ -179,7 +179,7 @@ def test_the_local_stack_is_compared_only_if_it_is_named(folder: ProjectFolder) 
     assert [stack.name for stack in folder.validate("local", "dev").stacks] == ["local", "dev"]
 
 
-def test_what_is_wrong_with_the_local_stack_is_told_nevertheless(folder: ProjectFolder) -> None:
+def test_problems_of_the_local_stack_are_always_reported(folder: ProjectFolder) -> None:
     folder.set("local", "batchSize", "0")
 
     (finding,) = folder.validate().findings
@@ -187,7 +187,7 @@ def test_what_is_wrong_with_the_local_stack_is_told_nevertheless(folder: Project
     assert (finding.stacks, finding.key) == (("local",), "orders:batchSize")
 
 
-def test_a_local_stack_that_is_the_only_one_is_compared(folder: ProjectFolder) -> None:
+def test_a_local_stack_is_compared_if_it_is_the_only_one(folder: ProjectFolder) -> None:
     for stack in {*STACKS} - {"local"}:
         (folder.path / f"Pulumi.{stack}.yaml").unlink()
 
@@ -201,7 +201,7 @@ def test_another_stack_changes_the_result(folder: ProjectFolder) -> None:
     assert folder.validate() != before
 
 
-def test_the_projects_own_stacks_are_compared_today() -> None:
+def test_the_current_projects_stacks_are_compared_by_default() -> None:
     report = validate_configuration()
 
     assert {stack.name for stack in report.stacks} == {*STACKS} - {"local"}
@@ -217,16 +217,14 @@ def test_the_projects_own_stacks_are_compared_today() -> None:
         ("policies.toml", "a =", r"^policies\.toml: is not TOML"),
     ],
 )
-def test_a_project_that_cannot_be_read_is_not_validated(
-    folder: ProjectFolder, name: str, content: str, message: str
-) -> None:
+def test_an_unreadable_project_is_not_validated(folder: ProjectFolder, name: str, content: str, message: str) -> None:
     folder.write(name, content)
 
     with pytest.raises(CannotValidateError, match=message):
         folder.validate()
 
 
-def test_a_folder_of_stacks_that_cannot_be_is_not_validated(folder: ProjectFolder) -> None:
+def test_an_unreadable_stack_folder_is_not_validated(folder: ProjectFolder) -> None:
     folder.replace("Pulumi.yaml", "runtime: python\n", f"stackConfigDir: {'a' * 5000}\n")
 
     with pytest.raises(CannotValidateError, match=r"^the stacks' folder cannot be read: "):

@@ -1,4 +1,4 @@
-"""What a preview with refresh tells: events in the form that the engine gives them to the Automation API.
+"""Drift and pending changes from engine events, in the form that the Automation API gets them.
 
 The form is that of https://github.com/pulumi/pulumi/blob/master/sdk/go/common/apitype/events.go
 """
@@ -20,7 +20,7 @@ NOTHING_COUNTED: dict[OpType, int] = {}
 
 
 def state(urn: str, inputs: dict[str, Any], **outputs: Any) -> dict[str, Any]:
-    """Form a resource's state as an event holds it."""
+    """Return a resource's state in an event."""
     return {
         "type": urn.split("::")[2].rpartition("$")[2],
         "urn": urn,
@@ -34,7 +34,7 @@ def state(urn: str, inputs: dict[str, Any], **outputs: Any) -> dict[str, Any]:
 
 
 def metadata(op: str, urn: str, **details: Any) -> dict[str, Any]:
-    """Form the description of a step; what the engine leaves out is left out."""
+    """Return the metadata of a step, without fields that the engine omits."""
     type_ = urn.split("::")[2].rpartition("$")[2]
     return {
         "op": op,
@@ -48,26 +48,26 @@ def metadata(op: str, urn: str, **details: Any) -> dict[str, Any]:
 
 
 def refreshed(urn: str, old: dict[str, Any], new: dict[str, Any] | None, **details: Any) -> EngineEvent:
-    """Form the event that a resource was read."""
+    """Return the event of a refresh step."""
     states = {"old": state(urn, old), "new": None if new is None else state(urn, new, approximateNumberOfMessages=7)}
     event = {"metadata": metadata("refresh", urn, **states, **details), "planning": True}
     return EngineEvent.from_json({"sequence": 1, "timestamp": 1, "resOutputsEvent": event})
 
 
 def planned(op: str, urn: str, old: dict[str, Any] | None, new: dict[str, Any] | None, **details: Any) -> EngineEvent:
-    """Form the event that the engine would change a resource."""
+    """Return the event of a planned step."""
     states = {"old": old and state(urn, old), "new": new and state(urn, new)}
     event = {"metadata": metadata(op, urn, **states, **details), "planning": True}
     return EngineEvent.from_json({"sequence": 2, "timestamp": 2, "resourcePreEvent": event})
 
 
 def diff(*paths: str, of_inputs: bool = True) -> dict[str, Any]:
-    """Form the engine's own difference."""
+    """Return the engine's detailed diff."""
     return {"detailedDiff": {path: {"diffKind": "update", "inputDiff": of_inputs} for path in paths}}
 
 
 def resource(urn: str, operation: Any, *properties: tuple[str, str | None, str | None]) -> Resource:
-    """Form what is reported: of each property its path, what was found, and what was expected."""
+    """Return a reported resource: each property has its path, the value found and the value expected."""
     return Resource(
         urn=urn,
         name=urn.rpartition("::")[2],
@@ -78,21 +78,21 @@ def resource(urn: str, operation: Any, *properties: tuple[str, str | None, str |
 
 
 def drifted(*events: EngineEvent) -> tuple[Resource, ...]:
-    """Read events that tell of drift alone."""
+    """Read events with drift only."""
     drift, changes = read_events(events, NOTHING_COUNTED)
     assert not changes
     return drift
 
 
 def pending(*events: EngineEvent, **counted: int) -> tuple[Resource, ...]:
-    """Read events that tell of changes alone."""
+    """Read events with pending changes only."""
     drift, changes = read_events(events, {OpType(operation): count for operation, count in counted.items()})
     assert not drift
     return changes
 
 
-def test_nothing_has_drifted_when_the_provider_reads_what_it_was_told() -> None:
-    # What the provider computes by itself, as the number of messages, is no drift.
+def test_nothing_has_drifted_if_the_provider_reads_the_same_values() -> None:
+    # Values that the provider computes, such as the number of messages, are not drift.
     assert not drifted(refreshed(QUEUE, {"delaySeconds": 0}, {"delaySeconds": 0}))
 
 
@@ -104,14 +104,14 @@ def test_a_changed_property_has_drifted() -> None:
     )
 
 
-def test_an_older_engine_names_the_properties_alone() -> None:
+def test_an_older_engine_names_only_the_properties() -> None:
     event = refreshed(QUEUE, {"delaySeconds": 0}, {"delaySeconds": 5}, diffs=["delaySeconds"])
 
     assert drifted(event) == (resource(QUEUE, "changed", ("delaySeconds", "5", "0")),)
 
 
-def test_what_the_engine_finds_no_difference_in_has_not_drifted() -> None:
-    # The same policy, written otherwise: the provider sees no difference, and the engine sends an empty one.
+def test_a_resource_without_a_diff_from_the_engine_has_not_drifted() -> None:
+    # The same policy in another notation: the provider sees no difference, and the engine sends an empty diff.
     old, new = {"policy": '{"a":1}'}, {"policy": '{"a": 1}'}
 
     assert not drifted(refreshed(QUEUE, old, new, detailedDiff={}), refreshed(TABLE, old, new))
@@ -139,11 +139,11 @@ def test_a_property_is_looked_up_by_the_engines_path(path: str, value: str | Non
     assert found.properties == (Property(path=path, found=value, expected=None),)
 
 
-def test_a_resource_that_is_gone_has_drifted() -> None:
+def test_a_deleted_resource_has_drifted() -> None:
     assert drifted(refreshed(TABLE, {"name": "t"}, None)) == (resource(TABLE, "deleted"),)
 
 
-def test_a_property_that_only_the_provider_knows_is_looked_up_in_its_outputs() -> None:
+def test_a_computed_property_is_looked_up_in_the_outputs() -> None:
     (found,) = drifted(refreshed(QUEUE, {}, {}, **diff("approximateNumberOfMessages", "rules[0]", "a.b")))
 
     assert [each.found for each in found.properties] == [None, "7", None]
@@ -157,7 +157,7 @@ def test_a_secret_is_masked(secret: Any) -> None:
 
 
 @pytest.mark.parametrize(("of_inputs", "found"), [(True, "2"), (False, "7")], ids=["inputs", "outputs"])
-def test_a_property_is_looked_up_where_the_engine_has_found_the_difference(found: str, *, of_inputs: bool) -> None:
+def test_a_property_is_looked_up_where_the_engine_found_the_difference(found: str, *, of_inputs: bool) -> None:
     event = refreshed(
         QUEUE,
         {"approximateNumberOfMessages": 1},
@@ -167,37 +167,37 @@ def test_a_property_is_looked_up_where_the_engine_has_found_the_difference(found
 
     (read,) = drifted(event)
 
-    # The helper gives every resource that is read the output 7.
+    # The helper sets the output of every refreshed resource to 7.
     assert (read.properties[0].found, read.properties[0].expected) == (found, "1")
 
 
 WRITTEN_OTHERWISE = {
     "spaces in JSON": ('{"maxReceiveCount":3}', '{"maxReceiveCount": 3}'),
-    "the bridge's notes": ({"enabled": True, "__defaults": []}, {"enabled": True}),
+    "the bridge's own keys": ({"enabled": True, "__defaults": []}, {"enabled": True}),
     "notes in a list": ([{"id": "a", "__defaults": ["b"]}], [{"id": "a"}]),
 }
 
 
 @pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
-def test_what_is_only_written_differently_has_not_drifted(name: str) -> None:
+def test_a_difference_in_notation_only_is_not_drift(name: str) -> None:
     old, new = WRITTEN_OTHERWISE[name]
 
     assert not drifted(refreshed(QUEUE, {"a": old}, {"a": new}, **diff("a")))
 
 
 @pytest.mark.parametrize("name", WRITTEN_OTHERWISE)
-def test_what_would_only_be_written_differently_is_not_pending(name: str) -> None:
+def test_a_difference_in_notation_only_is_not_pending(name: str) -> None:
     old, new = WRITTEN_OTHERWISE[name]
 
     assert not pending(planned("update", QUEUE, {"a": old}, {"a": new}, **diff("a")), update=1)
 
 
 @pytest.mark.parametrize(("old", "new"), [("1", 1), ("{a}", "{ a }"), ("[1]", "[2]")])
-def test_what_means_something_else_has_drifted(old: Any, new: Any) -> None:
+def test_a_difference_in_meaning_is_drift(old: Any, new: Any) -> None:
     assert drifted(refreshed(QUEUE, {"a": old}, {"a": new}, **diff("a")))
 
 
-def test_a_difference_of_the_outputs_alone_has_drifted_for_an_older_engine_too() -> None:
+def test_a_difference_in_the_outputs_only_is_drift_with_an_older_engine_too() -> None:
     old, new = state(QUEUE, {"a": 1}), state(QUEUE, {"a": 1}, a=2)
     step = metadata("refresh", QUEUE, old=old, new=new, diffs=["a"])
     event = {"sequence": 1, "timestamp": 1, "resOutputsEvent": {"metadata": step, "planning": True}}
@@ -205,7 +205,7 @@ def test_a_difference_of_the_outputs_alone_has_drifted_for_an_older_engine_too()
     assert drifted(EngineEvent.from_json(event))
 
 
-def test_the_bridges_notes_are_not_shown() -> None:
+def test_the_bridges_own_keys_are_not_shown() -> None:
     event = refreshed(QUEUE, {"a": {"b": 1, "__defaults": []}}, {"a": {"b": 2, "__defaults": []}}, **diff("a"))
 
     (found,) = drifted(event)
@@ -213,7 +213,7 @@ def test_the_bridges_notes_are_not_shown() -> None:
     assert (found.properties[0].found, found.properties[0].expected) == ('{"b": 2}', '{"b": 1}')
 
 
-def test_secrets_that_look_the_same_have_drifted_if_the_engine_says_so() -> None:
+def test_secrets_have_drifted_if_the_engine_says_so() -> None:
     (found,) = drifted(refreshed(QUEUE, {"a": "[secret]"}, {"a": "[secret]"}, **diff("a")))
 
     assert (found.properties[0].found, found.properties[0].expected) == ('"[secret]"', '"[secret]"')
@@ -228,7 +228,7 @@ def test_providers_neither_drift_nor_change() -> None:
     assert not pending(*events, update=1)
 
 
-def test_other_events_tell_nothing() -> None:
+def test_other_events_are_ignored() -> None:
     summary = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 1}, "PolicyPacks": {}}
     without_state = {"metadata": metadata("refresh", QUEUE), "planning": True}
 
@@ -241,7 +241,7 @@ def test_other_events_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize("operation", ["create", "delete"])
-def test_what_comes_or_goes_has_no_properties(operation: str) -> None:
+def test_created_and_deleted_resources_have_no_properties(operation: str) -> None:
     old, new = (None, {"a": 1}) if operation == "create" else ({"a": 1}, None)
 
     assert pending(planned(operation, QUEUE, old, new), **{operation: 1}) == (resource(QUEUE, operation),)
@@ -256,7 +256,7 @@ def test_a_change_of_the_program_is_pending(operation: str) -> None:
     )
 
 
-def test_what_the_next_update_only_undoes_is_drift_and_not_pending() -> None:
+def test_what_the_next_update_only_undoes_is_drift_not_pending() -> None:
     drift, changes = read_events(
         [
             refreshed(QUEUE, {"a": 1}, {"a": 2}, **diff("a")),
@@ -274,14 +274,14 @@ def test_what_the_next_update_only_undoes_is_drift_and_not_pending() -> None:
 BESIDES = {
     "another property": planned("update", QUEUE, {"a": 2, "b": 1}, {"a": 1, "b": 3}, **diff("a", "b")),
     "another value": planned("update", QUEUE, {"a": 2}, {"a": 3}, **diff("a")),
-    "no property that is named": planned("update", QUEUE, {"a": 2}, {"a": 1}),
+    "no named property": planned("update", QUEUE, {"a": 2}, {"a": 1}),
     "a replacement": planned("replace", QUEUE, {"a": 2}, {"a": 1}, **diff("a")),
     "a deletion": planned("delete", QUEUE, {"a": 2}, None),
 }
 
 
 @pytest.mark.parametrize("name", BESIDES)
-def test_what_the_next_update_does_besides_is_pending(name: str) -> None:
+def test_what_the_next_update_changes_beyond_the_drift_is_pending(name: str) -> None:
     event = BESIDES[name]
 
     drift, changes = read_events([refreshed(QUEUE, {"a": 1}, {"a": 2}, **diff("a")), event], NOTHING_COUNTED)
@@ -290,7 +290,7 @@ def test_what_the_next_update_does_besides_is_pending(name: str) -> None:
     assert [change.urn for change in changes] == [QUEUE]
 
 
-def test_what_was_deleted_and_comes_back_otherwise_is_pending() -> None:
+def test_a_deleted_resource_that_comes_back_changed_is_pending() -> None:
     drift, changes = read_events(
         [refreshed(QUEUE, {"a": 1}, None), planned("create", QUEUE, None, {"a": 2})], NOTHING_COUNTED
     )
@@ -299,21 +299,21 @@ def test_what_was_deleted_and_comes_back_otherwise_is_pending() -> None:
     assert changes == (resource(QUEUE, "create"),)
 
 
-def test_what_is_created_or_deleted_is_told_without_its_properties() -> None:
+def test_an_imported_resource_has_no_properties() -> None:
     event = planned("import", QUEUE, None, {"a": 1}, **diff("a"))
 
     assert pending(event) == (resource(QUEUE, "import"),)
 
 
-def test_lost_events_are_not_taken_for_no_changes() -> None:
+def test_lost_events_are_not_mistaken_for_no_changes() -> None:
     with pytest.raises(EventsLostError, match=r"^the engine counts 2 resources to update, but its events report 1$"):
         read_events([planned("update", QUEUE, {"a": 1}, {"a": 2}, **diff("a"))], {OpType.UPDATE: 2, OpType.SAME: 9})
 
 
-def test_lost_events_are_not_taken_for_no_drift() -> None:
+def test_lost_events_are_not_mistaken_for_no_drift() -> None:
     with pytest.raises(EventsLostError, match=r"^the engine refreshed 1 resources, but its events do not report their"):
         read_events([planned("refresh", QUEUE, {"a": 1}, None)], NOTHING_COUNTED)
 
 
-def test_events_of_what_the_engine_does_not_count_are_not_too_many() -> None:
+def test_more_events_than_the_engine_counts_are_accepted() -> None:
     assert pending(planned("import", QUEUE, None, {"a": 1}), update=0)

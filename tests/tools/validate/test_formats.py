@@ -1,4 +1,4 @@
-"""The report written down: for people, for programs, for a pull request."""
+"""Formats of the report: text, JSON, and annotations of a pull request."""
 
 import io
 import json
@@ -52,12 +52,12 @@ RESOURCE = Resource(
 
 
 def report_with(folder: ProjectFolder, *findings: Finding, deployments: tuple[Deployment, ...] | None = None) -> Report:
-    """Form a report of the project with findings of the test's own."""
+    """Return a report of the project with the given findings."""
     return folder.validate("dev").model_copy(update={"findings": findings, "deployments": deployments})
 
 
 def printed(report: Report, **options: Any) -> str:
-    """Print a report as people see it."""
+    """Return a report as text."""
     file = io.StringIO()
     formats.print_report(report, Console(file=file, **options))
     return file.getvalue()
@@ -72,21 +72,21 @@ def test_a_piped_report_is_plain_and_aligned(folder: ProjectFolder) -> None:
 
 
 @pytest.mark.parametrize("width", [0, 1, *range(60, 121, 3), 200])
-def test_a_terminals_lines_fit(folder: ProjectFolder, width: int) -> None:
+def test_lines_fit_the_terminal(folder: ProjectFolder, width: int) -> None:
     text = printed(folder.validate(*STACKS), force_terminal=True, width=width, color_system=None, legacy_windows=False)
 
     *table, legend, summary = text.splitlines()
     assert max(map(len, table)) <= max(width, 60)
     assert legend.startswith("* the stacks differ")
     assert summary == "4 stacks compared: no problems found"
-    # Nothing is left out, and nothing is wrapped.
+    # Nothing is omitted or wrapped.
     assert sum(line.count("team@example.com") for line in table) == 4
     assert sum(line.count("(python3.13)") for line in table) == 4
     groups = [line for line in table if "setting of orders" in line]
     assert len([line for line in table if " lambdaTimeoutSeconds " in line]) == len(groups)
 
 
-def test_a_terminal_has_as_many_stacks_side_by_side_as_there_is_room_for(folder: ProjectFolder) -> None:
+def test_a_terminal_shows_as_many_stacks_side_by_side_as_fit(folder: ProjectFolder) -> None:
     report = folder.validate(*STACKS)
 
     wide = printed(report, force_terminal=True, width=140, color_system=None, legacy_windows=False)
@@ -99,7 +99,7 @@ def test_a_terminal_has_as_many_stacks_side_by_side_as_there_is_room_for(folder:
     assert narrow.count("(python3.13)") == 4
 
 
-def test_a_terminal_has_colours_for_what_matters_and_for_nothing_else(folder: ProjectFolder) -> None:
+def test_only_what_matters_is_coloured_in_a_terminal(folder: ProjectFolder) -> None:
     report = report_with(folder, FINDING.model_copy(update={"message": "found 512"}))
 
     lines = printed(report, force_terminal=True, width=140, color_system="standard").splitlines()
@@ -110,7 +110,7 @@ def test_a_terminal_has_colours_for_what_matters_and_for_nothing_else(folder: Pr
     assert not any("\x1b[1m" in line for line in lines if "lambdaRuntime" in line)
 
 
-def test_a_terminal_shows_in_bold_what_differs(folder: ProjectFolder) -> None:
+def test_differences_are_bold_in_a_terminal(folder: ProjectFolder) -> None:
     text = printed(folder.validate("dev", "prod"), force_terminal=True, width=140, color_system="standard")
 
     (line,) = (line for line in text.splitlines() if "lambdaMemoryMb" in line)
@@ -136,11 +136,11 @@ def test_a_report_without_a_readable_stack_has_no_table(folder: ProjectFolder) -
         ((FINDING, FINDING.model_copy(update={"severity": "error"}), FINDING), "1 stack compared: 1 error, 2 warnings"),
     ],
 )
-def test_the_last_line_sums_up(folder: ProjectFolder, findings: tuple[Finding, ...], summary: str) -> None:
+def test_the_last_line_is_a_summary(folder: ProjectFolder, findings: tuple[Finding, ...], summary: str) -> None:
     assert printed(report_with(folder, *findings)).splitlines()[-1] == summary
 
 
-def test_what_is_deployed_has_a_line_for_each_stack(folder: ProjectFolder) -> None:
+def test_each_deployment_has_a_line(folder: ProjectFolder) -> None:
     deployments = (
         Deployment(stack="dev", state="deployed", drift=(RESOURCE,), pending=()),
         Deployment(stack="prod", state="not-deployed"),
@@ -162,7 +162,7 @@ def test_a_finding_without_a_file_names_the_stack(folder: ProjectFolder) -> None
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_terminal_obeys_nothing_that_a_file_says(folder: ProjectFolder, terminal: bool) -> None:
+def test_escape_sequences_in_files_are_not_printed(folder: ProjectFolder, terminal: bool) -> None:
     folder.set("dev", "aws:profile", '"\\e[31m[bold]\\u202e"')
     folder.set("dev", '"aws:\\e[31mkey"', "1")
     for name in ("Pulumi.dev.yaml", "Pulumi.yaml"):
@@ -183,7 +183,7 @@ def test_a_terminal_obeys_nothing_that_a_file_says(folder: ProjectFolder, termin
     assert "Pulumi.\\x1b[31m.yaml: warning: Pulumi does not read this file" in text
 
 
-def test_what_is_too_long_for_a_column_keeps_its_end(folder: ProjectFolder) -> None:
+def test_a_value_that_is_too_long_for_a_column_keeps_its_end(folder: ProjectFolder) -> None:
     folder.set("dev", "aws:profile", "x" * 300 + "end")
 
     report = folder.validate("dev")
@@ -193,7 +193,7 @@ def test_what_is_too_long_for_a_column_keeps_its_end(folder: ProjectFolder) -> N
     assert f"{'x' * 300}end" in formats.to_json(report)
 
 
-def test_what_nobody_writes_is_cut_off(folder: ProjectFolder) -> None:
+def test_extremely_long_texts_are_cut(folder: ProjectFolder) -> None:
     folder.write(
         "Pulumi.dev.yaml", f"{folder.read('Pulumi.dev.yaml')}  ? aws:{'k' * 5000}\n  : 1\n? {'k' * 5000}\n: 1\n"
     )
@@ -204,12 +204,12 @@ def test_what_nobody_writes_is_cut_off(folder: ProjectFolder) -> None:
     assert f"{'k' * 900}" in text
 
 
-def test_the_committed_schema_is_the_models() -> None:
-    # A change that a reader of the old form would stumble over also raises SCHEMA_VERSION.
+def test_the_committed_schema_is_up_to_date() -> None:
+    # An incompatible change also increases SCHEMA_VERSION.
     assert Report.model_json_schema(mode="serialization") == SCHEMA
 
 
-def test_the_json_of_a_report_fits_the_schema(folder: ProjectFolder) -> None:
+def test_the_json_of_a_report_is_valid_by_the_schema(folder: ProjectFolder) -> None:
     folder.set("dev", "lambdaMemoryMb", "{secure: AAAB}")
     folder.set("prod", "batchSize", "7")
     folder.write("Pulumi.staging.yaml", "- a\n")
@@ -225,7 +225,7 @@ def test_the_json_of_a_report_fits_the_schema(folder: ProjectFolder) -> None:
 
 
 @pytest.mark.parametrize("broken", [{"schema_version": 2}, {"status": 3}, {"findings": [{}]}, {"more": 1}])
-def test_the_schema_refuses_what_is_no_report(folder: ProjectFolder, broken: dict[str, Any]) -> None:
+def test_the_schema_refuses_anything_but_a_report(folder: ProjectFolder, broken: dict[str, Any]) -> None:
     content = json.loads(formats.to_json(folder.validate()))
 
     with pytest.raises(jsonschema.ValidationError):
@@ -259,7 +259,7 @@ def test_a_finding_annotates_its_line_in_a_pull_request(folder: ProjectFolder, f
 
 
 def annotation(folder: ProjectFolder) -> str:
-    """Form the annotation of a finding in a stack's file."""
+    """Return the annotation of a finding in a stack file."""
     finding = FINDING.model_copy(update={"file": "Pulumi.dev.yaml"})
     command, _ = formats.to_github(report_with(folder, finding), folder.path)
     return command
@@ -271,7 +271,7 @@ def test_an_annotation_has_the_path_in_the_repository(folder: ProjectFolder, mon
     assert annotation(folder) == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
 
 
-def test_a_repository_may_be_reached_by_a_link(
+def test_the_repository_may_be_a_symbolic_link(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     link = tmp_path_factory.mktemp("links") / "workspace"
@@ -284,7 +284,7 @@ def test_a_repository_may_be_reached_by_a_link(
     assert annotation(folder) == f"::warning file={folder.path.name}/Pulumi.dev.yaml,title=a-rule::m"
 
 
-def test_a_folder_outside_the_repository_annotates_by_the_name_alone(
+def test_a_folder_outside_the_repository_annotates_with_the_file_name_only(
     folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path_factory.mktemp("elsewhere")))

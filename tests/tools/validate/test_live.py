@@ -1,4 +1,4 @@
-"""What is deployed, as the Automation API's commands would answer: their arguments and answers, recorded.
+"""Deployed stacks, with recorded commands and responses of the Automation API.
 
 The answers have the form of the Pulumi CLI's: https://www.pulumi.com/docs/iac/cli/commands/
 """
@@ -26,7 +26,7 @@ from tools.testing.recording import ACCOUNT_ID
 from tools.validate import Report, configuration, live, validate_configuration
 
 Config = dict[str, dict[str, Any]]
-# Of another type, and of the same name.
+# Another type with the same name.
 NEW = "urn:pulumi:dev::orders::pipeline:infrastructure:Messaging$aws:sqs/queuePolicy:QueuePolicy::queue"
 TIMES = {"startTime": "2026-03-01T12:00:00.000Z", "endTime": "2026-03-01T12:01:00.000Z"}
 SUMMARY = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 40}, "PolicyPacks": {}}
@@ -40,14 +40,14 @@ Diagnostics:
 
 
 def update(kind: str = "update", result: str = "succeeded", config: Config | None = None) -> dict[str, Any]:
-    """Form an entry of ``pulumi stack history --json``."""
+    """Return an entry of ``pulumi stack history --json``."""
     entry = {"kind": kind, "message": "", "environment": {}, "config": config or {}, "result": result, "version": 1}
     return entry | TIMES
 
 
 @dataclass
 class Backend:
-    """Stands in for the CLI: answers commands from what it was told.
+    """Stands in for the CLI: answers commands from its attributes.
 
     Attributes:
         history: By stack, newest first.
@@ -79,7 +79,7 @@ class Backend:
         answers: dict[str, Callable[[], object]] = {
             "ls": lambda: [{"name": name, "current": False} | self.counts.get(name, {}) for name in self.history],
             "history": lambda: self.history[stack][20 * int(args[6]) - 20 : 20 * int(args[6])],
-            # Without --show-secrets, what is secret is masked.
+            # Without --show-secrets, secrets are masked.
             "output": lambda: (
                 self.outputs[stack]
                 | ({} if "--show-secrets" in args else dict.fromkeys(self.secret_outputs, "[secret]"))
@@ -90,7 +90,7 @@ class Backend:
 
 @pytest.fixture(name="backend")
 def fixture_backend(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Backend:
-    """A backend in which dev is deployed as its file says."""
+    """A backend in which the deployed dev stack matches its file."""
     values = read_stack_config("dev", folder.path).values
     config = {key: {"value": value, "secret": False} for key, value in values.items()}
     backend = Backend(
@@ -116,21 +116,21 @@ def fixture_backend(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> B
 
 
 def validate(folder: ProjectFolder, *stacks: str, **options: Any) -> Report:
-    """Look at what is deployed of the project, or of some of its stacks."""
+    """Validate the deployed stacks of the project, or some of them."""
     return validate_configuration(folder.path, stacks=stacks, live=True, today=TODAY, **options)
 
 
 def states(report: Report) -> dict[str, str]:
-    """Tell what was found of each stack."""
+    """Return the state of each stack."""
     return {deployment.stack: deployment.state for deployment in report.deployments or ()}
 
 
 def rules(report: Report) -> list[tuple[str, str | None]]:
-    """List what was found, by rule and key."""
+    """List the findings by rule and key."""
     return [(finding.rule, finding.key) for finding in report.findings]
 
 
-def test_nothing_is_wrong_with_a_stack_that_is_as_its_file_says(folder: ProjectFolder, backend: Backend) -> None:
+def test_no_problems_are_found_in_a_stack_that_matches_its_file(folder: ProjectFolder, backend: Backend) -> None:
     report = validate(folder)
 
     assert report.findings == ()
@@ -150,7 +150,7 @@ def test_nothing_is_changed_and_no_stack_is_selected(folder: ProjectFolder, back
     ]
 
 
-def test_what_is_deployed_is_looked_at_only_when_asked_for(folder: ProjectFolder, backend: Backend) -> None:
+def test_deployments_are_checked_only_with_live(folder: ProjectFolder, backend: Backend) -> None:
     assert folder.validate().deployments is None
     assert not backend.commands
 
@@ -163,7 +163,7 @@ def test_what_is_deployed_is_looked_at_only_when_asked_for(folder: ProjectFolder
         ({"secret": True}, 'the file has "512", but the last update had [secret]'),
     ],
 )
-def test_configuration_that_differs_from_the_last_updates_is_found(
+def test_configuration_that_differs_from_the_last_update_is_found(
     folder: ProjectFolder, backend: Backend, stack_config: dict[str, Any] | None, message: str
 ) -> None:
     config = backend.history["dev"][0]["config"]
@@ -177,7 +177,7 @@ def test_configuration_that_differs_from_the_last_updates_is_found(
     assert finding.message.startswith(message)
 
 
-def test_configuration_that_the_file_has_no_more_is_found(folder: ProjectFolder, backend: Backend) -> None:
+def test_configuration_that_was_removed_from_the_file_is_found(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"][0]["config"]["aws:profile"] = {"value": "x", "secret": False}
 
     (finding,) = validate(folder).findings
@@ -199,7 +199,7 @@ def test_secrets_are_neither_compared_nor_shown(folder: ProjectFolder, backend: 
     assert "for-" not in report.model_dump_json()
 
 
-def test_structures_are_compared_by_what_they_hold(folder: ProjectFolder, backend: Backend) -> None:
+def test_structures_are_compared_by_content(folder: ProjectFolder, backend: Backend) -> None:
     folder.set("dev", "aws:assumeRoles", "[{durationSeconds: 900, roleArn: a, flag: true}]")
     value = '[{"roleArn":"a","durationSeconds":900,"flag":true}]'
     backend.history["dev"][0]["config"]["aws:assumeRoles"] = {"value": value, "secret": False}
@@ -207,7 +207,9 @@ def test_structures_are_compared_by_what_they_hold(folder: ProjectFolder, backen
     assert validate(folder).findings == ()
 
 
-def test_defaults_that_an_older_engine_has_not_kept_are_no_difference(folder: ProjectFolder, backend: Backend) -> None:
+def test_defaults_that_an_older_engine_has_not_stored_are_no_difference(
+    folder: ProjectFolder, backend: Backend
+) -> None:
     del backend.history["dev"][0]["config"]["orders:batchSize"]
 
     assert validate(folder).findings == ()
@@ -259,7 +261,7 @@ def test_a_credential_that_only_the_backend_has_is_not_shown(folder: ProjectFold
     assert finding.message.startswith("the file has no value, but the last update had [secret]")
 
 
-def test_an_output_that_is_no_arn_is_found_by_those_that_are(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_wrong_output_that_is_not_an_arn_is_found(folder: ProjectFolder, backend: Backend) -> None:
     backend.outputs["dev"]["function_arn"] = "processor"
 
     (finding,) = validate(folder).findings
@@ -269,13 +271,13 @@ def test_an_output_that_is_no_arn_is_found_by_those_that_are(folder: ProjectFold
     assert finding.message == f'found "processor"; allowed: {allowed}'
 
 
-def test_outputs_of_which_none_names_the_account_are_not_judged(folder: ProjectFolder, backend: Backend) -> None:
+def test_outputs_without_an_account_are_not_compared(folder: ProjectFolder, backend: Backend) -> None:
     backend.outputs["dev"] = dict.fromkeys(backend.outputs["dev"], "processor")
 
     assert validate(folder).findings == ()
 
 
-def test_drift_is_told_property_by_property(folder: ProjectFolder, backend: Backend) -> None:
+def test_drift_is_reported_by_property(folder: ProjectFolder, backend: Backend) -> None:
     backend.events["dev"] = [
         refreshed(QUEUE, {"delaySeconds": 0, "tags": {"a": "b"}}, {"delaySeconds": 5}, **diff("delaySeconds", "tags"))
     ]
@@ -291,7 +293,7 @@ def test_drift_is_told_property_by_property(folder: ProjectFolder, backend: Back
     assert report.status == 1
 
 
-def test_a_resource_that_is_gone_is_drift(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_deleted_resource_is_drift(folder: ProjectFolder, backend: Backend) -> None:
     backend.events["dev"] = [refreshed(QUEUE, {"a": 1}, None)]
 
     assert [finding.message for finding in validate(folder).findings] == [
@@ -299,7 +301,7 @@ def test_a_resource_that_is_gone_is_drift(folder: ProjectFolder, backend: Backen
     ]
 
 
-def test_what_the_next_update_would_change_is_told(folder: ProjectFolder, backend: Backend) -> None:
+def test_pending_changes_are_reported(folder: ProjectFolder, backend: Backend) -> None:
     backend.events["dev"] = [
         planned("update", QUEUE, {"a": 1}, {"a": 2}, **diff("a")),
         planned("create", NEW, None, {"a": 1}),
@@ -315,7 +317,7 @@ def test_what_the_next_update_would_change_is_told(folder: ProjectFolder, backen
     }
 
 
-def test_an_update_that_has_not_succeeded_is_told(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_failed_update_is_reported(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"][0]["result"] = "failed"
 
     (finding,) = validate(folder).findings
@@ -324,13 +326,13 @@ def test_an_update_that_has_not_succeeded_is_told(folder: ProjectFolder, backend
     assert finding.message == "the last update failed; the deployed stack may be a mix of two versions"
 
 
-def test_what_only_looks_is_no_update(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_refresh_is_no_update(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"].insert(0, update("refresh", "failed"))
 
     assert validate(folder).findings == ()
 
 
-def test_an_update_before_twenty_others_is_found(folder: ProjectFolder, backend: Backend) -> None:
+def test_an_update_on_the_second_page_of_the_history_is_found(folder: ProjectFolder, backend: Backend) -> None:
     deployed = backend.history["dev"][0]
     backend.history["dev"] = [*[update("refresh")] * 45, deployed]
     deployed["config"]["orders:batchSize"]["value"] = "5"
@@ -356,14 +358,14 @@ def test_a_stack_without_resources_is_not_deployed(folder: ProjectFolder, backen
     assert states(validate(folder))["dev"] == "not-deployed"
 
 
-def test_a_stack_that_was_destroyed_in_part_is_deployed(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_partly_destroyed_stack_is_deployed(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"].insert(0, update("destroy"))
     backend.counts["dev"] = {"resourceCount": 3}
 
     assert states(validate(folder))["dev"] == "deployed"
 
 
-def test_a_destruction_that_has_failed_is_told(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_failed_destroy_is_reported(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"].insert(0, update("destroy", "failed"))
 
     report = validate(folder)
@@ -374,7 +376,7 @@ def test_a_destruction_that_has_failed_is_told(folder: ProjectFolder, backend: B
     ]
 
 
-def test_a_stack_that_was_imported_is_deployed_and_has_no_configuration_to_compare(
+def test_an_imported_stack_is_deployed_without_a_configuration_to_compare(
     folder: ProjectFolder, backend: Backend
 ) -> None:
     backend.history["dev"] = [update("resource-import")]
@@ -385,7 +387,7 @@ def test_a_stack_that_was_imported_is_deployed_and_has_no_configuration_to_compa
     assert report.findings == ()
 
 
-def test_what_an_imported_environment_may_have_set_is_not_compared(folder: ProjectFolder, backend: Backend) -> None:
+def test_keys_that_an_imported_environment_may_set_are_not_compared(folder: ProjectFolder, backend: Backend) -> None:
     folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + "environment: [orders/dev]\n")
     config = backend.history["dev"][0]["config"]
     config["aws:profile"] = {"value": "x", "secret": False}
@@ -395,7 +397,7 @@ def test_what_an_imported_environment_may_have_set_is_not_compared(folder: Proje
     assert rules(validate(folder)) == [("config-differs", "orders:lambdaMemoryMb")]
 
 
-def test_what_was_found_is_kept_when_the_preview_fails(folder: ProjectFolder, backend: Backend) -> None:
+def test_findings_are_kept_if_the_preview_fails(folder: ProjectFolder, backend: Backend) -> None:
     del backend.outputs["dev"]["queue_url"]
     backend.history["dev"][0]["config"]["orders:batchSize"]["value"] = "5"
     backend.failing["preview"] = "error: preview failed"
@@ -412,9 +414,7 @@ def test_a_secret_output_is_masked(folder: ProjectFolder, backend: Backend) -> N
     assert finding.message == "found [secret]; allowed: orders-dev-messages"
 
 
-def test_a_secret_elsewhere_does_not_keep_the_outputs_from_being_judged(
-    folder: ProjectFolder, backend: Backend
-) -> None:
+def test_outputs_that_do_not_depend_on_a_secret_are_compared(folder: ProjectFolder, backend: Backend) -> None:
     folder.set("dev", "aws:token", "{secure: AAAB}")
     backend.history["dev"][0]["config"]["aws:token"] = {"secret": True}
     backend.outputs["dev"]["table_name"] = "t"
@@ -431,7 +431,7 @@ def test_a_secret_elsewhere_does_not_keep_the_outputs_from_being_judged(
         ("notificationEmail", ["bucket_name", "table_name"]),
     ],
 )
-def test_an_output_that_a_secret_is_a_part_of_is_not_judged(
+def test_an_output_that_depends_on_a_secret_is_not_compared(
     folder: ProjectFolder, backend: Backend, key: str, judged: list[str]
 ) -> None:
     folder.set("dev", key, "{secure: AAAB}")
@@ -445,7 +445,7 @@ def test_an_output_that_a_secret_is_a_part_of_is_not_judged(
     assert sorted(str(name) for rule, name in found if rule == "malformed-output") == judged
 
 
-def test_a_name_that_several_organizations_have_is_ambiguous(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_stack_name_in_several_organizations_is_ambiguous(folder: ProjectFolder, backend: Backend) -> None:
     backend.history |= {"acme/dev": [], "other/dev": []}
     assert states(validate(folder))["dev"] == "deployed"
     del backend.history["dev"]
@@ -455,7 +455,7 @@ def test_a_name_that_several_organizations_have_is_ambiguous(folder: ProjectFold
     assert finding.message.endswith("the backend has several stacks of this name: acme/dev, other/dev")
 
 
-def test_a_mistake_of_the_validation_itself_is_not_taken_for_an_unreadable_stack(
+def test_a_bug_in_the_validation_is_not_reported_as_an_unreadable_stack(
     folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "read_events", lambda *_: backend.outputs["nowhere"])
@@ -465,7 +465,7 @@ def test_a_mistake_of_the_validation_itself_is_not_taken_for_an_unreadable_stack
 
 
 @pytest.mark.parametrize("cause", ["history", "output", "dev"])
-def test_a_stack_that_cannot_be_read_is_reported_and_the_others_go_on(
+def test_an_unreadable_stack_is_reported_and_the_others_are_checked(
     folder: ProjectFolder, backend: Backend, cause: str
 ) -> None:
     if cause == "dev":
@@ -484,7 +484,7 @@ def test_a_stack_that_cannot_be_read_is_reported_and_the_others_go_on(
 
 
 @pytest.mark.parametrize("text", ["no JSON", "[{}]"])
-def test_an_answer_that_is_not_the_clis_makes_the_stack_unreadable(
+def test_unexpected_output_of_the_cli_makes_the_stack_unreadable(
     folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     monkeypatch.setattr(live.automation.Stack, "outputs", lambda _: json.loads(text)[0]["value"])
@@ -493,7 +493,7 @@ def test_an_answer_that_is_not_the_clis_makes_the_stack_unreadable(
     assert backend.commands
 
 
-def test_a_stack_that_is_being_updated_is_not_looked_at(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_stack_with_an_update_in_progress_is_not_checked(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"].insert(0, update("update", "in-progress"))
 
     (finding,) = validate(folder).findings
@@ -504,7 +504,7 @@ def test_a_stack_that_is_being_updated_is_not_looked_at(folder: ProjectFolder, b
     )
 
 
-def test_a_backend_that_cannot_be_read_makes_its_stacks_unreadable(folder: ProjectFolder, backend: Backend) -> None:
+def test_an_unreadable_backend_makes_its_stacks_unreadable(folder: ProjectFolder, backend: Backend) -> None:
     backend.failing["ls"] = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
 
     report = validate(folder)
@@ -529,7 +529,7 @@ def test_a_stack_whose_bundle_cannot_be_built_is_unreadable(
     assert backend.history
 
 
-def test_the_report_alone_is_on_the_standard_output(
+def test_only_the_report_is_on_standard_output(
     folder: ProjectFolder, backend: Backend, capsys: pytest.CaptureFixture[str]
 ) -> None:
     validate(folder)
@@ -538,7 +538,7 @@ def test_the_report_alone_is_on_the_standard_output(
     assert backend.commands
 
 
-def test_a_long_reason_is_cut_off(folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_reason_is_cut(folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     def failing(_stack: str) -> None:
         raise SystemExit("x" * 1000)
 
@@ -550,7 +550,7 @@ def test_a_long_reason_is_cut_off(folder: ProjectFolder, backend: Backend, monke
     assert backend.history
 
 
-def test_a_reason_without_words_is_the_name_of_the_error(
+def test_a_reason_without_a_message_is_the_exceptions_name(
     folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def failing(_stack: automation.Stack) -> None:
@@ -573,7 +573,7 @@ def test_lost_events_make_a_stack_unreadable(folder: ProjectFolder, backend: Bac
     assert finding.message.endswith("the engine counts 1 resources to update, but its events report 0")
 
 
-def test_a_stack_without_a_file_is_told_unless_stacks_are_asked_for(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_stack_without_a_file_is_reported_unless_stacks_are_selected(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["acme/feature-1"] = []
 
     (finding,) = validate(folder).findings
@@ -581,7 +581,7 @@ def test_a_stack_without_a_file_is_told_unless_stacks_are_asked_for(folder: Proj
     assert validate(folder, "dev").findings == ()
 
 
-def test_a_stack_of_an_organization_is_asked_for_by_its_full_name(folder: ProjectFolder, backend: Backend) -> None:
+def test_a_stack_of_an_organization_is_read_by_its_full_name(folder: ProjectFolder, backend: Backend) -> None:
     for told in (backend.history, backend.outputs, backend.events):
         told["acme/dev"] = told.pop("dev")  # ty: ignore[invalid-assignment] # three alike
 
@@ -589,7 +589,7 @@ def test_a_stack_of_an_organization_is_asked_for_by_its_full_name(folder: Projec
     assert backend.commands[-1][0][-1] == "acme/dev"
 
 
-def test_stacks_are_looked_at_side_by_side(
+def test_stacks_are_checked_concurrently(
     folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     together = threading.Barrier(3, timeout=10)
@@ -605,7 +605,7 @@ def test_stacks_are_looked_at_side_by_side(
     assert set(states(validate(folder, "dev", "staging", "prod")).values()) == {"deployed"}
 
 
-def test_the_emulators_stack_is_looked_at_in_the_emulators_backend(
+def test_the_local_stack_is_read_from_the_emulators_backend(
     folder: ProjectFolder, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live, "find_emulator", lambda: "http://127.0.0.1:5000")
@@ -624,6 +624,6 @@ def test_the_emulators_stack_is_looked_at_in_the_emulators_backend(
     assert all("AWS_ENDPOINT_URL" not in added for args, added in backend.commands if args[-1] == "dev")
 
 
-def test_the_emulators_stack_alone_asks_no_other_backend(folder: ProjectFolder, backend: Backend) -> None:
+def test_the_local_stack_alone_needs_no_other_backend(folder: ProjectFolder, backend: Backend) -> None:
     assert states(validate(folder, "local")) == {"local": "not-deployed"}
     assert not backend.commands

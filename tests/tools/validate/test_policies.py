@@ -1,4 +1,4 @@
-"""``policies.toml``: what a person may write into it by mistake."""
+"""Mistakes in ``policies.toml``."""
 
 from pathlib import Path
 
@@ -42,7 +42,7 @@ BAD = {
         "warning_days = 90\ndays = 1",
         ["runtimes.days: unknown key; allowed: warning_days, supported_until"],
     ),
-    "setting of no known strength": (
+    "setting without a known strength": (
         'lambdaMemoryMb = "higher"',
         'lambdaMemory = "higher"',
         ['stronger.lambdaMemory: found "lambdaMemory"; allowed: '],
@@ -52,7 +52,7 @@ BAD = {
         'lambdaMemoryMb = "true"',
         ['stronger.lambdaMemoryMb: "true"; allowed: higher or lower'],
     ),
-    "direction that does not fit a truth value": (
+    "direction that does not fit a boolean": (
         'forceDestroy = "false"',
         'forceDestroy = "set"',
         ['stronger.forceDestroy: "set"; allowed: true or false'],
@@ -72,17 +72,17 @@ BAD = {
         'instead = "an address"\nallowed = ["team@example.com"]',
         ["[[values]] number 2 (placeholder-email): allowed: one of a non-empty `allowed`"],
     ),
-    "forbidden without what instead": (
+    "forbidden without instead": (
         'instead = "an address that people read"',
         "",
         ["[[values]] number 2 (placeholder-email): allowed: `instead`, what to use in words, together with"],
     ),
-    "bounds of what is no number": (
+    "bounds of a setting that is not a number": (
         "allowed = [false]",
         "minimum = 1",
         ["[[values]] number 1 (force-destroy): allowed: `minimum` and `maximum` only for a setting that is a number"],
     ),
-    "bounds of what is nobody's number": (
+    "bounds of a provider's key": (
         'setting = "aws:region"\nenvironments = ["prod"]\nallowed = ["us-east-1", "eu-west-1"]',
         'setting = "aws:region"\nminimum = 1',
         ["[[values]] number 3 (region): allowed: `minimum` and `maximum` only for a setting that is a number"],
@@ -92,22 +92,22 @@ BAD = {
         'allowed = [5, 20000, "many"]',
         ['number 4 (small-batches): batchSize can never be "20000", "many"; allowed: a whole number from 1 to 10000'],
     ),
-    "no regular expression": (
+    "invalid regular expression": (
         'forbidden = "nobody@.*"',
         'forbidden = "("',
         ['number 2 (placeholder-email).forbidden: found "("; allowed: a regular expression; missing ), unterminated'],
     ),
-    "name that is none": (
+    "invalid rule name": (
         'rule = "region"',
         'rule = "The Region"',
         ['[[values]] number 3 (The Region).rule: found "The Region"; allowed: lower-case words and digits, joined by'],
     ),
-    "name that is taken": (
+    "reserved rule name": (
         'rule = "region"',
         'rule = "unreadable-file"',
         ['number 3 (unreadable-file).rule: found "unreadable-file"; allowed: any other name'],
     ),
-    "value that is none": (
+    "value of an invalid type": (
         "allowed = [5, 10]",
         "allowed = [5.5]",
         ["[[values]] number 4 (small-batches).allowed.0: allowed: a string, a number, true or false, or a list of"],
@@ -117,17 +117,17 @@ BAD = {
         'within = "account"\ncount = 1',
         ["[[unique]] number 1 (same-suffix).count: unknown key; allowed: rule, setting, within, because, instead,"],
     ),
-    "unknown reach of a unique value": (
+    "unknown scope of a unique value": (
         'within = "account"',
         'within = "region"',
         ["[[unique]] number 1 (same-suffix).within: found \"region\"; allowed: 'account' or 'everywhere'"],
     ),
-    "nothing instead of a unique value": (
+    "unique value without instead": (
         'instead = "a suffix of its own"',
         'instead = ""',
         ['[[unique]] number 1 (same-suffix).instead: found ""; allowed: a non-empty string'],
     ),
-    "formed name with an unknown setting": (
+    "generated name with an unknown setting": (
         "{environmentSuffix}-logs",
         "{suffix}-logs",
         [
@@ -135,7 +135,7 @@ BAD = {
             "allowed: {project}, or a setting: environment, environmentSuffix, ",
         ],
     ),
-    "formed name that is no regular expression": (
+    "generated name that is no regular expression": (
         "payloads-[0-9]{12}",
         "payloads-[0-9",
         [
@@ -143,12 +143,12 @@ BAD = {
             "allowed: a regular expression; unterminated character set",
         ],
     ),
-    "no number": (
+    "invalid number": (
         "warning_days = 90",
         'warning_days = "soon"',
         ['runtimes.warning_days: found "soon"; allowed: a whole'],
     ),
-    "no date": (
+    "invalid date": (
         "2026-05-30",
         '"soon"',
         ['runtimes.supported_until.python3.11: found "soon"; allowed: a date like 2027-06-30, without quotes'],
@@ -180,19 +180,19 @@ BAD = {
         f'forbidden = "{"(" * 3000}{")" * 3000}"',
         ["number 2 (placeholder-email).forbidden: found", "allowed: a regular expression; "],
     ),
-    "pattern that Python will read otherwise": (
+    "pattern with a future meaning": (
         'forbidden = "nobody@.*"',
         'forbidden = "[[a]"',
         ["allowed: a regular expression; Possible nested set"],
     ),
-    "key that a terminal would obey": (
+    "key with an escape sequence": (
         "namespaces",
         '"\\u001b[31m\\n::error::x"',
         ["\\x1b[31m\\n::error::x: unknown key"],
     ),
-    "number without end": ("warning_days = 90", f"warning_days = {'9' * 5000}", ["is not TOML: "]),
-    "arrays without end": ("[5, 10]", f"{'[' * 5000}{']' * 5000}", ["is not TOML: "]),
-    "no TOML": ("[stronger]", "[stronger", ["is not TOML: Expected ']' at the end of a table declaration"]),
+    "huge number": ("warning_days = 90", f"warning_days = {'9' * 5000}", ["is not TOML: "]),
+    "deeply nested arrays": ("[5, 10]", f"{'[' * 5000}{']' * 5000}", ["is not TOML: "]),
+    "invalid TOML": ("[stronger]", "[stronger", ["is not TOML: Expected ']' at the end of a table declaration"]),
 }
 
 
@@ -202,7 +202,7 @@ def written(folder: Path, text: str) -> Path:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_mistake_is_refused_with_its_place_and_what_is_allowed(tmp_path: Path, name: str) -> None:
+def test_a_mistake_is_refused_with_the_place_and_what_is_allowed(tmp_path: Path, name: str) -> None:
     old, new, problems = BAD[name]
     assert old in POLICIES
 
@@ -215,7 +215,7 @@ def test_a_mistake_is_refused_with_its_place_and_what_is_allowed(tmp_path: Path,
         assert problem in str(refusal.value)
 
 
-def test_every_mistake_is_refused_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_are_reported_at_once(tmp_path: Path) -> None:
     text = POLICIES.replace("namespaces", "namespace").replace('setting = "batchSize"', 'setting = "size"')
 
     with pytest.raises(PoliciesError) as refusal:
@@ -236,20 +236,20 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
         read_policies(tmp_path)
 
 
-def test_a_policy_that_is_no_table_is_refused(tmp_path: Path) -> None:
+def test_a_policy_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
     text = POLICIES.partition("[[values]]")[0] + POLICIES[POLICIES.index("[runtimes]") :]
 
     with pytest.raises(PoliciesError, match=rf"^{FILE}: \[\[values\]\] number 1 \(not a table\): allowed: a table$"):
         read_policies(written(tmp_path, f"values = [1]\n{text}"))
 
 
-def test_a_file_that_windows_has_marked_is_read(tmp_path: Path) -> None:
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text(POLICIES, encoding="utf-8-sig")
 
     assert read_policies(tmp_path).namespaces == ("aws", "pulumi")
 
 
-def test_a_value_of_toml_is_compared_as_configuration_has_it(tmp_path: Path) -> None:
+def test_a_toml_value_is_compared_as_configuration_text(tmp_path: Path) -> None:
     policies = read_policies(written(tmp_path, POLICIES))
 
     assert [policy.allowed for policy in policies.values] == [("false",), (), ("us-east-1", "eu-west-1"), ("5", "10")]

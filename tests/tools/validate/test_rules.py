@@ -1,4 +1,4 @@
-"""The rules of the stacks' files: a project in which nothing is wrong, and each rule broken in it."""
+"""The rules for stack files: a valid project, in which each rule is broken."""
 
 from collections.abc import Callable
 from datetime import date
@@ -14,17 +14,17 @@ Change = Callable[[ProjectFolder], object]
 
 
 def several(*changes: Change) -> Change:
-    """Make one change after the other."""
+    """Make several changes."""
     return lambda folder: [change(folder) for change in changes]
 
 
 def setting(stack: str, key: str, value: str | None) -> Change:
-    """Set a key of a stack's file."""
+    """Set a key of a stack file."""
     return lambda folder: folder.set(stack, key, value)
 
 
 def settings(key: str, **values: str) -> Change:
-    """Set a key of several stacks' files."""
+    """Set a key of several stack files."""
     return lambda folder: [folder.set(stack, key, value) for stack, value in values.items()]
 
 
@@ -38,7 +38,7 @@ def replaced(name: str, old: str, new: str) -> Change:
     return lambda folder: folder.replace(name, old, new)
 
 
-# What is changed, and what is then found: rule, severity, stacks, file, line, key, and a part of the message.
+# The change and the finding: rule, severity, stacks, file, line, key, and part of the message.
 BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None, str | None, str]]] = {
     "bad value": (
         setting("dev", "lambdaMemoryMb", "64"),
@@ -115,7 +115,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             'unknown namespace "datadog"; allowed: orders, aws, pulumi (policies.toml lists the providers)',
         ),
     ),
-    "key of a provider in another case": (
+    "provider key in another case": (
         setting("dev", "aws:Region", "us-east-1"),
         (
             "misspelt-key",
@@ -127,7 +127,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "differs in spelling from aws:region, which is known or",
         ),
     ),
-    "key of a provider in another spelling than elsewhere": (
+    "provider key in another spelling than elsewhere": (
         several(
             settings("aws:skipMetadataApiCheck", local="true", dev="true"),
             setting("prod", "aws:skip_metadata-API-check", "true"),
@@ -142,7 +142,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "differs in spelling from aws:skipMetadataApiCheck, which is known or used elsewhere; allowed: aws:skip",
         ),
     ),
-    "key twice": (
+    "duplicate key": (
         appended("Pulumi.dev.yaml", "  orders:environment: dev\n"),
         (
             "duplicate-key",
@@ -154,19 +154,19 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "the key is already on line 2; allowed: once",
         ),
     ),
-    "key twice, once without its namespace": (
+    "duplicate key, once without its namespace": (
         appended("Pulumi.dev.yaml", "  environment: dev\n"),
         ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 8, "orders:environment", "is already on line 2"),
     ),
-    "key twice in a structure": (
+    "duplicate key in a structure": (
         appended("Pulumi.dev.yaml", "  aws:defaultTags:\n    tags:\n      Team: a\n      Team: b\n"),
         ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 11, "Team", "is already on line 10"),
     ),
-    "section twice": (
+    "duplicate section": (
         appended("Pulumi.dev.yaml", "secretsprovider: passphrase\nsecretsprovider: default\n"),
         ("duplicate-key", "error", ("dev",), "Pulumi.dev.yaml", 9, "secretsprovider", "is already on line 8"),
     ),
-    "key of the project twice": (
+    "duplicate key in Pulumi.yaml": (
         replaced("Pulumi.yaml", "runtime: python\n", "runtime: python\nruntime: nodejs\n"),
         ("duplicate-key", "error", (), "Pulumi.yaml", 3, "runtime", "is already on line 2"),
     ),
@@ -233,7 +233,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "has no such section; did you mean config",
         ),
     ),
-    "unknown section that resembles none": (
+    "unknown section without a similar one": (
         appended("Pulumi.dev.yaml", "zzz: 1\n"),
         ("unknown-section", "error", ("dev",), "Pulumi.dev.yaml", 8, "zzz", "allowed: config, environment, secrets"),
     ),
@@ -261,7 +261,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
         lambda folder: folder.write("Pulumi.dev.yaml", "config: [a]\n"),
         ("unreadable-file", "error", ("dev",), "Pulumi.dev.yaml", 1, None, "config is not a mapping of keys to values"),
     ),
-    "project that cannot begin a name": (
+    "invalid project name": (
         lambda folder: [folder.replace(path.name, "orders", "Orders") for path in sorted(folder.path.glob("Pulumi.*"))],
         (
             "bad-value",
@@ -304,7 +304,7 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             "found in plain text; allowed: enc",
         ),
     ),
-    "suffix twice": (
+    "shared suffix": (
         setting("staging", "environmentSuffix", "dev"),
         (
             "same-suffix",
@@ -316,14 +316,14 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             'found "dev", which dev (Pulumi.dev.yaml:6) has too',
         ),
     ),
-    "suffix twice, in accounts of which one is the same": (
+    "shared suffix, with one account in common": (
         several(
             setting("staging", "environmentSuffix", "dev"),
             settings("aws:allowedAccountIds", dev=f'["{ACCOUNT}"]', staging=f'["{OTHER_ACCOUNT}", "{ACCOUNT}"]'),
         ),
         ("same-suffix", "error", ("dev", "staging"), "Pulumi.staging.yaml", 6, "orders:environmentSuffix", "found"),
     ),
-    "bucket name twice": (
+    "shared bucket name": (
         several(
             replaced("policies.toml", 'bucketName = "empty"\n', ""),
             settings("bucketName", dev="our-bucket", staging="our-bucket"),
@@ -338,11 +338,11 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             'found "our-bucket", which dev (Pulumi.dev.yaml:8) has too; allowed: a name that is nobody else\'s',
         ),
     ),
-    "bucket name that another stack derives": (
+    "bucket name that another stack generates": (
         setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
         ("same-bucket-name", "error", ("staging", "dev"), "Pulumi.dev.yaml", 8, "orders:bucketName", "which staging ("),
     ),
-    "bucket name that the stack itself gives to something else": (
+    "bucket name that the stack uses for another bucket": (
         setting("dev", "bucketName", "orders-dev-logs-123456789012"),
         (
             "same-bucket-name",
@@ -378,11 +378,11 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             'found "nobody@example.com"; allowed in prod: an address that people read (policies.toml)',
         ),
     ),
-    "value that is warned of": (
+    "value with a warning": (
         setting("dev", "batchSize", "7"),
         ("small-batches", "warning", ("dev",), "Pulumi.dev.yaml", 8, "orders:batchSize", "allowed in dev: 5 or 10"),
     ),
-    "default that is warned of": (
+    "default with a warning": (
         replaced("policies.toml", "allowed = [5, 10]", 'allowed = [5]\nenvironments = ["dev"]'),
         (
             "small-batches",
@@ -394,11 +394,11 @@ BROKEN: dict[str, tuple[Change, tuple[str, str, tuple[str, ...], str, int | None
             'found "10"; allowed in dev: 5',
         ),
     ),
-    "objects that production does not keep": (
+    "forceDestroy in production": (
         setting("prod", "forceDestroy", "true"),
         ("force-destroy", "error", ("prod",), "Pulumi.prod.yaml", 8, "orders:forceDestroy", "allowed: false in prod"),
     ),
-    "objects that staging does not keep": (
+    "forceDestroy in staging": (
         settings("forceDestroy", dev="true", staging="true"),
         (
             "force-destroy",
@@ -500,7 +500,7 @@ def test_no_problems_are_found_in_a_good_project(folder: ProjectFolder) -> None:
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_rule_is_found_with_its_place_and_nothing_else_is(folder: ProjectFolder, name: str) -> None:
+def test_a_broken_rule_is_the_only_finding_and_has_its_place(folder: ProjectFolder, name: str) -> None:
     change, (rule, severity, stacks, file, line, key, message) = BROKEN[name]
     change(folder)
 
@@ -511,7 +511,7 @@ def test_a_broken_rule_is_found_with_its_place_and_nothing_else_is(folder: Proje
     assert message in finding.message
 
 
-def test_every_mistake_is_found_at_once(folder: ProjectFolder) -> None:
+def test_all_problems_are_found_at_once(folder: ProjectFolder) -> None:
     folder.set("dev", "lambdaMemoryMb", "64")
     folder.set("dev", "zzz", "1")
     folder.set("prod", "notificationEmail", "nobody@example.com")
@@ -526,7 +526,7 @@ def test_every_mistake_is_found_at_once(folder: ProjectFolder) -> None:
 
 
 GOOD: dict[str, Change] = {
-    "suffix twice in other accounts": lambda folder: (
+    "shared suffix in other accounts": lambda folder: (
         folder.set("staging", "environmentSuffix", "dev"),
         folder.set("dev", "aws:allowedAccountIds", f'["{ACCOUNT}"]'),
         folder.set("staging", "aws:allowedAccountIds", f'["{OTHER_ACCOUNT}"]'),
@@ -534,7 +534,7 @@ GOOD: dict[str, Change] = {
     "suffix of the emulator's stack on AWS": setting("local", "environmentSuffix", "dev"),
     "bucket name of the emulator's stack on AWS": settings("bucketName", local="our-bucket", dev="our-bucket"),
     "credential that is encrypted": setting("dev", "aws:secretKey", "{secure: AAAB}"),
-    "credential of the emulator's": setting("local", "aws:secretKey", "testing"),
+    "credential of the emulator": setting("local", "aws:secretKey", "testing"),
     "section that Pulumi writes": appended("Pulumi.dev.yaml", "encryptionsalt: v1:abc=:v1:def\n"),
     "no configuration without a value": appended("Pulumi.yaml", "plugins:\n"),
     "structure": appended(
@@ -544,45 +544,47 @@ GOOD: dict[str, Change] = {
     "stronger in production": settings("lambdaMemoryMb", prod="2048"),
     "weaker before production": settings("lambdaMemoryMb", dev="256"),
     "runtime of the emulator's stack that ends soon": setting("local", "lambdaRuntime", "python3.11"),
-    "stack of no order": lambda folder: folder.replace(
+    "stack outside of the order": lambda folder: folder.replace(
         "policies.toml", 'prod = ["dev", "staging"], staging = ["dev"]', ""
     ),
-    "key of a provider that is listed": lambda folder: (
+    "key of a listed provider": lambda folder: (
         folder.replace("policies.toml", '"pulumi"', '"pulumi", "datadog"'),
         folder.set("dev", "datadog:site", "eu"),
     ),
-    "key of a provider that may be missing, but not be what it must not": appended(
+    "missing provider key with a forbidden value": appended(
         "policies.toml",
         '\n[[values]]\nrule = "profile"\nsetting = "aws:profile"\nforbidden = "root"\ninstead = "one of less power"\n',
     ),
-    "encrypted key of a provider": setting("prod", "aws:token", "{secure: AAAB}"),
-    "bucket name that the stack itself would derive": setting("dev", "bucketName", "orders-dev-payloads-123456789012"),
-    "bucket name that another stack would derive if it had no other": several(
+    "encrypted provider key": setting("prod", "aws:token", "{secure: AAAB}"),
+    "bucket name that the stack itself would generate": setting(
+        "dev", "bucketName", "orders-dev-payloads-123456789012"
+    ),
+    "bucket name that another stack would generate if it had none": several(
         setting("staging", "bucketName", "our-bucket"),
         setting("dev", "bucketName", "orders-staging-payloads-123456789012"),
     ),
-    "bucket name that only resembles a formed one": several(
+    "bucket name similar to a generated one": several(
         replaced("policies.toml", "{project}-{environmentSuffix}-logs-[0-9]{12}", "a-{lambdaRuntime}"),
         setting("dev", "bucketName", "a-python3x13"),
     ),
-    "key of a provider that is set where it must be": several(
+    "required provider key that is set": several(
         replaced("policies.toml", 'kmsKeyArn = "set"', '"aws:profile" = "set"'),
         settings("aws:profile", dev="x", prod="x", staging="x"),
     ),
-    "key that the project asks for beside imported environments": several(
+    "declared key with imported environments": several(
         appended("Pulumi.yaml", "  team:\n    type: string\n"),
         lambda folder: [
             folder.write(name, folder.read(name) + "environment: [a]\n")
             for name in (f"Pulumi.{stack}.yaml" for stack in ("local", "dev", "staging", "prod"))
         ],
     ),
-    "empty configuration in words": appended("Pulumi.yaml", "plugins: ~\n"),
-    "folder of other files": lambda folder: folder.write("Pulumi-notes.yaml", "a: b\n"),
+    "configuration that is null": appended("Pulumi.yaml", "plugins: ~\n"),
+    "other files in the folder": lambda folder: folder.write("Pulumi-notes.yaml", "a: b\n"),
 }
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_breaks_no_rule_is_passed_over(folder: ProjectFolder, name: str) -> None:
+def test_what_breaks_no_rule_is_not_reported(folder: ProjectFolder, name: str) -> None:
     GOOD[name](folder)
 
     assert folder.validate().findings == ()
@@ -597,7 +599,7 @@ def test_what_breaks_no_rule_is_passed_over(folder: ProjectFolder, name: str) ->
         (date(2026, 5, 31), ["runtime-ended"]),
     ],
 )
-def test_a_runtime_is_warned_of_for_ninety_days_and_then_refused(
+def test_a_runtime_is_a_warning_for_ninety_days_and_then_an_error(
     folder: ProjectFolder, today: date, rules: list[str]
 ) -> None:
     folder.set("prod", "lambdaRuntime", "python3.11")
@@ -605,7 +607,7 @@ def test_a_runtime_is_warned_of_for_ninety_days_and_then_refused(
     assert [finding.rule for finding in folder.validate(today=today).findings] == rules
 
 
-def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder) -> None:
+def test_a_runtime_without_a_successor_asks_for_a_newer_one(folder: ProjectFolder) -> None:
     (finding,) = folder.validate(today=date(2029, 6, 1)).findings
 
     assert finding.file == "Pulumi.yaml"
@@ -613,7 +615,7 @@ def test_a_runtime_without_a_successor_asks_for_a_new_one(folder: ProjectFolder)
     assert finding.message.endswith("a newer one, once it is in the settings model and policies.toml")
 
 
-def test_only_the_stacks_that_are_asked_for_are_reported_on_and_compared_with_all(folder: ProjectFolder) -> None:
+def test_only_the_selected_stacks_are_reported_but_compared_with_all(folder: ProjectFolder) -> None:
     folder.set("dev", "lambdaMemoryMb", "4096")
     folder.set("dev", "batchSize", "0")
     folder.write("Pulumi.staging.yaml", "- config\n")
@@ -626,21 +628,21 @@ def test_only_the_stacks_that_are_asked_for_are_reported_on_and_compared_with_al
     assert set(report.settings[0].values) == {"local", "prod"}
 
 
-def test_a_key_under_another_name_is_one_mistake(folder: ProjectFolder) -> None:
+def test_a_misspelt_key_is_one_problem(folder: ProjectFolder) -> None:
     folder.replace("Pulumi.dev.yaml", "orders:lambdaMemoryMb", "orders:lambdaMemoryMB")
     folder.replace("Pulumi.prod.yaml", "orders:lambdaMemoryMb", "order:lambdaMemoryMb")
 
     assert [finding.rule for finding in folder.validate().findings] == ["unknown-key", "wrong-namespace"]
 
 
-def test_a_name_that_a_secret_is_a_part_of_is_not_formed(folder: ProjectFolder) -> None:
+def test_a_name_that_contains_a_secret_is_not_compared(folder: ProjectFolder) -> None:
     folder.set("staging", "environmentSuffix", "{secure: AAAB}")
     folder.set("dev", "bucketName", "orders-staging-payloads-123456789012")
 
     assert [finding.rule for finding in folder.validate().findings] == ["secret-setting"]
 
 
-def test_a_policy_of_unique_values_needs_no_reason(folder: ProjectFolder) -> None:
+def test_a_unique_policy_needs_no_reason(folder: ProjectFolder) -> None:
     folder.replace("policies.toml", 'because = "so that both give their resources the same names"\n', "")
     folder.set("staging", "environmentSuffix", "dev")
 
@@ -651,7 +653,7 @@ def test_a_policy_of_unique_values_needs_no_reason(folder: ProjectFolder) -> Non
     )
 
 
-def test_the_stack_that_is_named_like_its_suffix_had_it_first(folder: ProjectFolder) -> None:
+def test_the_stack_with_the_name_of_the_suffix_owns_it(folder: ProjectFolder) -> None:
     folder.write("Pulumi.a.yaml", folder.read("Pulumi.staging.yaml"))
 
     (finding,) = folder.validate().findings
@@ -659,7 +661,7 @@ def test_the_stack_that_is_named_like_its_suffix_had_it_first(folder: ProjectFol
     assert (finding.file, finding.stacks) == ("Pulumi.a.yaml", ("staging", "a"))
 
 
-def test_a_key_of_a_provider_that_a_policy_asks_for_must_be_there(folder: ProjectFolder) -> None:
+def test_a_provider_key_that_a_policy_requires_must_be_set(folder: ProjectFolder) -> None:
     policy = '[[values]]\nrule = "account"\nsetting = "aws:allowedAccountIds"\nenvironments = ["prod"]\n'
     folder.write("policies.toml", f'{folder.read("policies.toml")}\n{policy}allowed = [["{ACCOUNT}"]]\n')
 
@@ -688,7 +690,7 @@ def test_a_policy_may_have_bounds(folder: ProjectFolder, bounds: str, allowed: s
     assert [finding.allowed for finding in folder.validate().findings] == ([allowed] if allowed else [])
 
 
-def test_a_key_of_a_provider_that_production_lacks_is_weaker(folder: ProjectFolder) -> None:
+def test_a_provider_key_that_production_lacks_is_weaker(folder: ProjectFolder) -> None:
     folder.replace("policies.toml", 'kmsKeyArn = "set"', '"aws:profile" = "set"')
     folder.set("dev", "aws:profile", "x")
 
@@ -700,7 +702,7 @@ def test_a_key_of_a_provider_that_production_lacks_is_weaker(folder: ProjectFold
     ]
 
 
-def test_of_several_stacks_of_an_environment_the_strongest_counts(folder: ProjectFolder) -> None:
+def test_the_strongest_stack_of_an_environment_counts(folder: ProjectFolder) -> None:
     for name, memory in {"a": "256", "b": "2048", "c": "512"}.items():
         folder.write(f"Pulumi.{name}.yaml", folder.read("Pulumi.staging.yaml"))
         folder.set(name, "environmentSuffix", name)
@@ -712,14 +714,14 @@ def test_of_several_stacks_of_an_environment_the_strongest_counts(folder: Projec
     assert 'weaker than "2048" of b (Pulumi.b.yaml:4)' in finding.message
 
 
-def test_protection_can_be_the_stronger_way(folder: ProjectFolder) -> None:
+def test_true_can_be_the_stronger_value(folder: ProjectFolder) -> None:
     folder.replace("policies.toml", 'forceDestroy = "false"', 'forceDestroy = "true"')
     folder.set("dev", "forceDestroy", "true")
 
     assert {finding.allowed for finding in folder.validate().findings} == {"true"}
 
 
-def test_a_third_stack_meets_those_of_its_own_account(folder: ProjectFolder) -> None:
+def test_a_third_stack_is_compared_within_its_account(folder: ProjectFolder) -> None:
     for stack, account in {"dev": ACCOUNT, "staging": OTHER_ACCOUNT, "prod": ACCOUNT}.items():
         folder.set(stack, "environmentSuffix", "a")
         folder.set(stack, "aws:allowedAccountIds", f'["{account}"]')
@@ -729,14 +731,14 @@ def test_a_third_stack_meets_those_of_its_own_account(folder: ProjectFolder) -> 
     assert finding.stacks == ("dev", "prod")
 
 
-def test_a_region_that_most_misspell_is_misspelt_nevertheless(folder: ProjectFolder) -> None:
+def test_a_region_key_that_most_stacks_misspell_is_still_misspelt(folder: ProjectFolder) -> None:
     for stack in ("dev", "staging", "prod"):
         folder.replace(f"Pulumi.{stack}.yaml", "aws:region", "aws:Region")
 
     assert {finding.key for finding in folder.validate().findings} == {"aws:Region", "aws:region"}
 
 
-def test_of_two_spellings_that_are_used_as_much_both_are_told(folder: ProjectFolder) -> None:
+def test_two_equally_common_spellings_are_both_reported(folder: ProjectFolder) -> None:
     folder.set("dev", "aws:defaulttags", "{}")
     folder.set("prod", "aws:defaultTags", "{}")
 
@@ -747,7 +749,7 @@ def test_of_two_spellings_that_are_used_as_much_both_are_told(folder: ProjectFol
 
 
 @pytest.mark.parametrize("key", ["aws:SecretKey", "AWS:secret-key", "orders:aws:secretKey", "secretKey"])
-def test_a_credential_is_masked_in_whatever_spelling(folder: ProjectFolder, key: str) -> None:
+def test_a_credential_is_masked_in_any_spelling(folder: ProjectFolder, key: str) -> None:
     folder.replace("policies.toml", '["aws:secretKey"]', '["aws:secretKey", "secretKey"]')
     folder.write("Pulumi.dev.yaml", folder.read("Pulumi.dev.yaml") + f"  {key}: not-for-the-logs\n")
 
@@ -757,7 +759,7 @@ def test_a_credential_is_masked_in_whatever_spelling(folder: ProjectFolder, key:
     assert "not-for-the-logs" not in report.model_dump_json()
 
 
-def test_what_the_project_declares_a_secret_is_one(folder: ProjectFolder) -> None:
+def test_a_key_that_the_project_declares_as_a_secret_is_a_credential(folder: ProjectFolder) -> None:
     folder.write("Pulumi.yaml", folder.read("Pulumi.yaml") + "  aws:proxy:\n    secret: true\n    default: hunter2\n")
 
     (finding,) = folder.validate().findings
@@ -770,7 +772,7 @@ def test_what_the_project_declares_a_secret_is_one(folder: ProjectFolder) -> Non
     assert "hunter2" not in folder.validate().model_dump_json()
 
 
-def test_findings_stand_in_the_order_of_lines(folder: ProjectFolder) -> None:
+def test_findings_are_sorted_by_line(folder: ProjectFolder) -> None:
     folder.set("dev", "zzz", "1")
     folder.set("dev", "batchSize", "0")
     folder.set("dev", "environment", "x")
@@ -778,7 +780,7 @@ def test_findings_stand_in_the_order_of_lines(folder: ProjectFolder) -> None:
     assert [finding.line for finding in folder.validate().findings] == [2, 8, 9]
 
 
-def test_a_key_that_the_project_asks_for_is_missing_from_every_stack(folder: ProjectFolder) -> None:
+def test_a_key_that_the_project_declares_is_required_in_every_stack(folder: ProjectFolder) -> None:
     declared = "  team:\n    type: string\n  aws:profile:\n    value: x\n"
     folder.write("Pulumi.yaml", folder.read("Pulumi.yaml") + declared)
 
@@ -788,7 +790,7 @@ def test_a_key_that_the_project_asks_for_is_missing_from_every_stack(folder: Pro
     assert [finding.file for finding in findings] == [f"Pulumi.{stack}.yaml" for stack in sorted(STACKS)]
 
 
-def test_strict_makes_errors_of_warnings(folder: ProjectFolder) -> None:
+def test_strict_turns_warnings_into_errors(folder: ProjectFolder) -> None:
     folder.set("dev", "batchSize", "7")
 
     assert [finding.severity for finding in folder.validate().findings] == ["warning"]
@@ -804,14 +806,14 @@ def test_strict_makes_errors_of_warnings(folder: ProjectFolder) -> None:
         (lambda folder: folder.write("Pulumi.dev.yaml", "- config\n"), 2),
     ],
 )
-def test_the_status_is_the_worst_of_what_was_found(folder: ProjectFolder, change: Change, status: int) -> None:
+def test_the_status_is_that_of_the_worst_finding(folder: ProjectFolder, change: Change, status: int) -> None:
     folder.set("prod", "lambdaRuntime", "python3.11")
     change(folder)
 
     assert folder.validate().status == status
 
 
-def test_a_secret_is_in_no_finding(folder: ProjectFolder) -> None:
+def test_a_secret_appears_in_no_finding(folder: ProjectFolder) -> None:
     folder.set("dev", "aws:secretKey", "not-for-the-logs")
     folder.set("prod", "aws:secretKey", "not-for-the-logs")
     folder.set("prod", "lambdaMemoryMb", "{secure: not-for-the-logs}")

@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) 
         _write(report, folder, options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader has closed the pipe, for example `head`: https://docs.python.org/3/library/signal.html#note-on-sigpipe
+        # The reader, such as `head`, closed the pipe: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,1 +1,1 @@
-"""What the tools' own tests deploy: one resource of every type that the tools can read."""
+"""The infrastructure of the tools' tests: one resource of every type that the tools can read."""

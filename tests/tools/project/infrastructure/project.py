@@ -1,4 +1,4 @@
-"""What ``tools/`` knows of this project."""
+"""What ``tools/`` knows about this project."""
 
 from typing import Final
 

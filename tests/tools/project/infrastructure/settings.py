@@ -1,4 +1,4 @@
-"""A model with a setting of every kind that the tools tell apart, and with contradictions."""
+"""A model with a setting of every kind that the tools support, and with contradictions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
@@ -63,7 +63,7 @@ class Settings(StackSettings):
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:
-        """Find settings that are good each by itself and wrong together."""
+        """Find valid settings that contradict each other."""
         if good.get("batchSize", 0) > 10 and good.get("batchWindowSeconds") == 0:
             yield Contradiction(
                 "batch-without-window", "batchWindowSeconds", "0", "1 or more when batchSize is over 10"
