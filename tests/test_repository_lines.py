@@ -31,7 +31,9 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for make i
 
 def make(*arguments: str, folder: Path = ROOT) -> list[str]:
     """Tell what make would run."""
-    variables = {name: value for name, value in os.environ.items() if name not in {"PYTHON", "MAKEFLAGS"}}
+    variables = {
+        name: value for name, value in os.environ.items() if name not in {"PYTHON", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    }
     finished = subprocess.run(
         ["make", "-n", "--always-make", *arguments],
         cwd=folder,

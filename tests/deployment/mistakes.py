@@ -59,7 +59,8 @@ MISTAKES: dict[str, Mistake] = {
     "two notifications": Mistake(
         "processor/storage.py",
         "        self.sns.publish(",
-        '        self.sns.publish(TopicArn=self.topic_arn, Subject="Event received", Message=json.dumps(item))\n'
+        "        topic = self.environment.topic_arn\n"
+        '        self.sns.publish(TopicArn=topic, Subject="Event received", Message=json.dumps(item))\n'
         "        self.sns.publish(",
         (BATCH,),
     ),

@@ -262,7 +262,7 @@ def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
         keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
         values = [deployment.config.get(f"{PROJECT_NAME}:{key}", "") for key in keys]
         # Other values may be no valid file name, and the program refuses them anyway.
-        if folder is None and all(map(is_allowed, keys, values)):
+        if folder is None and all(is_allowed(*pair) for pair in zip(keys, values, strict=True)):
             bundle.bundle_path(*values).touch()
         yield
 
