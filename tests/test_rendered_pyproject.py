@@ -546,7 +546,7 @@ def test_pylint_knows_its_options_and_looks_into_folders_that_are_no_packages(
     assert found == [("a.py", "comparison-with-itself")]
 
 
-def test_pylint_uses_two_cores_and_breaks_lines_where_ruff_does(project: Project) -> None:
+def test_pylint_breaks_lines_where_ruff_does(project: Project) -> None:
     tools = tools_of(project)
 
     assert tools["pylint"].keys() == {"main", "design", "format", "messages control"}
