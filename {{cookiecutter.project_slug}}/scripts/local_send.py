@@ -60,17 +60,18 @@ def wait_for_result(session: boto3.Session, outputs: dict[str, str], message: st
     Raises:
         SystemExit: If it is neither in time.
     """
+    # Creating a client takes longer than a request.
+    dynamodb, sqs = session.client("dynamodb"), session.client("sqs")
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
-        lines = _processed(session, outputs, message) or _dead_lettered(session, outputs, message)
+        lines = _processed(dynamodb, outputs, message) or _dead_lettered(sqs, outputs, message)
         if lines:
             return lines
         time.sleep(PAUSE_SECONDS)
     return sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds; see `local-logs`")
 
 
-def _processed(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
-    dynamodb: Any = session.client("dynamodb")
+def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str]:
     key = {"message_id": {"S": message}}
     item = dynamodb.get_item(TableName=outputs["table_name"], Key=key, ConsistentRead=True).get("Item")
     if item is None or not item["announced"]["BOOL"]:
@@ -82,9 +83,9 @@ def _processed(session: boto3.Session, outputs: dict[str, str], message: str) ->
     ]
 
 
-def _dead_lettered(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
+def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
     queue_url = outputs["dlq_url"]
-    for dead_letter in _dead_letters(session.client("sqs"), queue_url):
+    for dead_letter in _dead_letters(sqs, queue_url):
         reasons = {name: each["StringValue"] for name, each in dead_letter.get("MessageAttributes", {}).items()}
         if message in (dead_letter["MessageId"], reasons.get("OriginalMessageId")):
             code = reasons.get("ErrorCode", "received too often")

@@ -37,3 +37,8 @@ class Declaration:
     environment: str
     local: str
     function: Function
+
+    @property
+    def bundle_keys(self) -> tuple[str, str, str]:
+        """The settings that decide which bundle a stack needs, in the order of `tools.bundle.bundle_path`."""
+        return (self.environment, self.function.runtime, self.function.architecture)

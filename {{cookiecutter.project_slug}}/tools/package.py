@@ -87,10 +87,7 @@ def _target(stack: str) -> Target:
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
-    environment, runtime, architecture = (
-        config.values[f"{project}:{key}"]
-        for key in (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
-    )
+    environment, runtime, architecture = (config.values[f"{project}:{key}"] for key in PROJECT.bundle_keys)
     archive = bundle_path(environment, runtime, architecture)
     if environment == PROJECT.local:
         return Target(archive, ("--python", sys.executable))

@@ -13,12 +13,10 @@ from moto import mock_aws
 
 from processor.dead_letters import DeadLetterQueue
 from processor.environment import Environment, read_environment
-from processor.events import EXAMPLE
 from processor.storage import MessageStore
 from tools.testing.recording import Deployment, Resource
 
 FUNCTION_NAME = "orders-dev-processor"
-EXAMPLE_BODY = json.dumps(EXAMPLE)
 # 2026-03-01T12:00:00.123Z, in milliseconds.
 SENT = 1772366400123
 

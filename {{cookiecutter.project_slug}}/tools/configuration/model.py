@@ -76,13 +76,11 @@ class SettingsModel:
         settings: The model.
 
     Attributes:
-        settings: The model.
         keys: The settings' keys, in the model's order.
         schema: Each setting's JSON Schema, by its key.
     """
 
     def __init__(self, settings: type[StackSettings]) -> None:
-        self.settings = settings
         self.schema: dict[str, dict[str, Any]] = settings.model_json_schema()["properties"]
         self.keys: tuple[str, ...] = tuple(self.schema)
 

@@ -61,8 +61,7 @@ class Program:
     @property
     def bundle(self) -> Path:
         """Path of the function's bundle, whether or not it has been built here."""
-        keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
-        return bundle_path(*(self.config.values.get(f"{PROJECT_NAME}:{key}", "") for key in keys))
+        return bundle_path(*(self.config.values.get(f"{PROJECT_NAME}:{key}", "") for key in PROJECT.bundle_keys))
 
     def run(
         self, asked: Mapping[tuple[str, str], Computed] | None = None, config: Mapping[str, str] | None = None

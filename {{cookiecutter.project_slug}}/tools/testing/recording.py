@@ -259,10 +259,9 @@ def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
         TemporaryDirectory() as temporary,
         mock.patch.object(bundle, "BUILD_FOLDER", folder or Path(temporary)),
     ):
-        keys = (PROJECT.environment, PROJECT.function.runtime, PROJECT.function.architecture)
-        values = [deployment.config.get(f"{PROJECT_NAME}:{key}", "") for key in keys]
+        values = [deployment.config.get(f"{PROJECT_NAME}:{key}", "") for key in PROJECT.bundle_keys]
         # Other values may be no valid file name, and the program refuses them anyway.
-        if folder is None and all(is_allowed(*pair) for pair in zip(keys, values, strict=True)):
+        if folder is None and all(is_allowed(*pair) for pair in zip(PROJECT.bundle_keys, values, strict=True)):
             bundle.bundle_path(*values).touch()
         yield
 
