@@ -124,6 +124,10 @@ class Applier(mocks.Mocks):
             },
             "aws:index/getPartition:getPartition": lambda: {"partition": "aws", "dnsSuffix": "amazonaws.com"},
             "aws:index/getRegion:getRegion": lambda: {"region": self.aws.session.region_name},
+            "aws:index/getServicePrincipal:getServicePrincipal": lambda: {
+                "name": f"{args.args['serviceName']}.amazonaws.com",
+                "id": f"{args.args['serviceName']}.{self.aws.session.region_name}.amazonaws.com",
+            },
         }
         return answers[args.token](), []
 

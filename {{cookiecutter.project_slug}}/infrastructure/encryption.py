@@ -34,7 +34,6 @@ class Encryption(pulumi.ComponentResource):
                 policy=iam.document(
                     _allow_the_account(account),
                     _allow_the_logs(account, names),
-                    _allow_the_alarms(),
                 ),
                 tags=names.tags,
                 opts=context.data_options(parent=self),
@@ -68,24 +67,10 @@ def _allow_the_logs(account: Account, names: Names) -> iam.Statement:
     return {
         "Sid": "AllowTheLogs",
         "Effect": "Allow",
-        "Principal": {"Service": f"logs.{account.region}.{account.dns_suffix}"},
+        "Principal": iam.regional_service_principal("logs"),
         "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
         "Resource": "*",
         "Condition": {
             "ArnEquals": {"kms:EncryptionContext:aws:logs:arn": account.arn("logs", f"log-group:{names.log_group}")}
         },
-    }
-
-
-def _allow_the_alarms() -> iam.Statement:
-    """Let CloudWatch publish alarms to the encrypted topic. The topic's policy names the account.
-
-    https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
-    """
-    return {
-        "Sid": "AllowTheAlarms",
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-        "Resource": "*",
     }

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import pulumi
+import pulumi_aws as aws
 
 Statement = Mapping[str, Any]
 
@@ -16,6 +17,20 @@ POLICY_VERSION: Final = "2012-10-17"
 def document(*statements: Statement) -> pulumi.Output[str]:
     """Return a policy document as JSON."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
+
+
+def service_principal(service: str) -> dict[str, pulumi.Output[str]]:
+    """Return the principal of an AWS service in the stack's partition.
+
+    Args:
+        service: For example ``lambda``.
+    """
+    return {"Service": aws.get_service_principal_output(service_name=service).name}
+
+
+def regional_service_principal(service: str) -> dict[str, pulumi.Output[str]]:
+    """Return the principal of an AWS service in the stack's region, for example ``logs.us-east-1.amazonaws.com``."""
+    return {"Service": aws.get_service_principal_output(service_name=service).id}
 
 
 def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]]) -> Statement:

@@ -1,27 +1,26 @@
-"""The SQS queues and the SNS topic."""
+"""The SQS queues and the SNS topic for notifications."""
 
 import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
 from infrastructure.context import Context
+from infrastructure.settings import DEAD_LETTER_RETENTION_SECONDS
 
-# A message that SQS moves to the dead-letter queue keeps its age, so retention there is the longest that SQS allows:
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
-DEAD_LETTER_RETENTION_SECONDS = 1_209_600
-
-# Attributes count towards a message's size: the dead-letter queue must also have room for the reason.
-MESSAGE_BYTES = 258_048
-DEAD_LETTER_BYTES = 262_144
+# Attributes count towards a message's size: the dead-letter queue also has room for the reason, and a message with its
+# reason can be sent back if it was not larger than 252 KiB.
+MESSAGE_BYTES = 262_144
+REASON_BYTES = 4_096
+SIGNATURE_VERSION = 2
 
 
 class Messaging(pulumi.ComponentResource):
-    """The queue, its dead-letter queue, and the topic for notifications and alarms.
+    """The queue, its dead-letter queue, and the topic for notifications.
 
     Attributes:
         queue: Receives the producers' messages.
         dead_letter_queue: Receives messages that failed too often or can never succeed.
-        topic: Receives notifications and alarms. The e-mail subscription must be confirmed once.
+        topic: Receives a notification of each message. Nobody is subscribed to it.
     """
 
     queue: aws.sqs.Queue
@@ -37,16 +36,17 @@ class Messaging(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("pipeline:infrastructure:Messaging", name, None, opts)
-        settings, names, account = context.settings, context.names, context.account
+        settings, names = context.settings, context.names
         child = pulumi.ResourceOptions(parent=self)
+        protected = context.protected_options(parent=self)
         self.dead_letter_queue = aws.sqs.Queue(
             "dead-letter-queue",
             name=names.of("dead-letter-queue"),
             kms_master_key_id=kms_key_arn,
-            max_message_size=DEAD_LETTER_BYTES,
+            max_message_size=MESSAGE_BYTES + REASON_BYTES,
             message_retention_seconds=DEAD_LETTER_RETENTION_SECONDS,
             tags=names.tags,
-            opts=child,
+            opts=protected,
         )
         self.queue = aws.sqs.Queue(
             "queue",
@@ -59,7 +59,7 @@ class Messaging(pulumi.ComponentResource):
                 {"deadLetterTargetArn": self.dead_letter_queue.arn, "maxReceiveCount": settings.max_receive_count}
             ),
             tags=names.tags,
-            opts=child,
+            opts=protected,
         )
         aws.sqs.RedriveAllowPolicy(
             "dead-letter-queue-redrive-allow",
@@ -77,29 +77,17 @@ class Messaging(pulumi.ComponentResource):
                 opts=child,
             )
         self.topic = aws.sns.Topic(
-            "topic", name=names.of("notifications"), kms_master_key_id=kms_key_arn, tags=names.tags, opts=child
+            "topic",
+            name=names.of("notifications"),
+            kms_master_key_id=kms_key_arn,
+            signature_version=SIGNATURE_VERSION,
+            tags=names.tags,
+            opts=protected,
         )
         aws.sns.TopicPolicy(
             "topic-policy",
             arn=self.topic.arn,
-            policy=iam.document(
-                iam.deny_insecure_transport("sns:Publish", [self.topic.arn]),
-                {
-                    "Sid": "AllowTheAlarms",
-                    "Effect": "Allow",
-                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                    "Action": "sns:Publish",
-                    "Resource": self.topic.arn,
-                    "Condition": {"StringEquals": {"aws:SourceAccount": account.id}},
-                },
-            ),
-            opts=child,
-        )
-        aws.sns.TopicSubscription(
-            "topic-subscription",
-            topic=self.topic.arn,
-            protocol="email",
-            endpoint=settings.notification_email,
+            policy=iam.document(iam.deny_insecure_transport("sns:Publish", [self.topic.arn])),
             opts=child,
         )
         self.register_outputs(

@@ -2,10 +2,12 @@
 
 import pulumi
 
+from infrastructure.alarms import Alarms
 from infrastructure.context import Context
+from infrastructure.dashboard import Dashboard
 from infrastructure.encryption import Encryption
 from infrastructure.messaging import Messaging
-from infrastructure.monitoring import Monitoring
+from infrastructure.metrics import Metrics
 from infrastructure.naming import Names
 from infrastructure.processing import Processing
 from infrastructure.settings import Settings
@@ -14,17 +16,19 @@ from tools.account import Account
 
 
 class Pipeline(pulumi.ComponentResource):
-    """The event pipeline of a stack: queue, function, bucket, table, topic and monitoring.
+    """The event pipeline of a stack: queue, function, bucket, table, topic, alarms and dashboard.
 
     Attributes:
         storage: The payload bucket and the table.
         messaging: The queues and the topic.
         processing: The function and its role.
+        alarms: The alarms and their topic.
     """
 
     storage: Storage
     messaging: Messaging
     processing: Processing
+    alarms: Alarms
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("pipeline:infrastructure:Pipeline", name, None, opts)
@@ -41,5 +45,7 @@ class Pipeline(pulumi.ComponentResource):
             kms_key_arn=kms_key_arn,
             opts=child,
         )
-        Monitoring("monitoring", context=context, messaging=self.messaging, processing=self.processing, opts=child)
+        metrics = Metrics(self.storage, self.messaging, self.processing)
+        self.alarms = Alarms("alarms", context=context, metrics=metrics, kms_key_arn=kms_key_arn, opts=child)
+        Dashboard("dashboard", context=context, metrics=metrics, opts=child)
         self.register_outputs({})

@@ -6,17 +6,23 @@ import pulumi_aws as aws
 from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.messaging import Messaging
-from infrastructure.settings import NO_RESERVATION
 from infrastructure.storage import Storage
 from processor.environment import Environment
 from processor.names import OBJECT_PREFIX
+from tools.account import Account
 from tools.bundle import bundle_archive
 
 HANDLER = "processor.handler.lambda_handler"
+LIVE = "live"
+# Services that use the key on behalf of the function.
+KEY_USERS = ("dynamodb", "lambda", "s3", "sns", "sqs")
 
 
 class Processing(pulumi.ComponentResource):
-    """The function with its role, its log group and its event source mapping.
+    """The function with its role, its log group, its alias and its event source mapping.
+
+    Each deployment publishes a version, and the alias points to it. An update of the function's configuration and code
+    takes two steps; the event source calls the alias, and so never a function that is half updated.
 
     Attributes:
         function: Processes batches of messages.
@@ -39,13 +45,15 @@ class Processing(pulumi.ComponentResource):
         super().__init__("pipeline:infrastructure:Processing", name, None, opts)
         settings, names = context.settings, context.names
         child = pulumi.ResourceOptions(parent=self)
+        protected = context.protected_options(parent=self)
         log_group = aws.cloudwatch.LogGroup(
             "function-logs",
             name=names.log_group,
             retention_in_days=settings.log_retention_days,
             kms_key_id=kms_key_arn,
+            deletion_protection_enabled=settings.is_production,
             tags=names.tags,
-            opts=child,
+            opts=protected,
         )
         self.role = aws.iam.Role(
             "function-role",
@@ -53,18 +61,19 @@ class Processing(pulumi.ComponentResource):
             assume_role_policy=iam.document(
                 {
                     "Effect": "Allow",
-                    "Principal": {"Service": "lambda.amazonaws.com"},
+                    "Principal": iam.service_principal("lambda"),
                     "Action": "sts:AssumeRole",
                 }
             ),
+            permissions_boundary=settings.permissions_boundary_arn or None,
             tags=names.tags,
-            opts=child,
+            opts=protected,
         )
         role_policy = aws.iam.RolePolicy(
             "function-role-policy",
             name=names.function,
             role=self.role.id,
-            policy=iam.document(*_function_statements(storage, messaging, log_group, kms_key_arn)),
+            policy=iam.document(*_function_statements(context.account, storage, messaging, log_group, kms_key_arn)),
             opts=child,
         )
         self.function = aws.lambda_.Function(
@@ -79,8 +88,15 @@ class Processing(pulumi.ComponentResource):
             memory_size=settings.lambda_memory_mb,
             timeout=settings.lambda_timeout_seconds,
             reserved_concurrent_executions=settings.lambda_reserved_concurrency,
+            publish=True,
             kms_key_arn=kms_key_arn,
             tracing_config={"mode": "Active"},
+            logging_config={
+                "log_format": "JSON",
+                "log_group": log_group.name,
+                "application_log_level": "INFO",
+                "system_log_level": "INFO",
+            },
             dead_letter_config={"target_arn": messaging.dead_letter_queue.arn},
             environment={
                 "variables": Environment(
@@ -89,25 +105,31 @@ class Processing(pulumi.ComponentResource):
                     topic_arn=messaging.topic.arn,
                     queue_url=messaging.queue.url,
                     dlq_url=messaging.dead_letter_queue.url,
+                    max_receive_count=settings.max_receive_count,
+                    data_retention_days=settings.data_retention_days,
                     environment=settings.environment,
                 ).variables()
             },
             tags=names.tags,
-            # If the log group does not exist when the function first runs, Lambda creates it, without retention.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[role_policy, log_group]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=role_policy),
+        )
+        live = aws.lambda_.Alias(
+            "function-live",
+            name=LIVE,
+            description="The version that processes messages",
+            function_name=self.function.name,
+            function_version=self.function.version,
+            opts=child,
         )
         aws.lambda_.EventSourceMapping(
             "function-event-source",
             event_source_arn=messaging.queue.arn,
-            function_name=self.function.arn,
+            function_name=live.arn,
             batch_size=settings.batch_size,
             maximum_batching_window_in_seconds=settings.batch_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
-            scaling_config=(
-                None
-                if settings.lambda_reserved_concurrency == NO_RESERVATION
-                else {"maximum_concurrency": settings.lambda_reserved_concurrency}
-            ),
+            scaling_config={"maximum_concurrency": settings.maximum_concurrency},
+            metrics_config={"metrics": ["EventCount"]} if settings.event_source_metrics else None,
             tags=names.tags,
             opts=child,
         )
@@ -121,6 +143,7 @@ class Processing(pulumi.ComponentResource):
 
 
 def _function_statements(
+    account: Account,
     storage: Storage,
     messaging: Messaging,
     log_group: aws.cloudwatch.LogGroup,
@@ -137,7 +160,12 @@ def _function_statements(
         {
             "Sid": "ReceiveMessages",
             "Effect": "Allow",
-            "Action": ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            "Action": [
+                "sqs:ChangeMessageVisibility",
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+            ],
             "Resource": messaging.queue.arn,
         },
         {
@@ -169,6 +197,11 @@ def _function_statements(
             "Effect": "Allow",
             "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
             "Resource": kms_key_arn,
+            "Condition": {
+                "StringEquals": {
+                    "kms:ViaService": [f"{service}.{account.region}.{account.dns_suffix}" for service in KEY_USERS]
+                }
+            },
         },
         {
             # X-Ray has no resource-level permissions:

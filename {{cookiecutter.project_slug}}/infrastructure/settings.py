@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field
 
+from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tools.configuration.model import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
 
 # The longest name that contains the suffix is the access log bucket's. S3 allows 63 characters:
@@ -26,10 +27,22 @@ RESERVED_BUCKET_NAMES: Final = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
+# The function starts a message only if it can finish it: this is the time for all others of the batch.
+MIN_TIMEOUT_SECONDS: Final = MESSAGE_SECONDS + 10
+# Typical time for one message. Messages that are never started are delivered again, and at last dead-lettered.
+TYPICAL_MESSAGE_SECONDS: Final = 0.1
 NO_RESERVATION: Final = -1
-# An event source mapping's maximum concurrency is at least 2; with less reserved concurrency, batches are throttled:
-# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-MIN_RESERVATION: Final = 2
+# AWS asks for at least 5, so that throttling does not dead-letter messages:
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+MIN_RECEIVE_COUNT: Final = 5
+DAY_SECONDS: Final = 86_400
+# The longest that SQS allows. A message that SQS moves to the dead-letter queue keeps its age, so the queue keeps
+# messages for at least a day less:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+DEAD_LETTER_RETENTION_SECONDS: Final = 14 * DAY_SECONDS
+# CloudWatch evaluates an alarm over at most a day of five-minute periods.
+MAX_IDLE_MINUTES: Final = 1440
+IDLE_STEP_MINUTES: Final = 5
 
 
 def _bucket_name(value: str) -> str:
@@ -39,7 +52,7 @@ def _bucket_name(value: str) -> str:
 
 
 def _reservation(value: int) -> int:
-    if NO_RESERVATION < value < MIN_RESERVATION:
+    if value in (0, 1):
         raise ValueError(f"reserved concurrency of {value} is too low")
     return value
 
@@ -79,23 +92,33 @@ class Settings(StackSettings):
     lambda_timeout_seconds: Annotated[
         int,
         Field(
-            ge=1,
+            ge=MIN_TIMEOUT_SECONDS,
             le=900,
             description="Timeout of the function, in seconds; messages that it has not started are delivered again",
         ),
         WHOLE_NUMBER,
-    ] = 300
+    ] = 120
+    maximum_concurrency: Annotated[
+        int,
+        Field(
+            # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+            ge=2,
+            le=1000,
+            description="Maximum number of batches in process at once",
+        ),
+        WHOLE_NUMBER,
+    ] = 10
     lambda_reserved_concurrency: Annotated[
         int,
         Field(
             ge=NO_RESERVATION,
             le=1000,
-            description="Reserved concurrency of the function, and the most that may run at once",
-            json_schema_extra={"allowed": f"{NO_RESERVATION} (none), or a whole number from {MIN_RESERVATION} to 1000"},
+            description="Concurrency that is reserved for the function",
+            json_schema_extra={"allowed": f"{NO_RESERVATION} (none), or a whole number from 2 to 1000"},
         ),
         AfterValidator(_reservation),
         WHOLE_NUMBER,
-    ] = 10
+    ] = NO_RESERVATION
     batch_size: Annotated[
         int, Field(ge=1, le=10000, description="Maximum number of messages in a batch"), WHOLE_NUMBER
     ] = 10
@@ -104,12 +127,78 @@ class Settings(StackSettings):
     ] = 0
     max_receive_count: Annotated[
         int,
-        Field(ge=1, le=1000, description="Deliveries of a message before SQS moves it to the dead-letter queue"),
+        Field(
+            ge=MIN_RECEIVE_COUNT,
+            le=1000,
+            description="Deliveries of a message before it goes to the dead-letter queue",
+        ),
         WHOLE_NUMBER,
-    ] = 3
+    ] = 10
     message_retention_seconds: Annotated[
-        int, Field(ge=60, le=1209600, description="Retention of messages in the queue, in seconds"), WHOLE_NUMBER
-    ] = 1_209_600
+        int,
+        Field(
+            ge=60,
+            le=DEAD_LETTER_RETENTION_SECONDS - DAY_SECONDS,
+            description="Retention of messages in the queue, in seconds",
+        ),
+        WHOLE_NUMBER,
+    ] = 7 * DAY_SECONDS
+    message_age_alarm_seconds: Annotated[
+        int,
+        Field(ge=60, le=1209600, description="Age of a message above which an alarm is raised, in seconds"),
+        WHOLE_NUMBER,
+    ] = 900
+    idle_alarm_minutes: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=MAX_IDLE_MINUTES,
+            multiple_of=IDLE_STEP_MINUTES,
+            description="Time without a new message after which an alarm is raised, in minutes",
+            json_schema_extra={
+                "allowed": f"0 (no alarm), or a multiple of {IDLE_STEP_MINUTES} up to {MAX_IDLE_MINUTES}"
+            },
+        ),
+        WHOLE_NUMBER,
+    ] = 0
+    event_source_metrics: Annotated[
+        bool,
+        Field(description="Whether Lambda counts the events that it polls, invokes and deletes"),
+        TRUTH_VALUE,
+    ] = False
+    table_max_read_units: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=40000,
+            description="Most that the table, and its index, may read per second, in request units",
+            json_schema_extra={"allowed": "0 (no maximum), or a whole number from 1 to 40000"},
+        ),
+        WHOLE_NUMBER,
+    ] = 0
+    table_max_write_units: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=40000,
+            description="Most that the table, and its index, may write per second, in request units",
+            json_schema_extra={"allowed": "0 (no maximum), or a whole number from 1 to 40000"},
+        ),
+        WHOLE_NUMBER,
+    ] = 0
+    contributor_insights: Annotated[
+        bool, Field(description="Whether CloudWatch shows the keys of the table that are used most"), TRUTH_VALUE
+    ] = False
+    data_retention_days: Annotated[
+        int,
+        Field(
+            ge=0,
+            le=3650,
+            description="Retention of payloads and items, in days",
+            json_schema_extra={"allowed": "0 (for ever), or a whole number from 1 to 3650"},
+        ),
+        WHOLE_NUMBER,
+    ] = 0
     noncurrent_version_days: Annotated[
         int, Field(ge=1, le=3650, description="Retention of noncurrent object versions, in days"), WHOLE_NUMBER
     ] = 30
@@ -123,11 +212,11 @@ class Settings(StackSettings):
     notification_email: Annotated[
         str,
         Field(
-            pattern=EMAIL_PATTERN,
+            pattern=rf"^$|{EMAIL_PATTERN}",
             max_length=254,
-            description="Recipient of notifications and alarms",
+            description="Recipient of alarms",
             examples=["team@example.com", "other@example.com"],
-            json_schema_extra={"allowed": "an e-mail address"},
+            json_schema_extra={"allowed": "empty (nobody), or an e-mail address"},
         ),
     ]
     bucket_name: Annotated[
@@ -151,6 +240,18 @@ class Settings(StackSettings):
             json_schema_extra={"allowed": "empty (the stack creates one), or the ARN of a KMS key"},
         ),
     ] = ""
+    permissions_boundary_arn: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/[A-Za-z0-9+=,.@_/-]+$",
+            description="Permissions boundary of the function's role",
+            examples=["arn:aws:iam::123456789012:policy/boundary"],
+            json_schema_extra={"allowed": "empty (none), or the ARN of an IAM policy"},
+        ),
+    ] = ""
+    eventbridge_notifications: Annotated[
+        bool, Field(description="Whether the payload bucket sends its events to EventBridge"), TRUTH_VALUE
+    ] = False
     force_destroy: Annotated[
         bool, Field(description="Whether destroying the stack also deletes buckets that contain objects"), TRUTH_VALUE
     ] = False
@@ -171,22 +272,45 @@ class Settings(StackSettings):
         if good.get("batchSize", 0) > MAX_BATCH_SIZE_WITHOUT_WINDOW and good.get("batchWindowSeconds") == 0:
             allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
             yield Contradiction("batch-without-window", "batchWindowSeconds", "0", allowed)
-        if {"messageRetentionSeconds", "lambdaTimeoutSeconds", "batchWindowSeconds", "maxReceiveCount"} <= good.keys():
-            hidden = _visibility_timeout_seconds(good["lambdaTimeoutSeconds"], good["batchWindowSeconds"])
-            retries_take = hidden * good["maxReceiveCount"]
-            if good["messageRetentionSeconds"] < retries_take:
-                allowed = (
-                    f"{retries_take} or more, the time that maxReceiveCount deliveries take; otherwise a message would "
-                    "expire before it is dead-lettered"
-                )
-                found = str(good["messageRetentionSeconds"])
-                yield Contradiction("retention-too-short", "messageRetentionSeconds", found, allowed)
+        if {"lambdaReservedConcurrency", "maximumConcurrency"} <= good.keys():
+            reserved, maximum = good["lambdaReservedConcurrency"], good["maximumConcurrency"]
+            if NO_RESERVATION < reserved < maximum:
+                allowed = f"{NO_RESERVATION}, or {maximum} or more, which is maximumConcurrency"
+                yield Contradiction("reservation-too-low", "lambdaReservedConcurrency", str(reserved), allowed)
+        yield from _time_contradictions(good)
         key_arn, region = good.get("kmsKeyArn"), good.get(REGION_KEY)
         if key_arn and region and key_arn.split(":")[3] != region:
             allowed = f"a key in {region}, the region of the stack"
             yield Contradiction("key-elsewhere", "kmsKeyArn", key_arn, allowed)
         if good.get("environment") == "prod" and good.get("forceDestroy"):
             yield Contradiction("force-destroy", "forceDestroy", "true", "false in prod")
+
+
+def _time_contradictions(good: Mapping[str, Any]) -> Iterator[Contradiction]:
+    """Find sizes and times that do not fit the function's timeout."""
+    if {"batchSize", "lambdaTimeoutSeconds"} <= good.keys():
+        most = int((good["lambdaTimeoutSeconds"] - MESSAGE_SECONDS) / TYPICAL_MESSAGE_SECONDS)
+        if good["batchSize"] > most:
+            allowed = f"{most} or less with this lambdaTimeoutSeconds, at {TYPICAL_MESSAGE_SECONDS} seconds a message"
+            yield Contradiction("batch-too-large", "batchSize", str(good["batchSize"]), allowed)
+    if not {"lambdaTimeoutSeconds", "batchWindowSeconds"} <= good.keys():
+        return
+    hidden = _visibility_timeout_seconds(good["lambdaTimeoutSeconds"], good["batchWindowSeconds"])
+    if good.get("messageAgeAlarmSeconds", hidden + 1) <= hidden:
+        allowed = f"more than {hidden}, the visibility timeout; otherwise one failure of the function raises the alarm"
+        yield Contradiction(
+            "age-alarm-too-early", "messageAgeAlarmSeconds", str(good["messageAgeAlarmSeconds"]), allowed
+        )
+    if {"messageRetentionSeconds", "maxReceiveCount"} <= good.keys():
+        deliveries = range(1, good["maxReceiveCount"] + 1)
+        retries_take = sum(max(hidden, retry_delay_seconds(delivery)) for delivery in deliveries)
+        if good["messageRetentionSeconds"] < retries_take:
+            allowed = (
+                f"{retries_take} or more, the time that maxReceiveCount deliveries may take; otherwise a message would "
+                "expire before it is dead-lettered"
+            )
+            found = str(good["messageRetentionSeconds"])
+            yield Contradiction("retention-too-short", "messageRetentionSeconds", found, allowed)
 
 
 def _visibility_timeout_seconds(lambda_timeout_seconds: int, batch_window_seconds: int) -> int:

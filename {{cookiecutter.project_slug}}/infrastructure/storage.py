@@ -6,11 +6,13 @@ import pulumi_aws as aws
 from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.settings import Settings
+from processor.names import EXPIRY_ATTRIBUTE
 from tools.account import Account
 
 ACCESS_LOG_DAYS = 365
 INCOMPLETE_UPLOAD_DAYS = 7
 TIMESTAMP_INDEX = "timestamp-index"
+NO_MAXIMUM = -1
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -68,6 +70,7 @@ class PrivateBucket(pulumi.ComponentResource):
                         else {"sse_algorithm": "AES256"}
                     ),
                     "bucket_key_enabled": kms_key_arn is not None,
+                    "blocked_encryption_types": ["SSE-C"],
                 }
             ],
             opts=part,
@@ -128,7 +131,7 @@ class Storage(pulumi.ComponentResource):
     ) -> None:
         super().__init__("pipeline:infrastructure:Storage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        names, account = context.names, context.account
+        settings, names, account = context.settings, context.names, context.account
         access_log_bucket_name = names.access_log_bucket(account.id)
         access_logs = PrivateBucket(
             "access-logs",
@@ -142,6 +145,7 @@ class Storage(pulumi.ComponentResource):
             "payloads",
             bucket_name=names.payload_bucket(account.id),
             context=context,
+            expiration_days=settings.data_retention_days or None,
             kms_key_arn=kms_key_arn,
             opts=child,
         )
@@ -154,9 +158,14 @@ class Storage(pulumi.ComponentResource):
             # S3 checks the target bucket's policy when logging is enabled.
             opts=context.part_options(parent=self, after=access_logs),
         )
-        aws.s3.BucketNotification(
-            "payloads-notification", bucket=self.bucket.id, eventbridge=True, opts=context.part_options(parent=self)
-        )
+        if settings.eventbridge_notifications:
+            aws.s3.BucketNotification(
+                "payloads-notification",
+                bucket=self.bucket.id,
+                eventbridge=True,
+                opts=context.part_options(parent=self),
+            )
+        throughput = _on_demand_throughput(settings)
         self.table = aws.dynamodb.Table(
             "table",
             name=names.of("messages"),
@@ -174,15 +183,23 @@ class Storage(pulumi.ComponentResource):
                         {"attribute_name": "date", "key_type": "HASH"},
                         {"attribute_name": "timestamp", "key_type": "RANGE"},
                     ],
-                    "projection_type": "ALL",
+                    "projection_type": "INCLUDE",
+                    # What a query needs to find the payload. To mark an item as announced does not write to the index.
+                    "non_key_attributes": ["object_key", "type"],
+                    "on_demand_throughput": throughput,
                 }
             ],
+            on_demand_throughput=throughput,
+            ttl={"attribute_name": EXPIRY_ATTRIBUTE, "enabled": True} if settings.data_retention_days else None,
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn},
             deletion_protection_enabled=context.settings.is_production,
             tags=names.tags,
             opts=context.data_options(parent=self),
         )
+        if settings.contributor_insights:
+            for logical_name, index in (("table-insights", None), ("index-insights", TIMESTAMP_INDEX)):
+                aws.dynamodb.ContributorInsights(logical_name, table_name=self.table.name, index_name=index, opts=child)
         self.register_outputs(
             {
                 "bucket_name": self.bucket.bucket,
@@ -191,6 +208,17 @@ class Storage(pulumi.ComponentResource):
                 "table_arn": self.table.arn,
             }
         )
+
+
+def _on_demand_throughput(settings: Settings) -> aws.dynamodb.TableOnDemandThroughputArgsDict | None:
+    """Return the maximums of the table and of its index; ``None`` if there are none."""
+    reads, writes = settings.table_max_read_units, settings.table_max_write_units
+    if not reads and not writes:
+        return None
+    return {
+        "max_read_request_units": reads or NO_MAXIMUM,
+        "max_write_request_units": writes or NO_MAXIMUM,
+    }
 
 
 def _lifecycle_rules(
@@ -230,7 +258,7 @@ def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) ->
     return {
         "Sid": "AllowAccessLogs",
         "Effect": "Allow",
-        "Principal": {"Service": "logging.s3.amazonaws.com"},
+        "Principal": iam.service_principal("logging.s3"),
         "Action": "s3:PutObject",
         "Resource": f"arn:{account.partition}:s3:::{log_bucket}/payloads/*",
         "Condition": {

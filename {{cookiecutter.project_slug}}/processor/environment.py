@@ -22,6 +22,8 @@ class Environment:
         topic_arn: Where notifications are sent.
         queue_url: Where messages come from.
         dlq_url: Where messages that can never succeed are sent.
+        max_receive_count: Deliveries of a message before SQS moves it to the dead-letter queue.
+        data_retention_days: Days after which items expire; 0 if they do not.
         environment: Environment of the stack.
     """
 
@@ -30,6 +32,8 @@ class Environment:
     topic_arn: Text
     queue_url: Text
     dlq_url: Text
+    max_receive_count: Number
+    data_retention_days: Number
     environment: Text
 
     def variables(self) -> dict[str, Any]:

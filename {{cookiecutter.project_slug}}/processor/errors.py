@@ -18,7 +18,7 @@ class ErrorClass(StrEnum):
     """It may succeed later: the message returns to its queue."""
 
     POISON = "poison"
-    """It can never succeed: the message goes to the dead-letter queue at once."""
+    """This function's own validation refuses the message: it goes to the dead-letter queue at once."""
 
     MISCONFIGURED = "misconfigured"
     """Every message fails until somebody fixes the cause: it returns to its queue, and an alarm is raised."""
@@ -33,6 +33,7 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "BandwidthLimitExceeded",
                 "BatchOutOfTimeError",
                 "ConnectTimeoutError",
+                "ConditionalRequestConflict",
                 "ConnectionClosedError",
                 "EndpointConnectionError",
                 "InternalError",
@@ -63,25 +64,8 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "TransactionInProgressException",
             }
         ),
-        ErrorClass.POISON: frozenset(
-            {
-                "EntityTooLarge",
-                "InvalidMessageContents",
-                "InvalidParameter",
-                "InvalidParameterValue",
-                "InvalidParameterValueException",
-                "InvalidRequest",
-                "InvalidWriteOffset",
-                "ItemCollectionSizeLimitExceededException",
-                "KeyTooLongError",
-                "MaxMessageLengthExceeded",
-                "ParamValidationError",
-                "ParameterValueInvalid",
-                "TooManyParts",
-                "ValidationError",
-                "ValidationException",
-            }
-        ),
+        # Once a message has passed this function's own validation, nothing in it can make AWS refuse it. So if AWS's
+        # validation refuses a call, all messages fail: the table has another key, for example.
         ErrorClass.MISCONFIGURED: frozenset(
             {
                 "AWS.SimpleQueueService.NonExistentQueue",
@@ -93,13 +77,21 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "AuthorizationHeaderMalformed",
                 "EncryptionTypeMismatch",
                 "EndpointDisabled",
+                "EntityTooLarge",
                 "ExpiredToken",
                 "ExpiredTokenException",
                 "IncompleteSignature",
                 "InvalidAccessKeyId",
                 "InvalidAddress",
                 "InvalidClientTokenId",
+                "InvalidMessageContents",
+                "InvalidParameter",
+                "InvalidParameterValue",
+                "InvalidParameterValueException",
+                "InvalidRequest",
                 "InvalidSecurity",
+                "InvalidWriteOffset",
+                "ItemCollectionSizeLimitExceededException",
                 "KMS.AccessDeniedException",
                 "KMS.DisabledException",
                 "KMS.InvalidStateException",
@@ -114,25 +106,32 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "KMSNotFound",
                 "KMSNotFoundException",
                 "KMSOptInRequired",
+                "KeyTooLongError",
                 "KmsAccessDenied",
                 "KmsDisabled",
                 "KmsInvalidKeyUsage",
                 "KmsInvalidState",
                 "KmsNotFound",
                 "KmsOptInRequired",
+                "MaxMessageLengthExceeded",
                 "MissingAuthenticationToken",
                 "NoCredentialsError",
                 "NoSuchBucket",
                 "NotFound",
                 "NotFoundException",
                 "OptInRequired",
+                "ParamValidationError",
+                "ParameterValueInvalid",
                 "PermanentRedirect",
                 "PlatformApplicationDisabled",
                 "QueueDoesNotExist",
                 "ResourceNotFoundException",
                 "SignatureDoesNotMatch",
+                "TooManyParts",
                 "UnrecognizedClientException",
                 "UnsupportedOperation",
+                "ValidationError",
+                "ValidationException",
             }
         ),
     }
@@ -152,6 +151,8 @@ def error_code(error: BaseException) -> str:
 
 def classify(error: BaseException) -> ErrorClass:
     """Return an error's class. An unknown error may pass, so it counts as transient."""
+    if isinstance(error, ValidationError):
+        return ErrorClass.POISON
     return ERROR_CLASSES.get(error_code(error), ErrorClass.TRANSIENT)
 
 

@@ -21,17 +21,22 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
 from processor.environment import read_environment
 from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
-from processor.names import DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
+from processor.identity import identify
+from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
+from processor.queues import Queues, UnreadableAttributesError
 from processor.storage import MessageStore
+from processor.timing import ATTEMPTS, CONNECT_TIMEOUT_SECONDS, MESSAGE_SECONDS, READ_TIMEOUT_SECONDS
 
-# The SDK retries a call with backoff before its error is classified. No call may use up the time of the whole batch:
+# The SDK retries a call with backoff before its error is classified:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
-CLIENT_CONFIG: Final = Config(connect_timeout=2, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 4})
-# After a timeout the whole batch is delivered again, so the function returns the last messages before that.
-RESERVED_SHARE: Final = 0.2
+CLIENT_CONFIG: Final = Config(
+    connect_timeout=CONNECT_TIMEOUT_SECONDS,
+    read_timeout=READ_TIMEOUT_SECONDS,
+    retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+)
+MILLISECONDS: Final = 1000
 SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 
 logger = Logger(service=SERVICE)
@@ -45,7 +50,7 @@ store = MessageStore(
     sns=boto3.client("sns", config=CLIENT_CONFIG),
     environment=environment,
 )
-dead_letter_queue = DeadLetterQueue(sqs=boto3.client("sqs", config=CLIENT_CONFIG), environment=environment)
+queues = Queues(sqs=boto3.client("sqs", config=CLIENT_CONFIG), environment=environment)
 
 
 class BatchOutOfTimeError(Exception):
@@ -55,37 +60,65 @@ class BatchOutOfTimeError(Exception):
 class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools leaves out the same one
     """Powertools' batch processor, which handles each failure by its class.
 
-    A poison message counts as a success once it is in the dead-letter queue, so that SQS deletes it. Any other failure
-    is a batch item failure, so that SQS delivers the message again. A message leaves its queue only when it is stored
-    or dead-lettered.
+    A message that is poison, or that failed on its last delivery, counts as a success once it is in the dead-letter
+    queue with the reason, so that SQS deletes it. Any other failure is a batch item failure, so that SQS delivers the
+    message again. A message leaves its queue only when it is stored or dead-lettered.
     """
 
     def success_handler(self, record: dict[str, Any], result: Any) -> SuccessResponse:
         """Count a message that was processed."""
-        metrics.add_metric(name=PROCESSED, unit=MetricUnit.Count, value=1)
+        _count(PROCESSED)
         return super().success_handler(record, result)
 
     def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> SuccessResponse | FailureResponse:
-        """Dead-letter or return a message, depending on its error's class; log and count it."""
+        """Dead-letter or return a message, depending on its error's class and its deliveries; log and count it."""
         # Powertools calls this while it handles an exception, so it is never None.
         error = cast(BaseException, exception[1])
-        if classify(error) is ErrorClass.POISON:
-            try:
-                dead_letter_queue.send(record, error)
-            except (BotoCoreError, ClientError, UnreadableAttributesError) as refusal:
-                logger.warning("Message not dead-lettered", extra=_details(record, error))
-                error = refusal
-            else:
-                logger.warning("Message dead-lettered", extra=_details(record, error))
-                metrics.add_metric(name=DEAD_LETTERED, unit=MetricUnit.Count, value=1)
+        is_last_delivery = queues.is_last_delivery(record)
+        if classify(error) is ErrorClass.POISON or is_last_delivery:
+            refusal = _dead_letter(record, error)
+            if refusal is None:
                 return super().success_handler(record, ErrorClass.POISON)
+            error = refusal
         if classify(error) is ErrorClass.MISCONFIGURED:
-            logger.critical("Misconfigured: every message fails until this is fixed", extra=_details(record, error))
-            metrics.add_metric(name=MISCONFIGURED, unit=MetricUnit.Count, value=1)
+            _report_misconfiguration(record, error)
         else:
             logger.warning("Message returned to its queue", extra=_details(record, error))
-            metrics.add_metric(name=RETURNED, unit=MetricUnit.Count, value=1)
+            _count(RETURNED)
+        if not is_last_delivery:
+            _delay(record)
         return super().failure_handler(record, exception)
+
+
+def _dead_letter(record: SQSRecord, error: BaseException) -> BaseException | None:
+    """Dead-letter a message; return the error if that failed. The message must then be returned."""
+    try:
+        queues.dead_letter(record, error)
+    except (BotoCoreError, ClientError, UnreadableAttributesError) as refusal:
+        logger.warning("Message not dead-lettered", extra=_details(record, error))
+        return refusal
+    if classify(error) is ErrorClass.MISCONFIGURED:
+        _report_misconfiguration(record, error)
+    logger.warning("Message dead-lettered", extra=_details(record, error))
+    _count(DEAD_LETTERED)
+    return None
+
+
+def _report_misconfiguration(record: SQSRecord, error: BaseException) -> None:
+    logger.critical("Misconfigured: every message fails until this is fixed", extra=_details(record, error))
+    _count(MISCONFIGURED)
+
+
+def _delay(record: SQSRecord) -> None:
+    """Delay the next delivery of a message. If that fails, the queue's visibility timeout applies."""
+    try:
+        queues.delay(record)
+    except (BotoCoreError, ClientError) as error:
+        logger.warning("Message not delayed", extra=_details(record, error))
+
+
+def _count(counter: str, messages: int = 1) -> None:
+    metrics.add_metric(name=counter, unit=MetricUnit.Count, value=messages)
 
 
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
@@ -93,7 +126,7 @@ def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
 
     For an unknown error, the details include where it was raised.
     """
-    details = {"message_id": record.message_id, "error_code": error_code(error), "reason": describe(error)}
+    details = {"message_id": identify(record).message_id, "error_code": error_code(error), "reason": describe(error)}
     if error_code(error) in ERROR_CLASSES:
         return details
     return details | {"raised_at": traceback.format_tb(error.__traceback__)}
@@ -113,10 +146,13 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         The messages that must be delivered again; SQS deletes the others:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    reserved = RESERVED_SHARE * context.get_remaining_time_in_millis()
+    # Without zeros, an alarm on a share of the messages could not be computed.
+    for counter in COUNTERS:
+        _count(counter, 0)
 
     def process(record: SQSRecord) -> None:
-        if context.get_remaining_time_in_millis() < reserved:
+        # After a timeout the whole batch is delivered again, so a message is started only if it ends in time.
+        if context.get_remaining_time_in_millis() < MESSAGE_SECONDS * MILLISECONDS:
             raise BatchOutOfTimeError
         store.store(record)
 

@@ -7,10 +7,13 @@ from typing import Final
 
 # The only prefix in the payload bucket that the function may write to.
 OBJECT_PREFIX: Final = "messages/"
+# The table's attribute that says when an item expires.
+EXPIRY_ATTRIBUTE: Final = "expires_at"
 
-# The function's metrics.
+# The function's metrics: each invocation adds a number of messages to each of them.
 METRICS_NAMESPACE: Final = "EventPipeline"
 PROCESSED: Final = "MessagesProcessed"
 DEAD_LETTERED: Final = "MessagesDeadLettered"
 RETURNED: Final = "MessagesReturned"
 MISCONFIGURED: Final = "MessagesMisconfigured"
+COUNTERS: Final = (PROCESSED, DEAD_LETTERED, RETURNED, MISCONFIGURED)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
@@ -12,7 +12,8 @@ from botocore.exceptions import ClientError
 
 from processor.environment import Environment
 from processor.events import Event
-from processor.names import OBJECT_PREFIX
+from processor.identity import identify
+from processor.names import EXPIRY_ATTRIBUTE, OBJECT_PREFIX
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -49,12 +50,7 @@ class MessageStore:
         """
         event = Event.model_validate_json(record.body)
         item = _item(record, event)
-        self.s3.put_object(
-            Bucket=self.environment.bucket_name,
-            Key=item["object_key"],
-            Body=record.body.encode(),
-            ContentType="application/json",
-        )
+        self._store_payload(item["object_key"], record.body.encode())
         if self._is_announced(item):
             return
         self.sns.publish(
@@ -70,12 +66,33 @@ class MessageStore:
             ExpressionAttributeValues={":true": {"BOOL": True}},
         )
 
+    def _store_payload(self, key: str, payload: bytes) -> None:
+        """Store the payload unless an earlier delivery has: a second version would only cost."""
+        try:
+            self.s3.put_object(
+                Bucket=self.environment.bucket_name,
+                Key=key,
+                Body=payload,
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "PreconditionFailed":
+                raise
+
     def _is_announced(self, item: dict[str, str]) -> bool:
         """Write the item unless it exists, and return whether its notification is known to have been sent."""
+        attributes: dict[str, Any] = {name: {"S": value} for name, value in item.items()}
+        if self.environment.data_retention_days:
+            # DynamoDB deletes an item after this time, in seconds since 1970:
+            # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/TTL.html
+            kept = timedelta(days=self.environment.data_retention_days)
+            expires_at = datetime.fromisoformat(item["timestamp"]) + kept
+            attributes[EXPIRY_ATTRIBUTE] = {"N": str(int(expires_at.timestamp()))}
         try:
             self.dynamodb.put_item(
                 TableName=self.environment.table_name,
-                Item={name: {"S": value} for name, value in item.items()} | {"announced": {"BOOL": False}},
+                Item=attributes | {"announced": {"BOOL": False}},
                 ConditionExpression="attribute_not_exists(message_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
@@ -89,12 +106,12 @@ class MessageStore:
 
 def _item(record: SQSRecord, event: Event) -> dict[str, str]:
     """Return a message's item. A range of times can be queried only within one date, the index's partition key."""
-    sent = datetime.fromtimestamp(int(record.attributes.sent_timestamp) / 1000, tz=UTC)
-    date = sent.date().isoformat()
+    identity = identify(record)
+    date = identity.sent.date().isoformat()
     return {
-        "message_id": record.message_id,
+        "message_id": identity.message_id,
         "date": date,
-        "timestamp": sent.isoformat(timespec="milliseconds"),
+        "timestamp": identity.sent.isoformat(timespec="milliseconds"),
         "type": event.type,
-        "object_key": f"{OBJECT_PREFIX}{date}/{record.message_id}.json",
+        "object_key": f"{OBJECT_PREFIX}{date}/{identity.message_id}.json",
     }

@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.emulated import fixture_aws, fixture_clients, fixture_dead_letter_queue, fixture_store
+from tests.unit.emulated import fixture_aws, fixture_clients, fixture_queues, fixture_store
 from tools.configuration.checks import SettingsError
 from tools.testing.recording import PROJECT_NAME, STACKS, Deployment, deploy, example_config, readable_config
 
-__all__ = ["fixture_aws", "fixture_clients", "fixture_dead_letter_queue", "fixture_store"]
+__all__ = ["fixture_aws", "fixture_clients", "fixture_queues", "fixture_store"]
 
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 

@@ -11,8 +11,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from processor.dead_letters import DeadLetterQueue
 from processor.environment import Environment, read_environment
+from processor.queues import Queues
 from processor.storage import MessageStore
 from tools.testing.recording import Deployment, Resource
 
@@ -121,10 +121,10 @@ def fixture_store(aws: Emulated) -> MessageStore:
     return MessageStore(aws.s3, aws.dynamodb, aws.sns, aws.environment)
 
 
-@pytest.fixture(name="dead_letter_queue")
-def fixture_dead_letter_queue(aws: Emulated) -> DeadLetterQueue:
-    """A dead-letter queue in the emulated AWS."""
-    return DeadLetterQueue(aws.sqs, aws.environment)
+@pytest.fixture(name="queues")
+def fixture_queues(aws: Emulated) -> Queues:
+    """The queues in the emulated AWS."""
+    return Queues(aws.sqs, aws.environment)
 
 
 def sqs_record(body: str, message_id: str = "m-1", **attributes: dict[str, Any]) -> dict[str, Any]:

@@ -36,11 +36,16 @@ ACCOUNT_ID = "123456789012"
 
 # Outputs that AWS computes and the program reads.
 COMPUTED = {
+    "aws:cloudwatch/eventRule:EventRule": {"arn": "arn:{partition}:events:{region}:{id}:rule/{name}"},
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{id}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{id}:table/{name}"},
     "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{id}:role/{name}"},
     "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{id}:key/{uuid}", "keyId": "{uuid}"},
-    "aws:lambda/function:Function": {"arn": "arn:{partition}:lambda:{region}:{id}:function:{name}"},
+    "aws:lambda/alias:Alias": {"arn": "arn:{partition}:lambda:{region}:{id}:function:{functionName}:{name}"},
+    "aws:lambda/function:Function": {
+        "arn": "arn:{partition}:lambda:{region}:{id}:function:{name}",
+        "version": "1",
+    },
     "aws:s3/bucket:Bucket": {"arn": "arn:{partition}:s3:::{bucket}"},
     "aws:sns/topic:Topic": {"arn": "arn:{partition}:sns:{region}:{id}:{name}"},
     "aws:sqs/queue:Queue": {
@@ -170,6 +175,20 @@ def computed_outputs(type_: str, name: str, inputs: Mapping[str, Any], account: 
     return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
 
 
+def service_principal(service: str, account: Account) -> dict[str, str]:
+    """Return the principal of an AWS service as the provider does.
+
+    https://www.pulumi.com/registry/packages/aws/api-docs/getserviceprincipal/
+
+    Args:
+        service: For example ``lambda``.
+        account: Partition and region.
+    """
+    # Only a few services have another suffix in China.
+    suffix = account.dns_suffix if service in {"codedeploy", "elasticmapreduce", "logs"} else "amazonaws.com"
+    return {"name": f"{service}.{suffix}", "id": f"{service}.{account.region}.{suffix}", "suffix": suffix}
+
+
 class Aws(mocks.Mocks):
     """Mocks of an AWS provider for one region of an account."""
 
@@ -187,6 +206,9 @@ class Aws(mocks.Mocks):
             "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": account.id},
             "aws:index/getPartition:getPartition": {"partition": account.partition, "dnsSuffix": account.dns_suffix},
             "aws:index/getRegion:getRegion": {"region": account.region},
+            "aws:index/getServicePrincipal:getServicePrincipal": service_principal(
+                str(args.args.get("serviceName")), account
+            ),
         }
         return answers[args.token], []
 

@@ -116,7 +116,7 @@ def test_a_message_that_aws_can_never_accept_is_dead_lettered(
 def test_a_message_that_cannot_be_dead_lettered_returns_to_its_queue(
     invoke: Invoke, aws: Emulated, handler: ModuleType, refusal: Exception
 ) -> None:
-    with failing(handler.dead_letter_queue.sqs, "send_message", refusal):
+    with failing(handler.queues.sqs, "send_message", refusal):
         assert invoke(MALFORMED) == ["m-1"]
 
     assert not aws.dead_letters()
@@ -174,7 +174,7 @@ def test_a_misconfiguration_is_logged_as_critical_and_has_its_own_metric(
 def test_a_denied_send_to_the_dead_letter_queue_is_a_misconfiguration(
     invoke: Invoke, handler: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with failing(handler.dead_letter_queue.sqs, "send_message", DENIED):
+    with failing(handler.queues.sqs, "send_message", DENIED):
         invoke(MALFORMED)
 
     output = Output(capsys)
@@ -222,7 +222,7 @@ def test_the_content_of_messages_is_never_logged(
 ) -> None:
     with (
         failing(handler.store.s3, "put_object", error),
-        failing(handler.dead_letter_queue.sqs, "send_message", error if isinstance(error, ClientError) else None),
+        failing(handler.queues.sqs, "send_message", error if isinstance(error, ClientError) else None),
     ):
         invoke(GOOD, MALFORMED, json.dumps(EXAMPLE | {"data": "confidential"}))
 
@@ -237,7 +237,7 @@ def test_an_event_that_is_not_a_batch_fails_the_function(handler: ModuleType) ->
 
 
 def test_the_sdk_retries_calls(handler: ModuleType) -> None:
-    for client in (handler.store.s3, handler.store.dynamodb, handler.store.sns, handler.dead_letter_queue.sqs):
+    for client in (handler.store.s3, handler.store.dynamodb, handler.store.sns, handler.queues.sqs):
         assert client.meta.config.retries["mode"] == "standard"
         assert client.meta.config.retries["total_max_attempts"] == 4
         assert (client.meta.config.connect_timeout, client.meta.config.read_timeout) == (2, 10)

@@ -7,9 +7,9 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
-from processor.dead_letters import DeadLetterQueue
 from processor.errors import describe
 from processor.events import EXAMPLE
+from processor.queues import Queues
 from processor.storage import MessageStore
 from scripts import local_send
 from tests.unit.emulated import Emulated, failing, sqs_record
@@ -66,7 +66,7 @@ def test_the_result_of_a_processed_message_is_shown(local: Local, store: Message
 
 
 def test_a_dead_letter_is_found_among_others_with_its_reason(
-    local: Local, aws: Emulated, dead_letter_queue: DeadLetterQueue
+    local: Local, aws: Emulated, dead_letter_queue: Queues
 ) -> None:
     for number in range(11):
         aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=str(number))

@@ -8,21 +8,21 @@ import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
-from processor.dead_letters import DeadLetterQueue, UnreadableAttributesError
 from processor.events import EXAMPLE
+from processor.queues import Queues, UnreadableAttributesError
 from tests.unit.emulated import Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 
 BODY = json.dumps(EXAMPLE | {"type": 1, "data": []})
 
 
-def test_the_body_is_unchanged(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_the_body_is_unchanged(dead_letter_queue: Queues, aws: Emulated) -> None:
     dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
 
     assert [message["Body"] for message in aws.dead_letters()] == [BODY]
 
 
-def test_attributes_name_the_reason_and_the_origin(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_attributes_name_the_reason_and_the_origin(dead_letter_queue: Queues, aws: Emulated) -> None:
     dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
 
     (message,) = aws.dead_letters()
@@ -35,7 +35,7 @@ def test_attributes_name_the_reason_and_the_origin(dead_letter_queue: DeadLetter
     }
 
 
-def test_the_producers_attributes_are_kept(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_the_producers_attributes_are_kept(dead_letter_queue: Queues, aws: Emulated) -> None:
     record = sqs_record(
         BODY,
         trace={"dataType": "String", "stringValue": "abc"},
@@ -57,7 +57,7 @@ def test_the_producers_attributes_are_kept(dead_letter_queue: DeadLetterQueue, a
     [{}, {"dataType": None}, {"dataType": "String"}, {"dataType": "Binary", "binaryValue": "abc"}],
 )
 def test_unreadable_attributes_raise_their_own_error(
-    dead_letter_queue: DeadLetterQueue, aws: Emulated, attribute: dict[str, Any]
+    dead_letter_queue: Queues, aws: Emulated, attribute: dict[str, Any]
 ) -> None:
     record = SQSRecord(sqs_record(BODY, odd=attribute))
 
@@ -67,6 +67,6 @@ def test_unreadable_attributes_raise_their_own_error(
     assert not aws.dead_letters()
 
 
-def test_a_rejected_send_raises(dead_letter_queue: DeadLetterQueue, aws: Emulated) -> None:
+def test_a_rejected_send_raises(dead_letter_queue: Queues, aws: Emulated) -> None:
     with failing(aws.sqs, "send_message", client_error("AccessDenied")), pytest.raises(ClientError):
         dead_letter_queue.send(SQSRecord(sqs_record(BODY)), validation_error(BODY))
