@@ -27,7 +27,13 @@ from processor.identity import identify
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.queues import Queues, UnreadableAttributesError
 from processor.storage import MessageStore
-from processor.timing import ATTEMPTS, CONNECT_TIMEOUT_SECONDS, MESSAGE_SECONDS, READ_TIMEOUT_SECONDS
+from processor.timing import (
+    ATTEMPTS,
+    CALL_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    MESSAGE_SECONDS,
+    READ_TIMEOUT_SECONDS,
+)
 
 # The SDK retries a call with backoff before its error is classified:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -75,7 +81,9 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         # Powertools calls this while it handles an exception, so it is never None.
         error = cast(BaseException, exception[1])
         is_last_delivery = queues.is_last_delivery(record)
-        if classify(error) is ErrorClass.POISON or is_last_delivery:
+        # For a message that was not started, there may be no time left for any call.
+        may_call = _has_time(self.lambda_context, CALL_SECONDS)
+        if may_call and (classify(error) is ErrorClass.POISON or is_last_delivery):
             refusal = _dead_letter(record, error)
             if refusal is None:
                 return super().success_handler(record, ErrorClass.POISON)
@@ -85,7 +93,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         else:
             logger.warning("Message returned to its queue", extra=_details(record, error))
             _count(RETURNED)
-        if not is_last_delivery:
+        if may_call and not is_last_delivery:
             _delay(record)
         return super().failure_handler(record, exception)
 
@@ -115,6 +123,10 @@ def _delay(record: SQSRecord) -> None:
         queues.delay(record)
     except (BotoCoreError, ClientError) as error:
         logger.warning("Message not delayed", extra=_details(record, error))
+
+
+def _has_time(context: LambdaContext, seconds: int) -> bool:
+    return context.get_remaining_time_in_millis() >= seconds * MILLISECONDS
 
 
 def _count(counter: str, messages: int = 1) -> None:
@@ -152,7 +164,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
     def process(record: SQSRecord) -> None:
         # After a timeout the whole batch is delivered again, so a message is started only if it ends in time.
-        if context.get_remaining_time_in_millis() < MESSAGE_SECONDS * MILLISECONDS:
+        if not _has_time(context, MESSAGE_SECONDS):
             raise BatchOutOfTimeError
         store.store(record)
 
