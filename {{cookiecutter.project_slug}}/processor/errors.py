@@ -168,6 +168,14 @@ def classify(error: BaseException) -> ErrorClass:
     return ERROR_CLASSES.get(error_code(error), ErrorClass.TRANSIENT)
 
 
+def _names_the_cause(error: ClientError) -> bool:
+    """Whether AWS's text names the missing permission or resource, and nothing of a message.
+
+    The parameters of SendMessage are a message's body and attributes, and AWS may quote them.
+    """
+    return classify(error) is ErrorClass.MISCONFIGURED and error.operation_name != "SendMessage"
+
+
 def describe(error: BaseException) -> str:
     """Describe an error without the content of the message, which may be confidential.
 
@@ -177,11 +185,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         reason = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
-    elif classify(error) is ErrorClass.MISCONFIGURED:
-        # AWS's message names the missing permission or resource.
-        reason = str(error)
     elif isinstance(error, ClientError):
-        reason = f"{error_code(error)} from {error.operation_name}"
+        reason = str(error) if _names_the_cause(error) else f"{error_code(error)} from {error.operation_name}"
     else:
         reason = type(error).__name__
     printable = "".join(character if character.isprintable() else " " for character in reason)

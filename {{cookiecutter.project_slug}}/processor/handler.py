@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from processor.environment import read_environment
 from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
@@ -136,10 +136,10 @@ def _count(counter: str, messages: int = 1) -> None:
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
     """Describe a failure without the exception's text, which may contain parts of the message.
 
-    For an unknown error, the details include where it was raised.
+    For an error that is not AWS's or not known, the details include where it was raised.
     """
     details = {"message_id": identify(record).message_id, "error_code": error_code(error), "reason": describe(error)}
-    if error_code(error) in ERROR_CLASSES:
+    if error_code(error) in ERROR_CLASSES and not isinstance(error, ParamValidationError):
         return details
     return details | {"raised_at": traceback.format_tb(error.__traceback__)}
 
