@@ -155,10 +155,9 @@ ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 
 
 def error_code(error: BaseException) -> str:
-    """Return AWS's error code, or the name of the exception's class if AWS did not answer."""
-    if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "")
-    return type(error).__name__
+    """Return AWS's error code, or the name of the exception's class if AWS gave none. It is never empty."""
+    answered = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    return answered or type(error).__name__
 
 
 def classify(error: BaseException) -> ErrorClass:
