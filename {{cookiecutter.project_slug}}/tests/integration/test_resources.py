@@ -15,8 +15,6 @@ FUNCTION = "aws:lambda/function:Function"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
-SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
-TOPIC = "aws:sns/topic:Topic"
 
 HOW_TO_READ = "register a reader in tests/integration/conftest.py, with `reads` from tools/testing/readers.py"
 
@@ -56,17 +54,6 @@ def test_a_role_has_no_other_policies(deployed: Deployed, promises: Deployment) 
         found = deployed.client("iam").list_role_policies(RoleName=role)["PolicyNames"]
         promised = [each["name"] for each in inputs(promises, ROLE_POLICY) if each["role"] == role]
         hold(role, "policies", found=sorted(found), promised=sorted(promised))
-
-
-def test_the_topic_has_no_other_e_mail_subscriptions(deployed: Deployed, promises: Deployment) -> None:
-    skip_if_secret(deployed, *(f"{SUBSCRIPTION} {name}" for name in promises.all(SUBSCRIPTION)))
-    for topic in values(promises, TOPIC, "name"):
-        arn = deployed.account.arn("sns", topic)
-        pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=arn)
-        subscriptions = [each for page in pages for each in page["Subscriptions"]]
-        found = [each["Endpoint"] for each in subscriptions if each["Protocol"] == "email"]
-        promised = [each["endpoint"] for each in inputs(promises, SUBSCRIPTION) if each["topic"] == arn]
-        hold(topic, "e-mail subscriptions", found=sorted(found), promised=sorted(promised))
 
 
 def inputs(promises: Deployment, type_: str) -> list[dict[str, str]]:
