@@ -117,7 +117,6 @@ FOREIGN = {
     "BucketAlreadyOwnedByYou",
     "BucketNotEmpty",
     "PULUMI_SKIP_CONFIRMATIONS",
-    "PendingConfirmation",
     "pre-commit",
 }
 WRITTEN_BY_TASKS = (
