@@ -15,7 +15,6 @@ from tools.testing.readers import (
     function_version,
     read,
     rule_targets,
-    subscriptions_of,
 )
 from tools.testing.recording import Deployment, Resource
 
@@ -24,9 +23,7 @@ MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 RULE = "aws:cloudwatch/eventRule:EventRule"
-SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 TARGET = "aws:cloudwatch/eventTarget:EventTarget"
-TOPIC = "aws:sns/topic:Topic"
 # Properties that a function has once, and not for each version.
 OF_ALL_VERSIONS = ("reservedConcurrentExecutions", "tags")
 
@@ -88,15 +85,6 @@ def test_a_rule_has_no_other_targets(deployed: Deployed, promises: Deployment) -
         found = [each["Arn"] for each in rule_targets(deployed, rule)]
         promised = [each["arn"] for each in inputs(promises, TARGET) if each["rule"] == rule]
         hold(rule, "targets", found=sorted(found), promised=sorted(promised))
-
-
-def test_a_topic_has_no_other_e_mail_subscriptions(deployed: Deployed, promises: Deployment) -> None:
-    skip_if_secret(deployed, *(f"{SUBSCRIPTION} {name}" for name in promises.all(SUBSCRIPTION)))
-    for topic in values(promises, TOPIC, "name"):
-        arn = deployed.account.arn("sns", topic)
-        found = [each["Endpoint"] for each in subscriptions_of(deployed, arn) if each["Protocol"] == "email"]
-        promised = [each["endpoint"] for each in inputs(promises, SUBSCRIPTION) if each["topic"] == arn]
-        hold(topic, "e-mail subscriptions", found=sorted(found), promised=sorted(promised))
 
 
 def inputs(promises: Deployment, type_: str) -> list[dict[str, str]]:

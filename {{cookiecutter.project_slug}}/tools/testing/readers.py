@@ -50,7 +50,6 @@ DEFAULTS: dict[str, Properties] = {
     FUNCTION: {"layers": []},
     "aws:s3/bucket:Bucket": {"region": None},
     "aws:sns/topic:Topic": {"kmsMasterKeyId": None, "signatureVersion": 1},
-    "aws:sns/topicSubscription:TopicSubscription": {"pendingConfirmation": False},
 }
 # Prefixes of AWS's error codes for something that does not exist or is not configured.
 NOT_THERE = (
@@ -344,12 +343,7 @@ def _topic_policy(deployed: Deployed, resource: Resource) -> Properties:
 @reads("aws:sns/topicSubscription:TopicSubscription")
 def _subscription(deployed: Deployed, resource: Resource) -> Properties | None:
     subscriptions = [
-        {
-            "topic": each["TopicArn"],
-            "protocol": each["Protocol"],
-            "endpoint": each["Endpoint"],
-            "pendingConfirmation": each["SubscriptionArn"] == "PendingConfirmation",
-        }
+        {"topic": each["TopicArn"], "protocol": each["Protocol"], "endpoint": each["Endpoint"]}
         for each in subscriptions_of(deployed, resource.inputs["topic"])
     ]
     same = [each for each in subscriptions if each["protocol"] == resource.inputs["protocol"]]
