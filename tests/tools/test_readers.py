@@ -514,14 +514,10 @@ def test_the_version_of_a_topics_signatures_is_read(
 
 @pytest.mark.parametrize(
     ("subscription", "found"),
-    [
-        ("arn:aws:sns:us-east-2:123456789012:alarms:1", []),
-        ("PendingConfirmation", ["pendingConfirmation: found True, promised False"]),
-        ("Deleted", None),
-    ],
+    [("arn:aws:sns:us-east-2:123456789012:alarms:1", []), ("PendingConfirmation", []), ("Deleted", None)],
     ids=["confirmed", "pending", "cancelled"],
 )
-def test_whether_a_subscription_is_confirmed_is_read(subscription: str, found: list[str] | None) -> None:
+def test_a_subscription_that_was_cancelled_does_not_exist(subscription: str, found: list[str] | None) -> None:
     deployed, stubber = stubbed("sns")
     inputs = {"topic": "arn:aws:sns:us-east-2:123456789012:alarms", "protocol": "email", "endpoint": "a@example.com"}
     answer = {
