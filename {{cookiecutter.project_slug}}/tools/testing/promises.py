@@ -38,8 +38,8 @@ def promised_properties(deployed: Deployed, resource: Resource) -> dict[str, Any
     left_out = NOT_IN_AWS.get(resource.type, frozenset())
     if deployed.is_local:
         left_out = left_out | NOT_IN_THE_EMULATOR.get(resource.type, frozenset())
-    promised = DEFAULTS.get(resource.type, {}) | resource.inputs
-    return {key: value for key, value in promised.items() if key not in left_out}
+    properties = DEFAULTS.get(resource.type, {}) | resource.inputs
+    return {key: value for key, value in properties.items() if key not in left_out}
 
 
 def skip_if_secret(deployed: Deployed, *parts: str) -> None:

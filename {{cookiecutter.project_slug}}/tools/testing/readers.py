@@ -350,9 +350,14 @@ def _subscription(deployed: Deployed, resource: Resource) -> Properties | None:
     return next((each for each in same if each["endpoint"] == resource.inputs["endpoint"]), next(iter(same), None))
 
 
-def subscriptions_of(deployed: Deployed, topic_arn: str) -> list[dict[str, str]]:
-    """List a topic's subscriptions without those that were cancelled, which AWS lists for some days."""
-    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn)
+def subscriptions_of(deployed: Deployed, topic: str) -> list[dict[str, str]]:
+    """List a topic's subscriptions, except those that were cancelled: AWS lists them for some days.
+
+    Args:
+        deployed: The stack.
+        topic: ARN of the topic.
+    """
+    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     return [each for page in pages for each in page["Subscriptions"] if each["SubscriptionArn"] != "Deleted"]
 
 
@@ -459,23 +464,23 @@ def _event_source_mapping(deployed: Deployed, resource: Resource) -> Properties 
     }
 
 
-def event_source_mappings(deployed: Deployed, function_arn: str) -> list[dict[str, Any]]:
+def event_source_mappings(deployed: Deployed, function: str) -> list[dict[str, Any]]:
     """List the event source mappings of a function, whichever of its versions or aliases they call.
 
     AWS can list those of one version or alias, or all.
 
     Args:
         deployed: The stack.
-        function_arn: ARN of the function, or of one of its versions or aliases.
+        function: ARN of the function, or of one of its versions or aliases.
     """
-    whole = unqualified(function_arn)
+    whole = unqualified(function)
     pages = deployed.client("lambda").get_paginator("list_event_source_mappings").paginate()
     return [each for page in pages for each in page["EventSourceMappings"] if unqualified(each["FunctionArn"]) == whole]
 
 
-def unqualified(function_arn: str) -> str:
+def unqualified(arn: str) -> str:
     """Remove the version or alias from a function's ARN."""
-    return ":".join(function_arn.split(":")[:FUNCTION_ARN_PARTS])
+    return ":".join(arn.split(":")[:FUNCTION_ARN_PARTS])
 
 
 @reads("aws:cloudwatch/metricAlarm:MetricAlarm")
