@@ -125,7 +125,7 @@ table = aws.dynamodb.Table(
     tags=tags,
     opts=within,
 )
-store.register_outputs({})
+store.register_outputs({"bucket_name": bucket.bucket})
 
 dead_letters = aws.sqs.Queue(
     "dead-letters", name=f"{prefix}-dead-letters", message_retention_seconds=1_209_600, kms_master_key_id=key_arn
