@@ -58,7 +58,7 @@ EXPECTED = {
     ),
     "lambdaArchitecture": choice("arm64", "x86_64", bad=("amd64",)),
     "lambdaMemoryMb": number(128, 10240),
-    "lambdaTimeoutSeconds": number(70, 900, default="120"),
+    "lambdaTimeoutSeconds": number(95, 900, default="120"),
     "maximumConcurrency": number(2, 1000, default="10"),
     "lambdaReservedConcurrency": Expected(
         "-1 (none), or a whole number from 2 to 1000", "-1", good=("-1", "2", "1000"), bad=("-2", "0", "1", "1001")
@@ -181,10 +181,10 @@ REFUSED = {
     ),
     # Ten messages a second, for as long as the function starts any.
     "batch-too-large": Refused(
-        {"batchSize": "101", "lambdaTimeoutSeconds": "70"},
+        {"batchSize": "101", "lambdaTimeoutSeconds": "95"},
         "batchSize",
-        'found "101"; allowed: 100 or less, as many as the function can start within lambdaTimeoutSeconds (70)',
-        cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": "71"}),
+        'found "101"; allowed: 100 or less, as many as the function can start within lambdaTimeoutSeconds (95)',
+        cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": "96"}),
         besides={"batchWindowSeconds": "1"},
     ),
     "reservation-too-low": Refused(
@@ -204,18 +204,18 @@ REFUSED = {
         "alarm",
         cures=({"messageAgeAlarmSeconds": "726"}, {"lambdaTimeoutSeconds": "119"}, {"batchWindowSeconds": "4"}),
     ),
-    # Four times the visibility timeout of 421 seconds, which is longer than the first four delays, and a delay of 480.
+    # Five times the visibility timeout of 571 seconds, which is longer than the first five delays, and a delay of 960.
     "retention-too-short": Refused(
         {
-            "messageRetentionSeconds": "2163",
-            "maxReceiveCount": "5",
-            "lambdaTimeoutSeconds": "70",
+            "messageRetentionSeconds": "3814",
+            "maxReceiveCount": "6",
+            "lambdaTimeoutSeconds": "95",
             "batchWindowSeconds": "1",
         },
         "messageRetentionSeconds",
-        'found "2163"; allowed: 2164 or more, the time that 5 deliveries (maxReceiveCount) may take; otherwise a '
+        'found "3814"; allowed: 3815 or more, the time that 6 deliveries (maxReceiveCount) may take; otherwise a '
         "message could expire before it is dead-lettered",
-        cures=({"messageRetentionSeconds": "2164"}, {"batchWindowSeconds": "0"}),
+        cures=({"messageRetentionSeconds": "3815"}, {"batchWindowSeconds": "0"}),
     ),
     "key-elsewhere": Refused(
         {"kmsKeyArn": ELSEWHERE},
@@ -314,9 +314,9 @@ def test_a_key_is_not_elsewhere_if_the_region_is_unknown() -> None:
 
 
 def test_the_visibility_timeout_is_six_function_timeouts_plus_the_batching_window() -> None:
-    config = example_config("orders") | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "90"}
+    config = example_config("orders") | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "100"}
 
-    assert read_settings(Settings, "orders", config).visibility_timeout_seconds == 6 * 90 + 20
+    assert read_settings(Settings, "orders", config).visibility_timeout_seconds == 6 * 100 + 20
 
 
 def test_by_default_no_message_is_dead_lettered_in_an_outage_of_three_hours() -> None:

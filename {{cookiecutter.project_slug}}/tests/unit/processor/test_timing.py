@@ -1,4 +1,4 @@
-"""How long calls, invocations and outages may take, by clocks that only waiting moves."""
+"""How long calls and invocations may take, by clocks that only waiting moves."""
 
 import itertools
 import socket
@@ -21,14 +21,13 @@ from botocore.retries.standard import ExponentialBackoff
 from infrastructure.settings import MIN_TIMEOUT_SECONDS, Settings
 from processor.queues import Queues
 from processor.storage import MessageStore
-from processor.timing import CALL_SECONDS, CALLS, MESSAGE_SECONDS, OWN_SECONDS, retry_delay_seconds
+from processor.timing import CALL_SECONDS, CALLS, MESSAGE_SECONDS, OWN_SECONDS
 from tests.unit.emulated import sqs_record
 from tests.unit.processor.test_errors import client_error
 from tests.unit.processor.test_handler import CONTEXT, GOOD, MALFORMED
 
 DEFAULT_TIMEOUT_SECONDS = Settings.model_fields["lambda_timeout_seconds"].default
 DEFAULT_DELIVERIES = Settings.model_fields["max_receive_count"].default
-HOUR = 3600
 
 # The function's calls, in their order.
 STORING = {
@@ -280,10 +279,3 @@ def test_a_message_that_was_not_started_is_delayed_or_dead_lettered_only_if_ther
     invoke(handler, aws, messages(1, GOOD, deliveries))
 
     assert aws.calls == ({operation: 1} if is_called else {})
-
-
-def test_an_outage_of_three_hours_dead_letters_no_message_by_default() -> None:
-    # The last delivery ends with the dead letter.
-    delays = [retry_delay_seconds(deliveries) for deliveries in range(1, DEFAULT_DELIVERIES)]
-
-    assert sum(delays) > 3 * HOUR
