@@ -57,5 +57,5 @@ def identify(record: SQSRecord) -> Identity:
 
 def _attribute(record: SQSRecord, name: str, allowed: re.Pattern[str]) -> str:
     """Read an attribute. A producer may set it to anything, so what is not allowed is left out."""
-    value = record.raw_event["messageAttributes"].get(name, {}).get("stringValue") or ""
+    value = str(record.raw_event["messageAttributes"].get(name, {}).get("stringValue"))
     return value if allowed.fullmatch(value) else ""

@@ -26,7 +26,7 @@ TEXT = {"dataType": "String", "stringValue": "abc"}
 
 
 def delivered(deliveries: int, record: dict[str, Any]) -> SQSRecord:
-    """Return a message that is delivered for the given time."""
+    """Return a message that has been delivered so often."""
     return SQSRecord(record | {"attributes": record["attributes"] | {"ApproximateReceiveCount": str(deliveries)}})
 
 

@@ -177,7 +177,7 @@ class SlowAws:
         timeout: The function's timeout, in seconds.
         refused: The operations that fail.
         clock: The time.
-        calls: How many calls were made while each message was processed, by the message's body.
+        calls: How often each operation was called.
     """
 
     timeout: int
@@ -213,7 +213,7 @@ def invoke(handler: ModuleType, aws: SlowAws, records: list[dict[str, Any]]) -> 
 
 
 def messages(number: int, body: str, deliveries: int) -> list[dict[str, Any]]:
-    """Return messages that are delivered for the given time."""
+    """Return messages that have been delivered so often."""
     record = sqs_record(body)
     attributes = record["attributes"] | {"ApproximateReceiveCount": str(deliveries)}
     return [record | {"attributes": attributes}] * number
