@@ -31,11 +31,12 @@ __all__ = [
 
 
 @pytest.fixture(scope="session", name="pipeline")
-def fixture_pipeline(deployed: Deployed, promises: Deployment) -> Iterator[Pipeline]:
+def fixture_pipeline(deployed: Deployed, promises: Deployment, pytestconfig: pytest.Config) -> Iterator[Pipeline]:
     """The pipeline to send messages through. What they leave behind is deleted at the end."""
     # Values that contain a secret are known only from the outputs.
     outputs = promises.exports | {
         name: deployed.outputs[name] for name in deployed.program.secret_parts if name in deployed.outputs
     }
-    with opened_pipeline(deployed, outputs) as opened:
+    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
+    with opened_pipeline(deployed, outputs, reporter.write_line) as opened:
         yield opened

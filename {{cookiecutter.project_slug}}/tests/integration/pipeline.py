@@ -1,35 +1,46 @@
 """The deployed pipeline: sends messages, finds their results, and deletes these at the end.
 
-Only the results of its own messages are found, so that several people can test one stack at the same time.
+Only the results of its own messages are found, so that several people can test one stack at the same time. AWS delivers
+at least once, so notifications and dead letters are counted by their ids.
 """
 
 import contextlib
 import json
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 
+from infrastructure.processing import LIVE
 from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX
 from processor.events import EXAMPLE
-from tools.logs import FunctionLog
+from processor.names import OBJECT_PREFIX
 from tools.testing.deployed import Deployed
 
-# Includes the function's cold start.
+# A message that fails once is delivered again after 30 seconds: see processor/timing.py.
 DEADLINE_SECONDS = 60
+# Lambda may need several minutes before it polls a new event source:
+# https://docs.aws.amazon.com/lambda/latest/dg/msk-starting-positions.html
+FIRST_DEADLINE_SECONDS = 300
+# Applies to the first message too. Includes the function's cold start.
 LOCAL_DEADLINE_SECONDS = 20
+# SNS delivers to SQS within milliseconds, once it knows the subscription.
+PROBE_SECONDS = 10
 # Time to wait for a second notification or dead letter, which should not come.
 SETTLING_SECONDS = 2
+# Long polling, which also asks all servers of a queue:
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-short-and-long-polling.html
+POLL_SECONDS = 5
 PAUSE_SECONDS = 1
 LOCAL_PAUSE_SECONDS = 0.2
-NO_BUCKET = "a-bucket-that-does-not-exist"
-# Longer than a cold start, even on a busy machine.
-START_SECONDS = 20
+# The tester's clock and SQS's may differ by so much.
+CLOCK_SECONDS = 600
 # https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 EXAMPLE_RECORD = {
     "messageId": "00000000-0000-0000-0000-000000000000",
@@ -62,19 +73,17 @@ class Pipeline:
         deployed: The stack.
         outputs: Outputs of the stack.
         inbox_url: A queue that is subscribed to the topic.
-        sent: Bodies of the messages that were sent, by message id.
-        function_log: The function's log in the emulator, since the test first made it fail.
-        notifications: Notifications of these messages that have arrived in the inbox.
-        dead_letters: These messages, if they have arrived in the dead-letter queue.
+        sent: When the messages were sent, by message id.
+        notifications: Notifications of these messages that have arrived in the inbox, by SNS's message id.
+        dead_letters: These messages, if they have arrived in the dead-letter queue, by their id there.
     """
 
     deployed: Deployed
     outputs: Mapping[str, str]
     inbox_url: str
-    sent: dict[str, str] = field(default_factory=dict)
-    function_log: FunctionLog | None = None
-    notifications: list[dict[str, Any]] = field(default_factory=list)
-    dead_letters: list[dict[str, Any]] = field(default_factory=list)
+    sent: dict[str, datetime] = field(default_factory=dict)
+    notifications: dict[str, dict[str, Any]] = field(default_factory=dict)
+    dead_letters: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
@@ -90,14 +99,50 @@ class Pipeline:
         Returns:
             The message ids.
         """
+        now = datetime.now(tz=UTC)
         entries = [{"Id": str(number), "MessageBody": body} for number, body in enumerate(bodies)]
         sqs = self.deployed.client("sqs")
         answer = sqs.send_message_batch(QueueUrl=self.outputs["queue_url"], Entries=entries)
         assert not answer.get("Failed"), answer["Failed"]
         identities = {int(sent["Id"]): sent["MessageId"] for sent in answer["Successful"]}
         messages = [identities[number] for number in range(len(bodies))]
-        self.sent |= dict(zip(messages, bodies, strict=True))
+        self.sent |= dict.fromkeys(messages, now)
         return messages
+
+    def send_back(self, dead_letter: Mapping[str, Any], body: str) -> None:
+        """Send a dead letter back with its attributes, as SQS does, but with a repaired body."""
+        self.deployed.client("sqs").send_message(
+            QueueUrl=self.outputs["queue_url"], MessageBody=body, MessageAttributes=dead_letter["MessageAttributes"]
+        )
+
+    def deliver_again(self, message: str, body: str) -> dict[str, Any]:
+        """Deliver a message once more, as SQS may do.
+
+        Returns:
+            The function's answer to Lambda.
+        """
+        item = self._item(message)
+        assert item is not None, f"{message} has no item"
+        sent = datetime.fromisoformat(item["timestamp"]["S"])
+        attributes = {"ApproximateReceiveCount": "2", "SentTimestamp": str(round(sent.timestamp() * 1000))}
+        return self.invoke(LIVE, {"messageId": message, "body": body, "attributes": attributes})
+
+    def invoke(self, qualifier: str, record: Mapping[str, Any]) -> dict[str, Any]:
+        """Invoke an alias or version of the function with one message, as Lambda does.
+
+        Args:
+            qualifier: Name of the alias, or number of the version.
+            record: What differs from `EXAMPLE_RECORD`.
+
+        Returns:
+            The function's answer.
+        """
+        answer = self.deployed.client("lambda").invoke(
+            FunctionName=self.outputs["function_name"],
+            Qualifier=qualifier,
+            Payload=json.dumps({"Records": [{**EXAMPLE_RECORD, **record}]}),
+        )
+        return json.loads(answer["Payload"].read())
 
     def wait_for(self, find: Callable[[str], Found | None], message: str, what: str, *, retries: float = 0) -> Found:
         """Wait for a result of a message.
@@ -111,8 +156,7 @@ class Pipeline:
         Raises:
             AssertionError: If there is no result in time.
         """
-        seconds = LOCAL_DEADLINE_SECONDS if self.deployed.is_local else DEADLINE_SECONDS
-        seconds += self.settings.batch_window_seconds + retries
+        seconds = self._deadline_seconds(DEADLINE_SECONDS) + retries
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = find(message)
@@ -121,69 +165,43 @@ class Pipeline:
             self._pause()
         raise AssertionError(f"{self.outputs['function_name']}: no {what} of {message} in {seconds} seconds")
 
+    def _deadline_seconds(self, on_aws: float) -> float:
+        return (LOCAL_DEADLINE_SECONDS if self.deployed.is_local else on_aws) + self.settings.batch_window_seconds
+
+    def warm_up(self) -> None:
+        """Wait for the event source mapping, and send messages until the inbox receives a notification.
+
+        Lambda may not poll the queue yet, and a topic may not know a new subscription yet. After this, messages are
+        processed soon, and the inbox misses no notification. If none arrives, the tests say what does not work.
+
+        Raises:
+            AssertionError: If the mapping does not become enabled.
+        """
+        deadline = time.monotonic() + self._deadline_seconds(FIRST_DEADLINE_SECONDS)
+        while (state := self._mapping_state()) != "Enabled":
+            assert time.monotonic() < deadline, f"event source mapping of {self.outputs['queue_arn']}: {state}"
+            self._pause()
+        while not self.notifications and time.monotonic() < deadline:
+            self.send(json.dumps(EXAMPLE))
+            next_probe = min(time.monotonic() + PROBE_SECONDS, deadline)
+            while not self.notifications and time.monotonic() < next_probe:
+                self._take_notifications(POLL_SECONDS)
+
+    def _mapping_state(self) -> str:
+        answer = self.deployed.client("lambda").list_event_source_mappings(
+            FunctionName=f"{self.outputs['function_arn']}:{LIVE}", EventSourceArn=self.outputs["queue_arn"]
+        )
+        return next((mapping["State"] for mapping in answer["EventSourceMappings"]), "missing")
+
     def settle(self) -> None:
         """Wait for a second notification or dead letter, which should not come."""
         deadline = time.monotonic() + SETTLING_SECONDS
         while time.monotonic() < deadline:
-            self._receive()
-            self._pause()
+            self._take_notifications(1)
+            self._take_dead_letters(1)
 
     def _pause(self) -> None:
         time.sleep(LOCAL_PAUSE_SECONDS if self.deployed.is_local else PAUSE_SECONDS)
-
-    @contextmanager
-    def failing(self, retry_seconds: int) -> Generator[None]:
-        """Make the function fail, by pointing it to a bucket that does not exist.
-
-        Args:
-            retry_seconds: Visibility timeout meanwhile.
-        """
-        self.function_log = self.function_log or FunctionLog(
-            self.deployed.client("logs").meta.endpoint_url, since=int(time.time() * 1000)
-        )
-        hidden = self._visibility_seconds()
-        variables = self._function_variables()
-        self._configure(variables | {"BUCKET_NAME": NO_BUCKET})
-        try:
-            # Have the cold start now, so that it does not use up the visibility timeout.
-            self.deployed.client("lambda").invoke(
-                FunctionName=self.outputs["function_name"], Payload=json.dumps({"Records": [EXAMPLE_RECORD]})
-            )
-            self._set_visibility_seconds(retry_seconds)
-            yield
-        finally:
-            # The visibility timeout now includes a cold start.
-            self._set_visibility_seconds(START_SECONDS)
-            self._configure(variables)
-            self._set_visibility_seconds(hidden)
-
-    def _function_variables(self) -> dict[str, str]:
-        client = self.deployed.client("lambda")
-        function = client.get_function_configuration(FunctionName=self.outputs["function_name"])
-        return function["Environment"]["Variables"]
-
-    def _configure(self, variables: dict[str, str]) -> None:
-        client, function = self.deployed.client("lambda"), self.outputs["function_name"]
-        client.update_function_configuration(FunctionName=function, Environment={"Variables": variables})
-        client.get_waiter("function_updated_v2").wait(FunctionName=function, WaiterConfig={"Delay": 1})
-
-    def _visibility_seconds(self) -> int:
-        answer = self.deployed.client("sqs").get_queue_attributes(
-            QueueUrl=self.outputs["queue_url"], AttributeNames=["VisibilityTimeout"]
-        )
-        return int(answer["Attributes"]["VisibilityTimeout"])
-
-    def _set_visibility_seconds(self, seconds: int) -> None:
-        self.deployed.client("sqs").set_queue_attributes(
-            QueueUrl=self.outputs["queue_url"], Attributes={"VisibilityTimeout": str(seconds)}
-        )
-
-    def failures_of(self, message: str) -> list[str]:
-        """Return the emulator's log lines about a message that failed."""
-        if self.function_log is None:
-            return []
-        self.function_log.read()
-        return [line for line in self.function_log.lines if message in line]
 
     def waiting(self) -> int:
         """Count the messages in the queue, visible or not. On AWS this is an estimate."""
@@ -194,14 +212,10 @@ class Pipeline:
 
     def object_of(self, message: str) -> bytes | None:
         """Read a message's payload from the bucket."""
-        item = self._item(message)
-        if item is None:
+        versions = self.versions_of(message)
+        if not versions:
             return None
-        s3 = self.deployed.client("s3")
-        found = s3.list_objects_v2(Bucket=self.outputs["bucket_name"], Prefix=item["object_key"]["S"])
-        if not found.get("KeyCount"):
-            return None
-        answer = s3.get_object(Bucket=self.outputs["bucket_name"], Key=item["object_key"]["S"])
+        answer = self.deployed.client("s3").get_object(Bucket=self.outputs["bucket_name"], Key=versions[0]["Key"])
         return answer["Body"].read()
 
     def item_of(self, message: str) -> dict[str, str] | None:
@@ -226,30 +240,48 @@ class Pipeline:
 
     def notification_of(self, message: str) -> dict[str, Any] | None:
         """Find the notification of a message."""
-        self._receive()
-        return next((each for each in self.notifications if each["message_id"] == message), None)
+        return self._found(self._notifications_of, message, lambda: self._take_notifications(POLL_SECONDS))
 
     def dead_letter_of(self, message: str) -> dict[str, Any] | None:
         """Find a message in the dead-letter queue, whether the function or SQS moved it there."""
-        self._receive()
-        return next((each for each in self.dead_letters if original(each) == message), None)
+        return self._found(self._dead_letters_of, message, lambda: self._take_dead_letters(POLL_SECONDS))
+
+    @staticmethod
+    def _found(
+        arrived: Callable[[str], list[dict[str, Any]]], message: str, look: Callable[[], None]
+    ) -> dict[str, Any] | None:
+        if not arrived(message):
+            look()
+        return next(iter(arrived(message)), None)
 
     def notification_count(self, message: str) -> int:
         """Count the notifications of a message."""
-        return sum(each["message_id"] == message for each in self.notifications)
+        return len(self._notifications_of(message))
 
     def dead_letter_count(self, message: str) -> int:
         """Count how often a message has arrived in the dead-letter queue."""
-        return sum(original(each) == message for each in self.dead_letters)
+        return len(self._dead_letters_of(message))
+
+    def _notifications_of(self, message: str) -> list[dict[str, Any]]:
+        return [each for each in self.notifications.values() if each["message_id"] == message]
+
+    def _dead_letters_of(self, message: str) -> list[dict[str, Any]]:
+        return [each for each in self.dead_letters.values() if original(each) == message]
 
     def versions_of(self, message: str) -> list[dict[str, Any]]:
         """List the versions of a message's payload; each time it is stored adds one."""
+        bucket, s3 = self.outputs["bucket_name"], self.deployed.client("s3")
+        answers = (s3.list_object_versions(Bucket=bucket, Prefix=key) for key in self._keys(message))
+        return [version for answer in answers for version in answer.get("Versions", [])]
+
+    def _keys(self, message: str) -> set[str]:
+        """Return the keys that a message's payload may have: without an item, the date is not exactly known."""
         item = self._item(message)
-        if item is None:
-            return []
-        bucket = self.outputs["bucket_name"]
-        answer = self.deployed.client("s3").list_object_versions(Bucket=bucket, Prefix=item["object_key"]["S"])
-        return answer.get("Versions", [])
+        if item is not None:
+            return {item["object_key"]["S"]}
+        clock = timedelta(seconds=CLOCK_SECONDS)
+        dates = {(self.sent[message] + difference).date() for difference in (-clock, clock)}
+        return {f"{OBJECT_PREFIX}{date}/{message}.json" for date in dates}
 
     def _item(self, message: str) -> dict[str, Any] | None:
         answer = self.deployed.client("dynamodb").get_item(
@@ -257,43 +289,63 @@ class Pipeline:
         )
         return answer.get("Item")
 
-    def _receive(self) -> None:
-        """Receive and delete this run's messages from the inbox and the dead-letter queue."""
-        sqs = self.deployed.client("sqs")
-        for message in sqs.receive_message(QueueUrl=self.inbox_url, MaxNumberOfMessages=10).get("Messages", []):
-            sqs.delete_message(QueueUrl=self.inbox_url, ReceiptHandle=message["ReceiptHandle"])
+    def _take_notifications(self, seconds: int) -> None:
+        """Receive and delete what is in the inbox; keep this run's notifications."""
+        for message in self._received(self.inbox_url, WaitTimeSeconds=seconds):
+            self._delete(self.inbox_url, message)
             envelope = json.loads(message["Body"])
             notification = _notification(envelope["Message"])
             if notification.get("message_id") in self.sent:
-                self.notifications.append(notification | {"subject": envelope["Subject"]})
-        self._take_dead_letters()
+                self.notifications[envelope["MessageId"]] = notification | {"subject": envelope["Subject"]}
 
-    def _take_dead_letters(self) -> None:
+    def _take_dead_letters(self, seconds: int) -> None:
         """Receive and delete this run's dead letters, and make the others visible again at once.
 
         Otherwise two runs could hide each other's dead letters all the time.
         """
         sqs, queue = self.deployed.client("sqs"), self.outputs["dlq_url"]
         others: list[str] = []
-        for _ in range(RECEIVE_CALLS):
-            messages = sqs.receive_message(
-                QueueUrl=queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=PEEK_SECONDS
-            ).get("Messages", [])
-            for message in messages:
-                if original(message) not in self.sent:
-                    others.append(message["ReceiptHandle"])
-                    continue
-                self.dead_letters.append(message)
-                sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            if not messages:
-                break
+        for message in self._received(
+            queue, WaitTimeSeconds=seconds, MessageAttributeNames=["All"], VisibilityTimeout=PEEK_SECONDS
+        ):
+            if original(message) in self.sent:
+                self.dead_letters[message["MessageId"]] = message
+                self._delete(queue, message)
+            else:
+                others.append(message["ReceiptHandle"])
         for receipt in others:
             # Somebody else may have it by now.
             with contextlib.suppress(ClientError):
                 sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
 
-    def remove_all(self) -> None:
-        """Delete what the messages left behind: objects with all their versions, items, dead letters."""
+    def _received(self, queue: str, **options: Any) -> Iterator[dict[str, Any]]:
+        """Receive messages until there are no more; wait only for the first."""
+        for _ in range(RECEIVE_CALLS):
+            answer = self.deployed.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10, **options)
+            yield from answer.get("Messages", [])
+            if not answer.get("Messages"):
+                break
+            options["WaitTimeSeconds"] = 0
+
+    def _delete(self, queue: str, message: Mapping[str, Any]) -> None:
+        self.deployed.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+
+    def remove_all(self) -> list[str]:
+        """Delete what the messages left behind: objects with all their versions, items, dead letters.
+
+        Results of messages that a test no longer waited for may arrive late.
+
+        Returns:
+            The ids of messages without a result until the deadline. They may still leave something behind.
+        """
+        deadline = time.monotonic() + self._deadline_seconds(DEADLINE_SECONDS)
+        without_result = set(self.sent)
+        while without_result:
+            self._take_dead_letters(0)
+            without_result = {message for message in without_result if not self._is_done(message)}
+            if time.monotonic() > deadline:
+                break
+            self._pause()
         self.settle()
         bucket, table = self.outputs["bucket_name"], self.outputs["table_name"]
         s3, dynamodb = self.deployed.client("s3"), self.deployed.client("dynamodb")
@@ -301,16 +353,24 @@ class Pipeline:
             for version in self.versions_of(message):
                 s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
             dynamodb.delete_item(TableName=table, Key={"message_id": {"S": message}})
+        return sorted(without_result)
+
+    def _is_done(self, message: str) -> bool:
+        """Whether a message is dead-lettered, or its item says that its notification was sent."""
+        if self.dead_letter_count(message):
+            return True
+        item = self._item(message)
+        return item is not None and item["announced"]["BOOL"]
 
 
-def original(dead_letter: dict[str, Any]) -> str:
+def original(dead_letter: Mapping[str, Any]) -> str:
     """Return the id of the message that became a dead letter."""
     attribute = dead_letter.get("MessageAttributes", {}).get("OriginalMessageId")
     return attribute["StringValue"] if attribute else dead_letter["MessageId"]
 
 
 def _notification(text: str) -> dict[str, Any]:
-    """Read a notification of the function; return nothing for others, such as alarms."""
+    """Read a notification of the function; return nothing for others."""
     try:
         found = json.loads(text)
     except ValueError:
@@ -320,13 +380,15 @@ def _notification(text: str) -> dict[str, Any]:
 
 @contextmanager
 def _opened_inbox(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[str]:
-    """Subscribe a temporary queue to the topic.
+    """Create a temporary queue to which the topic may send.
 
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+
+    Yields:
+        Its URL.
     """
-    sqs, sns, topic_arn = deployed.client("sqs"), deployed.client("sns"), outputs["topic_arn"]
+    sqs = deployed.client("sqs")
     name = f"{outputs['function_name']}-test-{uuid.uuid4().hex[:8]}"
-    arn = deployed.account.arn("sqs", name)
     policy = {
         "Version": "2012-10-17",
         "Statement": [
@@ -334,8 +396,8 @@ def _opened_inbox(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[s
                 "Effect": "Allow",
                 "Principal": {"Service": "sns.amazonaws.com"},
                 "Action": "sqs:SendMessage",
-                "Resource": arn,
-                "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+                "Resource": deployed.account.arn("sqs", name),
+                "Condition": {"ArnEquals": {"aws:SourceArn": outputs["topic_arn"]}},
             }
         ],
     }
@@ -343,22 +405,34 @@ def _opened_inbox(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[s
     try:
         if not deployed.is_local:
             time.sleep(QUEUE_SECONDS)
-        subscription = sns.subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
-        try:
-            yield url
-        finally:
-            sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+        yield url
     finally:
         sqs.delete_queue(QueueUrl=url)
 
 
 @contextmanager
-def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str]) -> Generator[Pipeline]:
+def _subscribed(deployed: Deployed, outputs: Mapping[str, str], inbox_url: str) -> Generator[None]:
+    """Subscribe the inbox to the topic."""
+    sns, arn = deployed.client("sns"), deployed.account.arn("sqs", inbox_url.rpartition("/")[2])
+    subscription = sns.subscribe(
+        TopicArn=outputs["topic_arn"], Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
+    )
+    try:
+        yield
+    finally:
+        sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+
+
+@contextmanager
+def opened_pipeline(
+    deployed: Deployed, outputs: Mapping[str, str], report: Callable[[str], None]
+) -> Generator[Pipeline]:
     """Open the pipeline, and delete at the end what was sent through it.
 
     Args:
         deployed: The stack.
         outputs: Outputs of the stack.
+        report: Tells the tester what could not be deleted.
 
     Yields:
         The pipeline.
@@ -366,6 +440,11 @@ def opened_pipeline(deployed: Deployed, outputs: Mapping[str, str]) -> Generator
     with _opened_inbox(deployed, outputs) as inbox_url:
         pipeline = Pipeline(deployed, outputs, inbox_url)
         try:
-            yield pipeline
+            with _subscribed(deployed, outputs, inbox_url):
+                pipeline.warm_up()
+                yield pipeline
         finally:
-            pipeline.remove_all()
+            # This takes some seconds: a notification that SNS cannot deliver to a deleted inbox would raise an alarm.
+            without_result = pipeline.remove_all()
+            if without_result:
+                report(f"These messages had no result, and may still leave something: {', '.join(without_result)}")

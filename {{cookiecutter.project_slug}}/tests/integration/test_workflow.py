@@ -1,13 +1,16 @@
 """The pipeline from end to end: results of messages that are sent to the deployed queue."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from processor.events import EXAMPLE
 from processor.names import OBJECT_PREFIX
-from tests.integration.pipeline import START_SECONDS, Pipeline
+from tests.integration.failing import NO_BUCKET, failing
+from tests.integration.pipeline import CLOCK_SECONDS, Pipeline
 from tools.testing.comparison import hold
 
 TYPE = "integration.test"
@@ -21,10 +24,11 @@ BAD_BODY = json.dumps(EXAMPLE | {"data": None})
 NOT_JSON = "this is not JSON"
 BATCH_SIZE = 10
 BAD_IN_BATCH = 6
-CLOCK_SECONDS = 600
-# Visibility timeouts: one delivery must end, or the function be repaired, before the next delivery.
+# A delivery must end before the next one.
 RETRY_SECONDS = 3
-REPAIR_SECONDS = 5
+# Deliveries until a message is dead-lettered, if these tests make it fail.
+DELIVERIES = 2
+NOT_A_NUMBER = "?"
 
 local_only = pytest.mark.local_only(reason="the test makes the function fail; it runs against the emulator only")
 
@@ -44,6 +48,31 @@ def hold_payload(pipeline: Pipeline, message: str, body: str) -> None:
     hold(pipeline.outputs["bucket_name"], f"payload of {message}", found=found, promised=body.encode())
 
 
+def hold_dead_letter(
+    pipeline: Pipeline, dead_letter: Mapping[str, Any], *, message: str, body: str, code: str, reason: str
+) -> None:
+    """Compare a dead letter with what was sent, and with the reason that it should have."""
+    queue = pipeline.outputs["dlq_url"]
+    hold(queue, f"body of {message}", found=dead_letter["Body"], promised=body)
+    attributes = {name: value["StringValue"] for name, value in dead_letter.get("MessageAttributes", {}).items()}
+    promised = {
+        "ErrorCode": code,
+        "ErrorReason": attributes.get("ErrorReason"),
+        "OriginalMessageId": message,
+        "OriginalSentTimestamp": attributes.get("OriginalSentTimestamp"),
+    }
+    hold(queue, f"attributes of {message}", found=attributes, promised=promised)
+    hold(queue, f"{message} gives the reason", found=reason in attributes["ErrorReason"], promised=True)
+    sent = datetime.fromtimestamp(int(attributes["OriginalSentTimestamp"]) / 1000, tz=UTC)
+    hold_new(queue, message, sent)
+
+
+def hold_new(resource: str, message: str, sent: datetime) -> None:
+    """Check that a message was sent a short time ago, apart from differences between clocks."""
+    age = abs((datetime.now(tz=UTC) - sent).total_seconds())
+    hold(resource, f"{message} is new", found=age < CLOCK_SECONDS, promised=True)
+
+
 def test_a_payload_is_stored_byte_for_byte(pipeline: Pipeline, message: str) -> None:
     hold_payload(pipeline, message, BODY)
 
@@ -52,8 +81,7 @@ def test_an_item_can_be_queried_by_time(pipeline: Pipeline, message: str) -> Non
     item = pipeline.wait_for(pipeline.item_of, message, "item")
 
     table = pipeline.outputs["table_name"]
-    age = abs((datetime.now(tz=UTC) - datetime.fromisoformat(item["timestamp"])).total_seconds())
-    hold(table, f"{message} is new", found=age < CLOCK_SECONDS, promised=True)
+    hold_new(table, message, datetime.fromisoformat(item["timestamp"]))
     promised = {
         "message_id": message,
         "type": TYPE,
@@ -67,8 +95,23 @@ def test_an_item_can_be_queried_by_time(pipeline: Pipeline, message: str) -> Non
 def test_a_notification_has_the_messages_item(pipeline: Pipeline, message: str) -> None:
     notification = pipeline.wait_for(pipeline.notification_of, message, "notification")
 
-    promised = {"subject": "Event received", **(pipeline.item_of(message) or {})}
+    item = pipeline.wait_for(pipeline.item_of, message, "item")
+    promised = {"subject": "Event received", **item}
     hold(pipeline.outputs["topic_arn"], f"notification of {message}", found=notification, promised=promised)
+
+
+def test_a_repeated_delivery_changes_nothing(pipeline: Pipeline, message: str) -> None:
+    item = pipeline.wait_for(pipeline.item_of, message, "item")
+    pipeline.wait_for(pipeline.notification_of, message, "notification")
+
+    answer = pipeline.deliver_again(message, BODY)
+
+    outputs = pipeline.outputs
+    hold(outputs["function_name"], f"answer for {message}", found=answer, promised={"batchItemFailures": []})
+    pipeline.settle()
+    hold(outputs["topic_arn"], f"notifications of {message}", found=pipeline.notification_count(message), promised=1)
+    hold(outputs["bucket_name"], f"versions of {message}", found=len(pipeline.versions_of(message)), promised=1)
+    hold(outputs["table_name"], f"item of {message}", found=pipeline.item_of(message), promised=item)
 
 
 @pytest.mark.parametrize(
@@ -81,18 +124,21 @@ def test_a_malformed_message_is_dead_lettered_with_the_reason(pipeline: Pipeline
 
     dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter")
 
-    queue = pipeline.outputs["dlq_url"]
-    hold(queue, f"body of {message}", found=dead_letter["Body"], promised=body)
-    attributes = {name: value["StringValue"] for name, value in dead_letter.get("MessageAttributes", {}).items()}
-    promised = {
-        "ErrorCode": "ValidationError",
-        "ErrorReason": attributes.get("ErrorReason"),
-        "OriginalMessageId": message,
-        "OriginalQueueUrl": pipeline.outputs["queue_url"],
-    }
-    hold(queue, f"attributes of {message}", found=attributes, promised=promised)
-    hold(queue, f"reason of {message}", found=attributes["ErrorReason"][: len(reason)], promised=reason)
-    hold(queue, f"item of {message}", found=pipeline.item_of(message), promised=None)
+    hold_dead_letter(pipeline, dead_letter, message=message, body=body, code="ValidationError", reason=reason)
+    hold(pipeline.outputs["table_name"], f"item of {message}", found=pipeline.item_of(message), promised=None)
+
+
+def test_a_dead_letter_that_is_repaired_and_sent_back_keeps_its_identity(pipeline: Pipeline) -> None:
+    (message,) = pipeline.send(BAD_BODY)
+    dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter")
+
+    pipeline.send_back(dead_letter, BODY)
+
+    item = pipeline.wait_for(pipeline.item_of, message, "item")
+    hold_payload(pipeline, message, BODY)
+    found = round(datetime.fromisoformat(item["timestamp"]).timestamp() * 1000)
+    promised = int(dead_letter["MessageAttributes"]["OriginalSentTimestamp"]["StringValue"])
+    hold(pipeline.outputs["table_name"], f"time of {message}", found=found, promised=promised)
 
 
 def test_nine_of_ten_messages_are_processed_once_if_one_is_bad(pipeline: Pipeline) -> None:
@@ -131,28 +177,35 @@ def test_processed_messages_are_deleted_from_the_queue(pipeline: Pipeline) -> No
 
 @local_only
 def test_a_message_that_fails_is_retried_and_processed(pipeline: Pipeline) -> None:
-    if pipeline.settings.max_receive_count == 1:
-        pytest.skip("maxReceiveCount is 1: nothing is retried")
-    with pipeline.failing(REPAIR_SECONDS):
+    with failing(pipeline, RETRY_SECONDS, pipeline.settings.max_receive_count, BUCKET_NAME=NO_BUCKET) as failures:
         (message,) = pipeline.send(BODY)
-        pipeline.wait_for(lambda sent: pipeline.failures_of(sent) or None, message, "failure")
+        pipeline.wait_for(lambda sent: failures.of(sent) or None, message, "failure")
 
-    pipeline.wait_for(pipeline.object_of, message, "object", retries=REPAIR_SECONDS + START_SECONDS)
+    pipeline.wait_for(pipeline.object_of, message, "object", retries=RETRY_SECONDS)
     hold_payload(pipeline, message, BODY)
     pipeline.wait_for(pipeline.notification_of, message, "notification")
-    found = pipeline.dead_letter_of(message)
-    hold(pipeline.outputs["dlq_url"], f"dead letter of {message}", found=found, promised=None)
+    pipeline.settle()
+    found = pipeline.dead_letter_count(message)
+    hold(pipeline.outputs["dlq_url"], f"dead letters of {message}", found=found, promised=0)
 
 
 @local_only
-def test_sqs_dead_letters_a_message_that_fails_too_often(pipeline: Pipeline) -> None:
-    deliveries = pipeline.settings.max_receive_count
-    with pipeline.failing(RETRY_SECONDS):
+def test_a_message_that_fails_too_often_is_dead_lettered_with_the_reason(pipeline: Pipeline) -> None:
+    with failing(pipeline, RETRY_SECONDS, DELIVERIES, BUCKET_NAME=NO_BUCKET) as failures:
         (message,) = pipeline.send(BODY)
-        retries = RETRY_SECONDS * deliveries
+        retries = RETRY_SECONDS * DELIVERIES
         dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter", retries=retries)
 
-    hold(pipeline.outputs["queue_url"], "deliveries", found=len(pipeline.failures_of(message)), promised=deliveries)
+    hold_dead_letter(pipeline, dead_letter, message=message, body=BODY, code="NoSuchBucket", reason="NoSuchBucket")
+    hold(pipeline.outputs["queue_url"], "failed deliveries", found=len(failures.of(message)), promised=DELIVERIES)
+    hold(pipeline.outputs["table_name"], f"item of {message}", found=pipeline.item_of(message), promised=None)
+
+
+@local_only
+def test_sqs_dead_letters_a_message_if_the_function_crashes(pipeline: Pipeline) -> None:
+    with failing(pipeline, RETRY_SECONDS, 1, DATA_RETENTION_DAYS=NOT_A_NUMBER):
+        (message,) = pipeline.send(BODY)
+        dead_letter = pipeline.wait_for(pipeline.dead_letter_of, message, "dead letter", retries=RETRY_SECONDS)
+
     found = (dead_letter["MessageId"], dead_letter["Body"], dead_letter.get("MessageAttributes"))
     hold(pipeline.outputs["dlq_url"], f"dead letter of {message}", found=found, promised=(message, BODY, None))
-    hold(pipeline.outputs["dlq_url"], f"item of {message}", found=pipeline.item_of(message), promised=None)
