@@ -172,7 +172,7 @@ def test_a_resource_that_the_applier_does_not_know_is_an_error(stack: Emulated) 
 
 NAMES = (
     "bucket_name bucket_arn table_name table_arn topic_arn queue_url queue_arn dlq_url dlq_arn function_arn "
-    "function_name lambda_role_arn"
+    "function_name lambda_role_arn alarm_topic_arn"
 )
 
 

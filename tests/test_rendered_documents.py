@@ -4,6 +4,7 @@ import ast
 import itertools
 import json
 import re
+import runpy
 import shlex
 import tomllib
 from collections.abc import Callable, Iterator
@@ -23,13 +24,19 @@ PULUMI = {
     "cancel": {"--stack"},
     "config set": {"--secret", "--stack"},
     "destroy": set(),
+    "import": {"--file", "--generate-code=false", "--parent", "--stack"},
     "refresh": {"--stack"},
-    "state unprotect": set(),
+    "state unprotect": {"--all", "--stack"},
     "up": set(),
 }
 PYTEST = {"--no-cov"}
 # What the AWS CLI has besides AWS's operations: https://docs.aws.amazon.com/cli/latest/reference/
-AWS_CUSTOMIZED = {"s3 cp": set(), "s3 mb": set(), "logs tail": {"--filter-pattern", "--since"}}
+AWS_CUSTOMIZED = {
+    "logs tail": {"--filter-pattern", "--since"},
+    "s3 cp": set(),
+    "s3 mb": set(),
+    "sns subscribe": {"--notification-endpoint", "--protocol", "--topic-arn"},
+}
 AWS_GLOBAL = {"--output", "--query", "--region"}
 # Lists the options of AWS's operations. The AWS CLI derives them from botocore's models; it calls s3 s3api.
 AWS_OPTIONS = """
@@ -47,8 +54,39 @@ for command in sys.argv[1:]:
             found[command] = [xform_name(member, "-") for member in members]
 print(json.dumps(found))
 """
+# Prints what the program registers for production, and why the settings refuse a batch that is too large.
+RECORD = """
+import json, sys
+from dataclasses import asdict
+from infrastructure.settings import Settings
+from tools.testing.recording import deploy, readable_config
+
+resources = [asdict(resource) for resource in deploy(readable_config("prod"), "prod").resources]
+(refused,) = Settings.contradictions({"batchSize": 10_000, "lambdaTimeoutSeconds": int(sys.argv[1])})
+print(json.dumps({"resources": resources, "batch": refused.allowed}, default=str))
+"""
+# Prices in USD in us-east-1: for a million requests, writes or invocations, for a GB and second of the function, and
+# for a metric, an alarm's metric or a rule of Contributor Insights in a month. https://calculator.aws
+SQS_REQUESTS = 0.40
+DYNAMODB_WRITES = 0.625
+LAMBDA_INVOCATIONS = 0.20
+LAMBDA_GB_SECOND = 0.0000133334
+METRIC = 0.30
+ALARM_METRIC = 0.10
+INSIGHTS_RULE = 0.50
+MILLION = 1_000_000
+DAY_SECONDS = 86_400
+MONTH_SECONDS = 30 * DAY_SECONDS
+KIB = 1024
+# https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+POLLERS = 5
+POLL_SECONDS = 20
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html
+PARTITION_WRITES = 1000
 # Placeholders for the reader's values.
 PLACEHOLDERS = {
+    "ACCOUNT_ID",
+    "ALARM_TOPIC_ARN",
     "BODY",
     "BUCKET_NAME",
     "DATE",
@@ -65,12 +103,22 @@ PLACEHOLDERS = {
     "REGION",
     "ROLE",
     "STACK",
+    "SUBSCRIBER_ARN",
     "SUFFIX",
     "TABLE_NAME",
+    "TOKEN",
+    "TOPIC_ARN",
     "UUID",
+    "VERSION",
 }
 # Names of Pulumi and AWS that no file of a project uses.
-FOREIGN = {"BucketAlreadyExists", "BucketNotEmpty", "PULUMI_SKIP_CONFIRMATIONS", "pre-commit"}
+FOREIGN = {
+    "BucketAlreadyExists",
+    "BucketAlreadyOwnedByYou",
+    "BucketNotEmpty",
+    "PULUMI_SKIP_CONFIRMATIONS",
+    "pre-commit",
+}
 WRITTEN_BY_TASKS = (
     ".cruft.json",
     ".local",
@@ -176,10 +224,10 @@ def source_texts(project: Project) -> Iterator[str]:
 
 def alarms(project: Project) -> list[str]:
     """Find the roles of the alarms that the program declares."""
-    tree = ast.parse(project.read("infrastructure/monitoring.py"))
+    tree = ast.parse(project.read("infrastructure/alarms.py"))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    metrics = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Metric"]
-    roles = [ast.literal_eval(word.value) for call in metrics for word in call.keywords if word.arg == "role"]
+    declared = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Alarm"]
+    roles = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "role"]
     assert roles
     return roles
 
@@ -322,7 +370,7 @@ def test_every_path_in_the_documents_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[\w.-]+(/[\w.-]*)*", code)}
     paths = {code for code in named if "/" in code or code.endswith(PATH_ENDINGS)}
     examples = {path for path in paths if PLACEHOLDERS & set(re.split(r"[./-]", path))}
-    examples |= {f"alias/{project.slug}-pulumi-secrets"}
+    examples |= {f"alias/{project.slug}-pulumi-secrets", "alias/aws/sqs", "import.json"}
 
     assert paths
     for path in paths - examples:
@@ -458,6 +506,178 @@ def test_every_class_of_errors_is_described(project: Project) -> None:
     classes = re.findall(r'^    [A-Z]+ = "(\w+)"$', project.read("processor/errors.py"), flags=re.MULTILINE)
 
     assert re.findall(r"^\| (\w+) \|", described, flags=re.MULTILINE)[1:] == [*classes, "any"]
+
+
+@pytest.fixture(scope="module", name="recorded")
+def fixture_recorded(default_project: Project, environment: Environment) -> dict[str, Any]:
+    """What the default project's program registers for production, and which batches its settings allow."""
+    timeout = str(defaults(default_project)["lambdaTimeoutSeconds"])
+    finished = environment.run(default_project, "python", "-c", RECORD, timeout)
+    assert finished.returncode == 0, finished.stdout
+    return json.loads(finished.stdout.splitlines()[-1])
+
+
+def inputs_of(recorded: dict[str, Any], type_: str) -> dict[str, dict[str, Any]]:
+    """Return the inputs of all resources of a type, by logical name."""
+    return {resource["name"]: resource["inputs"] for resource in recorded["resources"] if resource["type"] == type_}
+
+
+def text_of(project: Project, name: str, title: str) -> str:
+    """Return the text of a section as one line."""
+    return " ".join(section(project.read(name), title).split())
+
+
+def constants(project: Project, name: str) -> dict[str, Any]:
+    """Run a module of a project that imports only the standard library, and return its names."""
+    return runpy.run_path(str(project.path / name))
+
+
+def defaults(project: Project) -> dict[str, Any]:
+    """Return the default of each setting that has one."""
+    declared = project.yaml("Pulumi.yaml")["config"]
+    return {key: setting["default"] for key, setting in declared.items() if "default" in setting}
+
+
+def writes(project: Project, recorded: dict[str, Any]) -> tuple[int, int]:
+    """Count how often a message is written to the table and to its index: an update writes only what is projected."""
+    (index,) = inputs_of(recorded, "aws:dynamodb/table:Table")["table"]["globalSecondaryIndexes"]
+    calls = re.findall(r"self\.dynamodb\.(\w+)\(", project.read("processor/storage.py"))
+    (updated,) = re.findall(r'UpdateExpression="SET (\w+) =', project.read("processor/storage.py"))
+    assert sorted(calls) == ["put_item", "update_item"]
+    assert index["projectionType"] == "INCLUDE"
+    return len(calls), 1 + (updated in index["nonKeyAttributes"])
+
+
+@pytest.mark.slow
+def test_the_costs_follow_from_the_program(default_project: Project, recorded: dict[str, Any]) -> None:
+    alarms_watch = sum(
+        sum("metric" in query for query in alarm.get("metricQueries", [])) or 1
+        for alarm in inputs_of(recorded, "aws:cloudwatch/metricAlarm:MetricAlarm").values()
+    )
+    counters = len(constants(default_project, "processor/names.py")["COUNTERS"])
+    polls = POLLERS * MONTH_SECONDS // POLL_SECONDS
+    to_table, to_index = writes(default_project, recorded)
+    table_inputs = inputs_of(recorded, "aws:dynamodb/table:Table")["table"]
+    keys = [[table_inputs["hashKey"]], *(index["keySchemas"] for index in table_inputs["globalSecondaryIndexes"])]
+    # Of the table and of its index: the keys that are used most and throttled most, without and with a sort key.
+    rules = sum(2 * len(parts) for parts in keys)
+    expected = {
+        f"alarms, 0.10 for each of the {alarms_watch} metrics that they watch": ALARM_METRIC * alarms_watch,
+        f"polling: Lambda keeps {POLLERS} requests of {POLL_SECONDS} seconds open, {polls:,} a month": (
+            SQS_REQUESTS * polls / MILLION
+        ),
+        f"custom metrics, 0.30 for each of the function's {counters} counters": METRIC * counters,
+        "SQS, 3 requests: send, receive, delete": SQS_REQUESTS * 3,
+        f"DynamoDB, {to_table + to_index} writes: {to_table} to the table, {to_index} to its index": (
+            DYNAMODB_WRITES * (to_table + to_index)
+        ),
+        "Lambda, at 100 ms and 512 MB on arm64": LAMBDA_INVOCATIONS + MILLION * 0.1 * 0.5 * LAMBDA_GB_SECOND,
+        f"`contributorInsights`, 0.50 for each of {rules} rules, and 0.03 for each million reads and writes": (
+            INSIGHTS_RULE * rules
+        ),
+        "`idleAlarmMinutes`, 1 metric": ALARM_METRIC,
+    }
+
+    rows = dict(re.findall(r"^\| (.+) \| (.+) \|$", default_project.read("docs/costs.md"), flags=re.MULTILINE))
+    assert {row: rows.get(row) for row in expected} == {row: f"{price:.2f}" for row, price in expected.items()}
+
+
+@pytest.mark.slow
+def test_the_throughput_in_the_documents_follows_from_the_program(
+    default_project: Project, recorded: dict[str, Any]
+) -> None:
+    settings = defaults(default_project)
+    reserve = constants(default_project, "processor/timing.py")["MESSAGE_SECONDS"]
+    largest = int(recorded["batch"].split()[0])
+    rate = largest // (settings["lambdaTimeoutSeconds"] - reserve)
+    batches = settings["maximumConcurrency"]
+    limit = PARTITION_WRITES // writes(default_project, recorded)[1]
+
+    refused = text_of(default_project, "docs/configuration.md", "Settings")
+    assert (
+        f"{rate} messages for each second of `lambdaTimeoutSeconds` beyond {reserve}. By default, {largest}" in refused
+    )
+    throughput = text_of(default_project, "docs/configuration.md", "Throughput")
+    assert f"in about {1 / rate} seconds each" in throughput
+    assert f"{batches} batches at once give {batches * rate} messages a second" in throughput
+    assert f"Beyond {limit:,} messages a second" in throughput
+    found = text_of(default_project, "docs/errors-and-operations.md", "Find messages")
+    assert f"the limit is {limit:,} messages a second" in found
+
+
+def test_the_times_of_a_call_and_a_message_in_the_documents_are_the_functions(default_project: Project) -> None:
+    timing = constants(default_project, "processor/timing.py")
+    schema = default_project.yaml("Pulumi.yaml")["config"]
+
+    text = text_of(default_project, "docs/configuration.md", "Throughput")
+    assert f"An AWS call takes {timing['CALL_SECONDS']} seconds at worst: two attempts" in text
+    assert timing["ATTEMPTS"] == 2
+    assert f"takes up to {timing['CALLS']} calls, so {timing['MESSAGE_SECONDS']} seconds at worst" in text
+    (least,) = re.findall(r"`lambdaTimeoutSeconds` is at least (\d+)", text)
+    assert f"a whole number from {least} to" in schema["lambdaTimeoutSeconds"]["description"]
+
+
+def test_the_retries_in_the_documents_are_the_functions(default_project: Project) -> None:
+    delay = constants(default_project, "processor/timing.py")["retry_delay_seconds"]
+    settings = defaults(default_project)
+    deliveries = settings["maxReceiveCount"]
+    delays = [delay(delivery) for delivery in range(1, deliveries)]
+    *minutes, longest = [str(each // 60) for each in delays if 60 <= each < 3600]
+    hidden = 6 * settings["lambdaTimeoutSeconds"] + settings["batchWindowSeconds"]
+
+    text = text_of(default_project, "docs/errors-and-operations.md", "Retries")
+    assert (
+        f"{delays[0]} seconds after the first delivery, then {', '.join(minutes)} and {longest} minutes, then an"
+        in text
+    )
+    assert delays[-1] == 3600
+    assert (
+        f"with {deliveries} deliveries, the default of `maxReceiveCount`, a message survives an outage of three" in text
+    )
+    assert sum(delays) // 3600 == 3
+    assert f"which is {hidden // 60} minutes by default. After {deliveries} crashes, two hours" in text
+    assert deliveries * hidden // 3600 == 2
+
+
+@pytest.mark.slow
+def test_the_sizes_and_retention_of_messages_in_the_documents_are_the_queues(
+    default_project: Project, recorded: dict[str, Any]
+) -> None:
+    queues = inputs_of(recorded, "aws:sqs/queue:Queue")
+    names = ("queue", "dead-letter-queue")
+    queue, dead = (int(queues[name]["maxMessageSize"] / KIB) for name in names)
+    days, dead_days = (int(queues[name]["messageRetentionSeconds"] / DAY_SECONDS) for name in names)
+    sendable = queue - (dead - queue)
+
+    text = text_of(default_project, "docs/errors-and-operations.md", "Dead letters")
+    assert (
+        f"The dead-letter queue accepts {dead} KiB, the queue {queue} KiB, so that a message of up to {sendable} KiB"
+        in text
+    )
+    assert f"for {days} days (`messageRetentionSeconds`), the dead-letter queue for {dead_days}." in text
+    sent = text_of(default_project, "docs/errors-and-operations.md", "Send messages")
+    assert f"may have up to {sendable} KiB, attributes included" in sent
+
+
+@pytest.mark.slow
+def test_the_file_that_brings_kept_data_back_names_what_production_keeps(
+    default_project: Project, recorded: dict[str, Any]
+) -> None:
+    (example,) = blocks(section(default_project.read("docs/errors-and-operations.md"), "Bring kept data back"), "json")
+    described = {each["name"]: each for each in json.loads(example)["resources"]}
+    program = {(each["type"], each["name"]): each for each in recorded["resources"]}
+    found = {name: program[each["type"], each.get("logicalName", name)] for name, each in described.items()}
+
+    components = {name for name, each in described.items() if each.get("component")}
+    kept = {key for key, each in program.items() if each["protect"] and each["retain_on_delete"]}
+    assert {(each["type"], each["name"]) for name, each in found.items() if name not in components} == kept
+    for name, each in described.items():
+        above = found[each["parent"]]["urn"] if "parent" in each else found["pipeline"]["parent"]
+        assert found[name]["parent"] == above, name
+    for name in described.keys() - components:
+        inputs = found[name]["inputs"]
+        physical = described[name]["id"].replace("SUFFIX", "prod").replace("ACCOUNT_ID", "123456789012")
+        assert physical == inputs.get("bucket", inputs.get("name", "KEY_ID")), name
 
 
 def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:

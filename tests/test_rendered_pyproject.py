@@ -360,9 +360,10 @@ def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named(
     for name, task in tools_of(project)["poe"]["tasks"].items():
         for argument in task.get("args", []):
             (call,) = calls_of(task)
-            assert f"${{{argument['name']}}}" in call or call.endswith(f"({argument['name']})"), name
+            passed = re.findall(r"\w+", call.partition("(")[2])
+            assert f"${{{argument['name']}}}" in call or argument["name"] in passed, name
             assert argument["positional"] is True
-            assert argument["default"] == {"stack": "dev", "body": ""}[argument["name"]]
+            assert argument["default"] == {"stack": "dev", "body": "", "version": ""}[argument["name"]]
             assert argument["help"]
 
 

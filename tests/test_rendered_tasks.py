@@ -30,6 +30,7 @@ OUTPUTS = (
     "function_arn",
     "function_name",
     "lambda_role_arn",
+    "alarm_topic_arn",
 )
 PULUMI = f"""\
 #!{sys.executable}

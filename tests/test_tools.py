@@ -27,7 +27,9 @@ DECLARED_IN = "infrastructure.project"
 # A word that Pulumi, Lambda and shells use, too.
 COMMON_WORDS = frozenset({"environment"})
 # Properties of AWS resources that settings and resources of the project have the same names as.
-PROPERTIES = {"testing/readers.py": {"forceDestroy", "kmsKeyArn", "messageRetentionSeconds", "topic"}}
+PROPERTIES = {
+    "testing/readers.py": {"contributorInsights", "forceDestroy", "kmsKeyArn", "messageRetentionSeconds", "topic"}
+}
 PYTHON_FILES = sorted(path.relative_to(TOOLS).as_posix() for path in TOOLS.rglob("*.py"))
 
 

@@ -14,13 +14,13 @@ from typing import Any
 from zipfile import ZipFile
 
 import boto3
-from breakages import Breakage
+from breakages import Breakage, merged
 from pulumi.runtime import mocks
 
 Inputs = dict[str, Any]
 Created = tuple[str, Inputs]
 Create = Callable[["Clients", Inputs], Created]
-Update = Callable[["Clients", Inputs], None]
+Update = Callable[["Clients", Inputs], Inputs]
 
 CREATORS: dict[str, Create] = {}
 UPDATERS: dict[str, Update] = {}
@@ -109,10 +109,12 @@ class Applier(mocks.Mocks):
         else:
             identity, computed = earlier["id"], earlier["computed"]
             self.steps[name] = "same" if comparable == earlier["inputs"] else "update"
-        if self.steps[name] == "update" and not self.preview:
+        if self.steps[name] == "update" and self.preview:
+            computed = computed | {key: f"({key} after the update)" for key in computed if key == "version"}
+        elif self.steps[name] == "update":
             if type_ not in UPDATERS:
                 raise CannotUpdateError(key)
-            UPDATERS[type_](self.aws, inputs)
+            computed = computed | UPDATERS[type_](self.aws, inputs)
         self.state[key] = {"inputs": comparable, "id": identity, "computed": computed}
         return identity, computed
 
@@ -127,6 +129,7 @@ class Applier(mocks.Mocks):
             "aws:index/getServicePrincipal:getServicePrincipal": lambda: {
                 "name": f"{args.args['serviceName']}.amazonaws.com",
                 "id": f"{args.args['serviceName']}.{self.aws.session.region_name}.amazonaws.com",
+                "suffix": "amazonaws.com",
             },
         }
         return answers[args.token](), []
@@ -152,7 +155,7 @@ def creates(type_: str) -> Callable[[Create], Create]:
 
 
 def updates(type_: str) -> Callable[[Update], Update]:
-    """Register a function that updates resources of a type."""
+    """Register a function that updates resources of a type, and returns the computed outputs that have changed."""
 
     def register(update: Update) -> Update:
         UPDATERS[type_] = update
@@ -219,7 +222,14 @@ def create_bucket_encryption(aws: Clients, inputs: Inputs) -> Created:
         written = {"SSEAlgorithm": default["sseAlgorithm"]}
         if "kmsMasterKeyId" in default:
             written["KMSMasterKeyID"] = default["kmsMasterKeyId"]
-        rules.append({"ApplyServerSideEncryptionByDefault": written, "BucketKeyEnabled": rule["bucketKeyEnabled"]})
+        blocked = {"EncryptionType": rule.get("blockedEncryptionTypes") or ["NONE"]}
+        rules.append(
+            {
+                "ApplyServerSideEncryptionByDefault": written,
+                "BucketKeyEnabled": rule["bucketKeyEnabled"],
+                "BlockedEncryptionTypes": blocked,
+            }
+        )
     aws.client("s3").put_bucket_encryption(Bucket=inputs["bucket"], ServerSideEncryptionConfiguration={"Rules": rules})
     return inputs["bucket"], {}
 
@@ -279,7 +289,8 @@ def create_table(aws: Clients, inputs: Inputs) -> Created:
         {
             "IndexName": index["name"],
             "KeySchema": pascal(index["keySchemas"]),
-            "Projection": {"ProjectionType": index["projectionType"]},
+            "Projection": pascal({key: index[key] for key in ("projectionType", "nonKeyAttributes") if key in index}),
+            **maximums(index),
         }
         for index in inputs.get("globalSecondaryIndexes") or []
     ]
@@ -289,7 +300,7 @@ def create_table(aws: Clients, inputs: Inputs) -> Created:
         for attribute in inputs["attributes"]
         if attribute["name"] in used
     ]
-    arguments: Inputs = {"GlobalSecondaryIndexes": indexes} if indexes else {}
+    arguments: Inputs = ({"GlobalSecondaryIndexes": indexes} if indexes else {}) | maximums(inputs)
     if inputs["billingMode"] == "PROVISIONED":
         throughput = {"ReadCapacityUnits": 1, "WriteCapacityUnits": 1}
         arguments["ProvisionedThroughput"] = throughput
@@ -316,7 +327,23 @@ def create_table(aws: Clients, inputs: Inputs) -> Created:
         TableName=inputs["name"],
         PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": recovery["enabled"]},
     )
+    if inputs.get("ttl"):
+        dynamodb.update_time_to_live(TableName=inputs["name"], TimeToLiveSpecification=pascal(inputs["ttl"]))
     return inputs["name"], {"arn": table["TableArn"]}
+
+
+def maximums(inputs: Inputs) -> Inputs:
+    """Return the argument for the maximum throughput of a table or an index."""
+    return {"OnDemandThroughput": pascal(inputs["onDemandThroughput"])} if inputs.get("onDemandThroughput") else {}
+
+
+@creates("aws:dynamodb/contributorInsights:ContributorInsights")
+def create_contributor_insights(aws: Clients, inputs: Inputs) -> Created:
+    index = {"IndexName": inputs["indexName"]} if "indexName" in inputs else {}
+    aws.client("dynamodb").update_contributor_insights(
+        TableName=inputs["tableName"], ContributorInsightsAction="ENABLE", **index
+    )
+    return f"{inputs['tableName']}/{inputs.get('indexName', '')}", {}
 
 
 @creates("aws:sqs/queue:Queue")
@@ -351,7 +378,9 @@ def create_redrive_allow_policy(aws: Clients, inputs: Inputs) -> Created:
 @creates("aws:sns/topic:Topic")
 def create_topic(aws: Clients, inputs: Inputs) -> Created:
     sns = aws.client("sns")
-    attributes = {"KmsMasterKeyId": inputs["kmsMasterKeyId"]} if "kmsMasterKeyId" in inputs else {}
+    attributes = {
+        key[0].upper() + key[1:]: str(inputs[key]) for key in ("kmsMasterKeyId", "signatureVersion") if key in inputs
+    }
     topic = sns.create_topic(Name=inputs["name"], Attributes=attributes, Tags=listed(inputs.get("tags")))
     return topic["TopicArn"], {"arn": topic["TopicArn"]}
 
@@ -375,11 +404,11 @@ def create_subscription(aws: Clients, inputs: Inputs) -> Created:
 @creates("aws:cloudwatch/logGroup:LogGroup")
 def create_log_group(aws: Clients, inputs: Inputs) -> Created:
     logs = aws.client("logs")
-    encrypted = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
+    options = {key: inputs[key] for key in ("kmsKeyId", "deletionProtectionEnabled") if key in inputs}
     with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
         # A late invocation of an earlier deployment's function may have created it after the reset.
         logs.delete_log_group(logGroupName=inputs["name"])
-    logs.create_log_group(logGroupName=inputs["name"], tags=inputs.get("tags") or {}, **encrypted)
+    logs.create_log_group(logGroupName=inputs["name"], tags=inputs.get("tags") or {}, **options)
     if "retentionInDays" in inputs:
         logs.put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])
     (group,) = logs.describe_log_groups(logGroupNamePrefix=inputs["name"])["logGroups"]
@@ -387,17 +416,20 @@ def create_log_group(aws: Clients, inputs: Inputs) -> Created:
 
 
 @updates("aws:cloudwatch/logGroup:LogGroup")
-def update_log_group(aws: Clients, inputs: Inputs) -> None:
+def update_log_group(aws: Clients, inputs: Inputs) -> Inputs:
     aws.client("logs").put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])
+    return {}
 
 
 @creates("aws:iam/role:Role")
 def create_role(aws: Clients, inputs: Inputs) -> Created:
     iam = aws.client("iam")
+    boundary = {"PermissionsBoundary": inputs["permissionsBoundary"]} if inputs.get("permissionsBoundary") else {}
     role = iam.create_role(
         RoleName=inputs["name"],
         AssumeRolePolicyDocument=inputs["assumeRolePolicy"],
         Tags=listed(inputs.get("tags")),
+        **boundary,
     )["Role"]
     for arn in inputs.get("managedPolicyArns", []):
         policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
@@ -427,7 +459,10 @@ def archive_of(code: Any) -> bytes:
 
 def function_arguments(inputs: Inputs) -> Inputs:
     """Return the arguments for creating or updating a function."""
-    same = ("description", "handler", "role", "runtime", "timeout", "memorySize", "deadLetterConfig", "tracingConfig")
+    same = (
+        *("description", "handler", "role", "runtime", "timeout", "memorySize"),
+        *("deadLetterConfig", "loggingConfig", "tracingConfig"),
+    )
     arguments = pascal({key: inputs[key] for key in same if key in inputs})
     if "kmsKeyArn" in inputs:
         arguments["KMSKeyArn"] = inputs["kmsKeyArn"]
@@ -440,31 +475,58 @@ def function_arguments(inputs: Inputs) -> Inputs:
 @creates("aws:lambda/function:Function")
 def create_function(aws: Clients, inputs: Inputs) -> Created:
     client = aws.client("lambda")
+    # A breakage: the published version differs from what is declared.
+    published = merged(inputs, inputs.get("published", {}))
     function = client.create_function(
-        Code={"ZipFile": archive_of(inputs["code"])},
+        Code={"ZipFile": archive_of(published["code"])},
         Architectures=inputs["architectures"],
+        Publish=inputs.get("publish", False),
         Tags=inputs.get("tags") or {},
-        **function_arguments(inputs),
+        **function_arguments(published),
     )
+    if "published" in inputs:
+        update_function(aws, inputs | {"publish": False})
     if inputs["reservedConcurrentExecutions"] >= 0:
         client.put_function_concurrency(
             FunctionName=inputs["name"], ReservedConcurrentExecutions=inputs["reservedConcurrentExecutions"]
         )
-    return inputs["name"], {"arn": function["FunctionArn"]}
+    return inputs["name"], {"arn": unversioned(function["FunctionArn"]), "version": function["Version"]}
+
+
+def unversioned(function_arn: str) -> str:
+    """Remove the version from a function's ARN."""
+    return ":".join(function_arn.split(":")[:7])
 
 
 @updates("aws:lambda/function:Function")
-def update_function(aws: Clients, inputs: Inputs) -> None:
-    client = aws.client("lambda")
+def update_function(aws: Clients, inputs: Inputs) -> Inputs:
+    client, name = aws.client("lambda"), {"FunctionName": inputs["name"]}
+    is_updated = client.get_waiter("function_updated_v2")
+    is_updated.wait(**name, WaiterConfig={"Delay": 1})
     client.update_function_configuration(**function_arguments(inputs))
-    client.get_waiter("function_updated_v2").wait(FunctionName=inputs["name"])
-    client.update_function_code(FunctionName=inputs["name"], ZipFile=archive_of(inputs["code"]))
+    is_updated.wait(**name, WaiterConfig={"Delay": 1})
+    client.update_function_code(**name, ZipFile=archive_of(inputs["code"]))
+    if not inputs.get("publish"):
+        return {}
+    is_updated.wait(**name, WaiterConfig={"Delay": 1})
+    return {"version": client.publish_version(**name)["Version"]}
+
+
+@creates("aws:lambda/alias:Alias")
+def create_function_alias(aws: Clients, inputs: Inputs) -> Created:
+    alias = aws.client("lambda").create_alias(**pascal(inputs))
+    return inputs["name"], {"arn": alias["AliasArn"]}
+
+
+@updates("aws:lambda/alias:Alias")
+def update_function_alias(aws: Clients, inputs: Inputs) -> Inputs:
+    aws.client("lambda").update_alias(**pascal(inputs))
+    return {}
 
 
 @creates("aws:lambda/eventSourceMapping:EventSourceMapping")
 def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
-    scaling = {"ScalingConfig": pascal(inputs["scalingConfig"])} if inputs.get("scalingConfig") else {}
-    filters = {"FilterCriteria": pascal(inputs["filterCriteria"])} if inputs.get("filterCriteria") else {}
+    structures = ("filterCriteria", "metricsConfig", "scalingConfig")
     mapping = aws.client("lambda").create_event_source_mapping(
         EventSourceArn=inputs["eventSourceArn"],
         FunctionName=inputs["functionName"],
@@ -473,8 +535,7 @@ def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
         FunctionResponseTypes=inputs.get("functionResponseTypes") or [],
         Enabled=inputs.get("enabled", True),
         Tags=inputs.get("tags") or {},
-        **scaling,
-        **filters,
+        **pascal({key: inputs[key] for key in structures if inputs.get(key)}),
     )
     return mapping["UUID"], {}
 
@@ -482,15 +543,49 @@ def create_event_source_mapping(aws: Clients, inputs: Inputs) -> Created:
 @creates("aws:cloudwatch/metricAlarm:MetricAlarm")
 def create_alarm(aws: Clients, inputs: Inputs) -> Created:
     renamed = {"Name": "AlarmName", "OkActions": "OKActions"}
-    listed_apart = ("dimensions", "tags")
+    listed_apart = ("dimensions", "metricQueries", "tags")
     given = pascal({key: value for key, value in inputs.items() if key not in listed_apart})
     arguments = {renamed.get(key, key): value for key, value in given.items()}
-    aws.client("cloudwatch").put_metric_alarm(
-        Dimensions=[{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()],
-        Tags=listed(inputs.get("tags")),
-        **arguments,
-    )
+    if "metricQueries" in inputs:
+        arguments["Metrics"] = [metric_query(query) for query in inputs["metricQueries"]]
+    else:
+        arguments["Dimensions"] = dimensions(inputs)
+    aws.client("cloudwatch").put_metric_alarm(Tags=listed(inputs.get("tags")), **arguments)
     return inputs["name"], {}
+
+
+def metric_query(query: Inputs) -> Inputs:
+    """Convert a metric or an expression of an alarm, like the provider: by default it is not what is compared."""
+    given = {"ReturnData": False} | pascal({key: value for key, value in query.items() if key != "metric"})
+    if "metric" in query:
+        metric = query["metric"]
+        of_the_metric = {"Namespace": metric["namespace"], "MetricName": metric["metricName"]}
+        given["MetricStat"] = {
+            "Metric": of_the_metric | {"Dimensions": dimensions(metric)},
+            "Period": metric["period"],
+            "Stat": metric["stat"],
+        }
+    return given
+
+
+def dimensions(inputs: Inputs) -> list[dict[str, str]]:
+    """Return a metric's dimensions as CloudWatch wants them."""
+    return [{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()]
+
+
+@creates("aws:cloudwatch/eventRule:EventRule")
+def create_rule(aws: Clients, inputs: Inputs) -> Created:
+    rule = aws.client("events").put_rule(
+        Tags=listed(inputs.get("tags")), **pascal({key: value for key, value in inputs.items() if key != "tags"})
+    )
+    return inputs["name"], {"arn": rule["RuleArn"]}
+
+
+@creates("aws:cloudwatch/eventTarget:EventTarget")
+def create_target(aws: Clients, inputs: Inputs) -> Created:
+    target = {"Id": "target"} | pascal({key: value for key, value in inputs.items() if key != "rule"})
+    aws.client("events").put_targets(Rule=inputs["rule"], Targets=[target])
+    return f"{inputs['rule']}-target", {}
 
 
 @creates("aws:cloudwatch/dashboard:Dashboard")

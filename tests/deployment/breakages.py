@@ -16,6 +16,7 @@ BUCKET_POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 BUCKET_LOGGING = "aws:s3/bucketLogging:BucketLogging"
 BUCKET_NOTIFICATION = "aws:s3/bucketNotification:BucketNotification"
 TABLE = "aws:dynamodb/table:Table"
+INSIGHTS = "aws:dynamodb/contributorInsights:ContributorInsights"
 QUEUE = "aws:sqs/queue:Queue"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 REDRIVE_ALLOW = "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy"
@@ -23,11 +24,14 @@ TOPIC = "aws:sns/topic:Topic"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 FUNCTION = "aws:lambda/function:Function"
+FUNCTION_ALIAS = "aws:lambda/alias:Alias"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"
 ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 LOG_GROUP = "aws:cloudwatch/logGroup:LogGroup"
 ALARM = "aws:cloudwatch/metricAlarm:MetricAlarm"
+RULE = "aws:cloudwatch/eventRule:EventRule"
+TARGET = "aws:cloudwatch/eventTarget:EventTarget"
 DASHBOARD = "aws:cloudwatch/dashboard:Dashboard"
 KEY = "aws:kms/key:Key"
 ALIAS = "aws:kms/alias:Alias"
@@ -38,6 +42,16 @@ SOMEBODY = "arn:aws:iam::123456789012:user/somebody"
 OPEN = f'{{"Effect": "Allow", "Principal": {{"AWS": "{SOMEBODY}"}}, "Action": "s3:GetObject", "Resource": "*"}}'
 OTHER_KEY = "arn:aws:kms:us-east-2:123456789012:key/99999999-8888-7777-6666-555555555555"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/another"
+OTHER_TOPIC = "arn:aws:sns:us-east-2:123456789012:another"
+# Settings with which the local stack has every optional resource and property that can be broken.
+OPTIONS = {
+    "contributorInsights": "true",
+    "eventbridgeNotifications": "true",
+    "idleAlarmMinutes": "60",
+    "lambdaReservedConcurrency": "10",
+    "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+    "tableMaxWriteUnits": "100",
+}
 
 
 @dataclass(frozen=True)
@@ -106,25 +120,32 @@ def merged(value: Any, patch: Any) -> Any:
 RESOURCE = "test_a_resource_is_deployed_as_declared"
 OUTPUT_TEST = "test_an_output_has_the_exported_value"
 EVENT_SOURCES = "test_the_function_has_no_other_event_sources"
-BUNDLE = "test_the_function_runs_the_bundle"
+LIVE_VERSION = "test_an_alias_runs_the_function_as_declared"
+BUNDLE = "test_the_function_and_its_aliases_run_the_bundle"
 OTHER_OUTPUTS = "test_there_are_no_other_outputs"
 POLICIES = "test_a_role_has_no_other_policies"
-E_MAILS = "test_the_topic_has_no_other_e_mail_subscriptions"
+TARGETS = "test_a_rule_has_no_other_targets"
+CONFIRMED = "test_an_e_mail_subscription_is_confirmed"
+E_MAILS = "test_a_topic_has_no_other_e_mail_subscriptions"
 
 BATCH = "test_nine_of_ten_messages_are_processed_once_if_one_is_bad"
 DONE = "test_processed_messages_are_deleted_from_the_queue"
 PAYLOAD = "test_a_payload_is_stored_byte_for_byte"
 ITEM = "test_an_item_can_be_queried_by_time"
 NOTIFICATION = "test_a_notification_has_the_messages_item"
+REPEATED = "test_a_repeated_delivery_changes_nothing"
 MALFORMED = (
     "test_a_malformed_message_is_dead_lettered_with_the_reason[data]",
     "test_a_malformed_message_is_dead_lettered_with_the_reason[JSON]",
 )
+SENT_BACK = "test_a_dead_letter_that_is_repaired_and_sent_back_keeps_its_identity"
 RETRIED = "test_a_message_that_fails_is_retried_and_processed"
-TOO_OFTEN = "test_sqs_dead_letters_a_message_that_fails_too_often"
-WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, *MALFORMED, RETRIED, TOO_OFTEN)
-READ_BY_KEY = tuple(test for test in WORKFLOW if test != DONE)
-READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD)
+TOO_OFTEN = "test_a_message_that_fails_too_often_is_dead_lettered_with_the_reason"
+CRASHED = "test_sqs_dead_letters_a_message_if_the_function_crashes"
+FAILING = (RETRIED, TOO_OFTEN, CRASHED)
+WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, REPEATED, *MALFORMED, SENT_BACK, *FAILING)
+READ_BY_KEY = tuple(test for test in WORKFLOW if test not in {DONE, CRASHED})
+READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD, REPEATED, SENT_BACK)
 
 
 def own_test(type_: str, name: str) -> str:
@@ -145,15 +166,54 @@ ENCRYPTED = tuple(
         (QUEUE, "dead-letter-queue"),
         (QUEUE, "queue"),
         (ROLE_POLICY, "function-role-policy"),
+        (RULE, "key-rule"),
         (TABLE, "table"),
         (TOPIC, "topic"),
     )
 )
 # The names that an asterisk matches.
 NAMES = {
-    ALARM: ("dead-letters-alarm", "errors-alarm", "throttles-alarm", "oldest-message-alarm", "misconfigured-alarm"),
+    ALARM: (
+        "dead-letters-alarm",
+        "duration-alarm",
+        "errors-alarm",
+        "failed-notifications-alarm",
+        "idle-alarm",
+        "misconfigured-alarm",
+        "new-dead-letters-alarm",
+        "not-received-alarm",
+        "oldest-message-alarm",
+        "returned-alarm",
+        "throttled-writes-alarm",
+        "throttles-alarm",
+    ),
     BUCKET: ("access-logs", "payloads"),
 }
+
+
+def index(**changes: Any) -> Inputs:
+    """Return the table's index with changes."""
+    declared = {
+        "name": "timestamp-index",
+        "projectionType": "INCLUDE",
+        "nonKeyAttributes": ["object_key", "type"],
+        "keySchemas": [
+            {"attributeName": "date", "keyType": "HASH"},
+            {"attributeName": "timestamp", "keyType": "RANGE"},
+        ],
+        "onDemandThroughput": {"maxReadRequestUnits": -1, "maxWriteRequestUnits": 100},
+    }
+    return {"globalSecondaryIndexes": [merged(declared, changes)]}
+
+
+def bucket_encryption(**changes: Any) -> Inputs:
+    """Return the encryption of the log bucket with changes."""
+    declared = {
+        "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"},
+        "blockedEncryptionTypes": ["SSE-C"],
+        "bucketKeyEnabled": False,
+    }
+    return {"rules": [merged(declared, changes)]}
 
 
 def lifecycle(*, status: str = "Enabled", prefix: str = "", days: int = 30) -> Inputs:
@@ -191,12 +251,15 @@ BREAKAGES: dict[str, Breakage] = {
     "payloads encrypted without the key": Breakage(
         BUCKET_ENCRYPTION,
         "payloads-encryption",
-        {"rules": [{"bucketKeyEnabled": True, "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}}]},
+        bucket_encryption(bucketKeyEnabled=True),
     ),
     "logs encrypted so that S3 cannot deliver them": Breakage(
         BUCKET_ENCRYPTION,
         "access-logs-encryption",
-        {"rules": [{"bucketKeyEnabled": False, "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms"}}]},
+        bucket_encryption(applyServerSideEncryptionByDefault={"sseAlgorithm": "aws:kms"}),
+    ),
+    "logs encrypted with keys of clients": Breakage(
+        BUCKET_ENCRYPTION, "access-logs-encryption", bucket_encryption(blockedEncryptionTypes=None)
     ),
     "no lifecycle": Breakage(LIFECYCLE, "payloads-lifecycle"),
     "noncurrent versions kept too long": Breakage(LIFECYCLE, "payloads-lifecycle", lifecycle(days=3000)),
@@ -235,34 +298,25 @@ BREAKAGES: dict[str, Breakage] = {
     "index without a range": Breakage(
         TABLE,
         "table",
-        {
-            "globalSecondaryIndexes": [
-                {
-                    "name": "timestamp-index",
-                    "projectionType": "ALL",
-                    "keySchemas": [{"attributeName": "date", "keyType": "HASH"}],
-                }
-            ]
-        },
+        index(keySchemas=[{"attributeName": "date", "keyType": "HASH"}]),
         others=(*READ_THROUGH_THE_INDEX,),
     ),
     "index with keys only": Breakage(
         TABLE,
         "table",
-        {
-            "globalSecondaryIndexes": [
-                {
-                    "name": "timestamp-index",
-                    "projectionType": "KEYS_ONLY",
-                    "keySchemas": [
-                        {"attributeName": "date", "keyType": "HASH"},
-                        {"attributeName": "timestamp", "keyType": "RANGE"},
-                    ],
-                }
-            ]
-        },
+        index(projectionType="KEYS_ONLY", nonKeyAttributes=None),
         others=(ITEM, NOTIFICATION),
     ),
+    "index without the object's key": Breakage(
+        TABLE, "table", index(nonKeyAttributes=["type"]), others=(ITEM, NOTIFICATION)
+    ),
+    "index that may write without a limit": Breakage(TABLE, "table", index(onDemandThroughput=None)),
+    "table that may write without a limit": Breakage(TABLE, "table", {"onDemandThroughput": None}),
+    "table that may read less": Breakage(TABLE, "table", {"onDemandThroughput": {"maxReadRequestUnits": 1}}),
+    "items that do not expire": Breakage(TABLE, "table", {"ttl": None}),
+    "items that expire by another attribute": Breakage(TABLE, "table", {"ttl": {"attributeName": "timestamp"}}),
+    "no insights into the table": Breakage(INSIGHTS, "table-insights"),
+    "no insights into the index": Breakage(INSIGHTS, "index-insights"),
     "table not encrypted with the key": Breakage(TABLE, "table", {"serverSideEncryption": {"kmsKeyArn": OTHER_KEY}}),
     "table not encrypted": Breakage(TABLE, "table", {"serverSideEncryption": None}),
     "table of fixed capacity": Breakage(TABLE, "table", {"billingMode": "PROVISIONED"}),
@@ -271,11 +325,11 @@ BREAKAGES: dict[str, Breakage] = {
     "retention short": Breakage(QUEUE, "queue", {"messageRetentionSeconds": 345600}),
     "retention of dead letters short": Breakage(QUEUE, "dead-letter-queue", {"messageRetentionSeconds": 345600}),
     "visibility timeout short": Breakage(QUEUE, "queue", {"visibilityTimeoutSeconds": 300}),
-    "no redrive": Breakage(QUEUE, "queue", {"redrivePolicy": None}, others=(TOO_OFTEN,)),
+    "no redrive": Breakage(QUEUE, "queue", {"redrivePolicy": None}, others=FAILING),
     "too few receives": Breakage(
-        QUEUE, "queue", replace=("redrivePolicy", '"maxReceiveCount": 3', '"maxReceiveCount": 2'), others=(TOO_OFTEN,)
+        QUEUE, "queue", replace=("redrivePolicy", '"maxReceiveCount": 10', '"maxReceiveCount": 9')
     ),
-    "messages too large for the dead-letter queue": Breakage(QUEUE, "queue", {"maxMessageSize": 262144}),
+    "messages too large for the dead-letter queue": Breakage(QUEUE, "queue", {"maxMessageSize": 266240}),
     "small dead letters": Breakage(QUEUE, "dead-letter-queue", {"maxMessageSize": 1024}),
     "queue not encrypted": Breakage(QUEUE, "queue", {"kmsMasterKeyId": None}),
     "dead letters not encrypted with the key": Breakage(
@@ -287,30 +341,83 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "dead letters of any queue": Breakage(REDRIVE_ALLOW, "dead-letter-queue-redrive-allow"),
     "topic not encrypted": Breakage(TOPIC, "topic", {"kmsMasterKeyId": None}),
-    "topic open to any account's alarms": Breakage(
+    "notifications signed with SHA-1": Breakage(TOPIC, "topic", {"signatureVersion": 1}),
+    "alarms signed with SHA-1": Breakage(TOPIC, "alarm-topic", {"signatureVersion": None}),
+    "alarms that need the key that they watch": Breakage(TOPIC, "alarm-topic", {"kmsMasterKeyId": OTHER_KEY}),
+    "alarm topic open to any account's alarms": Breakage(
         TOPIC_POLICY,
-        "topic-policy",
+        "alarm-topic-policy",
         replace=("policy", '"aws:SourceAccount": "123456789012"', '"aws:SourceAccount": "*"'),
     ),
+    "alarm topic open to any alarm": Breakage(
+        TOPIC_POLICY, "alarm-topic-policy", replace=("policy", ":alarm:event-pipeline-local-*", ":alarm:*")
+    ),
+    "alarm topic open to any rule": Breakage(
+        TOPIC_POLICY, "alarm-topic-policy", replace=("policy", ":rule/event-pipeline-local-key", ":rule/*")
+    ),
     "topic without a policy": Breakage(TOPIC_POLICY, "topic-policy"),
-    "no subscription": Breakage(SUBSCRIPTION, "topic-subscription", others=(E_MAILS,)),
+    "alarm topic without a policy": Breakage(TOPIC_POLICY, "alarm-topic-policy"),
+    "no subscription": Breakage(SUBSCRIPTION, "alarm-subscription", others=(CONFIRMED,)),
     "somebody else subscribed": Breakage(
-        SUBSCRIPTION, "topic-subscription", {"endpoint": "other@example.com"}, others=(E_MAILS,)
+        SUBSCRIPTION, "alarm-subscription", {"endpoint": "other@example.com"}, others=(CONFIRMED, E_MAILS)
     ),
-    "wrong runtime": Breakage(FUNCTION, "function", {"runtime": "python3.12"}),
-    "wrong architecture": Breakage(FUNCTION, "function", {"architectures": ["x86_64"]}),
-    "wrong memory": Breakage(FUNCTION, "function", {"memorySize": 256}),
-    "wrong timeout": Breakage(FUNCTION, "function", {"timeout": 60}),
-    "wrong handler": Breakage(FUNCTION, "function", {"handler": "processor.handler.nothing"}, others=WORKFLOW),
-    "another environment": Breakage(FUNCTION, "function", {"environment": {"variables": {"ENVIRONMENT": "dev"}}}),
+    "no events about the key": Breakage(RULE, "key-rule", {"eventPattern": '{"source": ["aws.s3"]}'}),
+    "deletion of the key is no event": Breakage(
+        RULE, "key-rule", replace=("eventPattern", ', "ScheduleKeyDeletion"', "")
+    ),
+    "rule switched off": Breakage(RULE, "key-rule", {"state": "DISABLED"}),
+    "rule without a target": Breakage(TARGET, "key-target", others=(TARGETS,)),
+    "rule with another target": Breakage(TARGET, "key-target", {"arn": OTHER_TOPIC}, others=(TARGETS,)),
+    "rule that sends another text": Breakage(TARGET, "key-target", {"input": '{"all": "well"}'}),
+    "wrong runtime": Breakage(FUNCTION, "function", {"runtime": "python3.12"}, others=(LIVE_VERSION,)),
+    "wrong architecture": Breakage(FUNCTION, "function", {"architectures": ["x86_64"]}, others=(LIVE_VERSION,)),
+    "wrong memory": Breakage(FUNCTION, "function", {"memorySize": 256}, others=(LIVE_VERSION,)),
+    "wrong timeout": Breakage(FUNCTION, "function", {"timeout": 90}, others=(LIVE_VERSION,)),
+    "wrong handler": Breakage(
+        FUNCTION, "function", {"handler": "processor.handler.nothing"}, others=(LIVE_VERSION, *WORKFLOW)
+    ),
+    "another environment": Breakage(
+        FUNCTION, "function", {"environment": {"variables": {"ENVIRONMENT": "dev"}}}, others=(LIVE_VERSION,)
+    ),
     "environment lacks a variable": Breakage(
-        FUNCTION, "function", {"environment": {"variables": {"TABLE_NAME": None}}}, others=WORKFLOW
+        FUNCTION, "function", {"environment": {"variables": {"TABLE_NAME": None}}}, others=(LIVE_VERSION, *WORKFLOW)
     ),
-    "environment not encrypted with the key": Breakage(FUNCTION, "function", {"kmsKeyArn": None}),
-    "no tracing": Breakage(FUNCTION, "function", {"tracingConfig": {"mode": "PassThrough"}}),
-    "asynchronous failures lost": Breakage(FUNCTION, "function", {"deadLetterConfig": None}),
+    "environment not encrypted with the key": Breakage(
+        FUNCTION, "function", {"kmsKeyArn": None}, others=(LIVE_VERSION,)
+    ),
+    "no tracing": Breakage(FUNCTION, "function", {"tracingConfig": {"mode": "PassThrough"}}, others=(LIVE_VERSION,)),
+    "log without levels": Breakage(
+        FUNCTION,
+        "function",
+        {"loggingConfig": {"logFormat": "Text", "applicationLogLevel": None, "systemLogLevel": None}},
+        others=(LIVE_VERSION,),
+    ),
+    "debugging logged": Breakage(
+        FUNCTION, "function", {"loggingConfig": {"applicationLogLevel": "DEBUG"}}, others=(LIVE_VERSION,)
+    ),
+    "asynchronous failures lost": Breakage(FUNCTION, "function", {"deadLetterConfig": None}, others=(LIVE_VERSION,)),
     "another bundle": Breakage(FUNCTION, "function", {"code": "another"}, others=(BUNDLE, *WORKFLOW), own=False),
     "no executions reserved": Breakage(FUNCTION, "function", {"reservedConcurrentExecutions": -1}),
+    "another timeout of the live version": Breakage(
+        FUNCTION, "function", {"published": {"timeout": 90}}, others=(LIVE_VERSION,), own=False
+    ),
+    "another environment of the live version": Breakage(
+        FUNCTION,
+        "function",
+        {"published": {"environment": {"variables": {"ENVIRONMENT": "dev"}}}},
+        others=(LIVE_VERSION,),
+        own=False,
+    ),
+    "another bundle of the live version": Breakage(
+        FUNCTION, "function", {"published": {"code": "another"}}, others=(BUNDLE, *WORKFLOW), own=False
+    ),
+    "no version published": Breakage(
+        FUNCTION, "function", {"publish": False}, others=(own_test(FUNCTION_ALIAS, "function-live"),), own=False
+    ),
+    "alias that runs what is not published": Breakage(FUNCTION_ALIAS, "function-live", {"functionVersion": "$LATEST"}),
+    "alias that runs two versions": Breakage(
+        FUNCTION_ALIAS, "function-live", {"routingConfig": {"additionalVersionWeights": {"1": 0.5}}}
+    ),
     "permission missing": Breakage(
         ROLE_POLICY,
         "function-role-policy",
@@ -324,6 +431,9 @@ BREAKAGES: dict[str, Breakage] = {
         "function-role-policy",
         replace=("policy", "event-pipeline-local-payloads-123456789012/messages/*", "*"),
     ),
+    "key usable by any service": Breakage(
+        ROLE_POLICY, "function-role-policy", replace=("policy", '"sqs.us-east-2.amazonaws.com"', '"*"')
+    ),
     "no policy": Breakage(ROLE_POLICY, "function-role-policy", others=(POLICIES,)),
     "another policy attached": Breakage(
         ROLE, "function-role", {"managedPolicyArns": ["arn:aws:iam::123456789012:policy/Admin"]}
@@ -331,11 +441,18 @@ BREAKAGES: dict[str, Breakage] = {
     "role for everybody": Breakage(
         ROLE, "function-role", replace=("assumeRolePolicy", '{"Service": "lambda.amazonaws.com"}', '{"AWS": "*"}')
     ),
+    "no boundary of the role": Breakage(ROLE, "function-role", {"permissionsBoundary": None}),
     "no mapping": Breakage(MAPPING, "function-event-source", others=(*WORKFLOW, EVENT_SOURCES)),
     "smaller batches": Breakage(MAPPING, "function-event-source", {"batchSize": 5}),
     "batching window": Breakage(MAPPING, "function-event-source", {"maximumBatchingWindowInSeconds": 1}),
     "no partial responses": Breakage(
         MAPPING, "function-event-source", {"functionResponseTypes": None}, others=(RETRIED, TOO_OFTEN)
+    ),
+    "mapping of what is not published": Breakage(
+        MAPPING,
+        "function-event-source",
+        {"functionName": "arn:aws:lambda:us-east-2:123456789012:function:event-pipeline-local-processor"},
+        others=FAILING,
     ),
     "messages filtered": Breakage(
         MAPPING, "function-event-source", {"filterCriteria": {"filters": [{"pattern": "{}"}]}}
@@ -348,6 +465,9 @@ BREAKAGES: dict[str, Breakage] = {
     "alarm on another metric": Breakage(ALARM, "dead-letters-alarm", {"metricName": "NumberOfMessagesSent"}),
     "alarm on another queue": Breakage(ALARM, "dead-letters-alarm", {"dimensions": {"QueueName": "another"}}),
     "alarm too late": Breakage(ALARM, "oldest-message-alarm", {"threshold": 86400}),
+    "alarm after one bad minute": Breakage(ALARM, "errors-alarm", {"datapointsToAlarm": 1}),
+    "alarm that looks at fewer minutes": Breakage(ALARM, "returned-alarm", {"evaluationPeriods": 5}),
+    "alarm with another action": Breakage(ALARM, "errors-alarm", {"insufficientDataActions": [OTHER_TOPIC]}),
     "alarm without data": Breakage(ALARM, "throttles-alarm", {"treatMissingData": "breaching"}),
     "alarm without actions": Breakage(ALARM, "misconfigured-alarm", {"alarmActions": []}),
     "alarm switched off": Breakage(ALARM, "misconfigured-alarm", {"actionsEnabled": False}),
@@ -368,6 +488,8 @@ BREAKAGES: dict[str, Breakage] = {
     "untagged queue": Breakage(QUEUE, "queue", {"tags": None}),
     "untagged dead-letter queue": Breakage(QUEUE, "dead-letter-queue", {"tags": None}),
     "untagged topic": Breakage(TOPIC, "topic", {"tags": None}),
+    "untagged alarm topic": Breakage(TOPIC, "alarm-topic", {"tags": None}),
+    "untagged rule": Breakage(RULE, "key-rule", {"tags": None}),
     "untagged function": Breakage(FUNCTION, "function", {"tags": None}),
     "untagged mapping": Breakage(MAPPING, "function-event-source", {"tags": None}),
     "untagged role": Breakage(ROLE, "function-role", {"tags": None}),
@@ -395,9 +517,8 @@ BREAKAGES: dict[str, Breakage] = {
     "wrong output table_arn": Breakage(
         OUTPUT, "table_arn", {"table_arn": "arn:aws:dynamodb:us-east-2:123456789012:table/another"}
     ),
-    "wrong output topic_arn": Breakage(
-        OUTPUT, "topic_arn", {"topic_arn": "arn:aws:sns:us-east-2:123456789012:another"}
-    ),
+    "wrong output topic_arn": Breakage(OUTPUT, "topic_arn", {"topic_arn": OTHER_TOPIC}),
+    "wrong output alarm_topic_arn": Breakage(OUTPUT, "alarm_topic_arn", {"alarm_topic_arn": OTHER_TOPIC}),
     "wrong output queue_url": Breakage(
         OUTPUT, "queue_url", {"queue_url": "http://127.0.0.1/123456789012/event-pipeline-local-dead-letter-queue"}
     ),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pulumi
 import pytest
+from pulumi.runtime.mocks import MockCallArgs
 
+from tools.account import Account
 from tools.configuration.checks import KEYS, SettingsError, find_problems
 from tools.configuration.stack_files import StackConfig
 from tools.testing.recording import (
@@ -53,8 +55,13 @@ def test_a_component_is_distinguished_from_resources_in_aws(dev: Deployment) -> 
     components = [each for each in dev.resources if each.is_component]
 
     assert [each.name for each in components] == ["store"]
-    assert dev.registered_outputs >= {components[0].urn}
     assert dev.one(BUCKET, "payloads").parent == components[0].urn
+
+
+def test_the_outputs_of_a_component_are_recorded(dev: Deployment) -> None:
+    (store,) = (each for each in dev.resources if each.is_component)
+
+    assert dev.registered_outputs[store.urn] == {"bucket_name": dev.exports["bucket_name"]}
 
 
 @pytest.mark.parametrize(("stack", "protect"), [("dev", False), ("prod", True)])
@@ -127,14 +134,43 @@ def test_the_program_does_not_use_this_shells_endpoint(
 
 
 def test_an_account_in_another_partition_has_its_own_arns_and_domains(build_folder: Path) -> None:
-    config = readable_config("dev") | {"aws:region": "cn-north-1"}
-    china = Aws(example_account("cn-north-1"))
-    china.account = type(china.account)(ACCOUNT_ID, "cn-north-1", "aws-cn", "amazonaws.com.cn")
+    china = deploy(readable_config("dev") | {"aws:region": "cn-north-1"}, "dev", build_folder)
 
-    exports = deploy(config, "dev", build_folder, china).exports
+    assert china.exports["table_arn"].startswith("arn:aws-cn:dynamodb:cn-north-1:")
+    assert china.exports["queue_url"].startswith("https://sqs.cn-north-1.amazonaws.com.cn/")
+    assert china.arn(FUNCTION, "processor") == china.exports["function_arn"]
 
-    assert exports["table_arn"].startswith("arn:aws-cn:dynamodb:cn-north-1:")
-    assert exports["queue_url"].startswith("https://sqs.cn-north-1.amazonaws.com.cn/")
+
+@pytest.mark.parametrize(
+    ("region", "partition", "dns_suffix"),
+    [
+        ("us-east-2", "aws", "amazonaws.com"),
+        ("us-gov-east-1", "aws-us-gov", "amazonaws.com"),
+        ("cn-northwest-1", "aws-cn", "amazonaws.com.cn"),
+        ("", "aws", "amazonaws.com"),
+    ],
+)
+def test_the_example_account_is_in_the_partition_of_its_region(region: str, partition: str, dns_suffix: str) -> None:
+    assert example_account(region) == Account(ACCOUNT_ID, region, partition, dns_suffix)
+
+
+@pytest.mark.parametrize(
+    ("service", "region", "name", "in_the_region"),
+    [
+        ("logs", "us-east-2", "logs.amazonaws.com", "logs.us-east-2.amazonaws.com"),
+        ("lambda", "us-gov-east-1", "lambda.amazonaws.com", "lambda.us-gov-east-1.amazonaws.com"),
+        ("lambda", "cn-north-1", "lambda.amazonaws.com", "lambda.cn-north-1.amazonaws.com"),
+        ("logs", "cn-north-1", "logs.amazonaws.com.cn", "logs.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_the_provider_tells_the_principal_of_a_service(
+    service: str, region: str, name: str, in_the_region: str
+) -> None:
+    question = MockCallArgs("aws:index/getServicePrincipal:getServicePrincipal", {"serviceName": service}, "")
+
+    answer, _ = Aws(example_account(region)).call(question)
+
+    assert answer == {"name": name, "id": in_the_region, "suffix": name.removeprefix(f"{service}.")}
 
 
 def test_a_secret_is_replaced_by_an_example_value() -> None:

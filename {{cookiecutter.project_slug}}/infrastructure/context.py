@@ -32,16 +32,9 @@ class Context:
         """
         return pulumi.ResourceOptions(parent=parent, depends_on=after, retain_on_delete=self.settings.is_production)
 
-    def protected_options(
-        self, parent: pulumi.Resource, *, after: pulumi.Resource | None = None
-    ) -> pulumi.ResourceOptions:
-        """Return the options of a resource that the pipeline depends on: in production it is protected.
-
-        Args:
-            parent: The component that it belongs to.
-            after: A resource that must be created first.
-        """
-        return pulumi.ResourceOptions(parent=parent, depends_on=after, protect=self.settings.is_production)
+    def protected_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
+        """Return the options of a resource that the pipeline depends on: in production it is protected."""
+        return pulumi.ResourceOptions(parent=parent, protect=self.settings.is_production)
 
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Return the options of a resource that holds data: in production it is protected and retained."""

@@ -29,8 +29,9 @@ VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
 # The function starts a message only if it can finish it: this is the time for all others of the batch.
 MIN_TIMEOUT_SECONDS: Final = MESSAGE_SECONDS + 10
-# Typical time for one message. Messages that are never started are delivered again, and at last dead-lettered.
-TYPICAL_MESSAGE_SECONDS: Final = 0.1
+# How many messages the function typically processes. Those of a batch that it never starts are delivered again, and at
+# last dead-lettered.
+MESSAGES_PER_SECOND: Final = 10
 NO_RESERVATION: Final = -1
 # AWS asks for at least 5, so that throttling does not dead-letter messages:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -47,13 +48,13 @@ IDLE_STEP_MINUTES: Final = 5
 
 def _bucket_name(value: str) -> str:
     if RESERVED_BUCKET_NAMES.fullmatch(value):
-        raise ValueError(f"S3 reserves the prefix or suffix of {value}")
+        raise ValueError(value)
     return value
 
 
 def _reservation(value: int) -> int:
     if value in (0, 1):
-        raise ValueError(f"reserved concurrency of {value} is too low")
+        raise ValueError(value)
     return value
 
 
@@ -226,7 +227,8 @@ class Settings(StackSettings):
             description="Name of the payload bucket",
             examples=["our-own-bucket"],
             json_schema_extra={
-                "allowed": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at either end"
+                "allowed": "empty (derived), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at either "
+                "end, no prefix or suffix that S3 reserves"
             },
         ),
         AfterValidator(_bucket_name),
@@ -275,7 +277,7 @@ class Settings(StackSettings):
         if {"lambdaReservedConcurrency", "maximumConcurrency"} <= good.keys():
             reserved, maximum = good["lambdaReservedConcurrency"], good["maximumConcurrency"]
             if NO_RESERVATION < reserved < maximum:
-                allowed = f"{NO_RESERVATION}, or {maximum} or more, which is maximumConcurrency"
+                allowed = f"{NO_RESERVATION} (none), or {maximum} or more, which is maximumConcurrency"
                 yield Contradiction("reservation-too-low", "lambdaReservedConcurrency", str(reserved), allowed)
         yield from _time_contradictions(good)
         key_arn, region = good.get("kmsKeyArn"), good.get(REGION_KEY)
@@ -289,25 +291,25 @@ class Settings(StackSettings):
 def _time_contradictions(good: Mapping[str, Any]) -> Iterator[Contradiction]:
     """Find sizes and times that do not fit the function's timeout."""
     if {"batchSize", "lambdaTimeoutSeconds"} <= good.keys():
-        most = int((good["lambdaTimeoutSeconds"] - MESSAGE_SECONDS) / TYPICAL_MESSAGE_SECONDS)
+        timeout = good["lambdaTimeoutSeconds"]
+        most = MESSAGES_PER_SECOND * (timeout - MESSAGE_SECONDS)
         if good["batchSize"] > most:
-            allowed = f"{most} or less with this lambdaTimeoutSeconds, at {TYPICAL_MESSAGE_SECONDS} seconds a message"
+            allowed = f"{most} or less, as many as the function can start within lambdaTimeoutSeconds ({timeout})"
             yield Contradiction("batch-too-large", "batchSize", str(good["batchSize"]), allowed)
     if not {"lambdaTimeoutSeconds", "batchWindowSeconds"} <= good.keys():
         return
     hidden = _visibility_timeout_seconds(good["lambdaTimeoutSeconds"], good["batchWindowSeconds"])
-    if good.get("messageAgeAlarmSeconds", hidden + 1) <= hidden:
+    age = good.get("messageAgeAlarmSeconds")
+    if age is not None and age <= hidden:
         allowed = f"more than {hidden}, the visibility timeout; otherwise one failure of the function raises the alarm"
-        yield Contradiction(
-            "age-alarm-too-early", "messageAgeAlarmSeconds", str(good["messageAgeAlarmSeconds"]), allowed
-        )
+        yield Contradiction("age-alarm-too-early", "messageAgeAlarmSeconds", str(age), allowed)
     if {"messageRetentionSeconds", "maxReceiveCount"} <= good.keys():
         deliveries = range(1, good["maxReceiveCount"] + 1)
         retries_take = sum(max(hidden, retry_delay_seconds(delivery)) for delivery in deliveries)
         if good["messageRetentionSeconds"] < retries_take:
             allowed = (
-                f"{retries_take} or more, the time that maxReceiveCount deliveries may take; otherwise a message would "
-                "expire before it is dead-lettered"
+                f"{retries_take} or more, the time that {len(deliveries)} deliveries (maxReceiveCount) may take; "
+                "otherwise a message could expire before it is dead-lettered"
             )
             found = str(good["messageRetentionSeconds"])
             yield Contradiction("retention-too-short", "messageRetentionSeconds", found, allowed)

@@ -190,7 +190,8 @@ class Storage(pulumi.ComponentResource):
                 }
             ],
             on_demand_throughput=throughput,
-            ttl={"attribute_name": EXPIRY_ATTRIBUTE, "enabled": True} if settings.data_retention_days else None,
+            # Only items with this attribute expire; with dataRetentionDays, the function writes it.
+            ttl={"attribute_name": EXPIRY_ATTRIBUTE, "enabled": True},
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn},
             deletion_protection_enabled=context.settings.is_production,

@@ -30,30 +30,35 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
         # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
         ErrorClass.TRANSIENT: frozenset(
             {
+                "AWS.SimpleQueueService.MessageNotInflight",
                 "BandwidthLimitExceeded",
                 "BatchOutOfTimeError",
-                "ConnectTimeoutError",
                 "ConditionalRequestConflict",
+                "ConnectTimeoutError",
                 "ConnectionClosedError",
                 "EndpointConnectionError",
                 "InternalError",
+                "InternalErrorException",
                 "InternalFailure",
                 "InternalServerError",
-                "KMSInternalException",
+                "KMS.ThrottlingException",
                 "KMSThrottling",
                 "KMSThrottlingException",
                 "KmsThrottled",
                 "LimitExceededException",
+                "MessageNotInflight",
                 "OperationAborted",
                 "PriorRequestNotComplete",
                 "ProvisionedThroughputExceededException",
                 "ReadTimeoutError",
+                "ReceiptHandleIsInvalid",
                 "ReplicatedWriteConflictException",
                 "RequestLimitExceeded",
                 "RequestThrottled",
                 "RequestThrottledException",
                 "RequestTimeout",
                 "RequestTimeoutException",
+                "SSLError",
                 "ServiceUnavailable",
                 "SlowDown",
                 "ThrottledException",
@@ -69,6 +74,7 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
         ErrorClass.MISCONFIGURED: frozenset(
             {
                 "AWS.SimpleQueueService.NonExistentQueue",
+                "AWS.SimpleQueueService.UnsupportedOperation",
                 "AccessDenied",
                 "AccessDeniedException",
                 "AllAccessDisabled",
@@ -77,6 +83,7 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "AuthorizationHeaderMalformed",
                 "EncryptionTypeMismatch",
                 "EndpointDisabled",
+                "EndpointDisabledException",
                 "EntityTooLarge",
                 "ExpiredToken",
                 "ExpiredTokenException",
@@ -86,17 +93,21 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "InvalidClientTokenId",
                 "InvalidMessageContents",
                 "InvalidParameter",
+                "InvalidParameterException",
                 "InvalidParameterValue",
                 "InvalidParameterValueException",
                 "InvalidRequest",
                 "InvalidSecurity",
+                "InvalidSecurityException",
                 "InvalidWriteOffset",
                 "ItemCollectionSizeLimitExceededException",
                 "KMS.AccessDeniedException",
                 "KMS.DisabledException",
+                "KMS.InvalidKeyUsageException",
                 "KMS.InvalidStateException",
                 "KMS.KMSInvalidStateException",
                 "KMS.NotFoundException",
+                "KMS.OptInRequired",
                 "KMSAccessDenied",
                 "KMSAccessDeniedException",
                 "KMSDisabled",
@@ -124,6 +135,7 @@ _CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
                 "ParameterValueInvalid",
                 "PermanentRedirect",
                 "PlatformApplicationDisabled",
+                "PlatformApplicationDisabledException",
                 "QueueDoesNotExist",
                 "ResourceNotFoundException",
                 "SignatureDoesNotMatch",
@@ -143,10 +155,9 @@ ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
 
 
 def error_code(error: BaseException) -> str:
-    """Return AWS's error code, or the name of the exception's class if AWS did not answer."""
-    if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "")
-    return type(error).__name__
+    """Return AWS's error code, or the name of the exception's class if AWS gave none. It is never empty."""
+    answered = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
+    return answered or type(error).__name__
 
 
 def classify(error: BaseException) -> ErrorClass:
@@ -154,6 +165,14 @@ def classify(error: BaseException) -> ErrorClass:
     if isinstance(error, ValidationError):
         return ErrorClass.POISON
     return ERROR_CLASSES.get(error_code(error), ErrorClass.TRANSIENT)
+
+
+def _names_the_cause(error: ClientError) -> bool:
+    """Whether AWS's text names the missing permission or resource, and nothing of a message.
+
+    The parameters of SendMessage are a message's body and attributes, and AWS may quote them.
+    """
+    return classify(error) is ErrorClass.MISCONFIGURED and error.operation_name != "SendMessage"
 
 
 def describe(error: BaseException) -> str:
@@ -165,11 +184,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, ValidationError):
         problems = error.errors(include_url=False, include_context=False, include_input=False)
         reason = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
-    elif classify(error) is ErrorClass.MISCONFIGURED:
-        # AWS's message names the missing permission or resource.
-        reason = str(error)
     elif isinstance(error, ClientError):
-        reason = f"{error_code(error)} from {error.operation_name}"
+        reason = str(error) if _names_the_cause(error) else f"{error_code(error)} from {error.operation_name}"
     else:
         reason = type(error).__name__
     printable = "".join(character if character.isprintable() else " " for character in reason)

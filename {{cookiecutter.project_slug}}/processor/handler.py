@@ -19,7 +19,7 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from processor.environment import read_environment
 from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
@@ -27,7 +27,13 @@ from processor.identity import identify
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.queues import Queues, UnreadableAttributesError
 from processor.storage import MessageStore
-from processor.timing import ATTEMPTS, CONNECT_TIMEOUT_SECONDS, MESSAGE_SECONDS, READ_TIMEOUT_SECONDS
+from processor.timing import (
+    ATTEMPTS,
+    CALL_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    MESSAGE_SECONDS,
+    READ_TIMEOUT_SECONDS,
+)
 
 # The SDK retries a call with backoff before its error is classified:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -75,7 +81,9 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         # Powertools calls this while it handles an exception, so it is never None.
         error = cast(BaseException, exception[1])
         is_last_delivery = queues.is_last_delivery(record)
-        if classify(error) is ErrorClass.POISON or is_last_delivery:
+        # For a message that was not started, there may be no time left for any call.
+        may_call = _has_time(self.lambda_context, CALL_SECONDS)
+        if may_call and (classify(error) is ErrorClass.POISON or is_last_delivery):
             refusal = _dead_letter(record, error)
             if refusal is None:
                 return super().success_handler(record, ErrorClass.POISON)
@@ -85,7 +93,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         else:
             logger.warning("Message returned to its queue", extra=_details(record, error))
             _count(RETURNED)
-        if not is_last_delivery:
+        if may_call and not is_last_delivery:
             _delay(record)
         return super().failure_handler(record, exception)
 
@@ -117,6 +125,10 @@ def _delay(record: SQSRecord) -> None:
         logger.warning("Message not delayed", extra=_details(record, error))
 
 
+def _has_time(context: LambdaContext, seconds: int) -> bool:
+    return context.get_remaining_time_in_millis() >= seconds * MILLISECONDS
+
+
 def _count(counter: str, messages: int = 1) -> None:
     metrics.add_metric(name=counter, unit=MetricUnit.Count, value=messages)
 
@@ -124,10 +136,10 @@ def _count(counter: str, messages: int = 1) -> None:
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
     """Describe a failure without the exception's text, which may contain parts of the message.
 
-    For an unknown error, the details include where it was raised.
+    For an error that is not AWS's or not known, the details include where it was raised.
     """
     details = {"message_id": identify(record).message_id, "error_code": error_code(error), "reason": describe(error)}
-    if error_code(error) in ERROR_CLASSES:
+    if error_code(error) in ERROR_CLASSES and not isinstance(error, ParamValidationError):
         return details
     return details | {"raised_at": traceback.format_tb(error.__traceback__)}
 
@@ -152,7 +164,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
     def process(record: SQSRecord) -> None:
         # After a timeout the whole batch is delivered again, so a message is started only if it ends in time.
-        if context.get_remaining_time_in_millis() < MESSAGE_SECONDS * MILLISECONDS:
+        if not _has_time(context, MESSAGE_SECONDS):
             raise BatchOutOfTimeError
         store.store(record)
 

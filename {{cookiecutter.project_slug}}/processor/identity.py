@@ -44,11 +44,15 @@ class Identity:
 
 def identify(record: SQSRecord) -> Identity:
     """Return a message's identity: the one in its attributes, if it was sent back, or the one that SQS gave it."""
-    message_id = _attribute(record, ORIGINAL_MESSAGE_ID, _MESSAGE_ID)
-    sent_timestamp = _attribute(record, ORIGINAL_SENT_TIMESTAMP, _MILLISECONDS)
-    if message_id and sent_timestamp:
-        return Identity(message_id, sent_timestamp)
-    return Identity(record.message_id, record.attributes.sent_timestamp)
+    given = Identity(record.message_id, record.attributes.sent_timestamp)
+    first = Identity(
+        _attribute(record, ORIGINAL_MESSAGE_ID, _MESSAGE_ID),
+        _attribute(record, ORIGINAL_SENT_TIMESTAMP, _MILLISECONDS),
+    )
+    # Nobody can send a message back before it was sent first.
+    if first.message_id and first.sent_timestamp and first.sent_timestamp <= given.sent_timestamp:
+        return first
+    return given
 
 
 def _attribute(record: SQSRecord, name: str, allowed: re.Pattern[str]) -> str:

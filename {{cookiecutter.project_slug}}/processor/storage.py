@@ -11,6 +11,7 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from botocore.exceptions import ClientError
 
 from processor.environment import Environment
+from processor.errors import error_code
 from processor.events import Event
 from processor.identity import identify
 from processor.names import EXPIRY_ATTRIBUTE, OBJECT_PREFIX
@@ -77,7 +78,7 @@ class MessageStore:
                 IfNoneMatch="*",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "PreconditionFailed":
+            if error_code(error) != "PreconditionFailed":
                 raise
 
     def _is_announced(self, item: dict[str, str]) -> bool:
@@ -97,7 +98,7 @@ class MessageStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+            if error_code(error) != "ConditionalCheckFailedException":
                 raise
             # The type of a client's errors lacks what this operation adds to the response.
             return cast(dict[str, Any], error.response)["Item"]["announced"]["BOOL"]

@@ -9,13 +9,19 @@ from typing import Final
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
 CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 2
-ATTEMPTS: Final = 3
-
-# The longest that one call takes if AWS never answers. Before each retry, the SDK waits up to 1, 2, ... seconds:
+ATTEMPTS: Final = 2
+# The SDK waits so long for S3 to ask for the payload, and then sends it anyway.
+CONTINUE_SECONDS: Final = 1
+# Before a retry, the SDK waits up to 1, 2, ... seconds, and up to 5 more if AWS asks for it:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-CALL_SECONDS: Final = ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS) + sum(
-    2**retry for retry in range(ATTEMPTS - 1)
-)
+RETRY_AFTER_SECONDS: Final = 5
+# What the function itself does before or after a call takes less, even with little memory.
+OWN_SECONDS: Final = 1
+
+# The longest that one call takes. The connect timeout applies to TCP and then to TLS.
+ATTEMPT_SECONDS: Final = 2 * CONNECT_TIMEOUT_SECONDS + CONTINUE_SECONDS + READ_TIMEOUT_SECONDS
+WAIT_SECONDS: Final = sum(2**retry + RETRY_AFTER_SECONDS for retry in range(ATTEMPTS - 1))
+CALL_SECONDS: Final = ATTEMPTS * ATTEMPT_SECONDS + WAIT_SECONDS + OWN_SECONDS
 # To store a message takes four calls: object, item, notification, and the mark that it was sent. A failure takes one
 # more, which returns or dead-letters the message.
 CALLS: Final = 5

@@ -116,16 +116,18 @@ table = aws.dynamodb.Table(
         {
             "name": "by-date",
             "key_schemas": [{"attribute_name": "date", "key_type": "HASH"}],
-            "projection_type": "ALL",
+            "projection_type": "INCLUDE",
+            "non_key_attributes": ["type"],
         }
     ],
+    ttl={"attribute_name": "expires_at", "enabled": True},
     deletion_protection_enabled=settings.environment == "prod",
     point_in_time_recovery={"enabled": True},
     server_side_encryption={"enabled": True, "kms_key_arn": key_arn},
     tags=tags,
     opts=within,
 )
-store.register_outputs({})
+store.register_outputs({"bucket_name": bucket.bucket})
 
 dead_letters = aws.sqs.Queue(
     "dead-letters", name=f"{prefix}-dead-letters", message_retention_seconds=1_209_600, kms_master_key_id=key_arn
@@ -173,6 +175,7 @@ log_group = aws.cloudwatch.LogGroup(
 role = aws.iam.Role(
     "role",
     name=f"{prefix}-processor",
+    permissions_boundary=f"arn:{account.partition}:iam::aws:policy/PowerUserAccess",
     assume_role_policy=json.dumps(
         {
             "Version": "2012-10-17",
@@ -200,11 +203,19 @@ function = aws.lambda_.Function(
     timeout=settings.lambda_timeout_seconds,
     reserved_concurrent_executions=5,
     code=bundle_archive(settings.environment, settings.lambda_runtime, settings.lambda_architecture),
+    publish=True,
     environment={"variables": {"TABLE_NAME": table.name}},
     kms_key_arn=key_arn,
     tracing_config={"mode": "Active"},
     tags=tags,
     opts=pulumi.ResourceOptions(depends_on=[log_group]),
+)
+aws.lambda_.Alias(
+    "live",
+    name="live",
+    description="What processes messages",
+    function_name=function.name,
+    function_version=function.version,
 )
 aws.lambda_.EventSourceMapping(
     "queue",
@@ -214,6 +225,7 @@ aws.lambda_.EventSourceMapping(
     maximum_batching_window_in_seconds=settings.batch_window_seconds,
     function_response_types=["ReportBatchItemFailures"],
     scaling_config={"maximum_concurrency": 5},
+    metrics_config={"metrics": ["EventCount"]},
     tags=tags,
 )
 aws.cloudwatch.MetricAlarm(
@@ -232,6 +244,39 @@ aws.cloudwatch.MetricAlarm(
     alarm_actions=[topic.arn],
     tags=tags,
 )
+aws.cloudwatch.MetricAlarm(
+    "waiting",
+    name=f"{prefix}-waiting",
+    alarm_description="Messages wait",
+    metric_queries=[
+        {"id": "value", "expression": "FILL(waiting, 0)", "label": "waiting", "return_data": True},
+        {
+            "id": "waiting",
+            "metric": {
+                "namespace": "AWS/SQS",
+                "metric_name": "ApproximateNumberOfMessagesVisible",
+                "dimensions": {"QueueName": queue.name},
+                "period": 60,
+                "stat": "Maximum",
+            },
+        },
+    ],
+    evaluation_periods=10,
+    datapoints_to_alarm=3,
+    comparison_operator="GreaterThanThreshold",
+    threshold=0,
+    treat_missing_data="notBreaching",
+    alarm_actions=[topic.arn],
+    tags=tags,
+)
+rule = aws.cloudwatch.EventRule(
+    "rule",
+    name=f"{prefix}-key",
+    description="Somebody changes the key",
+    event_pattern=json.dumps({"source": ["aws.kms"], "detail": {"eventName": ["DisableKey"]}}),
+    tags=tags,
+)
+aws.cloudwatch.EventTarget("target", rule=rule.name, arn=topic.arn)
 aws.cloudwatch.Dashboard(
     "dashboard",
     dashboard_name=prefix,

@@ -1,13 +1,15 @@
 """What the program promises of the deployed stack, with the values that AWS has generated."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from tools.testing.deployed import Deployed
+from tools.testing.limits import NOT_IN_THE_EMULATOR
 from tools.testing.program import Computed
-from tools.testing.readers import NOT_THERE, key_aliases
+from tools.testing.readers import DEFAULTS, FUNCTION, KEY, NOT_IN_AWS, NOT_THERE, key_aliases, published_version
 from tools.testing.recording import Deployment, Resource
 
 
@@ -24,6 +26,20 @@ def promised(deployed: Deployed) -> Deployment:
         if each.type in ASK
     }
     return deployed.program.run(asked)
+
+
+def promised_properties(deployed: Deployed, resource: Resource) -> dict[str, Any]:
+    """Return the properties that a resource must have: the program's, and AWS's defaults for some others.
+
+    Args:
+        deployed: The stack.
+        resource: The resource in the program.
+    """
+    left_out = NOT_IN_AWS.get(resource.type, frozenset())
+    if deployed.is_local:
+        left_out = left_out | NOT_IN_THE_EMULATOR.get(resource.type, frozenset())
+    properties = DEFAULTS.get(resource.type, {}) | resource.inputs
+    return {key: value for key, value in properties.items() if key not in left_out}
 
 
 def skip_if_secret(deployed: Deployed, *parts: str) -> None:
@@ -55,6 +71,15 @@ def _queue(deployed: Deployed, queue: Resource) -> Computed:
         return {"url": _absent(name, error)}
 
 
+def _function(deployed: Deployed, function: Resource) -> Computed:
+    """Return the version that an alias of the function must point to: the one that was published last."""
+    name = function.inputs["name"]
+    try:
+        return {"version": published_version(deployed, name) or f"(no version of {name} is published)"}
+    except ClientError as error:
+        return {"version": _absent(name, error)}
+
+
 def _absent(name: str, error: ClientError) -> str:
     """Return a placeholder for something that does not exist; tests that compare it fail and show it."""
     if not error.response["Error"]["Code"].startswith(NOT_THERE):
@@ -62,4 +87,8 @@ def _absent(name: str, error: ClientError) -> str:
     return f"({name} does not exist)"
 
 
-ASK: Mapping[str, Callable[[Deployed, Resource], Computed]] = {"aws:kms/key:Key": _key, "aws:sqs/queue:Queue": _queue}
+ASK: Mapping[str, Callable[[Deployed, Resource], Computed]] = {
+    KEY: _key,
+    FUNCTION: _function,
+    "aws:sqs/queue:Queue": _queue,
+}

@@ -19,25 +19,37 @@ Reader = Callable[[Deployed, Resource], Properties | None]
 
 KEY = "aws:kms/key:Key"
 ALIAS = "aws:kms/alias:Alias"
+FUNCTION = "aws:lambda/function:Function"
 READERS: dict[str, Reader] = {}
 # Inputs that are not read: they are known only to Pulumi, or compared in a separate test.
 NOT_IN_AWS = {
     KEY: {"deletionWindowInDays"},
-    "aws:lambda/function:Function": {"code"},
+    FUNCTION: {"code", "publish"},
     "aws:s3/bucket:Bucket": {"forceDestroy"},
 }
 # Expected values of properties that the program does not set.
 DEFAULTS: dict[str, Properties] = {
-    "aws:cloudwatch/metricAlarm:MetricAlarm": {"actionsEnabled": True},
-    "aws:dynamodb/table:Table": {"rangeKey": None},
-    "aws:iam/role:Role": {"managedPolicyArns": []},
+    "aws:cloudwatch/eventRule:EventRule": {"scheduleExpression": None, "state": "ENABLED"},
+    "aws:cloudwatch/eventTarget:EventTarget": {"input": None, "inputPath": None, "inputTransformer": None},
+    "aws:cloudwatch/logGroup:LogGroup": {"deletionProtectionEnabled": False},
+    "aws:cloudwatch/metricAlarm:MetricAlarm": {
+        "actionsEnabled": True,
+        "insufficientDataActions": [],
+        "metricQueries": [],
+    },
+    "aws:dynamodb/table:Table": {"onDemandThroughput": None, "rangeKey": None, "ttl": None},
+    "aws:iam/role:Role": {"managedPolicyArns": [], "permissionsBoundary": None},
     KEY: {"isEnabled": True},
+    "aws:lambda/alias:Alias": {"routingConfig": None},
     "aws:lambda/eventSourceMapping:EventSourceMapping": {
         "enabled": True,
         "filterCriteria": None,
+        "metricsConfig": None,
         "scalingConfig": None,
     },
+    FUNCTION: {"layers": []},
     "aws:s3/bucket:Bucket": {"region": None},
+    "aws:sns/topic:Topic": {"kmsMasterKeyId": None, "signatureVersion": 1},
 }
 # Prefixes of AWS's error codes for something that does not exist or is not configured.
 NOT_THERE = (
@@ -51,6 +63,11 @@ NOT_THERE = (
 )
 # https://www.pulumi.com/registry/packages/aws/api-docs/lambda/function/
 NO_RESERVATION = -1
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html
+NO_MAXIMUM = -1
+# An ARN of a function has one part more if it names a version or an alias:
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html
+FUNCTION_ARN_PARTS = 7
 QUEUE_ATTRIBUTES = {
     "kmsMasterKeyId": "KmsMasterKeyId",
     "maxMessageSize": "MaximumMessageSize",
@@ -168,9 +185,13 @@ def _versioning(deployed: Deployed, resource: Resource) -> Properties:
 @reads("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
 def _bucket_encryption(deployed: Deployed, resource: Resource) -> Properties:
     answer = deployed.client("s3").get_bucket_encryption(Bucket=resource.inputs["bucket"])
-    said = ("applyServerSideEncryptionByDefault", "bucketKeyEnabled")
-    rules = camel(answer["ServerSideEncryptionConfiguration"]["Rules"])
-    return {"bucket": resource.inputs["bucket"], "rules": [{key: rule.get(key) for key in said} for rule in rules]}
+    return {
+        "bucket": resource.inputs["bucket"],
+        "rules": [
+            camel(rule) | {"blockedEncryptionTypes": rule.get("BlockedEncryptionTypes", {}).get("EncryptionType")}
+            for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]
+        ],
+    }
 
 
 @reads("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
@@ -221,6 +242,7 @@ def _table(deployed: Deployed, resource: Resource) -> Properties:
     table = dynamodb.describe_table(TableName=resource.inputs["name"])["Table"]
     backups = dynamodb.describe_continuous_backups(TableName=resource.inputs["name"])["ContinuousBackupsDescription"]
     recovery = backups["PointInTimeRecoveryDescription"]["PointInTimeRecoveryStatus"]
+    expiry = dynamodb.describe_time_to_live(TableName=resource.inputs["name"])["TimeToLiveDescription"]
     encryption = table.get("SSEDescription", {})
     keys = {key["KeyType"]: key["AttributeName"] for key in table["KeySchema"]}
     return {
@@ -233,16 +255,43 @@ def _table(deployed: Deployed, resource: Resource) -> Properties:
         "billingMode": table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED"),
         "deletionProtectionEnabled": table.get("DeletionProtectionEnabled", False),
         "globalSecondaryIndexes": [
-            {"name": index["IndexName"], "keySchemas": camel(index["KeySchema"]), **camel(index["Projection"])}
+            {
+                "name": index["IndexName"],
+                "keySchemas": camel(index["KeySchema"]),
+                "onDemandThroughput": _maximums(index),
+                **camel(index["Projection"]),
+            }
             for index in table.get("GlobalSecondaryIndexes", [])
         ],
+        "onDemandThroughput": _maximums(table),
         "pointInTimeRecovery": {"enabled": recovery == "ENABLED"},
         "serverSideEncryption": {
             "enabled": encryption.get("Status") in {"ENABLED", "ENABLING", "UPDATING"},
             "kmsKeyArn": encryption.get("KMSMasterKeyArn"),
         },
+        "ttl": (
+            {"attributeName": expiry["AttributeName"], "enabled": True}
+            if expiry["TimeToLiveStatus"] in {"ENABLED", "ENABLING"}
+            else None
+        ),
         "tags": _mapping(dynamodb.list_tags_of_resource(ResourceArn=table["TableArn"])["Tags"]),
     }
+
+
+def _maximums(table: dict[str, Any]) -> dict[str, int] | None:
+    """Read the maximum throughput of a table or an index; ``None`` if it has none."""
+    units = {f"max{kind}RequestUnits": NO_MAXIMUM for kind in ("Read", "Write")}
+    units |= camel(table.get("OnDemandThroughput", {}))
+    return None if set(units.values()) == {NO_MAXIMUM} else units
+
+
+@reads("aws:dynamodb/contributorInsights:ContributorInsights")
+def _contributor_insights(deployed: Deployed, resource: Resource) -> Properties | None:
+    table, index = resource.inputs["tableName"], resource.inputs.get("indexName")
+    name = {"TableName": table} | ({"IndexName": index} if index else {})
+    found = deployed.client("dynamodb").describe_contributor_insights(**name)
+    is_on = found["ContributorInsightsStatus"] in {"ENABLED", "ENABLING"}
+    return {"tableName": table, "indexName": index} if is_on else None
 
 
 def _queue_attributes(deployed: Deployed, url: str) -> dict[str, str]:
@@ -278,8 +327,11 @@ def _redrive_allow_policy(deployed: Deployed, resource: Resource) -> Properties:
 def _topic(deployed: Deployed, resource: Resource) -> Properties:
     sns, arn = deployed.client("sns"), deployed.account.arn("sns", resource.inputs["name"])
     attributes = camel(sns.get_topic_attributes(TopicArn=arn)["Attributes"])
-    tags = _mapping(sns.list_tags_for_resource(ResourceArn=arn)["Tags"])
-    return attributes | {"name": attributes["topicArn"].rpartition(":")[2], "tags": tags}
+    return attributes | {
+        "name": attributes["topicArn"].rpartition(":")[2],
+        "signatureVersion": int(attributes.get("signatureVersion", "1")),
+        "tags": _mapping(sns.list_tags_for_resource(ResourceArn=arn)["Tags"]),
+    }
 
 
 @reads("aws:sns/topicPolicy:TopicPolicy")
@@ -290,16 +342,23 @@ def _topic_policy(deployed: Deployed, resource: Resource) -> Properties:
 
 @reads("aws:sns/topicSubscription:TopicSubscription")
 def _subscription(deployed: Deployed, resource: Resource) -> Properties | None:
-    pages = (
-        deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=resource.inputs["topic"])
-    )
     subscriptions = [
         {"topic": each["TopicArn"], "protocol": each["Protocol"], "endpoint": each["Endpoint"]}
-        for page in pages
-        for each in page["Subscriptions"]
+        for each in subscriptions_of(deployed, resource.inputs["topic"])
     ]
     same = [each for each in subscriptions if each["protocol"] == resource.inputs["protocol"]]
     return next((each for each in same if each["endpoint"] == resource.inputs["endpoint"]), next(iter(same), None))
+
+
+def subscriptions_of(deployed: Deployed, topic: str) -> list[dict[str, str]]:
+    """List a topic's subscriptions, except those that were cancelled: AWS lists them for some days.
+
+    Args:
+        deployed: The stack.
+        topic: ARN of the topic.
+    """
+    pages = deployed.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
+    return [each for page in pages for each in page["Subscriptions"] if each["SubscriptionArn"] != "Deleted"]
 
 
 @reads("aws:cloudwatch/logGroup:LogGroup")
@@ -310,7 +369,12 @@ def _log_group(deployed: Deployed, resource: Resource) -> Properties | None:
     if group is None:
         return None
     arn = deployed.account.arn("logs", f"log-group:{name}")
-    return group | {"name": name, "tags": logs.list_tags_for_resource(resourceArn=arn)["tags"]}
+    protected = group.get("deletionProtectionEnabled", False)
+    return group | {
+        "name": name,
+        "deletionProtectionEnabled": protected,
+        "tags": logs.list_tags_for_resource(resourceArn=arn)["tags"],
+    }
 
 
 @reads("aws:iam/role:Role")
@@ -322,6 +386,7 @@ def _role(deployed: Deployed, resource: Resource) -> Properties:
         "name": role["RoleName"],
         "assumeRolePolicy": json.dumps(role["AssumeRolePolicyDocument"]),
         "managedPolicyArns": [policy["PolicyArn"] for policy in attached],
+        "permissionsBoundary": role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn"),
         "tags": _mapping(iam.list_role_tags(**name)["Tags"]),
     }
 
@@ -338,36 +403,84 @@ def _role_policy(deployed: Deployed, resource: Resource) -> Properties:
     }
 
 
-@reads("aws:lambda/function:Function")
+@reads(FUNCTION)
 def _function(deployed: Deployed, resource: Resource) -> Properties:
     client, name = deployed.client("lambda"), resource.inputs["name"]
-    function = client.get_function_configuration(FunctionName=name)
+    function = function_version(deployed, name)
     concurrency = client.get_function_concurrency(FunctionName=name)
+    return function | {
+        "reservedConcurrentExecutions": concurrency.get("ReservedConcurrentExecutions", NO_RESERVATION),
+        "tags": client.list_tags(Resource=function["functionArn"])["Tags"],
+    }
+
+
+def function_version(deployed: Deployed, name: str) -> Properties:
+    """Read what belongs to one version of a function.
+
+    Args:
+        deployed: The stack.
+        name: The function's name, which stands for the newest, unpublished version; or the ARN of an alias.
+    """
+    function = deployed.client("lambda").get_function_configuration(FunctionName=name)
     return camel({key: value for key, value in function.items() if key != "Environment"}) | {
         "name": function["FunctionName"],
         "environment": {"variables": function.get("Environment", {}).get("Variables")},
-        "reservedConcurrentExecutions": concurrency.get("ReservedConcurrentExecutions", NO_RESERVATION),
-        "tags": client.list_tags(Resource=function["FunctionArn"])["Tags"],
+        "layers": [layer["Arn"] for layer in function.get("Layers", [])],
     }
+
+
+def published_version(deployed: Deployed, name: str) -> str | None:
+    """Return the number of the version of a function that was published last, if any."""
+    pages = deployed.client("lambda").get_paginator("list_versions_by_function").paginate(FunctionName=name)
+    versions = [each["Version"] for page in pages for each in page["Versions"] if each["Version"].isdecimal()]
+    return max(versions, key=int, default=None)
+
+
+@reads("aws:lambda/alias:Alias")
+def _function_alias(deployed: Deployed, resource: Resource) -> Properties:
+    function = resource.inputs["functionName"]
+    alias = deployed.client("lambda").get_alias(FunctionName=function, Name=resource.inputs["name"])
+    return camel(alias) | {"functionName": function, "routingConfig": camel(alias.get("RoutingConfig")) or None}
 
 
 @reads("aws:lambda/eventSourceMapping:EventSourceMapping")
 def _event_source_mapping(deployed: Deployed, resource: Resource) -> Properties | None:
-    client = deployed.client("lambda")
-    answer = client.list_event_source_mappings(
-        FunctionName=resource.inputs["functionName"], EventSourceArn=resource.inputs["eventSourceArn"]
-    )
-    mapping = next(iter(answer["EventSourceMappings"]), None)
-    if mapping is None:
+    mappings = event_source_mappings(deployed, resource.inputs["functionName"])
+    same = [each for each in mappings if each["EventSourceArn"] == resource.inputs["eventSourceArn"]]
+    # One that calls another version of the function is better than none.
+    same.sort(key=lambda each: each["FunctionArn"] != resource.inputs["functionName"])
+    if not same:
         return None
+    mapping = same[0]
     arn = deployed.account.arn("lambda", f"event-source-mapping:{mapping['UUID']}")
+    metrics = mapping.get("MetricsConfig", {}).get("Metrics")
     return camel(mapping) | {
         "functionName": mapping["FunctionArn"],
         "enabled": mapping["State"] == "Enabled",
         "filterCriteria": mapping.get("FilterCriteria") or None,
+        "metricsConfig": {"metrics": metrics} if metrics else None,
         "scalingConfig": camel(mapping.get("ScalingConfig")) or None,
-        "tags": client.list_tags(Resource=arn)["Tags"],
+        "tags": deployed.client("lambda").list_tags(Resource=arn)["Tags"],
     }
+
+
+def event_source_mappings(deployed: Deployed, function: str) -> list[dict[str, Any]]:
+    """List the event source mappings of a function, whichever of its versions or aliases they call.
+
+    AWS can list those of one version or alias, or all.
+
+    Args:
+        deployed: The stack.
+        function: ARN of the function, or of one of its versions or aliases.
+    """
+    whole = unqualified(function)
+    pages = deployed.client("lambda").get_paginator("list_event_source_mappings").paginate()
+    return [each for page in pages for each in page["EventSourceMappings"] if unqualified(each["FunctionArn"]) == whole]
+
+
+def unqualified(arn: str) -> str:
+    """Remove the version or alias from a function's ARN."""
+    return ":".join(arn.split(":")[:FUNCTION_ARN_PARTS])
 
 
 @reads("aws:cloudwatch/metricAlarm:MetricAlarm")
@@ -378,9 +491,44 @@ def _alarm(deployed: Deployed, resource: Resource) -> Properties | None:
         return None
     return camel(alarm) | {
         "name": alarm["AlarmName"],
-        "dimensions": _mapping(alarm["Dimensions"], "Name"),
+        "dimensions": _mapping(alarm.get("Dimensions", []), "Name"),
+        "metricQueries": [_metric_query(query) for query in alarm.get("Metrics", [])],
         "tags": _mapping(cloudwatch.list_tags_for_resource(ResourceARN=alarm["AlarmArn"])["Tags"]),
     }
+
+
+def _metric_query(query: dict[str, Any]) -> Properties:
+    """Convert one of the metrics and expressions that an alarm with metric math watches."""
+    # The provider says that every query but one returns no data.
+    found = camel({key: value for key, value in query.items() if key not in {"MetricStat", "ReturnData"}})
+    if query.get("ReturnData", True):
+        found["returnData"] = True
+    if "MetricStat" in query:
+        statistic = query["MetricStat"]
+        metric = camel({key: value for key, value in statistic.items() if key != "Metric"} | statistic["Metric"])
+        found["metric"] = metric | {"dimensions": _mapping(statistic["Metric"].get("Dimensions", []), "Name") or None}
+    return found
+
+
+@reads("aws:cloudwatch/eventRule:EventRule")
+def _rule(deployed: Deployed, resource: Resource) -> Properties:
+    events = deployed.client("events")
+    rule = events.describe_rule(Name=resource.inputs["name"])
+    return camel(rule) | {"tags": _mapping(events.list_tags_for_resource(ResourceARN=rule["Arn"])["Tags"])}
+
+
+@reads("aws:cloudwatch/eventTarget:EventTarget")
+def _target(deployed: Deployed, resource: Resource) -> Properties | None:
+    targets = rule_targets(deployed, resource.inputs["rule"])
+    # Another one is better than none.
+    targets.sort(key=lambda each: each["Arn"] != resource.inputs["arn"])
+    return camel(targets[0]) | {"rule": resource.inputs["rule"]} if targets else None
+
+
+def rule_targets(deployed: Deployed, rule: str) -> list[dict[str, Any]]:
+    """List the targets of a rule."""
+    pages = deployed.client("events").get_paginator("list_targets_by_rule").paginate(Rule=rule)
+    return [each for page in pages for each in page["Targets"]]
 
 
 @reads("aws:cloudwatch/dashboard:Dashboard")

@@ -33,6 +33,8 @@ STACKS = read_project().stacks
 EMULATOR = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 
 ACCOUNT_ID = "123456789012"
+# Other partitions than AWS's own, by the beginning of their regions' names.
+PARTITIONS = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 
 # Outputs that AWS computes and the program reads.
 COMPUTED = {
@@ -97,13 +99,13 @@ class Deployment:
         config: The program's configuration.
         resources: Every resource, in the order of registration.
         exports: The stack's outputs.
-        registered_outputs: URNs of the components that called ``register_outputs``.
+        registered_outputs: The outputs that each component has registered, by its URN.
     """
 
     config: Mapping[str, str]
     resources: list[Resource] = field(default_factory=list)
     exports: dict[str, Any] = field(default_factory=dict)
-    registered_outputs: set[str] = field(default_factory=set)
+    registered_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def setting(self, key: str) -> str:
         """Look up a setting in the stack's configuration."""
@@ -119,6 +121,11 @@ class Deployment:
         """The region that the stack is deployed to."""
         return self.config.get(REGION_KEY, "")
 
+    @property
+    def account(self) -> Account:
+        """An example account in that region."""
+        return example_account(self.region)
+
     def all(self, type_: str) -> dict[str, Resource]:
         """Return the resources of a type, by logical name."""
         return {resource.name: resource for resource in self.resources if resource.type == type_}
@@ -129,7 +136,7 @@ class Deployment:
 
     def arn(self, type_: str, name: str) -> str:
         """Return the ARN that the mocks gave a resource."""
-        return computed_outputs(type_, name, self.one(type_, name).inputs, example_account(self.region))["arn"]
+        return computed_outputs(type_, name, self.one(type_, name).inputs, self.account)["arn"]
 
 
 def readable_config(stack: str) -> dict[str, str]:
@@ -159,7 +166,8 @@ def example_config(project: str, region: str = EXAMPLE_REGION) -> dict[str, str]
 
 def example_account(region: str) -> Account:
     """Return an example account in a region."""
-    return Account(id=ACCOUNT_ID, region=region, partition="aws", dns_suffix="amazonaws.com")
+    partition = next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
+    return Account.of(f"arn:{partition}:iam::{ACCOUNT_ID}:root", region)
 
 
 def computed_outputs(type_: str, name: str, inputs: Mapping[str, Any], account: Account) -> dict[str, str]:
@@ -239,8 +247,8 @@ class RecordingMonitor(mocks.MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
-        """Record that a component has registered its outputs."""
-        self.deployment.registered_outputs.add(request.urn)
+        """Record the outputs of a component."""
+        self.deployment.registered_outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)
 
 
@@ -304,7 +312,7 @@ def deploy(
     def run() -> None:
         variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (EMULATOR if deployment.is_local else {})
-        monitor = RecordingMonitor(provider or Aws(example_account(deployment.region)), deployment)
+        monitor = RecordingMonitor(provider or Aws(deployment.account), deployment)
         with (
             mock.patch.dict(os.environ, variables, clear=True),
             _bundle_in(build_folder, deployment),

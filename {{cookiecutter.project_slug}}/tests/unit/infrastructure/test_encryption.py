@@ -1,15 +1,18 @@
 """The key that encrypts everything."""
 
-from tests.unit.conftest import key_arn
+import pytest
+
+from tests.unit.conftest import Deploy, key_arn
 from tools.testing.recording import PROJECT_NAME, Deployment
 
-# The input for the key, by resource type.
-KEY_INPUTS = {
-    "aws:cloudwatch/logGroup:LogGroup": "kmsKeyId",
-    "aws:lambda/function:Function": "kmsKeyArn",
-    "aws:sns/topic:Topic": "kmsMasterKeyId",
-    "aws:sqs/queue:Queue": "kmsMasterKeyId",
-}
+# What the key encrypts: type, logical name, and the input with the key's ARN. The buckets are in test_storage.py.
+ENCRYPTED = (
+    ("aws:cloudwatch/logGroup:LogGroup", "function-logs", "kmsKeyId"),
+    ("aws:lambda/function:Function", "function", "kmsKeyArn"),
+    ("aws:sns/topic:Topic", "topic", "kmsMasterKeyId"),
+    ("aws:sqs/queue:Queue", "dead-letter-queue", "kmsMasterKeyId"),
+    ("aws:sqs/queue:Queue", "queue", "kmsMasterKeyId"),
+)
 
 
 def test_the_stacks_key_is_rotated_and_has_the_longest_deletion_window(example: Deployment) -> None:
@@ -17,6 +20,13 @@ def test_the_stacks_key_is_rotated_and_has_the_longest_deletion_window(example: 
 
     assert key.inputs["enableKeyRotation"] is True
     assert key.inputs["deletionWindowInDays"] == 30
+
+
+def test_the_stacks_key_says_what_it_is_for(example: Deployment) -> None:
+    key = example.one("aws:kms/key:Key", "key")
+
+    names = f"{PROJECT_NAME}-{example.setting('environmentSuffix')}-*"
+    assert key.inputs["description"] == f"Encrypts the data and messages of {names}"
 
 
 def test_the_stacks_key_has_an_alias(example: Deployment) -> None:
@@ -28,23 +38,25 @@ def test_the_stacks_key_has_an_alias(example: Deployment) -> None:
     }
 
 
-def test_the_stacks_key_can_be_used_by_the_account_its_logs_and_its_alarms(example: Deployment) -> None:
-    policy = example.one("aws:kms/key:Key", "key").document("policy")
+@pytest.mark.parametrize("region", ["us-east-1", "us-gov-east-1", "cn-north-1"])
+def test_the_stacks_key_can_be_used_by_the_account_and_its_logs_only(deploy_example: Deploy, region: str) -> None:
+    example = deploy_example(region=region)
+    account = example.account
 
-    assert policy == {
+    assert example.one("aws:kms/key:Key", "key").document("policy") == {
         "Version": "2012-10-17",
         "Statement": [
             {
                 "Sid": "AllowTheAccount",
                 "Effect": "Allow",
-                "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+                "Principal": {"AWS": account.root_arn},
                 "Action": "kms:*",
                 "Resource": "*",
             },
             {
                 "Sid": "AllowTheLogs",
                 "Effect": "Allow",
-                "Principal": {"Service": f"logs.{example.region}.amazonaws.com"},
+                "Principal": {"Service": f"logs.{region}.{account.dns_suffix}"},
                 "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 "Resource": "*",
                 "Condition": {
@@ -55,30 +67,24 @@ def test_the_stacks_key_can_be_used_by_the_account_its_logs_and_its_alarms(examp
                     }
                 },
             },
-            {
-                "Sid": "AllowTheAlarms",
-                "Effect": "Allow",
-                "Principal": {"Service": "cloudwatch.amazonaws.com"},
-                "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
-                "Resource": "*",
-            },
         ],
     }
 
 
 def test_a_configured_key_replaces_the_stacks_key(customized: Deployment) -> None:
-    configured_key = customized.setting("kmsKeyArn")
-
+    assert key_arn(customized) == customized.setting("kmsKeyArn")
     assert not customized.all("aws:kms/key:Key")
     assert not customized.all("aws:kms/alias:Alias")
-    for type_, key in KEY_INPUTS.items():
-        assert {resource.inputs[key] for resource in customized.all(type_).values()} == {configured_key}, type_
-    assert (
-        customized.one("aws:dynamodb/table:Table", "table").inputs["serverSideEncryption"]["kmsKeyArn"]
-        == configured_key
-    )
 
 
-def test_one_key_encrypts_everything(deployed: Deployment) -> None:
-    for type_, key in KEY_INPUTS.items():
-        assert {resource.inputs[key] for resource in deployed.all(type_).values()} == {key_arn(deployed)}, type_
+@pytest.mark.parametrize(("type_", "name", "key"), ENCRYPTED)
+def test_one_key_encrypts_everything(deployed: Deployment, type_: str, name: str, key: str) -> None:
+    assert deployed.one(type_, name).inputs[key] == key_arn(deployed)
+
+
+def test_everything_that_can_be_encrypted_is_but_the_topic_for_alarms(deployed: Deployment) -> None:
+    encrypted = {(type_, name) for type_, name, _ in ENCRYPTED}
+    found = {(type_, name) for type_, _, _ in ENCRYPTED for name in deployed.all(type_)}
+
+    # An alarm must arrive even if the key cannot be used.
+    assert found - encrypted == {("aws:sns/topic:Topic", "alarm-topic")}

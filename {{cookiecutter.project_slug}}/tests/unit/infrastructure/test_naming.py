@@ -16,11 +16,10 @@ MAX_FUNCTION_NAME = 64
 MAX_QUEUE_NAME = 80
 
 
-def names(project: str, suffix: str) -> Names:
+def names(project: str, suffix: str, **settings: str) -> Names:
     """Return the names of a stack."""
-    return Names(
-        project, read_settings(Settings, "orders", example_config("orders") | {"orders:environmentSuffix": suffix})
-    )
+    own = {f"orders:{key}": value for key, value in {"environmentSuffix": suffix, **settings}.items()}
+    return Names(project, read_settings(Settings, "orders", example_config("orders") | own))
 
 
 LONGEST = names("p" * PROJECT_MAX_LENGTH, "s" * SUFFIX_MAX_LENGTH)
@@ -37,6 +36,11 @@ def test_the_longest_bucket_name_has_the_maximum_length() -> None:
 
 def test_the_longest_function_name_is_short_enough() -> None:
     assert len(LONGEST.function) <= MAX_FUNCTION_NAME
+
+
+def test_the_payload_bucket_has_the_configured_name_or_one_with_the_account() -> None:
+    assert names("orders", "qa").payload_bucket("123456789012") == "orders-qa-payloads-123456789012"
+    assert names("orders", "qa", bucketName="our-bucket").payload_bucket("123456789012") == "our-bucket"
 
 
 def test_the_longest_queue_name_is_short_enough() -> None:

@@ -1,4 +1,4 @@
-"""The security rules that apply to the project's resources, by their Checkov ids.
+"""The security rules that apply to the project's resources, by their Checkov ids, and some that Checkov lacks.
 
 https://www.checkov.io/5.Policy%20Index/terraform.html describes the rules. Every rule is checked for every stack. A
 waiver gives the reason why a rule does not hold, and fails once the rule holds.
@@ -61,12 +61,12 @@ def buckets(part: str, holds: Callable[[dict[str, Any]], bool], only: tuple[str,
     return rule
 
 
-def every(type_: str, holds: Callable[[dict[str, Any]], bool]) -> Rule:
-    """Check every resource of a type; there must be at least one."""
+def every(type_: str, holds: Callable[[dict[str, Any]], bool], but: str = "") -> Rule:
+    """Check every resource of a type but one; there must be at least one."""
 
     def rule(deployment: Deployment) -> bool:
-        resources = deployment.all(type_)
-        return bool(resources) and all(holds(resource.inputs) for resource in resources.values())
+        inputs = [resource.inputs for name, resource in deployment.all(type_).items() if name != but]
+        return bool(inputs) and all(map(holds, inputs))
 
     return rule
 
@@ -136,6 +136,23 @@ def actions_match(pattern: str) -> Callable[[dict[str, Any]], bool]:
     return lambda statement: any(re.search(pattern, action) for action in listed(statement["Action"]))
 
 
+def services_in_this_account_only(deployment: Deployment) -> bool:
+    """Whether each service that a policy of a resource lets in acts for a resource of the stack's account.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    """
+    types = (KEY, QUEUE_POLICY, TOPIC_POLICY, BUCKET_PARTS["policy"])
+    allowed = [each for type_ in types for each in statements(deployment, type_) if each["Effect"] == "Allow"]
+    services = [each for each in allowed if "Service" in each["Principal"]]
+    return bool(services) and all(deployment.account.id in json.dumps(each.get("Condition")) for each in services)
+
+
+def key_through_services_only(deployment: Deployment) -> bool:
+    """Whether the function can use the key only through the services that store its data."""
+    uses = [each for each in statements(deployment, ROLE_POLICY) if actions_match("^kms:")(each)]
+    return bool(uses) and all("kms:ViaService" in each["Condition"]["StringEquals"] for each in uses)
+
+
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"
@@ -198,6 +215,9 @@ RULES: dict[str, Rule] = {
     "CKV2_AWS_61 bucket has lifecycle rules": lifecycle("noncurrentVersionExpiration"),
     "CKV2_AWS_62 bucket sends events": buckets("notification", lambda inputs: inputs["eventbridge"] is True),
     "bucket accepts TLS only": tls_only(BUCKET, BUCKET_PARTS["policy"], "s3:*"),
+    "bucket refuses keys that only the client knows": buckets(
+        "encryption", lambda inputs: all(each["blockedEncryptionTypes"] == ["SSE-C"] for each in inputs["rules"])
+    ),
     "CKV_AWS_28 table has point-in-time recovery": every(
         TABLE, lambda inputs: inputs["pointInTimeRecovery"]["enabled"] is True
     ),
@@ -224,6 +244,7 @@ RULES: dict[str, Rule] = {
     "CKV_AWS_363 function's runtime is supported": every(
         FUNCTION, lambda inputs: inputs["runtime"] in SUPPORTED_RUNTIMES
     ),
+    "function writes its log as JSON": every(FUNCTION, lambda inputs: inputs["loggingConfig"]["logFormat"] == "JSON"),
     "CKV_AWS_27 queue is encrypted": every(QUEUE, lambda inputs: bool(inputs.get("kmsMasterKeyId"))),
     "CKV_AWS_72 queue's policy allows no wildcard action": no_statement(QUEUE_POLICY, wildcard_action),
     "CKV_AWS_168 queue's policy allows nothing to everybody": no_statement(QUEUE_POLICY, anyone),
@@ -240,6 +261,8 @@ RULES: dict[str, Rule] = {
         TOPIC_POLICY, lambda statement: anyone(statement) and "Condition" not in statement
     ),
     "topic accepts TLS only": tls_only(TOPIC, TOPIC_POLICY, "sns:Publish"),
+    "topic signs with SHA-256": every(TOPIC, lambda inputs: inputs["signatureVersion"] == 2),
+    "policies let in services for this account only": services_in_this_account_only,
     "CKV_AWS_60 role is assumed by named services only": no_statement("aws:iam/role:Role", anyone, "assumeRolePolicy"),
     "CKV_AWS_61 role cannot be assumed by a whole account": no_statement(
         "aws:iam/role:Role", lambda statement: "AWS" in statement["Principal"], "assumeRolePolicy"
@@ -267,9 +290,14 @@ RULES: dict[str, Rule] = {
     "CKV_AWS_355 policy names its resources": no_statement(ROLE_POLICY, wildcard_resource),
     "CKV2_AWS_40 policy grants no full access to IAM": no_statement(ROLE_POLICY, actions_match(r"^(iam:\*|\*)")),
     "CKV2_AWS_56 role has no managed policy with full access to IAM": no_managed_policy,
+    "policy allows the key through services only": key_through_services_only,
     "CKV_AWS_66 logs have a retention period": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] > 0),
     "CKV_AWS_158 logs are encrypted with KMS": every(LOG_GROUP, lambda inputs: bool(inputs.get("kmsKeyId"))),
     "CKV_AWS_338 logs are kept for a year": every(LOG_GROUP, lambda inputs: inputs["retentionInDays"] >= 365),
+    "logs are protected from deletion in production": lambda deployment: every(
+        LOG_GROUP,
+        lambda inputs: inputs["deletionProtectionEnabled"] is (deployment.setting("environment") == "prod"),
+    )(deployment),
     "CKV_AWS_7 key is rotated": own_key(lambda inputs: inputs["enableKeyRotation"] is True),
     "CKV_AWS_33 key's policy allows nothing to everybody": own_key(
         lambda inputs: not any(anyone(each) for each in json.loads(inputs["policy"])["Statement"])
@@ -297,32 +325,36 @@ def without_a_reservation(deployment: Deployment) -> bool:
 # Rule: where it is waived, and why.
 WAIVERS: dict[str, tuple[Rule, str]] = {
     "CKV_AWS_18": (everywhere, "the access log bucket would log its own deliveries forever"),
-    "CKV_AWS_115": (without_a_reservation, "the quota of a new account is too small to reserve any"),
+    "CKV_AWS_26": (
+        everywhere,
+        "an alarm must arrive when the key is disabled, and contains no data; SNS encrypts it on its disks anyway",
+    ),
+    "CKV_AWS_115": (
+        without_a_reservation,
+        "a new account has no concurrency to reserve; maximumConcurrency limits the function",
+    ),
     "CKV_AWS_117": (
         everywhere,
         "the function uses nothing in a VPC, which would add the cost and limits of a NAT",
     ),
     "CKV_AWS_144": (everywhere, "redundancy within the region is enough; a second region is a business decision"),
-    "CKV_AWS_145": (
-        everywhere,
-        "S3 cannot deliver access logs to a bucket encrypted with KMS",
-    ),
+    "CKV_AWS_145": (everywhere, "S3 cannot deliver access logs to a bucket encrypted with KMS"),
     "CKV_AWS_272": (everywhere, "code signing needs a profile in AWS Signer that the organization owns"),
     "CKV_AWS_338": (with_short_logs_outside_production, "a year of logs is too expensive outside production"),
     "CKV2_AWS_62": (
         everywhere,
-        "nobody needs events for access logs; the payload bucket sends them",
+        "nobody receives the events, which are billed; eventbridgeNotifications sends those of the payload bucket",
     ),
 }
-# Rules that are waived for the access log bucket, but must hold for the payload bucket.
-PAYLOAD_RULES: dict[str, Rule] = {
+# Rules that are waived for one resource but must hold for the others of its type.
+OTHERS: dict[str, Rule] = {
     "CKV_AWS_18": buckets("logging", lambda inputs: bool(inputs["targetBucket"]), only=("payloads",)),
     "CKV_AWS_145": buckets(
         "encryption",
         lambda inputs: inputs["rules"][0]["applyServerSideEncryptionByDefault"]["sseAlgorithm"] == "aws:kms",
         only=("payloads",),
     ),
-    "CKV2_AWS_62": buckets("notification", lambda inputs: inputs["eventbridge"] is True, only=("payloads",)),
+    "CKV_AWS_26": every(TOPIC, lambda inputs: ":key/" in inputs["kmsMasterKeyId"], but="alarm-topic"),
 }
 
 
@@ -337,16 +369,16 @@ def test_a_rule_holds_or_is_waived_with_a_reason(deployed: Deployment, rule: str
     assert RULES[rule](deployed) is not is_waived(rule, deployed)
 
 
-@pytest.mark.parametrize("rule", PAYLOAD_RULES)
-def test_rules_waived_for_access_logs_hold_for_payloads(deployed: Deployment, rule: str) -> None:
-    assert PAYLOAD_RULES[rule](deployed)
+@pytest.mark.parametrize("rule", OTHERS)
+def test_rules_waived_for_one_resource_hold_for_the_others(deployed: Deployment, rule: str) -> None:
+    assert OTHERS[rule](deployed)
 
 
 def test_every_waiver_belongs_to_a_rule() -> None:
     ids = {rule.split(maxsplit=1)[0] for rule in RULES}
 
     assert set(WAIVERS) <= ids
-    assert set(PAYLOAD_RULES) <= set(WAIVERS)
+    assert set(OTHERS) <= set(WAIVERS)
 
 
 def test_only_a_function_without_reserved_concurrency_is_waived(deploy_example: Deploy) -> None:

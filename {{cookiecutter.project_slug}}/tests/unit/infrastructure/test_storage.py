@@ -1,9 +1,11 @@
 """The payload bucket, its access logs, and the table."""
 
+from typing import Any
+
 import pytest
 
 from infrastructure.storage import TIMESTAMP_INDEX
-from tests.unit.conftest import key_arn
+from tests.unit.conftest import Deploy, key_arn
 from tools.testing.recording import PROJECT_NAME, Deployment
 
 BUCKETS = ("payloads", "access-logs")
@@ -66,6 +68,7 @@ def test_payloads_are_encrypted_with_the_stacks_key(deployed: Deployment) -> Non
                 "kmsMasterKeyId": key_arn(deployed),
             },
             "bucketKeyEnabled": True,
+            "blockedEncryptionTypes": ["SSE-C"],
         }
     ]
 
@@ -77,14 +80,18 @@ def test_access_logs_are_encrypted_with_sse_s3_as_log_delivery_requires(deployed
     )
 
     assert encryption.inputs["rules"] == [
-        {"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False}
+        {
+            "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"},
+            "bucketKeyEnabled": False,
+            "blockedEncryptionTypes": ["SSE-C"],
+        }
     ]
 
 
 def test_noncurrent_versions_and_incomplete_uploads_of_payloads_expire(deployed: Deployment) -> None:
     lifecycle = deployed.one("aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "payloads-lifecycle")
 
-    assert lifecycle.inputs["rules"] == [
+    assert lifecycle.inputs["rules"][:2] == [
         {
             "id": "expire-noncurrent-versions",
             "status": "Enabled",
@@ -100,17 +107,36 @@ def test_noncurrent_versions_and_incomplete_uploads_of_payloads_expire(deployed:
     ]
 
 
-def test_access_logs_expire_after_a_year(deployed: Deployment) -> None:
-    lifecycle = deployed.one(
-        "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "access-logs-lifecycle"
-    )
+def expiry(deployment: Deployment, bucket: str) -> list[dict[str, Any]]:
+    """Return a bucket's lifecycle rules besides those for noncurrent versions and incomplete uploads."""
+    type_ = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+    return deployment.one(type_, f"{bucket}-lifecycle").inputs["rules"][2:]
 
-    assert lifecycle.inputs["rules"][-1] == {
+
+def expires_after(days: int) -> dict[str, Any]:
+    """Return the lifecycle rule for objects that expire."""
+    return {
         "id": "expire-objects",
         "status": "Enabled",
         "filter": {"prefix": ""},
-        "expiration": {"days": 365},
+        "expiration": {"days": days},
     }
+
+
+def test_access_logs_expire_after_a_year(deployed: Deployment) -> None:
+    assert expiry(deployed, "access-logs") == [expires_after(365)]
+
+
+def test_payloads_expire_if_configured(customized: Deployment) -> None:
+    assert expiry(customized, "payloads") == [expires_after(90)]
+
+
+def test_payloads_are_kept_for_ever_by_default(example: Deployment) -> None:
+    assert expiry(example, "payloads") == []
+
+
+def test_payloads_can_expire_after_a_day(deploy_example: Deploy) -> None:
+    assert expiry(deploy_example(dataRetentionDays="1"), "payloads") == [expires_after(1)]
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
@@ -184,23 +210,31 @@ def test_the_access_log_bucket_accepts_logs_of_the_payload_bucket_only(deployed:
     ]
 
 
-def test_the_payload_bucket_logs_access_and_sends_events(deployed: Deployment) -> None:
+def test_the_payload_bucket_logs_access(deployed: Deployment) -> None:
     logging = deployed.one("aws:s3/bucketLogging:BucketLogging", "payloads-logging")
-    notification = deployed.one("aws:s3/bucketNotification:BucketNotification", "payloads-notification")
 
     assert logging.inputs == {
         "bucket": "payloads-id",
         "targetBucket": "access-logs-id",
         "targetPrefix": "payloads/",
     }
+
+
+def test_the_payload_bucket_sends_events_if_configured(customized: Deployment) -> None:
+    notification = customized.one("aws:s3/bucketNotification:BucketNotification", "payloads-notification")
+
     assert notification.inputs == {"bucket": "payloads-id", "eventbridge": True}
 
 
-def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: Deployment) -> None:
-    table = deployed.one("aws:dynamodb/table:Table", "table")
+def test_no_bucket_sends_events_by_default(example: Deployment) -> None:
+    assert not example.all("aws:s3/bucketNotification:BucketNotification")
+
+
+def test_the_table_has_an_item_for_each_message_and_an_index_by_time(example: Deployment) -> None:
+    table = example.one("aws:dynamodb/table:Table", "table")
 
     assert table.inputs == {
-        "name": f"{PROJECT_NAME}-{deployed.setting('environmentSuffix')}-messages",
+        "name": f"{PROJECT_NAME}-{example.setting('environmentSuffix')}-messages",
         "billingMode": "PAY_PER_REQUEST",
         "hashKey": "message_id",
         "attributes": [
@@ -215,14 +249,57 @@ def test_the_table_has_an_item_for_each_message_and_an_index_by_time(deployed: D
                     {"attributeName": "date", "keyType": "HASH"},
                     {"attributeName": "timestamp", "keyType": "RANGE"},
                 ],
-                "projectionType": "ALL",
+                # What a query for a day's messages needs: to write more costs more.
+                "projectionType": "INCLUDE",
+                "nonKeyAttributes": ["object_key", "type"],
             }
         ],
+        "ttl": {"attributeName": "expires_at", "enabled": True},
         "pointInTimeRecovery": {"enabled": True},
-        "serverSideEncryption": {"enabled": True, "kmsKeyArn": key_arn(deployed)},
-        "deletionProtectionEnabled": deployed.setting("environment") == "prod",
+        "serverSideEncryption": {"enabled": True, "kmsKeyArn": key_arn(example)},
+        "deletionProtectionEnabled": False,
         "tags": table.inputs["tags"],
     }
+
+
+def test_the_table_is_encrypted_and_protected_in_production(deployed: Deployment) -> None:
+    table = deployed.one("aws:dynamodb/table:Table", "table").inputs
+
+    assert table["serverSideEncryption"] == {"enabled": True, "kmsKeyArn": key_arn(deployed)}
+    assert table["deletionProtectionEnabled"] is (deployed.setting("environment") == "prod")
+
+
+@pytest.mark.parametrize(
+    ("reads", "writes", "throughput"),
+    [
+        ("0", "0", None),
+        ("1", "0", {"maxReadRequestUnits": 1, "maxWriteRequestUnits": -1}),
+        ("0", "1", {"maxReadRequestUnits": -1, "maxWriteRequestUnits": 1}),
+        ("100", "50", {"maxReadRequestUnits": 100, "maxWriteRequestUnits": 50}),
+    ],
+)
+def test_the_table_and_its_index_have_the_configured_maximums(
+    deploy_example: Deploy, reads: str, writes: str, throughput: dict[str, int] | None
+) -> None:
+    example = deploy_example(tableMaxReadUnits=reads, tableMaxWriteUnits=writes)
+    table = example.one("aws:dynamodb/table:Table", "table").inputs
+
+    assert table.get("onDemandThroughput") == throughput
+    assert [index.get("onDemandThroughput") for index in table["globalSecondaryIndexes"]] == [throughput]
+
+
+def test_the_keys_that_are_used_most_are_shown_if_configured(customized: Deployment) -> None:
+    insights = customized.all("aws:dynamodb/contributorInsights:ContributorInsights")
+
+    table = customized.exports["table_name"]
+    assert {name: each.inputs for name, each in insights.items()} == {
+        "table-insights": {"tableName": table},
+        "index-insights": {"tableName": table, "indexName": TIMESTAMP_INDEX},
+    }
+
+
+def test_the_keys_that_are_used_most_are_not_shown_by_default(example: Deployment) -> None:
+    assert not example.all("aws:dynamodb/contributorInsights:ContributorInsights")
 
 
 def test_the_index_has_the_documented_name() -> None:
