@@ -12,6 +12,7 @@ from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tests.unit.conftest import KEY_ARN
 from tools.configuration.checks import KEYS, MODEL, find_problems, is_allowed, read_settings
 from tools.configuration.documents import shown
+from tools.testing.program import others
 from tools.testing.recording import PROJECT_NAME, STACKS, example_config, readable_config
 
 
@@ -258,6 +259,16 @@ def test_these_are_the_settings() -> None:
 def test_every_setting_is_described_and_has_a_good_example(key: str) -> None:
     assert MODEL.schema[key]["description"]
     assert is_allowed(key, MODEL.example(key))
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_every_setting_has_a_second_good_value(key: str) -> None:
+    # Tried in place of a secret, to find out what depends on it.
+    assert any(others(key))
+
+
+def test_the_example_stack_is_not_the_emulators() -> None:
+    assert MODEL.example("environment") == "dev"
 
 
 @pytest.mark.parametrize("key", EXPECTED)
