@@ -99,6 +99,7 @@ BROKEN_STACKS = {
         "event-pipeline:lambdaRuntime": "python3.11",
         "event-pipeline:kmsKeyArn": "arn:aws:kms:us-east-2:123456789012:key/99999999-8888-7777-6666-555555555555",
         "event-pipeline:bucketName": "event-pipeline-staging-access-logs-123456789012",
+        "event-pipeline:eventSourceMetrics": True,
         "aws:region": "eu-west-1",
     },
     "staging": {
@@ -111,11 +112,12 @@ BROKEN_STACKS = {
     "prod": {
         "event-pipeline:lambdaRuntime": "python3.14",
         "event-pipeline:lambdaMemoryMb": 256,
-        "event-pipeline:lambdaTimeoutSeconds": 299,
-        "event-pipeline:maxReceiveCount": 2,
-        "event-pipeline:messageRetentionSeconds": 1209599,
+        "event-pipeline:lambdaTimeoutSeconds": 119,
+        "event-pipeline:maxReceiveCount": 9,
+        "event-pipeline:messageRetentionSeconds": 604799,
         "event-pipeline:noncurrentVersionDays": 29,
         "event-pipeline:logRetentionDays": 60,
+        "event-pipeline:eventSourceMetrics": False,
         "event-pipeline:forceDestroy": True,
         "event-pipeline:notificationEmail": "platform@example.com",
         "aws:region": "eu-west-3",
@@ -127,15 +129,20 @@ BROKEN_STACKS = {
 }
 # A second mistake in a key hides the first one.
 BROKEN_STACKS_TOO = {
-    "staging": {"event-pipeline:environmentSuffix": "dev"},
-    "prod": {"event-pipeline:bucketName": "event-pipeline-dev-access-logs-123456789012"},
+    "staging": {"event-pipeline:environmentSuffix": "dev", "event-pipeline:notificationEmail": ""},
+    "prod": {
+        "event-pipeline:bucketName": "event-pipeline-dev-access-logs-123456789012",
+        "event-pipeline:notificationEmail": "",
+    },
 }
 # What is stronger also counts on the way to another environment than production, once a team says that there is one.
 ANOTHER_WAY = ('prod = ["dev", "staging"]\n', 'prod = ["dev", "staging"]\nstaging = ["dev"]\n')
 BROKEN_ON_ANOTHER_WAY = {"staging": {"event-pipeline:forceDestroy": True}}
 FOUND_IN_BROKEN_STACKS = {
+    ("any-account", "warning", "allowedAccountIds", "prod"),
     ("force-destroy", "error", "forceDestroy", "prod"),
     ("key-elsewhere", "error", "kmsKeyArn", "dev"),
+    ("no-recipient", "warning", "notificationEmail", "prod"),
     ("placeholder-email", "warning", "notificationEmail", "prod"),
     ("plain-credential", "error", "accessKey", "prod"),
     ("plain-credential", "error", "secretKey", "prod"),
@@ -150,6 +157,7 @@ FOUND_IN_BROKEN_STACKS = {
     ("same-bucket-name", "error", "bucketName", "staging", "dev"),
     ("same-suffix", "error", "environmentSuffix", "dev", "staging"),
     ("unknown-namespace", "error", "location", "prod"),
+    ("weaker-setting", "error", "eventSourceMetrics", "prod"),
     ("weaker-setting", "error", "forceDestroy", "staging"),
     ("weaker-setting", "error", "kmsKeyArn", "prod"),
     ("weaker-setting", "error", "lambdaMemoryMb", "prod"),
@@ -190,7 +198,7 @@ for number, line in enumerate(lines):
     if line and not line.startswith("#"):
         POLICIES.write_text("\\n".join([*lines[:number], *lines[number + 1 :], ""]), encoding="utf-8")
         if found() == before:
-            same.append(line)
+            same.append(f"{line} (number {lines[:number].count(line) + 1} of these)")
 print(json.dumps({"before": before, "same": same}))
 """
 
@@ -592,7 +600,7 @@ def test_the_hooks_refuse_what_is_wrong_and_leave_nothing_behind(
         ("__main__.py", '"bucket_name", ', '"bucket_name",   ', "format"),
         ("__main__.py", "import pulumi\n", "import os\n\nimport pulumi\n", "lint"),
         ("tools/outputs.py", "OUTPUTS_FILE: Final = ", "OUTPUTS_FILE: Final[int] = ", "typecheck"),
-        ("docs/configuration.md", "| `300` |", "| `301` |", "generate"),
+        ("docs/configuration.md", "| `120` |", "| `121` |", "generate"),
         ("Pulumi.prod.yaml", "logRetentionDays: 365", "logRetentionDays: 1", "validate"),
     ):
         before = project.read(name)

@@ -17,6 +17,8 @@ from tests.projects import Environment, Project
 # A day on which AWS supports every runtime for more than 90 days, and an address that is not a placeholder.
 DAY = ("--date", "2026-03-01")
 ADDRESS = "alarms@orders.example.dev"
+# The account that only credentials of its own may deploy to, as a line of a stack file.
+ACCOUNT = 'aws:allowedAccountIds: ["123456789012"]'
 STACKS = ["dev", "staging", "prod"]
 # Removes each line of configuration in turn, and lists those that do not change the result.
 MUTATE = """\
@@ -66,28 +68,41 @@ def validated(environment: Environment, project: Project, *options: str, **more:
     return finished.returncode, json.loads(finished.stdout[f"\n{finished.stdout}".index("\n{\n") :])
 
 
-def test_a_new_project_has_only_the_warning_about_its_placeholder_address(
+def with_account(project: Project, folder: Path) -> Project:
+    """Copy a project, and say which account production is in."""
+    copy = project.copy(folder)
+    with (copy.path / "Pulumi.prod.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"  {ACCOUNT}\n")
+    return copy
+
+
+def test_a_new_project_has_only_warnings_about_what_cookiecutter_did_not_ask(
     project: Project, environment_of: Callable[[Project], Environment]
 ) -> None:
     status, report = validated(environment_of(project), project)
 
     assert status == report["status"] == 0
-    (finding,) = report["findings"]
-    assert finding["severity"] == "warning"
-    assert (finding["rule"], finding["stacks"], finding["file"]) == ("placeholder-email", ["prod"], "Pulumi.prod.yaml")
-    assert "notificationEmail" in project.read(finding["file"]).splitlines()[finding["line"] - 1]
+    found = report["findings"]
+    assert {(each["severity"], each["file"], *each["stacks"]) for each in found} == {
+        ("warning", "Pulumi.prod.yaml", "prod")
+    }
+    assert {each["rule"]: project.read(each["file"]).splitlines()[each["line"] - 1].strip() for each in found} == {
+        "any-account": "config:",
+        "placeholder-email": f'{project.slug}:notificationEmail: "platform@example.com"',
+    }
 
 
-def test_a_placeholder_address_is_an_error_with_strict(default_project: Project, environment: Environment) -> None:
+def test_warnings_are_errors_with_strict(default_project: Project, environment: Environment) -> None:
     status, report = validated(environment, default_project, "--strict")
 
-    assert (status, [finding["rule"] for finding in report["findings"]]) == (1, ["placeholder-email"])
+    found = {(finding["rule"], finding["severity"]) for finding in report["findings"]}
+    assert (status, found) == (1, {("any-account", "error"), ("placeholder-email", "error")})
 
 
-def test_a_project_with_a_real_address_has_no_problems(
-    project: Project, bake: Callable[..., Project], environment_of: Callable[[Project], Environment]
+def test_a_project_with_a_real_address_and_its_account_has_no_problems(
+    project: Project, bake: Callable[..., Project], environment_of: Callable[[Project], Environment], tmp_path: Path
 ) -> None:
-    real = bake(**project.answers, notification_email=ADDRESS)
+    real = with_account(bake(**project.answers, notification_email=ADDRESS), tmp_path)
     environment = environment_of(real)
 
     status, report = validated(environment, real, "--strict")
@@ -98,28 +113,63 @@ def test_a_project_with_a_real_address_has_no_problems(
 
 
 def test_each_environments_region_must_be_the_answered_one(
-    bake: Callable[..., Project], environment: Environment
+    bake: Callable[..., Project], environment: Environment, tmp_path: Path
 ) -> None:
     regions = {
         "aws_region_dev": "eu-west-1",
         "aws_region_staging": "ap-southeast-5",
         "aws_region_prod": "us-gov-east-1",
     }
-    project = bake(notification_email=ADDRESS, **regions)
+    project = with_account(bake(notification_email=ADDRESS, **regions), tmp_path)
 
     assert validated(environment, project, "--strict")[0] == 0
 
 
 @pytest.fixture(scope="module", name="real")
-def fixture_real(bake: Callable[..., Project]) -> Project:
-    """The default project with an address that is not a placeholder."""
-    return bake(notification_email=ADDRESS)
+def fixture_real(bake: Callable[..., Project], tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The default project with an address that is not a placeholder, and with production's account."""
+    return with_account(bake(notification_email=ADDRESS), tmp_path_factory.mktemp("real"))
 
 
 @pytest.fixture(name="own")
 def fixture_own(real: Project, tmp_path: Path) -> Project:
     """A copy of it for a test to change."""
     return real.copy(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("", 'found ""; allowed in prod: '),
+        ("[]", 'found "[]"; allowed in prod: '),
+        ("[ ]", 'found "[]"; allowed in prod: '),
+        ('["123456789012"]', ""),
+        ('["123456789012", "210987654321"]', ""),
+    ],
+)
+def test_production_names_its_accounts(own: Project, environment: Environment, value: str, said: str) -> None:
+    own.replace("Pulumi.prod.yaml", ACCOUNT, f"aws:allowedAccountIds: {value}")
+
+    status, report = validated(environment, own)
+
+    allowed = 'a list with the ID of the account, for example ["123456789012"]'
+    assert status == 0
+    assert [(each["rule"], each["severity"], each["message"]) for each in report["findings"]] == (
+        [("any-account", "warning", f"{said}{allowed} (policies.toml)")] if said else []
+    )
+
+
+def test_production_has_a_recipient_of_its_alarms(own: Project, environment: Environment) -> None:
+    for stack in STACKS:
+        own.replace(f"Pulumi.{stack}.yaml", f'notificationEmail: "{ADDRESS}"', 'notificationEmail: ""')
+
+    status, report = validated(environment, own)
+
+    allowed = "an address that somebody reads; otherwise nobody gets the alarms"
+    assert status == 0
+    assert [(each["rule"], each["severity"], each["message"]) for each in report["findings"]] == [
+        ("no-recipient", "warning", f'found ""; allowed in prod: {allowed} (policies.toml)')
+    ]
 
 
 def test_every_line_of_configuration_has_an_effect(own: Project, environment: Environment) -> None:

@@ -69,7 +69,7 @@ class Queues:
             attributes = {
                 name: _attribute(value) for name, value in record.message_attributes.items() if name not in reason
             }
-        except (AttributeError, KeyError, ValueError) as malformed:
+        except (AttributeError, KeyError, TypeError, ValueError) as malformed:
             raise UnreadableAttributesError from malformed
         for name, value in [*reason.items()][: MAX_ATTRIBUTES - len(attributes)]:
             attributes[name] = {"DataType": "String", "StringValue": value}
@@ -83,5 +83,5 @@ def _deliveries(record: SQSRecord) -> int:
 def _attribute(received: SQSMessageAttribute) -> MessageAttributeValueTypeDef:
     """Convert an attribute from Lambda's format to SQS's."""
     if received.data_type.startswith("Binary"):
-        return {"DataType": received.data_type, "BinaryValue": base64.b64decode(received.binary_value or "")}
-    return {"DataType": received.data_type, "StringValue": received.string_value or ""}
+        return {"DataType": received.data_type, "BinaryValue": base64.b64decode(received["binaryValue"])}
+    return {"DataType": received.data_type, "StringValue": received["stringValue"]}

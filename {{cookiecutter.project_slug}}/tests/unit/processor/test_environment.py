@@ -4,11 +4,11 @@ from dataclasses import fields
 
 import pytest
 
-from processor import environment
-from processor.environment import Environment, Number, Text, read_environment, variable_name
+from processor.environment import Environment, read_environment, variable_name
 
 # Digits, which a text and a number may be.
 VARIABLES = {variable_name(field.name): str(number) for number, field in enumerate(fields(Environment))}
+NUMBERS = ["MAX_RECEIVE_COUNT", "DATA_RETENTION_DAYS"]
 
 
 def test_the_function_reads_what_the_infrastructure_sets() -> None:
@@ -21,11 +21,14 @@ def test_a_missing_variable_is_named(name: str) -> None:
         read_environment({other: value for other, value in VARIABLES.items() if other != name})
 
 
-def test_a_number_is_a_string_in_the_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    hints = dict.fromkeys(VARIABLES, Text) | {"TOPIC_ARN": Number}
-    monkeypatch.setattr(environment, "get_type_hints", lambda *_, **__: {k.lower(): v for k, v in hints.items()})
+@pytest.mark.parametrize("name", VARIABLES)
+def test_numbers_are_numbers_in_the_function_and_everything_else_is_text(name: str) -> None:
+    value = getattr(read_environment(VARIABLES), name.lower())
 
-    read = read_environment(VARIABLES | {"TOPIC_ARN": "5"})
+    assert value == (int(VARIABLES[name]) if name in NUMBERS else VARIABLES[name])
 
-    assert read.topic_arn == 5
-    assert read.variables()["TOPIC_ARN"] == "5"
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_a_number_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="many"):
+        read_environment(VARIABLES | {name: "many"})

@@ -66,3 +66,10 @@ def test_a_body_that_is_not_a_json_object_is_refused(body: str) -> None:
 
 def test_unknown_members_are_accepted() -> None:
     assert Event.model_validate_json(changed(version=2)).type == EXAMPLE["type"]
+
+
+def test_an_event_cannot_be_changed() -> None:
+    event = Event.model_validate(EXAMPLE)
+
+    with pytest.raises(ValidationError, match="frozen"):
+        event.type = "order.deleted"  # ty: ignore[invalid-assignment]

@@ -12,7 +12,7 @@ from processor.events import EXAMPLE
 from processor.queues import Queues
 from processor.storage import MessageStore
 from scripts import local_send
-from tests.unit.emulated import Emulated, failing, sqs_record
+from tests.unit.emulated import MESSAGE_ID, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 from tools.testing.deployed import NotDeployedError
 
@@ -58,22 +58,20 @@ def fixture_local(aws: Emulated, monkeypatch: pytest.MonkeyPatch) -> Local:
 def test_the_result_of_a_processed_message_is_shown(local: Local, store: MessageStore) -> None:
     store.store(RECORD)
 
-    assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
-        f"Object:       s3://{local.outputs['bucket_name']}/messages/2026-03-01/m-1.json",
-        f"Item:         m-1 in the table {local.outputs['table_name']}, sent at 2026-03-01T12:00:00.123+00:00",
+    assert local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID) == [
+        f"Object:       s3://{local.outputs['bucket_name']}/messages/2026-03-01/{MESSAGE_ID}.json",
+        f"Item:         {MESSAGE_ID} in the table {local.outputs['table_name']}, sent at 2026-03-01T12:00:00.123+00:00",
         f"Notification: published to {local.outputs['topic_arn']}",
     ]
 
 
-def test_a_dead_letter_is_found_among_others_with_its_reason(
-    local: Local, aws: Emulated, dead_letter_queue: Queues
-) -> None:
+def test_a_dead_letter_is_found_among_others_with_its_reason(local: Local, aws: Emulated, queues: Queues) -> None:
     for number in range(11):
         aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=str(number))
     reason = validation_error("{}")
-    dead_letter_queue.send(RECORD, reason)
+    queues.dead_letter(RECORD, reason)
 
-    assert local_send.wait_for_result(local.session, local.outputs, "m-1") == [
+    assert local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID) == [
         f"Dead letter:  in {aws.environment.dlq_url}",
         f"Reason:       ValidationError: {describe(reason)}",
     ]
@@ -89,8 +87,8 @@ def test_a_message_without_its_notification_is_not_finished(local: Local, store:
     with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError):
         store.store(RECORD)
 
-    with pytest.raises(SystemExit, match="m-1 was not processed within"):
-        local_send.wait_for_result(local.session, local.outputs, "m-1")
+    with pytest.raises(SystemExit, match=f"{MESSAGE_ID} was not processed within"):
+        local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID)
 
 
 @pytest.mark.parametrize(("argument", "body"), [("", BODY), ('{"type": 1}', '{"type": 1}')])

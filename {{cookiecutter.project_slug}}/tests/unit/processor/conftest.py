@@ -1,0 +1,15 @@
+"""Fixtures of the function's tests."""
+
+import importlib
+from types import ModuleType
+
+import pytest
+
+from tests.unit.emulated import Emulated
+
+
+@pytest.fixture(name="handler")
+def fixture_handler(aws: Emulated) -> ModuleType:
+    """The function's module, imported with the environment variables of a deployed stack."""
+    assert aws
+    return importlib.import_module("processor.handler")
