@@ -340,9 +340,10 @@ def maximums(inputs: Inputs) -> Inputs:
 @creates("aws:dynamodb/contributorInsights:ContributorInsights")
 def create_contributor_insights(aws: Clients, inputs: Inputs) -> Created:
     index = {"IndexName": inputs["indexName"]} if "indexName" in inputs else {}
-    aws.client("dynamodb").update_contributor_insights(
-        TableName=inputs["tableName"], ContributorInsightsAction="ENABLE", **index
-    )
+    dynamodb = aws.client("dynamodb")
+    # A breakage may have left out the index.
+    with contextlib.suppress(dynamodb.exceptions.ResourceNotFoundException):
+        dynamodb.update_contributor_insights(TableName=inputs["tableName"], ContributorInsightsAction="ENABLE", **index)
     return f"{inputs['tableName']}/{inputs.get('indexName', '')}", {}
 
 

@@ -296,7 +296,12 @@ BREAKAGES: dict[str, Breakage] = {
     "no events for payloads": Breakage(BUCKET_NOTIFICATION, "payloads-notification", {"eventbridge": False}),
     "buckets in another region": Breakage(BUCKET, "*", {"region": "eu-west-1"}),
     "no recovery": Breakage(TABLE, "table", {"pointInTimeRecovery": {"enabled": False}}),
-    "index missing": Breakage(TABLE, "table", {"globalSecondaryIndexes": None}, others=(*READ_THROUGH_THE_INDEX,)),
+    "index missing": Breakage(
+        TABLE,
+        "table",
+        {"globalSecondaryIndexes": None},
+        others=(*READ_THROUGH_THE_INDEX, own_test(INSIGHTS, "index-insights")),
+    ),
     "index without a range": Breakage(
         TABLE,
         "table",
