@@ -18,8 +18,8 @@ from typing import Any, Final
 import psutil
 from pydantic import BaseModel, ConfigDict
 
+from tools import environments
 from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.package import UV
 from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
 
 # MiniStack needs one release of botocore, so it has its own environment. Functions run in that environment and expect
@@ -139,23 +139,12 @@ def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
 
 
 def find_interpreter() -> str:
-    """Find the Python of the emulator's environment. uv creates it in its cache the first time.
+    """Find the Python of the emulator's environment. The function's bundle is built for it.
 
     Raises:
-        SystemExit: If uv cannot create it, with the reason.
+        SystemExit: If it cannot be installed, with the reason.
     """
-    # The function's bundle is built for this interpreter.
-    options = ["--quiet", "--python", sys.executable, "--from", MINISTACK]
-    options += [option for package in COMPANIONS for option in ("--with", package)]
-    command = [*options, "python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
-    # A cached environment needs no network.
-    finished = _uvx("--offline", *command)
-    if finished.returncode:
-        print(f"Installing the emulator {MINISTACK}; this happens only once ...", flush=True)
-        finished = _uvx(*command)
-    if finished.returncode:
-        sys.exit(f"the emulator cannot be installed: {finished.stderr.strip()}")
-    return finished.stdout.strip()
+    return environments.find_interpreter("emulator", MINISTACK, COMPANIONS)
 
 
 def answers(url: str) -> bool:
@@ -186,10 +175,6 @@ def _wait_until_ready(process: subprocess.Popen[Any], url: str) -> bool:
         time.sleep(PAUSE_SECONDS)
     # Another program may have taken the port in the meantime.
     return process.poll() is None
-
-
-def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*UV, "tool", "run", *arguments], check=False, capture_output=True, encoding="utf-8")
 
 
 def _variables(port: int, temporary: Path) -> dict[str, str]:
