@@ -1,4 +1,4 @@
-.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench recording clean
+.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench load recording clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS
@@ -45,6 +45,9 @@ typecheck: install ## Check the types of the template's own code
 
 bench: install ## Measure the figures in benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+load: install ## Send a thousand messages through the emulator while things fail, in a few minutes
+	$(BIN)/python -m benchmarks.load
 
 recording: install ## Record docs/recording.svg again, in about a minute; not on Windows
 	$(BIN)/python -m scripts.record

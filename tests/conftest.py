@@ -18,6 +18,7 @@ Bake = Callable[..., Project]
 DEPLOYING = {
     "test_emulator.py",
     "test_engine.py",
+    "test_rendered_load.py",
     "test_rendered_local.py",
     "test_rendered_promises.py",
 }

@@ -83,7 +83,7 @@ def test_a_target_calls_what_exists_in_the_environment_or_the_repository(target:
                 assert (ROOT / word).exists(), line
 
 
-@pytest.mark.parametrize("target", ["test", "test-fast", "test-engine", "lint", "format", "typecheck", "bench"])
+@pytest.mark.parametrize("target", ["test", "test-fast", "test-engine", "lint", "format", "typecheck", "bench", "load"])
 def test_a_target_that_needs_the_tools_installs_them_first(target: str) -> None:
     assert make(target)[0] == "python3 scripts/install.py"
 
