@@ -9,7 +9,9 @@ from tests.deployment.breakages import (
     MALFORMED,
     NOTIFICATION,
     PAYLOAD,
+    REPEATED,
     RETRIED,
+    SENT_BACK,
     TOO_OFTEN,
 )
 
@@ -42,7 +44,7 @@ MISTAKES: dict[str, Mistake] = {
         "processor/handler.py",
         "return super().success_handler(record, result)",
         "return super().failure_handler(record, (ValueError, ValueError(), None))",
-        (DONE,),
+        (DONE, REPEATED),
     ),
     "failed but deleted": Mistake(
         "processor/handler.py",
@@ -52,9 +54,21 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "malformed but retried": Mistake(
         "processor/handler.py",
-        "if classify(error) is ErrorClass.POISON:",
-        "if classify(error) is None:",
-        (BATCH, DONE, *MALFORMED),
+        "classify(error) is ErrorClass.POISON or is_last_delivery",
+        "is_last_delivery",
+        (BATCH, DONE, *MALFORMED, SENT_BACK),
+    ),
+    "no reason after the last delivery": Mistake(
+        "processor/handler.py",
+        "classify(error) is ErrorClass.POISON or is_last_delivery",
+        "classify(error) is ErrorClass.POISON",
+        (TOO_OFTEN,),
+    ),
+    "another identity after a redrive": Mistake(
+        "processor/identity.py",
+        "    if first.message_id and",
+        "    if not first.message_id and",
+        (SENT_BACK,),
     ),
     "two notifications": Mistake(
         "processor/storage.py",
@@ -62,18 +76,25 @@ MISTAKES: dict[str, Mistake] = {
         "        topic = self.environment.topic_arn\n"
         '        self.sns.publish(TopicArn=topic, Subject="Event received", Message=json.dumps(item))\n'
         "        self.sns.publish(",
-        (BATCH,),
+        (BATCH, REPEATED),
     ),
+    "notified again": Mistake(
+        "processor/storage.py",
+        "        if self._is_announced(item):",
+        "        if self._is_announced(item) is None:",
+        (REPEATED,),
+    ),
+    "stored again": Mistake("processor/storage.py", '                IfNoneMatch="*",\n', "", (REPEATED,)),
     "payload changed": Mistake(
         "processor/storage.py",
-        "Body=record.body.encode()",
-        'Body=record.body.replace(" ", "").encode()',
-        (BATCH, PAYLOAD, RETRIED),
+        "record.body.encode()",
+        'record.body.replace(" ", "").encode()',
+        (BATCH, PAYLOAD, RETRIED, SENT_BACK),
     ),
     "nothing stored": Mistake(
         "processor/storage.py",
         "        item = _item(record, event)\n",
         "        item = _item(record, event)\n        return\n",
-        (BATCH, DONE, ITEM, NOTIFICATION, PAYLOAD, RETRIED, TOO_OFTEN),
+        (BATCH, DONE, ITEM, NOTIFICATION, PAYLOAD, REPEATED, RETRIED, SENT_BACK, TOO_OFTEN),
     ),
 }

@@ -12,13 +12,15 @@ from infrastructure.context import Context
 from infrastructure.messaging import SIGNATURE_VERSION
 from infrastructure.metrics import Metric, Metrics
 from infrastructure.settings import IDLE_STEP_MINUTES, Settings
-from processor.names import MISCONFIGURED, PROCESSED, RETURNED
+from processor.names import DEAD_LETTERED, MISCONFIGURED, PROCESSED, RETURNED
+from processor.timing import MESSAGE_SECONDS
 from tools.account import Account
 
 MINUTE = 60
-RETURNED_PERCENT = 25
-DURATION_SHARE = 0.8
 MILLISECONDS = 1000
+RETURNED_PERCENT = 25
+# More than can wait in a queue that is received from.
+MOST_WAITING = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Alarm:
         comparison: It is raised if its value compares like this with the threshold.
         expression: Metric math: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
         window: It is raised after so many bad periods.
-        missing: What a period without data counts as:
+        missing: What a period without data counts as. By default the alarm keeps its state: it is not over because no
+            message has arrived since, or because SQS sends no metrics of a queue that is idle for six hours.
             https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
 
@@ -61,7 +64,7 @@ class Alarm:
     comparison: str = "GreaterThanThreshold"
     expression: str = ""
     window: Window = Window()
-    missing: str = "notBreaching"
+    missing: str = "ignore"
 
 
 class Alarms(pulumi.ComponentResource):
@@ -109,7 +112,7 @@ class Alarms(pulumi.ComponentResource):
             policy=iam.document(
                 iam.deny_insecure_transport("sns:Publish", [self.topic.arn]),
                 _allow_alarms(self.topic, context.account, names.of("*")),
-                _allow_rule(self.topic, rule),
+                _allow_rules(self.topic),
             ),
             opts=child,
         )
@@ -144,33 +147,40 @@ class Alarms(pulumi.ComponentResource):
 def alarms(settings: Settings, metrics: Metrics) -> Sequence[Alarm]:
     """Return a pipeline's alarms.
 
-    A failure that a retry heals raises none of them: most need several bad minutes.
+    A failure that a retry heals raises none of them: where one may, several minutes must be bad. A minute of trouble
+    can touch two of CloudWatch's.
     """
+    timeout_minutes = settings.lambda_timeout_seconds // MINUTE
+    # The first three deliveries of a message, two of which wait for a batch after the first.
+    retries = Window(bad=3, of=10 + 2 * settings.batch_window_seconds // MINUTE)
+    # SQS's numbers are approximate: one of them ends no alarm.
+    settled = Window(of=5)
     always = [
         Alarm(
             role="dead-letters",
             description="The dead-letter queue has messages. Read their attributes, fix the cause, and redrive them.",
-            metrics={"letters": metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum")},
-            # SQS sends no metrics of a queue that nobody has used for six hours: the letters are still there.
-            missing="ignore",
+            # Those that somebody is reading are not visible.
+            metrics={
+                "visible": metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+                "hidden": metrics.dead_letter_queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
+            },
+            expression="visible + hidden",
+            window=settled,
         ),
         Alarm(
             role="new-dead-letters",
-            description="More messages have arrived in the dead-letter queue. Read their attributes.",
-            # The first counts what the function sends, and the second also what SQS moves.
-            metrics={
-                "sent": metrics.dead_letter_queue("NumberOfMessagesSent", "Sum"),
-                "letters": metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
-            },
-            expression="FILL(sent, 0) + FILL(IF(DIFF(letters) > 0, DIFF(letters), 0), 0)",
-            window=Window(of=2, seconds=5 * MINUTE),
+            description="The function has sent messages to the dead-letter queue. Read their attributes.",
+            metrics={"letters": metrics.messages(DEAD_LETTERED)},
+            window=Window(of=10),
+            # It must be over before it can tell of further messages.
+            missing="notBreaching",
         ),
         Alarm(
             role="errors",
             description="The function crashes or times out. Its messages are delivered again. Read the function's log.",
             metrics={"errors": metrics.function("Errors", "Sum")},
             # A message of a batch that crashed is delivered again within this time.
-            window=Window(bad=2, of=settings.visibility_timeout_seconds // MINUTE + 3),
+            window=Window(bad=2, of=settings.visibility_timeout_seconds // MINUTE + timeout_minutes + 5),
         ),
         Alarm(
             role="throttles",
@@ -180,10 +190,11 @@ def alarms(settings: Settings, metrics: Metrics) -> Sequence[Alarm]:
         ),
         Alarm(
             role="duration",
-            description=f"The function takes more than {DURATION_SHARE:.0%} of its timeout. See which service is slow.",
+            description="The function runs out of time before the end of a batch. See which service is slow.",
             metrics={"duration": metrics.function("Duration", "Maximum")},
-            threshold=DURATION_SHARE * settings.lambda_timeout_seconds * MILLISECONDS,
-            window=Window(bad=3, of=15),
+            threshold=(settings.lambda_timeout_seconds - MESSAGE_SECONDS) * MILLISECONDS,
+            # Lambda reports an invocation when it ends, for the minute in which it began.
+            window=Window(bad=3, of=10 + timeout_minutes),
         ),
         Alarm(
             role="returned",
@@ -191,43 +202,55 @@ def alarms(settings: Settings, metrics: Metrics) -> Sequence[Alarm]:
             metrics={"returned": metrics.messages(RETURNED), "processed": metrics.messages(PROCESSED)},
             expression="100 * returned / (returned + processed)",
             threshold=RETURNED_PERCENT,
-            window=Window(bad=3, of=10),
+            window=retries,
         ),
         Alarm(
             role="misconfigured",
             description="AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
             metrics={"misconfigured": metrics.messages(MISCONFIGURED)},
             # The permissions of a new role take effect after some seconds.
-            window=Window(bad=2, of=10),
+            window=retries,
         ),
         Alarm(
             role="oldest-message",
             description="A message is older than messageAgeAlarmSeconds. The function fails, or is too slow.",
             metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
             threshold=settings.message_age_alarm_seconds,
+            window=settled,
+            # SQS may report no age of an empty queue.
+            missing="notBreaching",
         ),
         Alarm(
             role="not-received",
             description="Messages wait, but Lambda receives none. Check the event source, the key and the permissions.",
             metrics={
-                "visible": metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
+                "waiting": metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
                 "received": metrics.queue("NumberOfMessagesReceived", "Sum"),
             },
-            expression="IF(visible > 0 AND FILL(received, 0) < 1, 1, 0)",
-            window=Window(bad=5, of=5),
+            # Positive if messages wait and none is received. SQS may report no number instead of zero, which is the
+            # same in arithmetic, but not in a comparison.
+            expression=f"waiting - {MOST_WAITING} * received",
+            # While all executions are busy, none is received either.
+            window=Window(bad=timeout_minutes + 3, of=timeout_minutes + 3),
         ),
         Alarm(
             role="throttled-writes",
             description="DynamoDB throttles writes to the table or its index. Raise the maximum, or spread the keys.",
-            metrics={"table": metrics.table("WriteThrottleEvents"), "index": metrics.index("WriteThrottleEvents")},
-            expression="FILL(table, 0) + FILL(index, 0)",
+            # DynamoDB reports nothing unless it throttles. With the third metric the value is 0 in other minutes.
+            metrics={
+                "table": metrics.table("WriteThrottleEvents"),
+                "index": metrics.index("WriteThrottleEvents"),
+                "processed": metrics.messages(PROCESSED),
+            },
+            expression="table + index + 0 * processed",
             window=Window(bad=5, of=10),
         ),
         Alarm(
             role="failed-notifications",
             description="SNS could not deliver notifications to a subscriber, and has given up. Check the subscriber.",
             metrics={"failed": metrics.topic("NumberOfNotificationsFailed")},
-            window=Window(seconds=5 * MINUTE),
+            window=Window(of=10),
+            missing="notBreaching",
         ),
     ]
     if not settings.idle_alarm_minutes:
@@ -295,10 +318,10 @@ def _allow_alarms(topic: aws.sns.Topic, account: Account, name: str) -> iam.Stat
     }
 
 
-def _allow_rule(topic: aws.sns.Topic, rule: aws.cloudwatch.EventRule) -> iam.Statement:
-    """Let a rule of EventBridge publish to the topic.
+def _allow_rules(topic: aws.sns.Topic) -> iam.Statement:
+    """Let EventBridge publish to the topic. It cannot meet a condition, and drops its message without an error.
 
-    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
     """
     return {
         "Sid": "AllowKeyEvents",
@@ -306,22 +329,22 @@ def _allow_rule(topic: aws.sns.Topic, rule: aws.cloudwatch.EventRule) -> iam.Sta
         "Principal": iam.service_principal("events"),
         "Action": "sns:Publish",
         "Resource": topic.arn,
-        "Condition": {"ArnEquals": {"aws:SourceArn": rule.arn}},
     }
 
 
 def _key_events(key_arn: pulumi.Input[str]) -> pulumi.Output[str]:
     """Return the pattern of events after which the key cannot be used. They need a CloudTrail trail in the account.
 
-    https://docs.aws.amazon.com/eventbridge/latest/ref/events-ref-kms.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-service-event-cloudtrail.html
     """
     return pulumi.Output.json_dumps(
         {
             "source": ["aws.kms"],
             "detail-type": ["AWS API Call via CloudTrail"],
             "detail": {
-                "eventSource": ["kms.amazonaws.com"],
-                "eventName": ["DisableKey", "ScheduleKeyDeletion"],
+                "eventName": ["DeleteImportedKeyMaterial", "DisableKey", "ScheduleKeyDeletion"],
+                # An attempt that KMS has refused changes nothing.
+                "errorCode": [{"exists": False}],
                 "resources": {"ARN": [key_arn]},
             },
         }

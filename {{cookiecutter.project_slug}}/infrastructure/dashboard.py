@@ -39,16 +39,22 @@ class Dashboard(pulumi.ComponentResource):
 
 def _graphs(metrics: Metrics) -> dict[str, Sequence[Metric]]:
     """Return the metrics of each graph by its title."""
-    waiting = "ApproximateNumberOfMessagesVisible"
+    visible, hidden = "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"
     return {
-        "Messages received from producers": [metrics.queue("NumberOfMessagesSent", "Sum")],
+        "Messages sent by producers, and received by Lambda": [
+            metrics.queue("NumberOfMessagesSent", "Sum"),
+            metrics.queue("NumberOfMessagesReceived", "Sum"),
+        ],
         "Messages by result": [metrics.messages(counter) for counter in COUNTERS],
         "Messages that wait or are in process": [
-            metrics.queue(waiting, "Maximum"),
-            metrics.queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
+            metrics.queue(visible, "Maximum"),
+            metrics.queue(hidden, "Maximum"),
         ],
         "Age of the oldest message, in seconds": [metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")],
-        "Messages in the dead-letter queue": [metrics.dead_letter_queue(waiting, "Maximum")],
+        "Messages in the dead-letter queue": [
+            metrics.dead_letter_queue(visible, "Maximum"),
+            metrics.dead_letter_queue(hidden, "Maximum"),
+        ],
         "Duration of the function, in milliseconds": [
             metrics.function("Duration", statistic) for statistic in ("Average", "p99", "Maximum")
         ],

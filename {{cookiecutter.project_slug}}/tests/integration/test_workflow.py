@@ -198,7 +198,6 @@ def test_a_message_that_fails_too_often_is_dead_lettered_with_the_reason(pipelin
 
     hold_dead_letter(pipeline, dead_letter, message=message, body=BODY, code="NoSuchBucket", reason="NoSuchBucket")
     hold(pipeline.outputs["queue_url"], "failed deliveries", found=len(failures.of(message)), promised=DELIVERIES)
-    hold(pipeline.outputs["table_name"], f"item of {message}", found=pipeline.item_of(message), promised=None)
 
 
 @local_only

@@ -18,7 +18,7 @@ CUSTOM_SETTINGS = {
     "lambdaRuntime": "python3.14",
     "lambdaArchitecture": "x86_64",
     "lambdaMemoryMb": "2048",
-    "lambdaTimeoutSeconds": "100",
+    "lambdaTimeoutSeconds": "140",
     "maximumConcurrency": "20",
     "lambdaReservedConcurrency": "25",
     "batchSize": "50",

@@ -139,11 +139,13 @@ def actions_match(pattern: str) -> Callable[[dict[str, Any]], bool]:
 def services_in_this_account_only(deployment: Deployment) -> bool:
     """Whether each service that a policy of a resource lets in acts for a resource of the stack's account.
 
+    EventBridge is left out: it can publish to a topic only if the topic's policy has no condition.
     https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
+    https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-sns-permissions
     """
     types = (KEY, QUEUE_POLICY, TOPIC_POLICY, BUCKET_PARTS["policy"])
     allowed = [each for type_ in types for each in statements(deployment, type_) if each["Effect"] == "Allow"]
-    services = [each for each in allowed if "Service" in each["Principal"]]
+    services = [each for each in allowed if each["Principal"].get("Service", EVENTBRIDGE) != EVENTBRIDGE]
     return bool(services) and all(deployment.account.id in json.dumps(each.get("Condition")) for each in services)
 
 
@@ -153,6 +155,7 @@ def key_through_services_only(deployment: Deployment) -> bool:
     return bool(uses) and all("kms:ViaService" in each["Condition"]["StringEquals"] for each in uses)
 
 
+EVENTBRIDGE = "events.amazonaws.com"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 QUEUE_POLICY = "aws:sqs/queuePolicy:QueuePolicy"
 TOPIC_POLICY = "aws:sns/topicPolicy:TopicPolicy"

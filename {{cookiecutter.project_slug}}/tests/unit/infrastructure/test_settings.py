@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from infrastructure.settings import Settings
-from processor.timing import retry_delay_seconds
+from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tests.unit.conftest import KEY_ARN
 from tools.configuration.checks import KEYS, MODEL, find_problems, is_allowed, read_settings
 from tools.configuration.documents import shown
@@ -43,6 +43,8 @@ def choice(*values: str, bad: tuple[str, ...]) -> Expected:
     return Expected(f"one of {', '.join(values)}", None, values, bad)
 
 
+# Time for one message, and ten seconds in which the others of a batch are started.
+LEAST_TIMEOUT = MESSAGE_SECONDS + 10
 OFF_BY_DEFAULT = Expected("true or false", "false", ("true", "false"), ("yes", ""))
 
 EXPECTED = {
@@ -58,7 +60,7 @@ EXPECTED = {
     ),
     "lambdaArchitecture": choice("arm64", "x86_64", bad=("amd64",)),
     "lambdaMemoryMb": number(128, 10240),
-    "lambdaTimeoutSeconds": number(95, 900, default="120"),
+    "lambdaTimeoutSeconds": number(LEAST_TIMEOUT, 900, default="120"),
     "maximumConcurrency": number(2, 1000, default="10"),
     "lambdaReservedConcurrency": Expected(
         "-1 (none), or a whole number from 2 to 1000", "-1", good=("-1", "2", "1000"), bad=("-2", "0", "1", "1001")
@@ -181,10 +183,11 @@ REFUSED = {
     ),
     # Ten messages a second, for as long as the function starts any.
     "batch-too-large": Refused(
-        {"batchSize": "101", "lambdaTimeoutSeconds": "95"},
+        {"batchSize": "101", "lambdaTimeoutSeconds": str(LEAST_TIMEOUT)},
         "batchSize",
-        'found "101"; allowed: 100 or less, as many as the function can start within lambdaTimeoutSeconds (95)',
-        cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": "96"}),
+        'found "101"; allowed: 100 or less, as many as the function can start within lambdaTimeoutSeconds '
+        f"({LEAST_TIMEOUT})",
+        cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": str(LEAST_TIMEOUT + 1)}),
         besides={"batchWindowSeconds": "1"},
     ),
     "reservation-too-low": Refused(
@@ -204,18 +207,18 @@ REFUSED = {
         "alarm",
         cures=({"messageAgeAlarmSeconds": "726"}, {"lambdaTimeoutSeconds": "119"}, {"batchWindowSeconds": "4"}),
     ),
-    # Five times the visibility timeout of 571 seconds, which is longer than the first five delays, and a delay of 960.
+    # Five times the visibility timeout of 721 seconds, which is longer than the first five delays, and a delay of 960.
     "retention-too-short": Refused(
         {
-            "messageRetentionSeconds": "3814",
+            "messageRetentionSeconds": "4564",
             "maxReceiveCount": "6",
-            "lambdaTimeoutSeconds": "95",
+            "lambdaTimeoutSeconds": "120",
             "batchWindowSeconds": "1",
         },
         "messageRetentionSeconds",
-        'found "3814"; allowed: 3815 or more, the time that 6 deliveries (maxReceiveCount) may take; otherwise a '
+        'found "4564"; allowed: 4565 or more, the time that 6 deliveries (maxReceiveCount) may take; otherwise a '
         "message could expire before it is dead-lettered",
-        cures=({"messageRetentionSeconds": "3815"}, {"batchWindowSeconds": "0"}),
+        cures=({"messageRetentionSeconds": "4565"}, {"maxReceiveCount": "5"}, {"batchWindowSeconds": "0"}),
     ),
     "key-elsewhere": Refused(
         {"kmsKeyArn": ELSEWHERE},
@@ -314,9 +317,9 @@ def test_a_key_is_not_elsewhere_if_the_region_is_unknown() -> None:
 
 
 def test_the_visibility_timeout_is_six_function_timeouts_plus_the_batching_window() -> None:
-    config = example_config("orders") | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "100"}
+    config = example_config("orders") | {"orders:batchWindowSeconds": "20", "orders:lambdaTimeoutSeconds": "110"}
 
-    assert read_settings(Settings, "orders", config).visibility_timeout_seconds == 6 * 100 + 20
+    assert read_settings(Settings, "orders", config).visibility_timeout_seconds == 6 * 110 + 20
 
 
 def test_by_default_no_message_is_dead_lettered_in_an_outage_of_three_hours() -> None:
