@@ -337,7 +337,7 @@ def test_every_task_calls_what_exists(project: Project, environment_of: Environm
         for step in (*task.get("sequence", ()), *task.get("parallel", ())):
             assert isinstance(step, dict) or step in tasks, name
         for call in calls_of(task):
-            if script := re.fullmatch(r"([\w.]+):(\w+)(?:\(([\w, ]*)\))?", call):
+            if script := re.fullmatch(r"([\w.]+):(\w+)(?:\(([\w, =]*)\))?", call):
                 (file,) = module_files(project, script[1])
                 functions = [node for node in ast.parse(project.read(file)).body if isinstance(node, ast.FunctionDef)]
                 (function,) = [each for each in functions if each.name == script[2]]
@@ -364,7 +364,8 @@ def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named(
             passed = re.findall(r"\w+", call.partition("(")[2])
             assert f"${{{argument['name']}}}" in call or argument["name"] in passed, name
             assert argument["positional"] is True
-            assert argument["default"] == {"stack": "dev", "body": "", "version": ""}[argument["name"]]
+            defaults = {"stack": "dev", "body": "", "version": "", "path": "infrastructure processor"}
+            assert argument["default"] == defaults[argument["name"]]
             assert argument["help"]
 
 
@@ -431,6 +432,14 @@ def test_check_runs_every_other_gate(project: Project) -> None:
     assert tasks["_generate"]["script"] == "tools.generate:check"
     assert tasks["generate"]["script"] == "tools.generate:generate"
     assert tasks["lint"]["sequence"][0]["cmd"] == tasks["format"]["sequence"][0]["cmd"].removesuffix(" --fix")
+
+
+def test_mutation_testing_has_a_floor_and_is_not_a_part_of_the_check(project: Project) -> None:
+    tasks = tools_of(project)["poe"]["tasks"]
+
+    assert tasks["mutate"]["script"] == "tools.mutate:mutate(path, fail_under=95)"
+    assert "95 %" in tasks["mutate"]["help"]
+    assert "mutate" not in tasks["check"]["parallel"]
 
 
 def test_format_fixes_before_it_formats_and_ends_with_what_follows_from_the_code(project: Project) -> None:

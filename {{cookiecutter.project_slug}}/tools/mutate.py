@@ -59,7 +59,7 @@ def mutate(paths: str, fail_under: float) -> None:
         folder = Path(name)
         changes = _list_mutants([*_python_files(paths.split())], folder)
         shares = [changes[first :: _processors()] for first in range(min(_processors(), len(changes)))]
-        workers = [_Worker(folder / str(number), share) for number, share in enumerate(shares)]
+        workers = [Worker(folder / str(number), share) for number, share in enumerate(shares)]
         for worker in workers:
             watchdog.watch(processes.enter_context(worker.process).pid)
         for mutant, outcome in _outcomes(workers):
@@ -67,7 +67,7 @@ def mutate(paths: str, fail_under: float) -> None:
             if outcome == trials.SURVIVED:
                 print(f"{mutant['file']}:{mutant['line']}", *mutant["change"], "", sep="\n", flush=True)
             _show_progress(outcomes.total(), len(changes))
-    _judge(outcomes, fail_under, time.monotonic() - began)
+    judge(outcomes, fail_under, time.monotonic() - began)
 
 
 def _python_files(paths: Iterable[str]) -> Iterator[str]:
@@ -95,7 +95,7 @@ def _processors() -> int:
     return os.cpu_count() or 1
 
 
-class _Worker:
+class Worker:
     """A process that tries a share of the mutants in a copy of the project.
 
     Args:
@@ -110,9 +110,9 @@ class _Worker:
     def __init__(self, folder: Path, share: Sequence[Mutant]) -> None:
         copy = folder / PROJECT_FOLDER.name
         shutil.copytree(PROJECT_FOLDER, copy, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        mutants_file, outcomes_file, self.log = (folder / name for name in ("mutants", "outcomes", "log"))
+        mutants_file, self._outcomes, self.log = (folder / name for name in ("mutants", "outcomes", "log"))
         mutants_file.write_text("".join(f"{json.dumps(mutant)}\n" for mutant in share), encoding="utf-8")
-        with outcomes_file.open("wb") as outcomes:
+        with self._outcomes.open("wb") as outcomes:
             self.process = subprocess.Popen(
                 [sys.executable, ISOLATED, trials.__file__, mutants_file, self.log],
                 stdin=subprocess.DEVNULL,
@@ -120,16 +120,18 @@ class _Worker:
                 cwd=copy,
                 env=os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder)),
             )
-        self._outcomes = outcomes_file.open(encoding="utf-8")
-        self._share = iter(share)
+        self._left = iter(share)
+        self._told = 0
 
     def outcomes(self) -> Iterator[tuple[Mutant, str]]:
         """Tell what became of the mutants that were tried since the last call."""
-        for line in self._outcomes:
-            yield next(self._share), line.strip()
+        *lines, _unfinished = self._outcomes.read_text(encoding="utf-8").split("\n")
+        for line in lines[self._told :]:
+            self._told += 1
+            yield next(self._left), line
 
 
-def _outcomes(workers: Sequence[_Worker]) -> Iterator[tuple[Mutant, str]]:
+def _outcomes(workers: Sequence[Worker]) -> Iterator[tuple[Mutant, str]]:
     """Tell what became of each mutant, as soon as it is known.
 
     Raises:
@@ -153,7 +155,17 @@ def _show_progress(done: int, total: int) -> None:
         print(f"{done} of {total}", end="\r", flush=True)
 
 
-def _judge(outcomes: Mapping[str, int], fail_under: float, seconds: float) -> None:
+def judge(outcomes: Mapping[str, int], fail_under: float, seconds: float) -> None:
+    """Print the score.
+
+    Args:
+        outcomes: How many mutants had each outcome.
+        fail_under: How many changes in a hundred must be noticed.
+        seconds: How long it took.
+
+    Raises:
+        SystemExit: If fewer are noticed, or if nothing was measured, with the reason.
+    """
     total, survived, ended = sum(outcomes.values()), outcomes[trials.SURVIVED], outcomes[trials.ENDED]
     if not total:
         sys.exit("mutate: nothing was measured: there is nothing to change")
