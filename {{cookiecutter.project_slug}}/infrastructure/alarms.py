@@ -147,13 +147,13 @@ class Alarms(pulumi.ComponentResource):
 def alarms(settings: Settings, metrics: Metrics) -> Sequence[Alarm]:
     """Return a pipeline's alarms.
 
-    A failure that a retry heals raises none of them: where one may, several minutes must be bad. A minute of trouble
-    can touch two of CloudWatch's.
+    What heals by itself raises none of them. A minute of trouble can fall into two of CloudWatch's minutes, so where a
+    retry may heal it, three must be bad.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
-    # The first three deliveries of a message, two of which wait for a batch after the first.
+    # The time of a message's first three deliveries. After the first, it waits for a batch twice.
     retries = Window(bad=3, of=10 + 2 * settings.batch_window_seconds // MINUTE)
-    # SQS's numbers are approximate: one of them ends no alarm.
+    # SQS's numbers are approximate: a single one ends no alarm.
     settled = Window(of=5)
     always = [
         Alarm(
@@ -227,16 +227,16 @@ def alarms(settings: Settings, metrics: Metrics) -> Sequence[Alarm]:
                 "waiting": metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
                 "received": metrics.queue("NumberOfMessagesReceived", "Sum"),
             },
-            # Positive if messages wait and none is received. SQS may report no number instead of zero, which is the
-            # same in arithmetic, but not in a comparison.
+            # Positive if messages wait and none is received. SQS may report nothing instead of zero: metric math takes
+            # that for zero in arithmetic, but not in a comparison with a number.
             expression=f"waiting - {MOST_WAITING} * received",
-            # While all executions are busy, none is received either.
+            # While all executions are busy, Lambda receives none either.
             window=Window(bad=timeout_minutes + 3, of=timeout_minutes + 3),
         ),
         Alarm(
             role="throttled-writes",
             description="DynamoDB throttles writes to the table or its index. Raise the maximum, or spread the keys.",
-            # DynamoDB reports nothing unless it throttles. With the third metric the value is 0 in other minutes.
+            # DynamoDB reports nothing unless it throttles. Thanks to the third metric, the value is 0 in other minutes.
             metrics={
                 "table": metrics.table("WriteThrottleEvents"),
                 "index": metrics.index("WriteThrottleEvents"),

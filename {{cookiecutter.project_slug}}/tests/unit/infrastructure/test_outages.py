@@ -15,7 +15,8 @@ from tests.unit.infrastructure.simulation import LONG_TIMES, Episode, Fault, Pip
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.testing.recording import Deployment
 
-# In how many minutes an alarm is raised, and after how many more than the outage it is over. For ever: None.
+# Of each alarm: how many minutes after the outage begins it is raised, and how many minutes after the outage ends it is
+# over. It is negative if it is over before, and None if it is not over.
 Times = Mapping[str, tuple[int, int | None]]
 
 
@@ -161,8 +162,8 @@ PURGED: Final = 19 * HOURS
 NIGHT: Final = 10 * HOURS
 # No outage is silent for longer, but for those in `SLOW`.
 FEW_MINUTES: Final = 8
-# A single crash heals: only the next delivery, after the visibility timeout of 12 minutes, shows that it does not.
-# EventBridge tells of the key at once; the minutes are those of the alarms.
+# A single crash heals. Only the next delivery, after the visibility timeout of 12 minutes, shows that it does not.
+# Without the key, messages are received for some more minutes; but EventBridge tells of it at once.
 SLOW: Final = {
     ("The KMS key is disabled", STEADY),
     ("The KMS key is disabled", SINGLE),
