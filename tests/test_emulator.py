@@ -106,6 +106,18 @@ def test_the_account_is_the_one_in_arns(emulator: Emulated) -> None:
     assert ask(emulator, 'print(json.dumps(client("sts").get_caller_identity()["Account"]))') == "123456789012"
 
 
+def test_functions_find_only_the_sdk_of_their_bundle(emulator: Emulated) -> None:
+    program = """
+import subprocess, sys
+sys.path.insert(0, ".")
+from tools.emulator import find_interpreter
+command = [find_interpreter(), "-c", "import boto3"]
+print(json.dumps(subprocess.run(command, capture_output=True, encoding="utf-8").stderr.splitlines()[-1:]))
+"""
+
+    assert ask(emulator, program) == ["ModuleNotFoundError: No module named 'boto3'"]
+
+
 @pytest.mark.parametrize("package_manager", ["uv", "pipenv"])
 def test_the_emulator_and_the_provider_are_pinned_together(
     default_project: Project, pipenv_project: Project, package_manager: str

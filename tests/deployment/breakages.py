@@ -146,7 +146,6 @@ FAILING = (RETRIED, TOO_OFTEN, CRASHED)
 WORKFLOW = (BATCH, DONE, PAYLOAD, ITEM, NOTIFICATION, REPEATED, *MALFORMED, SENT_BACK, *FAILING)
 # SQS dead-letters a message also if every version of the function crashes.
 WITHOUT_A_CRASH = tuple(test for test in WORKFLOW if test != CRASHED)
-READ_BY_KEY = tuple(test for test in WORKFLOW if test not in {DONE, CRASHED})
 READ_THROUGH_THE_INDEX = (BATCH, ITEM, NOTIFICATION, PAYLOAD, REPEATED, SENT_BACK)
 
 
@@ -327,7 +326,7 @@ BREAKAGES: dict[str, Breakage] = {
     "table not encrypted with the key": Breakage(TABLE, "table", {"serverSideEncryption": {"kmsKeyArn": OTHER_KEY}}),
     "table not encrypted": Breakage(TABLE, "table", {"serverSideEncryption": None}),
     "table of fixed capacity": Breakage(TABLE, "table", {"billingMode": "PROVISIONED"}),
-    "table with a range key": Breakage(TABLE, "table", {"rangeKey": "date"}, others=READ_BY_KEY),
+    "table with a range key": Breakage(TABLE, "table", {"rangeKey": "date"}, others=WORKFLOW),
     "deletion protection inverted": Breakage(TABLE, "table", {"deletionProtectionEnabled": True}),
     "retention short": Breakage(QUEUE, "queue", {"messageRetentionSeconds": 345600}),
     "retention of dead letters short": Breakage(QUEUE, "dead-letter-queue", {"messageRetentionSeconds": 345600}),

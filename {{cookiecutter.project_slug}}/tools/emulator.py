@@ -22,10 +22,10 @@ from tools import environments
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
 
-# MiniStack needs one release of botocore, so it has its own environment. Functions run in that environment and expect
-# boto3 in it, as on AWS. pulumi-aws and MiniStack are tested together: change both at the same time.
+# MiniStack needs one release of botocore, so it has its own environment. Functions run in it too, with the SDK in their
+# bundle. pulumi-aws and MiniStack are tested together: change both at the same time.
 MINISTACK: Final = "ministack==1.5.33"
-COMPANIONS: Final = ("boto3==1.43.106", "cbor2==6.3.0")
+COMPANIONS: Final = ("cbor2==6.3.0",)
 COMMAND: Final = ("-m", "ministack")
 ACCOUNT: Final = "123456789012"
 
