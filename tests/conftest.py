@@ -21,6 +21,7 @@ DEPLOYING = {
     "test_rendered_load.py",
     "test_rendered_local.py",
     "test_rendered_promises.py",
+    "test_rendered_workflow.py",
 }
 NAMES = [name(combination) for combination in COMBINATIONS]
 

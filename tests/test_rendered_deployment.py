@@ -311,7 +311,8 @@ def test_without_access_to_aws_one_line_says_so(on_aws: Project, environment: En
 def test_the_applier_is_typed(environment_of: Callable[[Project], Environment], default_project: Project) -> None:
     environment = environment_of(default_project)
     files = [
-        str(DRIVER.with_name(f"{name}.py")) for name in ("applier", "breakages", "driver", "emulator", "engine", "load")
+        str(DRIVER.with_name(f"{name}.py"))
+        for name in ("applier", "breakages", "driver", "emulator", "engine", "like_aws", "load")
     ]
     options = ["--python", str(environment.path), "--extra-search-path", str(DRIVER.parent)]
 

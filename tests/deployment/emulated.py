@@ -98,12 +98,17 @@ class Emulated:
         urllib.request.urlopen(reset).close()  # noqa: S310
         self.python(str(DRIVER))
 
-    def integration_tests(self, *arguments: str) -> Report:
-        """Run the project's integration tests with the task."""
+    def integration_tests(self, *arguments: str, **variables: str) -> Report:
+        """Run the project's integration tests with the task.
+
+        Args:
+            arguments: Arguments for pytest.
+            variables: More environment variables.
+        """
         report = self.project.path / "report.xml"
         report.unlink(missing_ok=True)
         command = ("poe", "test-py-integration", *arguments, f"--junit-xml={report}")
-        finished = self.environment.run(self.project, *command, **self.variables)
+        finished = self.environment.run(self.project, *command, **self.variables, **variables)
         return Report(finished.returncode, finished.stdout, _outcomes(report))
 
 

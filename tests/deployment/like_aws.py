@@ -1,0 +1,130 @@
+"""A pytest plugin that changes the emulator's answers to what AWS may answer too, and records the calls.
+
+Use it with ``pytest -p like_aws``. ``LIKE_AWS`` names the methods of `Changes` that apply, separated by commas. At the
+end, the calls are written to the file that ``AWS_CALLS`` names.
+"""
+
+import json
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError
+
+Answer = dict[str, Any]
+Call = Callable[..., Answer]
+
+# How often a new event source mapping is not enabled yet.
+CREATING = 2
+
+
+class Changes:
+    """Changes of answers. Each takes the real call and its parameters, and returns the answer.
+
+    Attributes:
+        counted: How often something has happened.
+    """
+
+    def __init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+
+    def late_mapping(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """Lambda needs some time to create an event source mapping."""
+        answer = call(**parameters)
+        if operation == "ListEventSourceMappings" and "FunctionName" in parameters:
+            self.counted[operation] += 1
+            if self.counted[operation] <= CREATING:
+                for mapping in answer["EventSourceMappings"]:
+                    mapping["State"] = "Creating"
+        return answer
+
+    def missed_notification(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """A topic does not know a new subscription yet."""
+        answer = call(**parameters)
+        if operation == "ReceiveMessage" and is_inbox(parameters) and not self.counted["received"]:
+            self.counted["received"] = len(answer.pop("Messages", []))
+        return answer
+
+    def short_polling(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """A call that does not wait asks only some of a queue's servers."""
+        if operation == "ReceiveMessage" and not parameters.get("WaitTimeSeconds"):
+            self.counted["short"] += 1
+            if self.counted["short"] % 2:
+                return {}
+        return call(**parameters)
+
+    def delivered_twice(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """SQS and SNS deliver at least once; a message that does not exist any more can be deleted."""
+        if operation == "DeleteMessage":
+            try:
+                return call(**parameters)
+            except ClientError:
+                return {}
+        answer = call(**parameters)
+        if operation == "ReceiveMessage" and "Messages" in answer:
+            copies = [
+                message | ({"MessageId": "copy"} if is_inbox(parameters) else {}) for message in answer["Messages"]
+            ]
+            answer["Messages"] += copies
+        return answer
+
+    def late_index(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """An index is updated after the table."""
+        answer = call(**parameters)
+        if operation == "Query":
+            message = parameters["ExpressionAttributeValues"][":message"]["S"]
+            self.counted[message] += 1
+            if self.counted[message] == 1:
+                answer["Items"] = []
+        return answer
+
+    def pending(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """Nobody has confirmed the e-mail subscriptions."""
+        return with_arns("PendingConfirmation", operation, call(**parameters))
+
+    def cancelled(self, operation: str, call: Call, parameters: Answer) -> Answer:
+        """Somebody has cancelled the e-mail subscriptions."""
+        return with_arns("Deleted", operation, call(**parameters))
+
+
+def is_inbox(parameters: Answer) -> bool:
+    """Whether a queue is an inbox of the tests."""
+    return "-test-" in parameters["QueueUrl"]
+
+
+def with_arns(arn: str, operation: str, answer: Answer) -> Answer:
+    """Change the ARNs of listed e-mail subscriptions."""
+    if operation == "ListSubscriptionsByTopic":
+        for subscription in answer["Subscriptions"]:
+            if subscription["Protocol"] == "email":
+                subscription["SubscriptionArn"] = arn
+    return answer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Change the answers of all clients, and record their calls."""
+    changes, calls = Changes(), set[tuple[str, str, bool]]()
+    chosen = [getattr(changes, name) for name in os.environ.get("LIKE_AWS", "").split(",") if name]
+    make_call = BaseClient._make_api_call  # noqa: SLF001 # the one place that all calls go through
+
+    def changed_call(client: BaseClient, operation: str, parameters: Answer) -> Answer:
+        calls.add((client.meta.service_model.service_name, operation, "VersionId" in parameters))
+
+        def call(number: int, **given: Any) -> Answer:
+            if number == len(chosen):
+                return make_call(client, operation, given)
+            return chosen[number](operation, lambda **passed: call(number + 1, **passed), given)
+
+        return call(0, **parameters)
+
+    def write_calls() -> None:
+        BaseClient._make_api_call = make_call  # noqa: SLF001
+        if "AWS_CALLS" in os.environ:
+            Path(os.environ["AWS_CALLS"]).write_text(json.dumps(sorted(calls)), encoding="utf-8")
+
+    BaseClient._make_api_call = changed_call  # noqa: SLF001
+    config.add_cleanup(write_calls)
