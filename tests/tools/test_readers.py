@@ -367,27 +367,29 @@ def declared(type_: str, **inputs: Any) -> Resource:
 
 
 @pytest.mark.parametrize(
-    ("blocked", "found"),
+    ("blocked", "promised_types", "found"),
     [
-        ({"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}, 0),
-        ({"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}, 1),
-        ({}, 1),
+        ({"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}, {"blockedEncryptionTypes": ["SSE-C"]}, 0),
+        ({"BlockedEncryptionTypes": {"EncryptionType": ["NONE"]}}, {"blockedEncryptionTypes": ["SSE-C"]}, 1),
+        ({}, {"blockedEncryptionTypes": ["SSE-C"]}, 1),
+        ({"BlockedEncryptionTypes": {"EncryptionType": ["SSE-C"]}}, {}, 0),
     ],
-    ids=["as promised", "changed", "absent"],
+    ids=["as promised", "changed", "absent", "AWS's default"],
 )
-def test_which_kinds_of_encryption_a_bucket_refuses_is_read(blocked: Any, found: int) -> None:
+def test_which_kinds_of_encryption_a_bucket_refuses_is_read(
+    blocked: dict[str, Any], promised_types: dict[str, Any], found: int
+) -> None:
     deployed, stubber = stubbed("s3")
     rule = {"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}, "BucketKeyEnabled": False}
     stubber.add_response("get_bucket_encryption", {"ServerSideEncryptionConfiguration": {"Rules": [rule | blocked]}})
     promise = {
         "applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"},
         "bucketKeyEnabled": False,
-        "blockedEncryptionTypes": ["SSE-C"],
     }
     encryption = declared(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
         bucket="logs",
-        rules=[promise],
+        rules=[promise | promised_types],
     )
 
     with stubber:
@@ -655,6 +657,31 @@ def test_what_an_event_source_calls_is_read(called: list[str], found: list[str] 
     with stubber:
         mapping = declared(MAPPING, functionName=f"{PROCESSOR}:live", eventSourceArn=QUEUE_ARN)
         assert compared(deployed, mapping) == found
+
+
+@pytest.mark.parametrize(
+    ("state", "is_enabled"),
+    [
+        ("Creating", True),
+        ("Enabling", True),
+        ("Enabled", True),
+        ("Updating", True),
+        ("Disabling", False),
+        ("Disabled", False),
+        ("Deleting", False),
+    ],
+)
+def test_an_event_source_that_becomes_enabled_counts_as_enabled(state: str, is_enabled: bool) -> None:
+    deployed, stubber = stubbed("lambda")
+    mapping = {"UUID": UUID, "EventSourceArn": QUEUE_ARN, "FunctionArn": PROCESSOR, "State": state}
+    stubber.add_response("list_event_source_mappings", {"EventSourceMappings": [mapping]})
+    stubber.add_response("list_tags", {"Tags": {}})
+
+    with stubber:
+        there = read(deployed, declared(MAPPING, functionName=PROCESSOR, eventSourceArn=QUEUE_ARN))
+
+    assert there is not None
+    assert there["enabled"] is is_enabled
 
 
 def test_every_event_source_of_a_function_is_listed_whichever_version_it_calls() -> None:

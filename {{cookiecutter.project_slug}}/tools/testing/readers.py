@@ -65,6 +65,9 @@ NOT_THERE = (
 NO_RESERVATION = -1
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_OnDemandThroughput.html
 NO_MAXIMUM = -1
+# States of an event source mapping that calls its function, or will within minutes:
+# https://docs.aws.amazon.com/lambda/latest/api/API_GetEventSourceMapping.html
+ENABLED = frozenset({"Creating", "Enabled", "Enabling", "Updating"})
 # An ARN of a function has one part more if it names a version or an alias:
 # https://docs.aws.amazon.com/lambda/latest/dg/configuration-versions.html
 FUNCTION_ARN_PARTS = 7
@@ -185,13 +188,14 @@ def _versioning(deployed: Deployed, resource: Resource) -> Properties:
 @reads("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
 def _bucket_encryption(deployed: Deployed, resource: Resource) -> Properties:
     answer = deployed.client("s3").get_bucket_encryption(Bucket=resource.inputs["bucket"])
-    return {
-        "bucket": resource.inputs["bucket"],
-        "rules": [
-            camel(rule) | {"blockedEncryptionTypes": rule.get("BlockedEncryptionTypes", {}).get("EncryptionType")}
-            for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]
-        ],
-    }
+    rules = []
+    for rule in answer["ServerSideEncryptionConfiguration"]["Rules"]:
+        blocked = rule.pop("BlockedEncryptionTypes", {})
+        # If the program does not say which kinds of encryption are refused, AWS decides.
+        if any("blockedEncryptionTypes" in each for each in resource.inputs["rules"]):
+            rule["BlockedEncryptionTypes"] = blocked.get("EncryptionType")
+        rules.append(camel(rule))
+    return {"bucket": resource.inputs["bucket"], "rules": rules}
 
 
 @reads("aws:s3/bucketOwnershipControls:BucketOwnershipControls")
@@ -456,7 +460,7 @@ def _event_source_mapping(deployed: Deployed, resource: Resource) -> Properties 
     metrics = mapping.get("MetricsConfig", {}).get("Metrics")
     return camel(mapping) | {
         "functionName": mapping["FunctionArn"],
-        "enabled": mapping["State"] == "Enabled",
+        "enabled": mapping["State"] in ENABLED,
         "filterCriteria": mapping.get("FilterCriteria") or None,
         "metricsConfig": {"metrics": metrics} if metrics else None,
         "scalingConfig": camel(mapping.get("ScalingConfig")) or None,
