@@ -148,6 +148,13 @@ def action_of(service: str, operation: str, *, is_version: bool) -> str:
     return ACTIONS.get(call, call)
 
 
+def test_a_disabled_event_source_mapping_is_named_at_once(stack: Emulated) -> None:
+    report = run(stack, "-k", "stored_byte_for_byte", LIKE_AWS="disabled_mapping")
+
+    assert report.status == 1
+    assert "event-pipeline-local-queue: event source mapping: Disabled" in report.output
+
+
 def test_a_pending_subscription_is_skipped_with_the_reason(stack: Emulated) -> None:
     report = run(stack, *SUBSCRIPTIONS, LIKE_AWS="pending")
 

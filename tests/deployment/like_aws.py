@@ -34,13 +34,13 @@ class Changes:
 
     def late_mapping(self, operation: str, call: Call, parameters: Answer) -> Answer:
         """Lambda needs some time to create an event source mapping."""
-        answer = call(**parameters)
-        if operation == "ListEventSourceMappings" and "FunctionName" in parameters:
-            self.counted[operation] += 1
-            if self.counted[operation] <= CREATING:
-                for mapping in answer["EventSourceMappings"]:
-                    mapping["State"] = "Creating"
-        return answer
+        self.counted[operation] += 1
+        state = {"State": "Creating"} if self.counted[operation] <= CREATING else {}
+        return with_changes("EventSourceMappings", state, call(**parameters))
+
+    def disabled_mapping(self, _operation: str, call: Call, parameters: Answer) -> Answer:
+        """Somebody has disabled the event source mapping."""
+        return with_changes("EventSourceMappings", {"State": "Disabled"}, call(**parameters))
 
     def missed_notification(self, operation: str, call: Call, parameters: Answer) -> Answer:
         """A topic does not know a new subscription yet."""
@@ -82,13 +82,13 @@ class Changes:
                 answer["Items"] = []
         return answer
 
-    def pending(self, operation: str, call: Call, parameters: Answer) -> Answer:
-        """Nobody has confirmed the e-mail subscriptions."""
-        return with_arns("PendingConfirmation", operation, call(**parameters))
+    def pending(self, _operation: str, call: Call, parameters: Answer) -> Answer:
+        """Nobody has confirmed the subscriptions."""
+        return with_changes("Subscriptions", {"SubscriptionArn": "PendingConfirmation"}, call(**parameters))
 
-    def cancelled(self, operation: str, call: Call, parameters: Answer) -> Answer:
-        """Somebody has cancelled the e-mail subscriptions."""
-        return with_arns("Deleted", operation, call(**parameters))
+    def cancelled(self, _operation: str, call: Call, parameters: Answer) -> Answer:
+        """Somebody has cancelled the subscriptions."""
+        return with_changes("Subscriptions", {"SubscriptionArn": "Deleted"}, call(**parameters))
 
 
 def is_inbox(parameters: Answer) -> bool:
@@ -96,13 +96,9 @@ def is_inbox(parameters: Answer) -> bool:
     return "-test-" in parameters["QueueUrl"]
 
 
-def with_arns(arn: str, operation: str, answer: Answer) -> Answer:
-    """Change the ARNs of listed e-mail subscriptions."""
-    if operation == "ListSubscriptionsByTopic":
-        for subscription in answer["Subscriptions"]:
-            if subscription["Protocol"] == "email":
-                subscription["SubscriptionArn"] = arn
-    return answer
+def with_changes(key: str, changes: Answer, answer: Answer) -> Answer:
+    """Change each entry of a list in an answer, if it has this list."""
+    return answer | ({key: [each | changes for each in answer[key]]} if key in answer else {})
 
 
 def pytest_configure(config: pytest.Config) -> None:
