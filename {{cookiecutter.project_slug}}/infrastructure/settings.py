@@ -58,6 +58,17 @@ def _reservation(value: int) -> int:
     return value
 
 
+RequestUnits = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=40000,
+        json_schema_extra={"allowed": "0 (no maximum), or a whole number from 1 to 40000"},
+    ),
+    WHOLE_NUMBER,
+]
+
+
 class Settings(StackSettings):
     """A stack's configuration, valid and complete.
 
@@ -146,7 +157,11 @@ class Settings(StackSettings):
     ] = 7 * DAY_SECONDS
     message_age_alarm_seconds: Annotated[
         int,
-        Field(ge=60, le=1209600, description="Age of a message above which an alarm is raised, in seconds"),
+        Field(
+            ge=60,
+            le=DEAD_LETTER_RETENTION_SECONDS,
+            description="Age of a message above which an alarm is raised, in seconds",
+        ),
         WHOLE_NUMBER,
     ] = 900
     idle_alarm_minutes: Annotated[
@@ -168,24 +183,10 @@ class Settings(StackSettings):
         TRUTH_VALUE,
     ] = False
     table_max_read_units: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=40000,
-            description="Most that the table, and its index, may read per second, in request units",
-            json_schema_extra={"allowed": "0 (no maximum), or a whole number from 1 to 40000"},
-        ),
-        WHOLE_NUMBER,
+        RequestUnits, Field(description="Most that the table, and its index, may read per second, in request units")
     ] = 0
     table_max_write_units: Annotated[
-        int,
-        Field(
-            ge=0,
-            le=40000,
-            description="Most that the table, and its index, may write per second, in request units",
-            json_schema_extra={"allowed": "0 (no maximum), or a whole number from 1 to 40000"},
-        ),
-        WHOLE_NUMBER,
+        RequestUnits, Field(description="Most that the table, and its index, may write per second, in request units")
     ] = 0
     contributor_insights: Annotated[
         bool, Field(description="Whether CloudWatch shows the keys of the table that are used most"), TRUTH_VALUE

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from processor.events import EXAMPLE
+from processor.identity import ORIGINAL_MESSAGE_ID
 from tools.engine import interruptible
 from tools.local import enter_local_stack
 from tools.logs import FunctionLog
@@ -87,7 +88,7 @@ def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]
     queue_url = outputs["dlq_url"]
     for dead_letter in _dead_letters(sqs, queue_url):
         reasons = {name: each["StringValue"] for name, each in dead_letter.get("MessageAttributes", {}).items()}
-        if message in (dead_letter["MessageId"], reasons.get("OriginalMessageId")):
+        if message in (dead_letter["MessageId"], reasons.get(ORIGINAL_MESSAGE_ID)):
             code = reasons.get("ErrorCode", "received too often")
             return [f"Dead letter:  in {queue_url}", f"Reason:       {code}: {reasons.get('ErrorReason', '')}"]
     return []

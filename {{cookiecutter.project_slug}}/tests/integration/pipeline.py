@@ -20,6 +20,7 @@ from infrastructure.processing import LIVE
 from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX
 from processor.events import EXAMPLE
+from processor.identity import ORIGINAL_MESSAGE_ID
 from processor.names import OBJECT_PREFIX
 from tools.testing.deployed import Deployed
 
@@ -368,7 +369,7 @@ class Pipeline:
 
 def original(dead_letter: Mapping[str, Any]) -> str:
     """Return the id of the message that became a dead letter."""
-    attribute = dead_letter.get("MessageAttributes", {}).get("OriginalMessageId")
+    attribute = dead_letter.get("MessageAttributes", {}).get(ORIGINAL_MESSAGE_ID)
     return attribute["StringValue"] if attribute else dead_letter["MessageId"]
 
 
