@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tools import mutants, mutate, trials
+from tools.environments import NotInstalledError
 
 LIMITS = """\
 LEAST = 10
@@ -37,6 +38,7 @@ pythonpath = ["."]
 # The numbers beside 10, two other comparisons, and another name, which no test notices.
 SCORE = "5 changes in 0.{} minutes: the tests noticed 80.0 % and did not notice 1; 0 made them take too long or crash\n"
 SURVIVOR = """\
+Trying 5 changes ...
 package/limits.py:2
 -NAME = "limit"
 +NAME = "Xlimit"
@@ -182,6 +184,17 @@ def test_nothing_is_measured_if_cosmic_ray_fails(project: Project) -> None:
     project.monkeypatch.setattr(mutants, "__file__", str(program))
 
     with pytest.raises(SystemExit, match=r"^mutate: nothing was measured: Cosmic Ray failed; its message is above$"):
+        mutate.mutate("package", fail_under=0)
+
+
+@pytest.mark.usefixtures("project")
+def test_nothing_is_measured_if_cosmic_ray_cannot_be_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_name: str, _package: str) -> str:
+        raise NotInstalledError("no network")
+
+    monkeypatch.setattr(mutate, "find_interpreter", fail)
+
+    with pytest.raises(SystemExit, match=rf"^mutate: {mutate.COSMIC_RAY} cannot be installed: no network$"):
         mutate.mutate("package", fail_under=0)
 
 

@@ -144,7 +144,10 @@ def find_interpreter() -> str:
     Raises:
         SystemExit: If it cannot be installed, with the reason.
     """
-    return environments.find_interpreter("emulator", MINISTACK, COMPANIONS)
+    try:
+        return environments.find_interpreter("the emulator", MINISTACK, COMPANIONS)
+    except environments.NotInstalledError as error:
+        sys.exit(f"the emulator cannot be installed: {error}")
 
 
 def answers(url: str) -> bool:

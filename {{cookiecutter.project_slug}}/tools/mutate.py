@@ -22,7 +22,7 @@ from tools import mutants, trials
 from tools.bundle import BUILD_FOLDER
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
-from tools.environments import find_interpreter
+from tools.environments import NotInstalledError, find_interpreter
 from tools.watchdog import Watchdog
 
 COSMIC_RAY: Final = "cosmic-ray==8.7.0"
@@ -59,9 +59,11 @@ def mutate(paths: str, fail_under: float) -> None:
         folder = Path(name)
         changes = _list_mutants([*_python_files(paths.split())], folder)
         shares = [changes[first :: _processors()] for first in range(min(_processors(), len(changes)))]
-        workers = [Worker(folder / str(number), share) for number, share in enumerate(shares)]
-        for worker in workers:
-            watchdog.watch(processes.enter_context(worker.process).pid)
+        print(f"Trying {len(changes)} changes ...", flush=True)
+        workers = []
+        for number, share in enumerate(shares):
+            workers.append(Worker(folder / str(number), share))
+            watchdog.watch(processes.enter_context(workers[-1].process).pid)
         for mutant, outcome in _outcomes(workers):
             outcomes[outcome] += 1
             if outcome == trials.SURVIVED:
@@ -80,7 +82,11 @@ def _python_files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _list_mutants(files: Sequence[str], folder: Path) -> Sequence[Mutant]:
-    command = [find_interpreter("mutation tool", COSMIC_RAY), ISOLATED, mutants.__file__, *files]
+    try:
+        interpreter = find_interpreter("the mutation tool", COSMIC_RAY)
+    except NotInstalledError as error:
+        sys.exit(f"mutate: {COSMIC_RAY} cannot be installed: {error}")
+    command = [interpreter, ISOLATED, mutants.__file__, *files]
     # Otherwise Cosmic Ray leaves a cache in the home directory.
     variables = os.environ | {"XDG_CACHE_HOME": str(folder)}
     listed = subprocess.run(
