@@ -119,7 +119,7 @@ class Worker:
         mutants_file, self._outcomes, self.log = (folder / name for name in ("mutants", "outcomes", "log"))
         mutants_file.write_text("".join(f"{json.dumps(mutant)}\n" for mutant in share), encoding="utf-8")
         with self._outcomes.open("wb") as outcomes:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # pylint: disable=consider-using-with # it outlives this method
                 [sys.executable, ISOLATED, trials.__file__, mutants_file, self.log],
                 stdin=subprocess.DEVNULL,
                 stdout=outcomes,

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from processor.errors import ERROR_CLASSES, ErrorClass
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
@@ -262,7 +262,7 @@ class Limits:
     starting: int
 
     @classmethod
-    def of(cls, stack: Deployment) -> "Limits":
+    def of(cls, stack: Deployment) -> Self:
         """Read them from the recorded inputs."""
         mapping = stack.one("aws:lambda/eventSourceMapping:EventSourceMapping", "function-event-source").inputs
         queue = stack.one("aws:sqs/queue:Queue", "queue")

@@ -225,7 +225,9 @@ def simulate(stack: Deployment, outage: Outage, traffic: str, seconds: int, seco
     minutes = BEGIN + seconds // MINUTE + AFTERWARDS
     starts = [begin + minute * MINUTE for minute in outage.faults]
     ends = [*starts[1:], begin + seconds]
-    pipeline = Pipeline(stack, [*map(Episode, outage.faults.values(), starts, ends)])
+    # Without faults there is one end too many.
+    episodes = zip(outage.faults.values(), starts, ends, strict=False)
+    pipeline = Pipeline(stack, [Episode(*episode) for episode in episodes])
     for sent in [begin + 1] if traffic == SINGLE else range(0, minutes * MINUTE, EVERY_SECONDS):
         pipeline.send(sent, is_poison=outage.poison and begin <= sent < begin + seconds)
     return pipeline.run(minutes)
