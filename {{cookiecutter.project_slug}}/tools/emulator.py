@@ -144,10 +144,7 @@ def find_interpreter() -> str:
     Raises:
         SystemExit: If it cannot be installed, with the reason.
     """
-    try:
-        return environments.find_interpreter("the emulator", MINISTACK, COMPANIONS)
-    except environments.NotInstalledError as error:
-        sys.exit(f"the emulator cannot be installed: {error}")
+    return environments.find_interpreter("emulator", MINISTACK, COMPANIONS)
 
 
 def answers(url: str) -> bool:

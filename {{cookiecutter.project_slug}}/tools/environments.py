@@ -7,20 +7,16 @@ from collections.abc import Sequence
 from tools.package import UV
 
 
-class NotInstalledError(Exception):
-    """uv cannot create an environment. The message is uv's."""
-
-
 def find_interpreter(name: str, package: str, companions: Sequence[str] = ()) -> str:
     """Find the Python of a tool's environment. uv creates it in its cache the first time, for this Python.
 
     Args:
-        name: What to call the tool when it is installed.
+        name: What to call the tool in messages.
         package: The tool, pinned.
         companions: What is installed beside it, pinned.
 
     Raises:
-        NotInstalledError: If uv cannot create it.
+        SystemExit: If uv cannot create it, with the reason.
     """
     options = ["--quiet", "--python", sys.executable, "--from", package]
     options += [option for companion in companions for option in ("--with", companion)]
@@ -28,10 +24,10 @@ def find_interpreter(name: str, package: str, companions: Sequence[str] = ()) ->
     # A cached environment needs no network.
     finished = _uvx("--offline", *command)
     if finished.returncode:
-        print(f"Installing {name} {package}; this happens only once ...", flush=True)
+        print(f"Installing the {name} {package}; this happens only once ...", flush=True)
         finished = _uvx(*command)
     if finished.returncode:
-        raise NotInstalledError(finished.stderr.strip())
+        sys.exit(f"the {name} cannot be installed: {finished.stderr.strip()}")
     return finished.stdout.strip()
 
 

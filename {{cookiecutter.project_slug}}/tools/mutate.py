@@ -22,7 +22,7 @@ from tools import mutants, trials
 from tools.bundle import BUILD_FOLDER
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
-from tools.environments import NotInstalledError, find_interpreter
+from tools.environments import find_interpreter
 from tools.watchdog import Watchdog
 
 COSMIC_RAY: Final = "cosmic-ray==8.7.0"
@@ -82,11 +82,7 @@ def _python_files(paths: Iterable[str]) -> Iterator[str]:
 
 
 def _list_mutants(files: Sequence[str], folder: Path) -> Sequence[Mutant]:
-    try:
-        interpreter = find_interpreter("the mutation tool", COSMIC_RAY)
-    except NotInstalledError as error:
-        sys.exit(f"mutate: {COSMIC_RAY} cannot be installed: {error}")
-    command = [interpreter, ISOLATED, mutants.__file__, *files]
+    command = [find_interpreter("mutation tool", COSMIC_RAY), ISOLATED, mutants.__file__, *files]
     # Otherwise Cosmic Ray leaves a cache in the home directory.
     variables = os.environ | {"XDG_CACHE_HOME": str(folder)}
     listed = subprocess.run(
