@@ -1,9 +1,11 @@
 """The trials of mutants: which tests run, in which order, and what becomes of a mutant."""
 
+import gc
 import multiprocessing
 import os
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -191,10 +193,13 @@ class Pytest:
         return self.status
 
 
-@pytest.fixture(name="dont_write_bytecode", autouse=True)
-def fixture_dont_write_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore it after the test."""
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what a run changes in its process."""
     monkeypatch.setattr(sys, "dont_write_bytecode", sys.dont_write_bytecode)
+    yield
+    gc.unfreeze()
+    gc.enable()
 
 
 def test_a_run_ends_with_pytests_status_and_writes_its_output_to_the_log(
@@ -210,6 +215,16 @@ def test_a_run_ends_with_pytests_status_and_writes_its_output_to_the_log(
     assert {"-x", "tests/unit"} <= {*stand_in.arguments}
     assert (folder / "log").read_text(encoding="utf-8") == "1 failed\na warning\n"
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_does_not_look_for_garbage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest, "main", Pytest(0).main)
+
+    with pytest.raises(SystemExit):
+        trials.run_tests((), folder / "log", None)
+
+    assert not gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 @pytest.mark.parametrize("mutated", [True, False])

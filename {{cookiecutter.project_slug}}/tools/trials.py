@@ -4,6 +4,7 @@ A program of its own that imports nothing of the project: what was imported alre
 tests spends most of its time on importing libraries, so each one is forked from a process that has imported them.
 """
 
+import gc
 import json
 import multiprocessing
 import os
@@ -76,6 +77,9 @@ def run_tests(tests: Tests, log: Path, modules: Path | None) -> None:
         log: A file for the output.
         modules: A file for the names of the libraries' modules that the tests have imported.
     """
+    # Up to half of the time would be spent on looking for garbage among the libraries, and this process ends soon.
+    gc.freeze()
+    gc.disable()
     # Python could take what it compiles of a mutant for the original.
     sys.dont_write_bytecode = modules is None
     with log.open("w", encoding="utf-8") as output, redirect_stdout(output), redirect_stderr(output):
