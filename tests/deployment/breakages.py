@@ -358,8 +358,8 @@ BREAKAGES: dict[str, Breakage] = {
     "alarm topic open to any alarm": Breakage(
         TOPIC_POLICY, "alarm-topic-policy", replace=("policy", ":alarm:event-pipeline-local-*", ":alarm:*")
     ),
-    "alarm topic open to any service": Breakage(
-        TOPIC_POLICY, "alarm-topic-policy", replace=("policy", "events.amazonaws.com", "*.amazonaws.com")
+    "alarm topic closed to rules": Breakage(
+        TOPIC_POLICY, "alarm-topic-policy", replace=("policy", '"events.amazonaws.com"', '"s3.amazonaws.com"')
     ),
     "topic without a policy": Breakage(TOPIC_POLICY, "topic-policy"),
     "alarm topic without a policy": Breakage(TOPIC_POLICY, "alarm-topic-policy"),

@@ -112,6 +112,10 @@ class Emulated:
         return Report(finished.returncode, finished.stdout, _outcomes(report))
 
 
+class DeploymentError(Exception):
+    """A deployment to the emulator failed; the message is the driver's."""
+
+
 class Deployer:
     """Deploys a project with breakages, repeatedly in one process, and runs its integration tests.
 
@@ -121,12 +125,16 @@ class Deployer:
     """
 
     def __init__(self, emulated: Emulated, log: Path) -> None:
+        self._emulated = emulated
         self._log = log
-        with log.open("w", encoding="utf-8") as messages:
-            self._process = subprocess.Popen(
-                [str(emulated.environment.executable("python")), str(DRIVER), "--serve"],
-                cwd=emulated.project.path,
-                env=emulated.environment.variables(**emulated.variables),
+        self._process = self._started()
+
+    def _started(self) -> subprocess.Popen[str]:
+        with self._log.open("w", encoding="utf-8") as messages:
+            return subprocess.Popen(
+                [str(self._emulated.environment.executable("python")), str(DRIVER), "--serve"],
+                cwd=self._emulated.project.path,
+                env=self._emulated.environment.variables(**self._emulated.variables),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=messages,
@@ -145,13 +153,21 @@ class Deployer:
         Args:
             broken: Names of the breakages.
             tests: Tests for pytest.
+
+        Raises:
+            DeploymentError: If the deployment failed.
         """
         assert self._process.stdin
         assert self._process.stdout
         self._process.stdin.write(json.dumps({"broken": broken, "tests": tests}) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
-        assert answer, self._log.read_text(encoding="utf-8")
+        if not answer:
+            # Start again: otherwise all later runs would fail too.
+            self._process.communicate()
+            said = self._log.read_text(encoding="utf-8")
+            self._process = self._started()
+            raise DeploymentError(said)
         return Report(**json.loads(answer))
 
 
