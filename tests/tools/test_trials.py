@@ -131,15 +131,28 @@ def test_a_folder_may_have_all_tests(folder: Path, runs: Runs) -> None:
     assert outcomes(folder) == [trials.SURVIVED]
 
 
-def test_each_part_of_the_tests_passes_once_without_a_change_before_it_is_trusted(folder: Path, runs: Runs) -> None:
-    assert outcomes(folder, FILE.as_posix(), FILE.as_posix()) == [trials.SURVIVED] * 2
+def test_tests_that_notice_something_are_trusted_when_they_have_passed_without_a_change(
+    folder: Path, runs: Runs
+) -> None:
+    runs.with_a_mutant = {FOLDER: 1}
 
-    assert runs.checks == [ALL, NEAREST, FOLDER, OTHERS]
+    assert outcomes(folder, FILE.as_posix(), FILE.as_posix()) == [trials.NOTICED] * 2
+
+    assert runs.checks == [ALL, FOLDER]
 
 
-@pytest.mark.parametrize("failing", [ALL, NEAREST, FOLDER, OTHERS])
-def test_nothing_is_tried_if_tests_fail_without_a_change(folder: Path, runs: Runs, failing: str) -> None:
-    runs.without_a_change = {failing: 1}
+@pytest.mark.parametrize("failing", [NEAREST, FOLDER, OTHERS])
+def test_tests_that_need_others_to_pass_notice_nothing(folder: Path, runs: Runs, failing: str) -> None:
+    runs.without_a_change = runs.with_a_mutant = {failing: 1}
+
+    with pytest.raises(SystemExit) as ended:
+        outcomes(folder)
+
+    assert ended.value.code == 1
+
+
+def test_nothing_is_tried_if_the_tests_fail_without_a_change(folder: Path, runs: Runs) -> None:
+    runs.without_a_change = {ALL: 1}
 
     with pytest.raises(SystemExit) as ended:
         outcomes(folder)
