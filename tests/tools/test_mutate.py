@@ -211,11 +211,13 @@ def test_an_interrupted_task_ends_its_processes_and_removes_its_files(
         raise KeyboardInterrupt
 
     project.monkeypatch.setattr(time, "sleep", interrupt)
+    began = time.monotonic()
 
     with pytest.raises(SystemExit) as ended:
         mutate.mutate("package", fail_under=0)
 
     assert ended.value.code == 130
+    assert time.monotonic() - began < 30
     assert capsys.readouterr().err == "\nmutate: interrupted\n"
     assert len(running) > 1
     assert not any(process.is_running() for process in running)
