@@ -37,6 +37,7 @@ pythonpath = ["."]
 # The numbers beside 10, two other comparisons, and another name, which no test notices.
 SCORE = "5 changes in 0.{} minutes: the tests noticed 80.0 % and did not notice 1; 0 made them take too long or crash\n"
 SURVIVOR = """\
+Trying 5 changes ...
 package/limits.py:2
 -NAME = "limit"
 +NAME = "Xlimit"
@@ -210,11 +211,13 @@ def test_an_interrupted_task_ends_its_processes_and_removes_its_files(
         raise KeyboardInterrupt
 
     project.monkeypatch.setattr(time, "sleep", interrupt)
+    began = time.monotonic()
 
     with pytest.raises(SystemExit) as ended:
         mutate.mutate("package", fail_under=0)
 
     assert ended.value.code == 130
+    assert time.monotonic() - began < 30
     assert capsys.readouterr().err == "\nmutate: interrupted\n"
     assert len(running) > 1
     assert not any(process.is_running() for process in running)

@@ -1,9 +1,11 @@
 """The trials of mutants: which tests run, in which order, and what becomes of a mutant."""
 
+import gc
 import multiprocessing
 import os
 import runpy
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -129,15 +131,28 @@ def test_a_folder_may_have_all_tests(folder: Path, runs: Runs) -> None:
     assert outcomes(folder) == [trials.SURVIVED]
 
 
-def test_each_part_of_the_tests_passes_once_without_a_change_before_it_is_trusted(folder: Path, runs: Runs) -> None:
-    assert outcomes(folder, FILE.as_posix(), FILE.as_posix()) == [trials.SURVIVED] * 2
+def test_tests_that_notice_something_are_trusted_when_they_have_passed_without_a_change(
+    folder: Path, runs: Runs
+) -> None:
+    runs.with_a_mutant = {FOLDER: 1}
 
-    assert runs.checks == [ALL, NEAREST, FOLDER, OTHERS]
+    assert outcomes(folder, FILE.as_posix(), FILE.as_posix()) == [trials.NOTICED] * 2
+
+    assert runs.checks == [ALL, FOLDER]
 
 
-@pytest.mark.parametrize("failing", [ALL, NEAREST, FOLDER, OTHERS])
-def test_nothing_is_tried_if_tests_fail_without_a_change(folder: Path, runs: Runs, failing: str) -> None:
-    runs.without_a_change = {failing: 1}
+@pytest.mark.parametrize("failing", [NEAREST, FOLDER, OTHERS])
+def test_tests_that_need_others_to_pass_notice_nothing(folder: Path, runs: Runs, failing: str) -> None:
+    runs.without_a_change = runs.with_a_mutant = {failing: 1}
+
+    with pytest.raises(SystemExit) as ended:
+        outcomes(folder)
+
+    assert ended.value.code == 1
+
+
+def test_nothing_is_tried_if_the_tests_fail_without_a_change(folder: Path, runs: Runs) -> None:
+    runs.without_a_change = {ALL: 1}
 
     with pytest.raises(SystemExit) as ended:
         outcomes(folder)
@@ -191,10 +206,13 @@ class Pytest:
         return self.status
 
 
-@pytest.fixture(name="dont_write_bytecode", autouse=True)
-def fixture_dont_write_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Restore it after the test."""
+@pytest.fixture(autouse=True)
+def restored(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what a run changes in its process."""
     monkeypatch.setattr(sys, "dont_write_bytecode", sys.dont_write_bytecode)
+    yield
+    gc.unfreeze()
+    gc.enable()
 
 
 def test_a_run_ends_with_pytests_status_and_writes_its_output_to_the_log(
@@ -210,6 +228,16 @@ def test_a_run_ends_with_pytests_status_and_writes_its_output_to_the_log(
     assert {"-x", "tests/unit"} <= {*stand_in.arguments}
     assert (folder / "log").read_text(encoding="utf-8") == "1 failed\na warning\n"
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_run_does_not_look_for_garbage(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest, "main", Pytest(0).main)
+
+    with pytest.raises(SystemExit):
+        trials.run_tests((), folder / "log", None)
+
+    assert not gc.isenabled()
+    assert gc.get_freeze_count() > 0
 
 
 @pytest.mark.parametrize("mutated", [True, False])

@@ -59,9 +59,11 @@ def mutate(paths: str, fail_under: float) -> None:
         folder = Path(name)
         changes = _list_mutants([*_python_files(paths.split())], folder)
         shares = [changes[first :: _processors()] for first in range(min(_processors(), len(changes)))]
-        workers = [Worker(folder / str(number), share) for number, share in enumerate(shares)]
-        for worker in workers:
-            watchdog.watch(processes.enter_context(worker.process).pid)
+        print(f"Trying {len(changes)} changes ...", flush=True)
+        workers = []
+        for number, share in enumerate(shares):
+            workers.append(Worker(folder / str(number), share))
+            watchdog.watch(processes.enter_context(workers[-1].process).pid)
         for mutant, outcome in _outcomes(workers):
             outcomes[outcome] += 1
             if outcome == trials.SURVIVED:
