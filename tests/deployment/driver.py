@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import boto3
 import pytest
@@ -23,9 +24,8 @@ from applier import Applier
 from breakages import BREAKAGES, OUTPUT, Breakage
 
 STACK = "local"
-# Failing tests wait until their deadline. The first message has a longer one, because of the function's cold start.
-FIRST_DEADLINE_SECONDS = 15
-DEADLINE_SECONDS = 5
+# Failing tests wait until their deadline, so these are shorter than the project's.
+IMPATIENT = {"LOCAL_FIRST_DEADLINE_SECONDS": 15, "LOCAL_DEADLINE_SECONDS": 5}
 
 
 class Outcomes:
@@ -104,7 +104,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Reset the emulator, deploy with breakages, and run integration tests.
 
     Args:
-        request: Names of the breakages (``broken``), and the ``tests`` for pytest.
+        request: Names of the breakages (``broken``), the ``tests`` for pytest, and whether these wait only a short time
+            for results (``impatient``).
 
     Returns:
         The ``status`` of pytest, its ``output``, and the ``outcomes``.
@@ -114,10 +115,9 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     deploy_and_write([BREAKAGES[name] for name in request["broken"]])
     from tests.integration import pipeline  # noqa: PLC0415 # of the rendered project
 
-    pipeline.LOCAL_FIRST_DEADLINE_SECONDS = FIRST_DEADLINE_SECONDS
-    pipeline.LOCAL_DEADLINE_SECONDS = DEADLINE_SECONDS
+    deadlines = mock.patch.multiple(pipeline, **(IMPATIENT if request["impatient"] else {}))
     outcomes = Outcomes()
-    with contextlib.redirect_stdout(io.StringIO()) as output:
+    with deadlines, contextlib.redirect_stdout(io.StringIO()) as output:
         status = pytest.main(
             [*request["tests"], "--tb=short", "-p", "no:cacheprovider", "-p", "no:unraisableexception"],
             plugins=[outcomes],
