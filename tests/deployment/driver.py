@@ -115,7 +115,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     deploy_and_write([BREAKAGES[name] for name in request["broken"]])
     from tests.integration import pipeline  # noqa: PLC0415 # of the rendered project
 
-    deadlines = mock.patch.multiple(pipeline, **(IMPATIENT if request["impatient"] else {}))
+    deadlines = mock.patch.multiple(pipeline, **IMPATIENT) if request["impatient"] else contextlib.nullcontext()
     outcomes = Outcomes()
     with deadlines, contextlib.redirect_stdout(io.StringIO()) as output:
         status = pytest.main(
