@@ -128,9 +128,9 @@ class Worker:
     def outcomes(self) -> Iterator[tuple[Mutant, str]]:
         """Tell what became of the mutants that were tried since the last call."""
         *lines, _unfinished = self._outcomes.read_text(encoding="utf-8").split("\n")
-        for line in lines[self._told :]:
+        for line, mutant in zip(lines[self._told :], self._left, strict=False):
             self._told += 1
-            yield next(self._left), line
+            yield mutant, line
 
 
 def _outcomes(workers: Sequence[Worker]) -> Iterator[tuple[Mutant, str]]:

@@ -46,24 +46,10 @@ def validate_configuration(
         CannotValidateError: If the project's files cannot be read, a stack has no file, or the engine is missing.
     """
     wanted = {stacks} if isinstance(stacks, str) else {*stacks}
-    try:
-        project = read_project(folder)
-        policies = read_policies(folder)
-        names = _chosen(project, wanted)
-        if live:
-            find_engine()
-    except (DocumentError, PoliciesError) as error:
-        raise CannotValidateError(str(error)) from error
-    except OSError as error:
-        raise CannotValidateError(f"the stacks' folder cannot be read: {error.strerror}") from error
-    except SystemExit as error:
-        raise CannotValidateError(str(error.code)) from error
+    project, policies, names = _read(folder, wanted, live=live)
     today = today or datetime.now(tz=UTC).date()
 
-    results = list(read_stacks(project, project.stacks, policies.credentials))
-    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_promotion_order)
-    findings = [result for result in results if isinstance(result, Finding)]
-    findings += _file_findings(project, read, policies, today)
+    read, findings = _compare_files(project, policies, today)
     chosen = [stack for stack in read if stack.name in names]
     deployments = None
     if live:
@@ -89,6 +75,26 @@ def validate_configuration(
     )
 
 
+def _read(folder: Path, stacks: Collection[str], *, live: bool) -> tuple[Project, Policies, frozenset[str]]:
+    """Read the project's files, choose the stacks to compare, and find the engine if it is needed.
+
+    Raises:
+        CannotValidateError: If this fails.
+    """
+    try:
+        project, policies = read_project(folder), read_policies(folder)
+        names = _chosen(project, stacks)
+        if live:
+            find_engine()
+    except (DocumentError, PoliciesError) as error:
+        raise CannotValidateError(str(error)) from error
+    except OSError as error:
+        raise CannotValidateError(f"the stacks' folder cannot be read: {error.strerror}") from error
+    except SystemExit as error:
+        raise CannotValidateError(str(error.code)) from error
+    return project, policies, names
+
+
 def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
     """Return the names of the stacks to compare."""
     if not project.stacks:
@@ -98,6 +104,14 @@ def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
         found = ", ".join(map(shown, unknown))
         raise CannotValidateError(f"no file for the stack {found}; allowed: {', '.join(project.stacks)}")
     return frozenset(stacks or [stack for stack in project.stacks if stack != PROJECT.local] or project.stacks)
+
+
+def _compare_files(project: Project, policies: Policies, today: date) -> tuple[list[ReadStack], list[Finding]]:
+    """Return the stacks whose files can be read, in the order of promotion, and all findings of the files."""
+    results = list(read_stacks(project, project.stacks, policies.credentials))
+    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_promotion_order)
+    unreadable = [result for result in results if isinstance(result, Finding)]
+    return read, [*unreadable, *_file_findings(project, read, policies, today)]
 
 
 def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:

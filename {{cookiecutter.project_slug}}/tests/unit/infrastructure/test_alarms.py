@@ -6,8 +6,8 @@ from typing import Any, Final
 import pytest
 
 from tests.unit.conftest import Deploy, key_arn
-from tests.unit.infrastructure.cloudwatch import ALARM, OK, Value, calculate, next_state
 from tests.unit.infrastructure.simulation import LONG_TIMES
+from tools.testing.cloudwatch import ALARM, OK, Value, calculate, next_state
 from tools.testing.recording import PROJECT_NAME, Deployment
 
 TYPE: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"

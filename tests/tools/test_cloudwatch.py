@@ -2,7 +2,18 @@
 
 import pytest
 
-from tests.unit.infrastructure.cloudwatch import ALARM, OK, Metrics, Reading, Value, calculate, metric_id, next_state
+from tools.testing.cloudwatch import (
+    ALARM,
+    INSUFFICIENT_DATA,
+    OK,
+    Alarm,
+    Metrics,
+    Reading,
+    Value,
+    calculate,
+    metric_id,
+    next_state,
+)
 
 # What a point that CloudWatch retrieves is: good, bad, or missing.
 POINTS: dict[str, Value] = {"0": 0, "X": 1, "-": None}
@@ -99,3 +110,92 @@ def test_a_metric_of_something_else_is_another_metric() -> None:
     metrics.put(FUNCTION, 1, 0)
 
     assert metrics.value(metric_id("AWS/Lambda", "Errors", {"FunctionName": "x"}), "Sum", range(1), 9, SOON) is None
+
+
+# The inputs of an alarm that one bad minute of three raises.
+INPUTS = {
+    "evaluationPeriods": 3.0,
+    "datapointsToAlarm": 1.0,
+    "comparisonOperator": "GreaterThanThreshold",
+    "threshold": 1,
+    "treatMissingData": "notBreaching",
+}
+SIMPLE = INPUTS | {
+    "namespace": "AWS/Lambda",
+    "metricName": "Errors",
+    "dimensions": {"FunctionName": "function"},
+    "statistic": "Sum",
+    "period": 60.0,
+}
+ERRORS = {
+    "namespace": "AWS/Lambda",
+    "metricName": "Errors",
+    "dimensions": {"FunctionName": "function"},
+    "stat": "Maximum",
+    "period": 120.0,
+}
+SENT = {
+    "namespace": "AWS/SQS",
+    "metricName": "NumberOfMessagesSent",
+    "dimensions": {"QueueName": "queue"},
+    "stat": "Sum",
+    "period": 120.0,
+}
+MATH = INPUTS | {
+    "metricQueries": [
+        {"id": "difference", "expression": "errors - sent", "returnData": True},
+        {"id": "errors", "metric": ERRORS},
+        {"id": "sent", "metric": SENT},
+    ]
+}
+
+
+def states(alarm: Alarm, metrics: Metrics, minutes: range) -> list[str]:
+    """Evaluate an alarm in some minutes."""
+    return [alarm.evaluate(metrics, minute, SOON) for minute in minutes]
+
+
+def test_an_alarm_has_insufficient_data_until_it_is_evaluated() -> None:
+    assert Alarm(SIMPLE).state == INSUFFICIENT_DATA
+
+
+def test_an_alarm_of_a_metric_is_raised_as_long_as_its_periods_have_a_bad_one() -> None:
+    metrics = Metrics()
+    for minute, errors in enumerate((0, 2, 0, 0, 0, 0, 0, 0)):
+        metrics.put(FUNCTION, errors, minute * 60)
+    alarm = Alarm(SIMPLE)
+
+    found = states(alarm, metrics, range(1, 9))
+
+    # The bad minute is known two minutes after it began.
+    assert found == [OK, OK, ALARM, ALARM, ALARM, OK, OK, OK]
+    assert alarm.state == OK
+
+
+def test_an_alarm_of_an_expression_is_evaluated_over_its_periods() -> None:
+    metrics = Metrics()
+    for minute, errors in enumerate((0, 0, 3, 3)):
+        metrics.put(FUNCTION, errors, minute * 60)
+    metrics.put(QUEUE, 1, 120)
+
+    assert states(Alarm(MATH), metrics, range(2, 8, 2)) == [OK, ALARM, ALARM]
+
+    # The sum of two minutes is subtracted from the maximum, as soon as the second is known.
+    metrics.put(QUEUE, 1, 180)
+    assert states(Alarm(MATH), metrics, range(2, 8, 2)) == [OK, ALARM, OK]
+
+
+def test_a_value_that_arrives_late_still_counts() -> None:
+    metrics = Metrics()
+    metrics.put(FUNCTION, 0, 0)
+    metrics.put(FUNCTION, 2, 0, 120)
+    alarm = Alarm(SIMPLE)
+
+    assert states(alarm, metrics, range(2, 5)) == [OK, OK, ALARM]
+
+
+@pytest.mark.parametrize(
+    ("treatment", "state"), [("notBreaching", OK), ("ignore", INSUFFICIENT_DATA), ("breaching", ALARM)]
+)
+def test_an_alarm_without_data_is_in_the_state_that_its_treatment_says(treatment: str, state: str) -> None:
+    assert Alarm(SIMPLE | {"treatMissingData": treatment}).evaluate(Metrics(), 9, SOON) == state

@@ -102,7 +102,7 @@ def metric_id(namespace: str, name: str, dimensions: Mapping[str, str]) -> Metri
 
 
 def calculate(expression: str, values: Mapping[str, Value]) -> Value:
-    """Evaluate metric math for a period; this project needs only arithmetic.
+    """Evaluate metric math for a period: arithmetic, without functions.
 
     A metric without data counts as 0, unless none has data. A division by 0 gives no data.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
