@@ -3,8 +3,6 @@
 PYTHON ?= python3
 export OUTPUT ANSWERS
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-# These deploy in parallel themselves and have deadlines, so nothing else runs beside them.
-WITH_DEADLINES := tests/test_rendered_promises.py
 SOURCES := benchmarks hooks scripts tests {{cookiecutter.project_slug}}
 
 help: ## Show this list
@@ -22,8 +20,8 @@ new: .venv/rendering ## Render a project into build/, or OUTPUT=folder; ANSWERS=
 	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
-	$(BIN)/pytest -n 2 --ignore=$(WITH_DEADLINES)
-	$(BIN)/pytest $(WITH_DEADLINES)
+	$(BIN)/pytest -n 2 -m "not alone"
+	$(BIN)/pytest -m alone
 
 test-fast: install ## Run the fast tests, in less than a minute
 	$(BIN)/pytest -n 2 -m "not slow"

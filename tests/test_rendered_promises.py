@@ -14,7 +14,7 @@ from tests.deployment.emulated import Deployer, Report, emulated
 from tests.deployment.mistakes import MISTAKES
 from tests.projects import Environment, Project
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.alone, pytest.mark.slow]
 
 # A run mostly waits for messages, so more than one per core can run at the same time.
 AT_ONCE = 4

@@ -25,6 +25,7 @@ from tests.test_engine import PULUMI, STAND_IN
 
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SLOW, ALONE = (marker.partition(":")[0] for marker in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"])
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for make is a script with a shebang")
 
@@ -75,7 +76,7 @@ def test_a_target_calls_what_exists_in_the_environment_or_the_repository(target:
         if command == "echo":
             continue
         assert command == "python3" or shutil.which(ROOT / command), line
-        if words[0] == "-m":
+        if Path(command).name == "python" and words[0] == "-m":
             module = ROOT / words[1].replace(".", "/")
             assert module.with_suffix(".py").exists() or (module / "__main__.py").exists(), line
         for word in words:
@@ -123,10 +124,14 @@ def test_the_environments_commands_are_where_windows_puts_them() -> None:
 
 
 def test_the_fast_tests_are_the_tests_but_those_marked_as_slow() -> None:
-    markers = [marker.partition(":")[0] for marker in PYPROJECT["tool"]["pytest"]["ini_options"]["markers"]]
+    assert last("test-fast") == [f".venv/{BIN}/pytest", "-n", "2", "-m", f"not {SLOW}"]
 
-    assert last("test") == [f".venv/{BIN}/pytest", "-n", "2"]
-    assert last("test-fast") == [*last("test"), "-m", f"not {markers[0]}"]
+
+def test_all_tests_run_once_and_those_with_deadlines_alone() -> None:
+    together, alone = (shlex.split(line) for line in make("test")[-2:])
+
+    assert together == [f".venv/{BIN}/pytest", "-n", "2", "-m", f"not {ALONE}"]
+    assert alone == [f".venv/{BIN}/pytest", "-m", ALONE]
 
 
 def test_the_engines_tests_are_selected_by_the_name_of_their_engine() -> None:

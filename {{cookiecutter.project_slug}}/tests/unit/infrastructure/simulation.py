@@ -192,7 +192,7 @@ class Letters(Queue):
         self._letters = 0
 
     def sample(self, now: float) -> None:
-        """Report what SQS measures each minute."""
+        """Report how many letters SQS measures each minute."""
         hidden = self._letters if now < self._read_until else 0
         self.report(
             now,

@@ -13,7 +13,6 @@ from unittest import mock
 
 import boto3
 import pytest
-import urllib3.util
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError, ReadTimeoutError
 from botocore.retries.standard import ExponentialBackoff
@@ -107,8 +106,8 @@ def fixture_measure(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Cal
         def wait_for_read(_socket: Any, timeout: float) -> None:
             clock.wait(timeout)
 
-        monkeypatch.setattr(urllib3.util.connection, "create_connection", connect)
-        monkeypatch.setattr(urllib3.util, "wait_for_read", wait_for_read)
+        monkeypatch.setattr("urllib3.util.connection.create_connection", connect)
+        monkeypatch.setattr("urllib3.util.wait_for_read", wait_for_read)
         monkeypatch.setattr(time, "sleep", clock.wait)
         # The random wait is as long as possible.
         longest = partialmethod(ExponentialBackoff.__init__, random=lambda: 1.0)
