@@ -91,7 +91,7 @@ def _read_step(step: Mapping[str, Any], data_types: Collection[str]) -> Change |
     """Read a step, unless it changes nothing or is the engine's own: that of a provider or of the stack."""
     urn, operation = step["urn"], OpType(step["op"])
     # urn:pulumi:STACK::PROJECT::PARENT$TYPE::NAME
-    *_, types, name = urn.split("::")
+    _, _, types, name = urn.split("::", 3)
     type_ = types.rpartition("$")[2]
     state = step.get("newState") or step.get("oldState") or {}
     is_in_aws = state.get("custom", True) and not type_.startswith(PROVIDER_TYPES)

@@ -111,7 +111,7 @@ def deploy(stack: str) -> None:
     with _attempt("deploy", stack) as attempt:
         path = _plan_file(stack)
         if not path.is_file():
-            sys.exit(f"{path.relative_to(PROJECT_FOLDER).as_posix()} does not exist; the task `ci-plan` writes it")
+            sys.exit(f"{path.name} is not in {path.parent}; the task `ci-plan` writes it")
         _prepare(stack)
         # Only the preview before the update compares the program with the plan.
         finished = hear_engine("up", "--yes", "--plan", str(path), "--stack", stack)
@@ -236,9 +236,7 @@ def _compare(attempt: Attempt) -> tuple[Finding, ...]:
         if deployment.state == "not-deployed":
             attempt.notes.append("never deployed, so that there is no drift to find")
         if deployment.pending:
-            attempt.notes.append(
-                f"{len(deployment.pending)} resources are not deployed yet as the program describes them"
-            )
+            attempt.notes.append(f"resources that wait for the next deployment: {len(deployment.pending)}")
         attempt.changes = drifted(deployment.drift, types)
     return report.findings
 
