@@ -19,6 +19,7 @@ from tests.projects import Environment, Project
 
 INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
 README_LINES = 120
+CI_TASK = "ci-"
 # What the documents may call of Pulumi, with the options that exist: https://www.pulumi.com/docs/iac/cli/commands/
 PULUMI = {
     "cancel": {"--stack"},
@@ -280,14 +281,22 @@ def test_every_aws_cli_command_has_valid_options(
         assert options <= allowed | AWS_GLOBAL, command
 
 
-def test_the_tasks_table_lists_exactly_the_tasks(project: Project) -> None:
-    rows = table(project.read("README.md"), "tasks")
+def table_of_tasks(project: Project) -> list[list[str]]:
+    """Return the rows of the README's table, and of the one with the tasks that workflows call."""
+    workflows = table(project.read("docs/continuous-deployment.md"), "ci-tasks")
+    assert all(f" {CI_TASK}" in row[0] for row in workflows)
+    return [*table(project.read("README.md"), "tasks"), *workflows]
 
-    assert [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows] == list(project.tasks())
+
+def test_the_tasks_tables_list_exactly_the_tasks(project: Project) -> None:
+    rows = table_of_tasks(project)
+
+    listed = [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows]
+    assert listed == list(project.tasks())
 
 
-def test_the_readme_shows_each_tasks_argument(project: Project) -> None:
-    rows = [row[0] for row in table(project.read("README.md"), "tasks")]
+def test_the_tables_show_each_tasks_argument(project: Project) -> None:
+    rows = [row[0] for row in table_of_tasks(project)]
 
     for name, task in project.tasks().items():
         arguments = "".join(f" {argument['name'].upper()}" for argument in task.get("args", []))
@@ -746,7 +755,8 @@ def test_the_readme_has_what_a_newcomer_looks_for_on_one_page(project: Project) 
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
-    folders = {path.name for path in project.path.iterdir() if path.is_dir()}
+    # Folders that are hidden belong to GitHub and GitLab.
+    folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."}
 
     assert {folder for folder, _ in rows} == folders
     assert [folder for folder, whose in rows if whose == "the template's"] == ["tools"]
