@@ -119,7 +119,11 @@ FOREIGN = {
     "BucketNotEmpty",
     "PULUMI_SKIP_CONFIRMATIONS",
     "pre-commit",
+    "project_id",
+    "repository_id",
 }
+# Ends of the names of the roles that CI has, which `ci-role` derives.
+CI_ROLES = ("ci-preview", "ci-deploy")
 WRITTEN_BY_TASKS = (
     ".cruft.json",
     ".local",
@@ -338,7 +342,7 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     files = [project.read(name) for name in project.names() if not name.endswith(".md")]
     known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
-    known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *roles(project))}
+    known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
