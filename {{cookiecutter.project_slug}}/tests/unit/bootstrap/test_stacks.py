@@ -48,7 +48,7 @@ REFUSED = {
     ),
     "no boundary": (
         DEV | {own("permissionsBoundaryArn"): ""},
-        f'{own("permissionsBoundaryArn")}: found ""; allowed: {boundary_arn("dev")}, or a boundary of your organisation',
+        f'permissionsBoundaryArn: found ""; allowed: {boundary_arn("dev")}, or a boundary of your organisation',
     ),
 }
 
