@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -18,8 +19,13 @@ def listed(value: Any) -> list[Any]:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether a text matches a pattern with IAM's wildcards."""
-    expression = "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return _expression(pattern).fullmatch(text) is not None
+
+
+@functools.cache
+def _expression(pattern: str) -> re.Pattern[str]:
+    parts = ({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
+    return re.compile("".join(parts), re.DOTALL)
 
 
 def equals(wanted: list[str], found: str | None) -> bool:

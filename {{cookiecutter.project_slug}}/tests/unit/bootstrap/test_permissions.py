@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from dataclasses import replace
 
 import botocore.session
 import pytest
@@ -13,7 +13,6 @@ from infrastructure.settings import SUFFIX_MAX_LENGTH
 from tests.unit.bootstrap.evaluator import Document, allows, listed, matches
 from tests.unit.bootstrap.needs import ROWS, Need, needs, run
 from tests.unit.conftest import CUSTOM_SETTINGS, KEY_ARN
-from tools.account import Account
 from tools.configuration.checks import PROJECT_MAX_LENGTH
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.testing.recording import PROJECT_NAME, Deployment, example_account
@@ -124,7 +123,7 @@ def bounds(stack: Stack) -> list[Document]:
     return [json.loads(policies.document(stack, policies.boundary(stack)))]
 
 
-@pytest.fixture(scope="module", name="ran", params=PROGRAMS.values(), ids=PROGRAMS)
+@pytest.fixture(scope="module", name="ran", params=PROGRAMS.values(), ids=[*PROGRAMS])
 def fixture_ran(request: pytest.FixtureRequest) -> Ran:
     """A run of the program with some options, and its stack."""
     return run(**{"region": "us-east-1", "environmentSuffix": "dev"} | request.param)
@@ -158,7 +157,9 @@ def test_a_preview_may_read_what_it_needs(ran: Ran) -> None:
     # A preview creates nothing: only Lambda uses the key for it, when it reads the function's environment.
     key = [need for need in wanted if need.action == "kms:Decrypt"]
     environment = [
-        Need(need.action, need.resource, need.context | tags(ran[1])) for need in key if "lambda." in str(need.context)
+        Need(need.action, need.resource, {**need.context, **tags(ran[1])})
+        for need in key
+        if "lambda." in str(need.context)
     ]
 
     assert refused(previews(ran[1]), [need for need in wanted if need not in key and not of_new(need)]) == []
@@ -180,7 +181,7 @@ def test_a_type_that_nobody_knows_fails(usual: Ran) -> None:
     deployment, stack = usual
     other = Deployment(deployment.config, [*deployment.resources])
     resource = other.resources[-1]
-    other.resources.append(type(resource)(**vars(resource) | {"type": "aws:rds/instance:Instance"}))
+    other.resources.append(replace(resource, type="aws:rds/instance:Instance"))
 
     with pytest.raises(KeyError, match="aws:rds/instance:Instance"):
         list(needs(other, stack))
@@ -189,7 +190,7 @@ def test_a_type_that_nobody_knows_fails(usual: Ran) -> None:
 def test_an_input_that_nobody_knows_fails(usual: Ran) -> None:
     deployment, stack = usual
     table = deployment.one("aws:dynamodb/table:Table", "table")
-    replicated = type(table)(**vars(table) | {"inputs": table.inputs | {"replicas": []}})
+    replicated = replace(table, inputs=table.inputs | {"replicas": []})
 
     with pytest.raises(LookupError, match="aws:dynamodb/table:Table needs a row for replicas"):
         list(needs(Deployment(deployment.config, [*deployment.resources, replicated]), stack))
@@ -396,8 +397,8 @@ FOREIGN_KEYS: dict[str, dict[str, str]] = {
     "with an alias": {"kms:ResourceAliases": "alias/billing"},
 }
 MANAGED = (
-    "CancelKeyDeletion CreateAlias DisableKey DisableKeyRotation EnableKey PutKeyPolicy ScheduleKeyDeletion TagResource "
-    "UntagResource UpdateKeyDescription"
+    "CancelKeyDeletion CreateAlias DisableKey DisableKeyRotation EnableKey PutKeyPolicy ScheduleKeyDeletion "
+    "TagResource UntagResource UpdateKeyDescription"
 )
 
 
@@ -425,7 +426,7 @@ def test_keys_are_used_through_services_only(stack: Stack, action: str) -> None:
 
 
 def test_a_stack_with_a_configured_key_has_no_other(stack: Stack) -> None:
-    configured = type(stack)(**vars(stack) | {"kms_key_arn": KEY_ARN})
+    configured = replace(stack, kms_key_arn=KEY_ARN)
 
     assert "kms:CreateKey" not in actions(deploys(configured))
     for document in (*deploys(configured), *bounds(configured)):
@@ -463,21 +464,18 @@ def test_the_boundary_keeps_a_role_from_permissions_and_other_data(stack: Stack)
     assert [each for each in other if allows(bounds(stack), *each)] == []
 
 
-def long_named(**more: Any) -> Stack:
+def long_named(kms_key_arn: str = "") -> Stack:
     """Return a stack with the longest names."""
     account = example_account("us-gov-west-1")
     suffix, project = "s" * SUFFIX_MAX_LENGTH, "p" * PROJECT_MAX_LENGTH
     return Stack(
-        **{
-            "name": "s" * 50,
-            "project": project,
-            "account": Account(account.id, "ap-southeast-99", account.partition, "amazonaws.com.cn"),
-            "suffix": suffix,
-            "bucket_name": "b" * 63,
-            "kms_key_arn": "",
-            "boundary_arn": f"arn:aws-us-gov:iam::{account.id}:policy/{project}-{suffix}-ci-boundary",
-        }
-        | more
+        name="s" * 50,
+        project=project,
+        account=replace(account, region="ap-southeast-99", dns_suffix="amazonaws.com.cn"),
+        suffix=suffix,
+        bucket_name="b" * 63,
+        kms_key_arn=kms_key_arn,
+        boundary_arn=f"arn:aws-us-gov:iam::{account.id}:policy/{project}-{suffix}-ci-boundary",
     )
 
 
@@ -485,7 +483,7 @@ def long_named(**more: Any) -> Stack:
     "key_arn", ["", "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-" + "1" * 32], ids=["own key", "configured"]
 )
 def test_policies_are_not_too_long(key_arn: str) -> None:
-    stack = long_named(kms_key_arn=key_arn)
+    stack = long_named(key_arn)
     grants = {**policies.role_policies(stack), "boundary": policies.boundary(stack)}
 
     lengths = {name: len(re.sub(r"\s", "", policies.document(stack, each))) for name, each in grants.items()}

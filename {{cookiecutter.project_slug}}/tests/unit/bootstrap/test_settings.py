@@ -1,6 +1,7 @@
 """The settings of the bootstrap program: what is allowed, and what is said about everything else."""
 
 import re
+from collections.abc import Mapping
 
 import pytest
 
@@ -82,13 +83,13 @@ REFUSED = {
 }
 
 
-def read(settings: dict[str, str | None], secret_keys: tuple[str, ...] = ()) -> BootstrapSettings:
+def read(settings: Mapping[str, str | None], secret_keys: tuple[str, ...] = ()) -> BootstrapSettings:
     """Read settings as the program does; those that are ``None`` are not there."""
     config = {f"{BOOTSTRAP}:{key}": value for key, value in settings.items() if value is not None}
     return BootstrapSettings.read(BOOTSTRAP, config | {"aws:region": "us-east-1"}, secret_keys)
 
 
-def refusal(settings: dict[str, str | None], secret_keys: tuple[str, ...] = ()) -> str:
+def refusal(settings: Mapping[str, str | None], secret_keys: tuple[str, ...] = ()) -> str:
     with pytest.raises(SettingsError) as error:
         read(settings, secret_keys)
     return str(error.value)
@@ -123,7 +124,7 @@ def test_these_are_the_defaults() -> None:
 
 
 @pytest.mark.parametrize(("settings", "message"), REFUSED.values(), ids=REFUSED)
-def test_what_is_wrong_is_said_on_one_line(settings: dict[str, str | None], message: str) -> None:
+def test_what_is_wrong_is_said_on_one_line(settings: Mapping[str, str | None], message: str) -> None:
     text = refusal(settings)
 
     assert f"{BOOTSTRAP}:" in text

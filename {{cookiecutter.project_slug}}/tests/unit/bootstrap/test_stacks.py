@@ -1,5 +1,7 @@
 """The stacks of an account, read from their files."""
 
+from collections.abc import Mapping
+
 import pulumi
 import pytest
 
@@ -53,7 +55,7 @@ REFUSED = {
 }
 
 
-def refusal(write_stacks: WriteStacks, files: dict[str, dict[str, object]], account: Account = ACCOUNT) -> str:
+def refusal(write_stacks: WriteStacks, files: Mapping[str, Mapping[str, object]], account: Account = ACCOUNT) -> str:
     with pytest.raises(SettingsError) as error:
         find_stacks(account, write_stacks(files))
     return str(error.value)
@@ -98,7 +100,7 @@ def test_a_stack_can_have_another_boundary(write_stacks: WriteStacks) -> None:
 
 @pytest.mark.parametrize(("config", "message"), REFUSED.values(), ids=REFUSED)
 def test_a_stack_that_cannot_be_deployed_is_refused(
-    write_stacks: WriteStacks, config: dict[str, object], message: str
+    write_stacks: WriteStacks, config: Mapping[str, object], message: str
 ) -> None:
     text = refusal(write_stacks, {"dev": config})
 
