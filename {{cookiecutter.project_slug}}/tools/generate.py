@@ -11,7 +11,7 @@ import re
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ import yaml
 from infrastructure.project import PROJECT
 from tools.configuration.checks import MODEL
 from tools.configuration.stack_files import PROJECT_FILE, PROJECT_FOLDER
+from tools.markdown import table
 from tools.outputs import exports
 from tools.tasks import run_prefix
 
@@ -120,7 +121,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _settings(_folder: Path) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("setting", "default", "allowed", "description"),
         ((f"`{key}`", _default(key), MODEL.allowed(key), MODEL.schema[key]["description"]) for key in MODEL.keys),
     )
@@ -132,7 +133,7 @@ def _default(key: str) -> str:
 
 
 def _outputs(folder: Path) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("output", "value in `__main__.py`"),
         ((f"`{name}`", f"`{ast.unparse(value)}`") for name, value in exports(folder)),
     )
@@ -141,7 +142,7 @@ def _outputs(folder: Path) -> Iterator[str]:
 def _tasks(folder: Path) -> Iterator[str]:
     tasks = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["poe"]["tasks"]
     public = ((name, task) for name, task in tasks.items() if not name.startswith("_"))
-    yield from _table(
+    yield from table(
         ("task", "what it does"),
         ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in public),
     )
@@ -158,17 +159,6 @@ def _event(_folder: Path) -> Iterator[str]:
     yield json.dumps(getattr(importlib.import_module(module), name), indent=2, ensure_ascii=False)
     yield "```"
     yield ""
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield _row(header)
-    yield f"|{'---|' * len(header)}"
-    yield from map(_row, rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
 
 
 Writer = Callable[[Path], Iterator[str]]
