@@ -25,8 +25,10 @@ from tools.outputs import exports
 from tools.tasks import run_prefix
 
 LINE_LENGTH: Final = 120
+# The names of the tasks that workflows call begin with it. They have a table of their own.
+CI_TASK: Final = "ci-"
 BLOCK: Final = re.compile(
-    r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z]+): begin\b.*\n)"
+    r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z-]+): begin\b.*\n)"
     r"(?:.*\n)*?"
     r"(?P<end>^ *(?P=comment) (?P=name): end\b)",
     re.MULTILINE,
@@ -140,11 +142,19 @@ def _outputs(folder: Path) -> Iterator[str]:
 
 
 def _tasks(folder: Path) -> Iterator[str]:
+    yield from _table_of_tasks(folder, lambda name: not name.startswith(("_", CI_TASK)))
+
+
+def _ci_tasks(folder: Path) -> Iterator[str]:
+    yield from _table_of_tasks(folder, lambda name: name.startswith(CI_TASK))
+
+
+def _table_of_tasks(folder: Path, is_listed: Callable[[str], bool]) -> Iterator[str]:
     tasks = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["poe"]["tasks"]
-    public = ((name, task) for name, task in tasks.items() if not name.startswith("_"))
+    listed = ((name, task) for name, task in tasks.items() if is_listed(name))
     yield from table(
         ("task", "what it does"),
-        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in public),
+        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in listed),
     )
 
 
@@ -167,5 +177,6 @@ WRITERS: Final[dict[tuple[str, str], Writer]] = {
     (".md", "settings"): _settings,
     (".md", "outputs"): _outputs,
     (".md", "tasks"): _tasks,
+    (".md", "ci-tasks"): _ci_tasks,
     (".md", "event"): _event,
 }
