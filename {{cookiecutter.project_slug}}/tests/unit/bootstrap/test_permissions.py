@@ -102,6 +102,8 @@ TESTED = [
     ),
 ]
 
+KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+
 Ran = tuple[Deployment, Stack]
 
 
@@ -224,11 +226,20 @@ def test_a_preview_reads_no_data(stack: Stack) -> None:
     data = {"dynamodb:GetItem", "dynamodb:Query", "s3:GetObject", "sqs:ReceiveMessage", "logs:GetLogEvents"}
 
     assert actions(previews(stack)).isdisjoint(data)
-    # The key decrypts nothing but the environment of the stack's function.
-    key = f"arn:aws:kms:us-east-1:123456789012:key/{'1' * 8}"
-    for service in ("dynamodb", "s3", "sns", "sqs"):
-        through = {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": "123456789012"}
-        assert not allows(previews(stack), "kms:Decrypt", key, through | tags(stack))
+
+
+@pytest.mark.parametrize("service", ["dynamodb", "s3", "sns", "sqs"])
+def test_a_preview_decrypts_nothing_but_the_functions_environment(stack: Stack, service: str) -> None:
+    through = {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": "123456789012"}
+
+    assert not allows(previews(stack), "kms:Decrypt", KEY, through | tags(stack))
+
+
+def test_a_preview_does_not_use_the_key_of_another_stack(stack: Stack) -> None:
+    through = {"kms:ViaService": "lambda.us-east-1.amazonaws.com", "kms:CallerAccount": "123456789012"}
+
+    assert allows(previews(stack), "kms:Decrypt", KEY, through | tags(stack))
+    assert not allows(previews(stack), "kms:Decrypt", KEY, through | tags(replace(stack, suffix="prod")))
 
 
 @pytest.mark.parametrize(("action", "resource", "context"), TESTED)
@@ -384,7 +395,6 @@ def test_a_deployment_becomes_nobody_else(stack: Stack, action: str) -> None:
     assert not allows(deploys(stack), action, f"{IAM}:role/admin", best_case(stack))
 
 
-KEY = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 # Keys that are not the stack's: their tags and aliases.
 FOREIGN_KEYS: dict[str, dict[str, str]] = {
     "of another stack": {

@@ -9,8 +9,10 @@ from bootstrap.settings import BootstrapSettings
 from tests.unit.bootstrap.conftest import BOOTSTRAP, GITHUB, GITLAB, STATE
 from tools.configuration.checks import SettingsError
 from tools.configuration.model import SettingsModel
+from tools.configuration.stack_files import PROJECT_FOLDER, read_project
 
 KEY_ARN = "arn:aws:kms:us-east-1:210987654321:key/99999999-8888-7777-6666-555555555555"
+FOLDER = read_project(PROJECT_FOLDER / "bootstrap")
 COMPLETE = GITHUB | {
     "branch": "release/1",
     "createOidcProvider": "false",
@@ -146,6 +148,14 @@ def test_a_secret_is_not_shown() -> None:
 
     assert "repositoryId: found [secret]; allowed:" in text
     assert "hidden" not in text
+
+
+@pytest.mark.parametrize("stack", FOLDER.stacks)
+def test_the_stack_files_have_known_keys_only(stack: str) -> None:
+    keys = [key for key, _ in FOLDER.read_stack(stack).config if not key.startswith(("aws:", "pulumi:"))]
+
+    assert FOLDER.name == BOOTSTRAP
+    assert [key for key in keys if key.removeprefix(f"{BOOTSTRAP}:") not in SettingsModel(BootstrapSettings).keys] == []
 
 
 @pytest.mark.parametrize("key", SettingsModel(BootstrapSettings).keys)

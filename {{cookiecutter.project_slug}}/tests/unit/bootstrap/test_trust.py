@@ -84,6 +84,16 @@ GITHUB_JOBS: dict[str, tuple[dict[str, str | None], bool, bool]] = {
         False,
         False,
     ),
+    "another repository of the owner that has got our name, old": (
+        DEPLOYMENT | {"sub": f"{OLD}:environment:dev", "repository_id": "999"},
+        False,
+        False,
+    ),
+    "our repository, given to an owner that has got our owner's name, old": (
+        DEPLOYMENT | {"sub": f"{OLD}:environment:dev", "repository_owner_id": "666"},
+        False,
+        False,
+    ),
     "our repository, given to another owner": (
         DEPLOYMENT | {"sub": "repo:mallory@666/orders@456:environment:dev", "repository_owner_id": "666"},
         False,
