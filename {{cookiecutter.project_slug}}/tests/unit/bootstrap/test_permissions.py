@@ -306,10 +306,11 @@ def test_everything_that_has_a_name_begins_with_the_stacks(ran: Ran) -> None:
     ],
     ids=["another stack", "another region", "another account"],
 )
-def test_a_role_changes_nothing_elsewhere(stack: Stack, elsewhere: dict[str, str]) -> None:
+def test_a_role_changes_nothing_elsewhere(usual: Ran, elsewhere: dict[str, str]) -> None:
+    _, stack = usual
     there = [need for need in needs(*run(**elsewhere)) if not READING.fullmatch(need.action)]
     # What is global has the same name in every region of the account.
-    own = {need.resource for need in needs(*run("us-east-1", environmentSuffix="dev"))}
+    own = {need.resource for need in needs(*usual)}
     others = [need for need in there if need.resource not in own and "event-source-mapping" not in need.resource]
 
     assert len(others) > 50
