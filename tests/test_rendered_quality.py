@@ -32,6 +32,7 @@ def test_pylint_finds_no_problems(
     configuration = str(project.toml("pyproject.toml")["tool"]["pylint"])
     if configuration not in pylint_results:
         targets = ["__main__.py", "infrastructure", "processor", "scripts", "tests"]
+        targets += [name for name in ("bootstrap",) if (project.path / name).exists()]
         finished = environment_of(project).run(project, "pylint", *targets)
         pylint_results[configuration] = finished.returncode, finished.stdout
 
