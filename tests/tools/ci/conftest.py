@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.validate.folder import ProjectFolder
 from tools import outputs, package
 from tools.ci import bundles, pipeline, records, system
 from tools.configuration.stack_files import Place, StackConfig
@@ -145,7 +146,8 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     for path in programs.values():
         path.mkdir(parents=True)
     monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs.values()), os.environ["PATH"]]))
-    machine = Machine(tmp_path / "ci", *(StandIn(path, name) for name, path in programs.items()))
+    stand_ins = {name: StandIn(path, name) for name, path in programs.items()}
+    machine = Machine(tmp_path / "ci", pulumi=stand_ins["pulumi"], gh=stand_ins["gh"])
     for module in (system, records, pipeline):
         monkeypatch.setattr(module, "FOLDER", machine.folder)
     monkeypatch.setattr(outputs, "PROJECT_FOLDER", tmp_path)
@@ -181,7 +183,7 @@ def set_values(
 
     def read_changed(stack: str) -> StackConfig:
         config = original(stack)
-        changed = {key: value for key, value in (config.values | values).items() if value is not None}
+        changed = {key: value for key, value in {**config.values, **values}.items() if value is not None}
         places = config.places | dict.fromkeys(values, Place(f"Pulumi.{stack}.yaml", 1))
         return replace(config, values=changed, secret_keys=frozenset(secret_keys), places=places)
 
@@ -192,3 +194,10 @@ def set_values(
 def with_account(monkeypatch: pytest.MonkeyPatch) -> None:
     """Name an account in every stack file."""
     set_values(monkeypatch, {"aws:allowedAccountIds": '["123456789012"]'})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> ProjectFolder:
+    """A copy of the project, without problems."""
+    (tmp_path / "project").mkdir()
+    return ProjectFolder.create(tmp_path / "project")

@@ -13,8 +13,9 @@ FUNCTION = "aws:lambda/function:Function"
 NOT_FOR_PEOPLE = "not-for-people"
 
 LOCKED = (
-    "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the lock "
-    "file with `pulumi cancel`.\n  s3://state/.pulumi/locks/organization/orders/dev/1f.json: created by ci@runner\n"
+    "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the "
+    "lock file with `pulumi cancel`.\n"
+    "  s3://state/.pulumi/locks/organization/orders/dev/1f.json: created by ci@runner\n"
 )
 CONFLICT = "error: [409] Conflict: Another update is currently in progress.\n"
 NO_STACK = "error: no stack named 'dev' found\n"

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tools import markdown
 from tools.configuration.documents import printable
-from tools.markdown import code, table
 from tools.validate.report import Finding, Report, Setting, Value
 
 LONGEST_CELL: Final = 40
@@ -95,9 +95,12 @@ def to_markdown(report: Report) -> Iterator[str]:
     for line in _deployments(report):
         yield from (line, "")
     if report.findings:
-        yield from table(
+        yield from markdown.table(
             ("severity", "place", "finding", "rule"),
-            ((each.severity, code(_place(each)), code(_message(each)), code(each.rule)) for each in report.findings),
+            (
+                (each.severity, markdown.code(_place(each)), markdown.code(_message(each)), markdown.code(each.rule))
+                for each in report.findings
+            ),
         )
         yield ""
     yield summary(report)
