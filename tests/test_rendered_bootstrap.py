@@ -125,7 +125,7 @@ def test_the_programs_own_state_is_committed_without_its_history(bake: Bake, tmp
 def test_the_gate_covers_the_program(bake: Bake, answers: dict[str, str]) -> None:
     pyproject = bake(**answers).toml("pyproject.toml")["tool"]
 
-    assert pyproject["poe"]["tasks"]["lint"]["sequence"][1]["cmd"].split()[-1] == "bootstrap"
+    assert pyproject["poe"]["tasks"]["lint"]["sequence"][1]["cmd"].split()[2] == "bootstrap"
     assert pyproject["coverage"]["run"]["source"] == ["."]
     assert not [each for each in pyproject["coverage"]["run"]["omit"] if each.startswith("bootstrap")]
 
