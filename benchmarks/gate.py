@@ -13,7 +13,16 @@ STEPS: dict[str, tuple[str, ...]] = {
     "unit tests, coverage and reports": ("poe", "test-py-unit"),
 }
 # Not a part of `check`: it uses ty instead.
-MYPY = ("mypy", "--ignore-missing-imports", "--no-incremental", "__main__.py", "bootstrap", "infrastructure", "processor", "tools")
+MYPY = (
+    "mypy",
+    "--ignore-missing-imports",
+    "--no-incremental",
+    "__main__.py",
+    "bootstrap",
+    "infrastructure",
+    "processor",
+    "tools",
+)
 # What the unit tests must import: the program's services of the provider, the emulator, the libraries.
 IMPORTS = """\
 import boto3, moto, pulumi, pulumi_aws, pydantic, pytest

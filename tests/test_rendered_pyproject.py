@@ -364,7 +364,8 @@ def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named(
             passed = re.findall(r"\w+", call.partition("(")[2])
             assert f"${{{argument['name']}}}" in call or argument["name"] in passed, name
             assert argument["positional"] is True
-            defaults = {"stack": "dev", "account": "account", "body": "", "version": "", "path": "infrastructure processor"}
+            defaults = {"stack": "dev", "account": "account", "body": "", "version": ""}
+            defaults |= {"path": "infrastructure processor"}
             assert argument["default"] == defaults[argument["name"]]
             assert argument["help"]
 
