@@ -86,6 +86,7 @@ POLL_SECONDS = 20
 PARTITION_WRITES = 1000
 # Placeholders for the reader's values.
 PLACEHOLDERS = {
+    "ACCOUNT",
     "ACCOUNT_ID",
     "ALARM_TOPIC_ARN",
     "BODY",
@@ -343,6 +344,8 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
+    # What the names of those roles begin with.
+    known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
@@ -350,16 +353,22 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
         assert [code for code in codes(text) if compound.fullmatch(code) and code not in known] == [], name
 
 
+def has_bootstrap(project: Project) -> bool:
+    return "bootstrap/__main__.py" in project.names()
+
+
 def test_every_setting_in_the_documents_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", code)}
 
-    assert named <= set(project.yaml("Pulumi.yaml")["config"])
+    bootstrap = project.yaml("bootstrap/Pulumi.account.yaml")["config"] if has_bootstrap(project) else {}
+    assert named <= {*project.yaml("Pulumi.yaml")["config"], *(key.partition(":")[2] for key in bootstrap)}
 
 
 def test_every_output_in_the_documents_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+(_[a-z]+)*_(arn|name|url)", code)}
 
-    assert named <= set(exports(project))
+    program = project.read("bootstrap/__main__.py") if has_bootstrap(project) else ""
+    assert named <= {*exports(project), *re.findall(r'pulumi\.export\("(\w+)"', program)}
 
 
 def test_the_settings_table_is_the_schema(project: Project) -> None:

@@ -588,7 +588,7 @@ def test_the_hooks_refuse_what_is_wrong_and_leave_nothing_behind(
     project.replace(
         "pyproject.toml", "pytest -q tests/unit --cov ", f"pytest -q {QUICK_TESTS} --cov --cov-fail-under=0 "
     )
-    project.replace("pyproject.toml", "pylint __main__.py infrastructure processor scripts tests", "python --version")
+    project.replace("pyproject.toml", "pylint __main__.py", "python --version")
     repository = Repository(project, environment, tmp_path / "home")
 
     status, said = repository.run("pre-commit", "install")

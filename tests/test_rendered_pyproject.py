@@ -366,7 +366,8 @@ def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named_
             passed = re.findall(r"\w+", call.partition("(")[2])
             assert f"${{{argument['name']}}}" in call or argument["name"] in passed, name
             assert argument["positional"] is True
-            defaults = {"stack": "dev", "body": "", "version": "", "path": "infrastructure processor"}
+            defaults = {"stack": "dev", "account": "account", "body": "", "version": ""}
+            defaults |= {"path": "infrastructure processor"}
             # A workflow must say which stack it means.
             of_ci = {"required": True}
             of_a_person = {"default": defaults.get(argument["name"])}

@@ -14,7 +14,8 @@ from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, Aws, Deployment, d
 
 BOOTSTRAP = f"{PROJECT_NAME}-bootstrap"
 REGION = "us-east-1"
-OTHER_ACCOUNT_ID = "210987654321"
+OTHER_ACCOUNT_ID = ACCOUNT_ID[::-1]
+THIRD_ACCOUNT_ID = "9" * 12
 KEY_ARN = f"arn:aws:kms:us-west-2:{ACCOUNT_ID}:key/99999999-8888-7777-6666-555555555555"
 
 GITHUB = {"ci": "github", "repository": "acme/orders", "repositoryId": "456", "repositoryOwnerId": "123"}

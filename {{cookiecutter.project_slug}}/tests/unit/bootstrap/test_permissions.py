@@ -10,6 +10,7 @@ import pytest
 from bootstrap import policies
 from bootstrap.stacks import Stack
 from infrastructure.settings import SUFFIX_MAX_LENGTH
+from tests.unit.bootstrap.conftest import OTHER_ACCOUNT_ID
 from tests.unit.bootstrap.evaluator import Document, allows, listed, matches
 from tests.unit.bootstrap.needs import ROWS, Need, needs, run
 from tests.unit.conftest import CUSTOM_SETTINGS, KEY_ARN
@@ -262,7 +263,10 @@ def test_the_actions_in_the_documents_are_granted(stack: Stack) -> None:
 def test_notifications_go_to_the_inbox_of_the_tests_only(stack: Stack) -> None:
     topic = f"arn:aws:sns:us-east-1:123456789012:{stack.prefix}-notifications"
 
-    for protocol, endpoint in (("email", "mallory@example.com"), ("sqs", "arn:aws:sqs:us-east-1:666666666666:inbox")):
+    for protocol, endpoint in (
+        ("email", "mallory@example.com"),
+        ("sqs", f"arn:aws:sqs:us-east-1:{OTHER_ACCOUNT_ID}:inbox"),
+    ):
         context = {"sns:Protocol": protocol, "sns:Endpoint": endpoint}
         assert not allows(deploys(stack), "sns:Subscribe", topic, context)
 
@@ -302,7 +306,7 @@ def test_everything_that_has_a_name_begins_with_the_stacks(ran: Ran) -> None:
     [
         {"region": "us-east-1", "environmentSuffix": "prod"},
         {"region": "us-west-2", "environmentSuffix": "dev"},
-        {"region": "us-east-1", "environmentSuffix": "dev", "account_id": "210987654321"},
+        {"region": "us-east-1", "environmentSuffix": "dev", "account_id": OTHER_ACCOUNT_ID},
     ],
     ids=["another stack", "another region", "another account"],
 )

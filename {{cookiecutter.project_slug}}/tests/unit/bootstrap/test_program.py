@@ -17,6 +17,7 @@ from tests.unit.bootstrap.conftest import (
     OTHER_ACCOUNT_ID,
     STACKS,
     STATE,
+    THIRD_ACCOUNT_ID,
     Bootstrap,
     WriteStacks,
 )
@@ -372,4 +373,4 @@ def test_wrong_settings_stop_the_program(bootstrap: Bootstrap) -> None:
 
 def test_an_account_without_a_stack_stops_the_program(bootstrap: Bootstrap) -> None:
     with pytest.raises(SettingsError, match="found no stack with this account"):
-        bootstrap(GITHUB, account_id="999999999999")
+        bootstrap(GITHUB, account_id=THIRD_ACCOUNT_ID)

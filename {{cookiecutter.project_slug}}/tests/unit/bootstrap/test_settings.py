@@ -1,23 +1,24 @@
 """The settings of the bootstrap program: what is allowed, and what is said about everything else."""
 
+import json
 import re
 from collections.abc import Mapping
 
 import pytest
 
 from bootstrap.settings import BootstrapSettings
-from tests.unit.bootstrap.conftest import BOOTSTRAP, GITHUB, GITLAB, STATE
+from tests.unit.bootstrap.conftest import BOOTSTRAP, GITHUB, GITLAB, OTHER_ACCOUNT_ID, STATE, THIRD_ACCOUNT_ID
 from tools.configuration.checks import SettingsError
 from tools.configuration.model import SettingsModel
 from tools.configuration.stack_files import PROJECT_FOLDER, read_project
 
-KEY_ARN = "arn:aws:kms:us-east-1:210987654321:key/99999999-8888-7777-6666-555555555555"
+KEY_ARN = f"arn:aws:kms:us-east-1:{OTHER_ACCOUNT_ID}:key/99999999-8888-7777-6666-555555555555"
 FOLDER = read_project(PROJECT_FOLDER / "bootstrap")
 COMPLETE = GITHUB | {
     "branch": "release/1",
     "createOidcProvider": "false",
     "stateBucket": "acme-state",
-    "stateAccountIds": '["210987654321", "999999999999"]',
+    "stateAccountIds": json.dumps([OTHER_ACCOUNT_ID, THIRD_ACCOUNT_ID]),
 }
 IDS_ALLOWED = 'a list of account IDs, for example ["123456789012"]'
 
@@ -68,17 +69,17 @@ REFUSED = {
         'stateBucket: found ""; allowed: a bucket\'s name, because stateKeyArn is set',
     ),
     "no list": (
-        GITHUB | STATE | {"stateAccountIds": "210987654321"},
-        f'stateAccountIds: found "210987654321"; allowed: {IDS_ALLOWED}',
+        GITHUB | STATE | {"stateAccountIds": OTHER_ACCOUNT_ID},
+        f'stateAccountIds: found "{OTHER_ACCOUNT_ID}"; allowed: {IDS_ALLOWED}',
     ),
     "no JSON": (GITHUB | STATE | {"stateAccountIds": "["}, f'stateAccountIds: found "["; allowed: {IDS_ALLOWED}'),
     "no account": (GITHUB | STATE | {"stateAccountIds": '["x"]'}, f"allowed: {IDS_ALLOWED}"),
     "accounts without a bucket": (
-        GITHUB | {"stateAccountIds": '["210987654321"]'},
+        GITHUB | {"stateAccountIds": json.dumps([OTHER_ACCOUNT_ID])},
         "allowed: none, because this account does not have the bucket",
     ),
     "accounts for another's bucket": (
-        GITHUB | STATE | {"stateAccountIds": '["210987654321"]', "stateKeyArn": KEY_ARN},
+        GITHUB | STATE | {"stateAccountIds": json.dumps([OTHER_ACCOUNT_ID]), "stateKeyArn": KEY_ARN},
         "allowed: none, because this account does not have the bucket",
     ),
     "a misspelt key": (GITHUB | {"repo": "acme/orders"}, "repo: unknown key; allowed: ci, repository, repositoryId"),
@@ -107,7 +108,7 @@ def test_every_setting_is_read() -> None:
         "create_oidc_provider": False,
         "state_bucket": "acme-state",
         "state_key_arn": "",
-        "state_account_ids": ("210987654321", "999999999999"),
+        "state_account_ids": (OTHER_ACCOUNT_ID, THIRD_ACCOUNT_ID),
     }
 
 

@@ -1,12 +1,21 @@
 """The stacks of an account, read from their files."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pulumi
 import pytest
 
 from bootstrap.stacks import Stack, find_stacks
-from tests.unit.bootstrap.conftest import KEY_ARN, OTHER_ACCOUNT_ID, STACKS, WriteStacks, boundary_arn, stack_file
+from tests.unit.bootstrap.conftest import (
+    KEY_ARN,
+    OTHER_ACCOUNT_ID,
+    STACKS,
+    THIRD_ACCOUNT_ID,
+    WriteStacks,
+    boundary_arn,
+    stack_file,
+)
 from tools.account import Account
 from tools.configuration.checks import SettingsError
 from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, example_account
@@ -120,11 +129,11 @@ def test_the_problems_of_all_stacks_are_said_at_once(write_stacks: WriteStacks) 
 
 
 def test_an_account_without_a_stack_is_refused(write_stacks: WriteStacks) -> None:
-    text = refusal(write_stacks, STACKS, example_account("us-east-1").of("arn:aws:iam::999999999999:root", "us-east-1"))
+    text = refusal(write_stacks, STACKS, replace(ACCOUNT, id=THIRD_ACCOUNT_ID))
 
     assert text.endswith(
         "aws:allowedAccountIds: found no stack with this account; "
-        'allowed: ["999999999999"] in the file of each stack that is deployed to it'
+        f'allowed: ["{THIRD_ACCOUNT_ID}"] in the file of each stack that is deployed to it'
     )
 
 
