@@ -4,7 +4,7 @@ from benchmarks.measure import in_turn, print_table
 from tests.projects import Environment, Project
 
 ROUNDS = 3
-PYLINT = ("pylint", "__main__.py", "infrastructure", "processor", "scripts", "tests")
+PYLINT = ("pylint", "__main__.py", "bootstrap", "infrastructure", "processor", "scripts", "tests")
 STEPS: dict[str, tuple[str, ...]] = {
     "ruff format --check": ("ruff", "format", "--check"),
     "ruff check": ("ruff", "check", "--no-cache"),
@@ -13,7 +13,16 @@ STEPS: dict[str, tuple[str, ...]] = {
     "unit tests, coverage and reports": ("poe", "test-py-unit"),
 }
 # Not a part of `check`: it uses ty instead.
-MYPY = ("mypy", "--ignore-missing-imports", "--no-incremental", "__main__.py", "infrastructure", "processor", "tools")
+MYPY = (
+    "mypy",
+    "--ignore-missing-imports",
+    "--no-incremental",
+    "__main__.py",
+    "bootstrap",
+    "infrastructure",
+    "processor",
+    "tools",
+)
 # What the unit tests must import: the program's services of the provider, the emulator, the libraries.
 IMPORTS = """\
 import boto3, moto, pulumi, pulumi_aws, pydantic, pytest

@@ -56,6 +56,7 @@ CHOICES = {
     "lambda_architecture": ("arm64", "x86_64"),
     "package_manager": ("uv", "pipenv"),
     "state_backend": ("pulumi-cloud", "s3", "local-file"),
+    "ci": ("github", "gitlab", "none"),
 }
 # Settings of the template, not questions. A user's configuration could change them, and with them every file.
 PRIVATE = {

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from pytest_cookies.plugin import Cookies
 
+from hooks import post_gen_project as post_hook
 from hooks import pre_gen_project as hook
 from scripts.new import as_literal
 from tests.combinations import ASKED, CHOICES, QUESTIONS, ROOT
@@ -40,6 +41,7 @@ ANSWERS: dict[str, Any] = PRIVATE | {
     "aws_region_prod": "us-east-1",
     "notification_email": "platform@example.com",
     "state_backend": "pulumi-cloud",
+    "ci": "github",
 }
 TEXT_QUESTIONS = ("project_name", "description", "author_name")
 EMAIL_QUESTIONS = ("author_email", "notification_email")
@@ -349,6 +351,37 @@ def test_the_hook_imports_only_light_modules_of_the_standard_library() -> None:
     imported = set(re.findall(r"^(?:import|from) (\w+)", HOOK.read_text(encoding="utf-8"), flags=re.MULTILINE))
 
     assert imported == {"json", "os", "re", "shlex", "shutil", "sys", "unicodedata"}
+
+
+def test_the_hook_that_runs_after_rendering_imports_only_light_modules_of_the_standard_library() -> None:
+    text = (ROOT / "hooks" / "post_gen_project.py").read_text(encoding="utf-8")
+
+    assert set(re.findall(r"^(?:import|from) (\w+)", text, flags=re.MULTILINE)) == {"json", "os", "shutil"}
+
+
+@pytest.mark.parametrize(
+    ("ci", "backend", "kept"),
+    [
+        ("github", "pulumi-cloud", True),
+        ("gitlab", "s3", True),
+        ("none", "s3", False),
+        ("github", "local-file", False),
+    ],
+)
+def test_the_roles_for_ci_are_kept_only_if_it_deploys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ci: str, backend: str, kept: bool
+) -> None:
+    for folder in ("bootstrap", "tests/unit/bootstrap", "tests/unit/processor"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "a.py").touch()
+    (tmp_path / ".github" / "workflows").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+
+    post_hook.main(ANSWERS | {"ci": ci, "state_backend": backend})
+
+    roles = {"bootstrap", "tests/unit/bootstrap"}
+    left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_dir()}
+    assert left == {"tests", "tests/unit", "tests/unit/processor"} | (roles if kept else set())
 
 
 @pytest.fixture(name="machine")

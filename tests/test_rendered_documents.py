@@ -19,6 +19,7 @@ from tests.projects import Environment, Project
 
 INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
 README_LINES = 120
+CI_TASK = "ci-"
 # What the documents may call of Pulumi, with the options that exist: https://www.pulumi.com/docs/iac/cli/commands/
 PULUMI = {
     "cancel": {"--stack"},
@@ -85,6 +86,7 @@ POLL_SECONDS = 20
 PARTITION_WRITES = 1000
 # Placeholders for the reader's values.
 PLACEHOLDERS = {
+    "ACCOUNT",
     "ACCOUNT_ID",
     "ALARM_TOPIC_ARN",
     "BODY",
@@ -118,7 +120,11 @@ FOREIGN = {
     "BucketNotEmpty",
     "PULUMI_SKIP_CONFIRMATIONS",
     "pre-commit",
+    "project_id",
+    "repository_id",
 }
+# Ends of the names of the roles that CI has, which `ci-role` derives.
+CI_ROLES = ("ci-preview", "ci-deploy")
 WRITTEN_BY_TASKS = (
     ".cruft.json",
     ".local",
@@ -280,14 +286,22 @@ def test_every_aws_cli_command_has_valid_options(
         assert options <= allowed | AWS_GLOBAL, command
 
 
-def test_the_tasks_table_lists_exactly_the_tasks(project: Project) -> None:
-    rows = table(project.read("README.md"), "tasks")
+def table_of_tasks(project: Project) -> list[list[str]]:
+    """Return the rows of the README's table, and of the one with the tasks that workflows call."""
+    workflows = table(project.read("docs/continuous-deployment.md"), "ci-tasks")
+    assert all(f" {CI_TASK}" in row[0] for row in workflows)
+    return [*table(project.read("README.md"), "tasks"), *workflows]
 
-    assert [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows] == list(project.tasks())
+
+def test_the_tasks_tables_list_exactly_the_tasks(project: Project) -> None:
+    rows = table_of_tasks(project)
+
+    listed = [row[0].strip("`").removeprefix(f"{project.run} ").split()[0] for row in rows]
+    assert listed == list(project.tasks())
 
 
-def test_the_readme_shows_each_tasks_argument(project: Project) -> None:
-    rows = [row[0] for row in table(project.read("README.md"), "tasks")]
+def test_the_tables_show_each_tasks_argument(project: Project) -> None:
+    rows = [row[0] for row in table_of_tasks(project)]
 
     for name, task in project.tasks().items():
         arguments = "".join(f" {argument['name'].upper()}" for argument in task.get("args", []))
@@ -329,7 +343,9 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     files = [project.read(name) for name in project.names() if not name.endswith(".md")]
     known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
-    known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *roles(project))}
+    known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
+    # What the names of those roles begin with.
+    known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
@@ -337,16 +353,22 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
         assert [code for code in codes(text) if compound.fullmatch(code) and code not in known] == [], name
 
 
+def has_bootstrap(project: Project) -> bool:
+    return "bootstrap/__main__.py" in project.names()
+
+
 def test_every_setting_in_the_documents_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", code)}
 
-    assert named <= set(project.yaml("Pulumi.yaml")["config"])
+    bootstrap = project.yaml("bootstrap/Pulumi.account.yaml")["config"] if has_bootstrap(project) else {}
+    assert named <= {*project.yaml("Pulumi.yaml")["config"], *(key.partition(":")[2] for key in bootstrap)}
 
 
 def test_every_output_in_the_documents_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+(_[a-z]+)*_(arn|name|url)", code)}
 
-    assert named <= set(exports(project))
+    program = project.read("bootstrap/__main__.py") if has_bootstrap(project) else ""
+    assert named <= {*exports(project), *re.findall(r'pulumi\.export\("(\w+)"', program)}
 
 
 def test_the_settings_table_is_the_schema(project: Project) -> None:
@@ -746,7 +768,8 @@ def test_the_readme_has_what_a_newcomer_looks_for_on_one_page(project: Project) 
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
-    folders = {path.name for path in project.path.iterdir() if path.is_dir()}
+    # Folders that are hidden belong to GitHub and GitLab.
+    folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."}
 
     assert {folder for folder, _ in rows} == folders
     assert [folder for folder, whose in rows if whose == "the template's"] == ["tools"]

@@ -588,7 +588,7 @@ def test_the_hooks_refuse_what_is_wrong_and_leave_nothing_behind(
     project.replace(
         "pyproject.toml", "pytest -q tests/unit --cov ", f"pytest -q {QUICK_TESTS} --cov --cov-fail-under=0 "
     )
-    project.replace("pyproject.toml", "pylint __main__.py infrastructure processor scripts tests", "python --version")
+    project.replace("pyproject.toml", "pylint __main__.py", "python --version")
     repository = Repository(project, environment, tmp_path / "home")
 
     status, said = repository.run("pre-commit", "install")
@@ -725,8 +725,10 @@ def fixture_policies_tried(
 
 def test_every_line_of_the_policies_changes_what_is_found(policies_tried: list[dict[str, Any]]) -> None:
     first, *others = (tried["same"] for tried in policies_tried)
+    unused = [line for line in first if all(line in other for other in others)]
 
-    assert [line for line in first if all(line in other for other in others)] == []
+    # CI reads these types; a unit test of the project compares them with the program.
+    assert [line for line in unused if not re.match(r' {2}"aws:[^"]+",', line)] == []
 
 
 def test_stacks_that_break_every_policy_are_told_so(policies_tried: list[dict[str, Any]]) -> None:

@@ -357,15 +357,22 @@ def test_every_task_calls_what_exists(project: Project, environment_of: Environm
                     assert (project.path / word).exists(), name
 
 
-def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named(project: Project) -> None:
+def test_every_argument_of_a_task_is_used_and_a_stack_is_dev_unless_it_is_named_or_ci_must_name_it(
+    project: Project,
+) -> None:
     for name, task in tools_of(project)["poe"]["tasks"].items():
         for argument in task.get("args", []):
             (call,) = calls_of(task)
             passed = re.findall(r"\w+", call.partition("(")[2])
             assert f"${{{argument['name']}}}" in call or argument["name"] in passed, name
             assert argument["positional"] is True
-            defaults = {"stack": "dev", "body": "", "version": "", "path": "infrastructure processor"}
-            assert argument["default"] == defaults[argument["name"]]
+            defaults = {"stack": "dev", "account": "account", "body": "", "version": ""}
+            defaults |= {"path": "infrastructure processor"}
+            # A workflow must say which stack it means.
+            of_ci = {"required": True}
+            of_a_person = {"default": defaults.get(argument["name"])}
+            given = {key: value for key, value in argument.items() if key in {"required", "default"}}
+            assert given == (of_ci if name.startswith("ci-") else of_a_person), name
             assert argument["help"]
 
 

@@ -40,6 +40,8 @@ with open(os.environ["PULUMI_CALLS"], "a", encoding="utf-8") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
 if "output" in sys.argv:
     print(json.dumps(dict.fromkeys({OUTPUTS!r}, "value")))
+if "--json" in sys.argv and "preview" in sys.argv:
+    print("{{}}")
 sys.exit(int(os.environ.get("PULUMI_STATUS", "0")))
 """
 
@@ -153,6 +155,62 @@ def test_a_bundle_is_built_again_only_when_it_is_out_of_date(
     assert "up to date" not in deployed.stdout
     assert archive.read_bytes() != before
     assert calls()[0] == ["up", "--stack", "dev"]
+
+
+def test_ci_builds_the_bundle_once_and_every_stack_gets_the_same_bytes(
+    default_project: Project, environment: Environment, calls: Calls, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    for stack in ("dev", "prod"):
+        project.replace(f"Pulumi.{stack}.yaml", "config:", 'config:\n  aws:allowedAccountIds: ["123456789012"]')
+    archive = project.path / "build" / "processor-python3.13-arm64.zip"
+
+    packaged = environment.task(project, "ci-package", CI="true")
+    before = (archive.read_bytes(), archive.stat().st_mtime_ns)
+    previewed = [environment.task(project, "ci-preview", stack, CI="true") for stack in ("dev", "prod")]
+
+    assert packaged.returncode == 0, packaged.stdout
+    assert [path.name for path in archive.parent.glob("*.zip")] == [archive.name]
+    assert [finished.returncode for finished in previewed] == [0, 0], previewed[0].stdout
+    assert (archive.read_bytes(), archive.stat().st_mtime_ns) == before
+    assert calls() == [
+        ["preview", "--json", "--refresh", "--stack", stack, "--non-interactive"] for stack in ("dev", "prod")
+    ]
+
+
+def test_ci_refuses_a_bundle_of_other_files_in_one_line(
+    default_project: Project, environment: Environment, calls: Calls, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    project.replace("Pulumi.dev.yaml", "config:", 'config:\n  aws:allowedAccountIds: ["123456789012"]')
+    environment.task(project, "ci-package", CI="true")
+    project.replace("processor/names.py", '"messages/"', '"payloads/"')
+
+    finished = environment.task(project, "ci-preview", "dev", CI="true")
+
+    assert finished.returncode == 1
+    assert finished.stdout.splitlines()[-1] == (
+        "ci-preview: dev: package: the bundle processor-python3.13-arm64.zip has been built from other files; the task "
+        "`ci-package` builds it once for all"
+    )
+    assert calls() == []
+
+
+@pytest.mark.parametrize("task", ["ci-preview", "ci-plan", "ci-deploy", "ci-drift"])
+def test_a_task_of_ci_refuses_a_stack_without_a_file_in_one_line(
+    default_project: Project, environment: Environment, task: str
+) -> None:
+    finished = environment.task(default_project, task, "qa")
+
+    assert finished.returncode == 1
+    assert finished.stdout.splitlines()[-1] == f'{task}: no file for the stack "qa"; allowed: dev, prod, staging'
+
+
+def test_a_task_of_ci_needs_a_stack(default_project: Project, environment: Environment) -> None:
+    finished = environment.task(default_project, "ci-deploy")
+
+    assert finished.returncode != 0
+    assert "the following arguments are required: stack" in finished.stdout
 
 
 def test_preview_shows_the_stack_that_is_named_and_dev_otherwise(

@@ -295,6 +295,7 @@ def test_the_defaults_are_what_the_design_says() -> None:
         "lambda_architecture": "arm64",
         "package_manager": "uv",
         "state_backend": "pulumi-cloud",
+        "ci": "github",
     }
     assert defaults["notification_email"] == "{{ cookiecutter.author_email }}"
 

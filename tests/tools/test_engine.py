@@ -71,6 +71,32 @@ def test_the_engine_is_called_with_its_arguments_and_its_status_returned(
     assert capfd.readouterr().out.splitlines() == [f"['up'] dev {PROJECT_FOLDER}"]
 
 
+SAYS = "import sys; print(sys.argv[1:]); print('now', file=sys.stderr); print('bad \\udc80'); sys.exit(3)"
+
+
+@pytest.mark.parametrize("is_quiet", [False, True])
+def test_what_the_engine_says_is_returned_and_shown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], is_quiet: bool
+) -> None:
+    monkeypatch.setattr(engine, "find_engine", lambda: sys.executable)
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8:surrogateescape")
+
+    finished = engine.hear_engine("-c", SAYS, is_quiet=is_quiet)
+
+    output = "['--non-interactive']\nbad \\x80\n"
+    assert finished == engine.Finished(3, output, "now\n")
+    assert capsys.readouterr() == ("" if is_quiet else output, "now\n")
+
+
+def test_an_engine_that_says_much_on_both_streams_is_heard_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "find_engine", lambda: sys.executable)
+    program = "import sys; sys.stderr.write('e' * 1_000_000); sys.stdout.write('o' * 1_000_000)"
+
+    finished = engine.hear_engine("-c", program, is_quiet=True)
+
+    assert (len(finished.output), len(finished.messages)) == (1_000_000, 1_000_000)
+
+
 def test_a_missing_engine_is_reported_in_one_line_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
 

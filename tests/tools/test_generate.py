@@ -27,6 +27,10 @@ help = "Everything | at once"
 help = "Deploy"
 args = [{ name = "stack" }]
 
+[tool.poe.tasks.ci-plan]
+help = "Plan a deployment"
+args = [{ name = "stack" }]
+
 [tool.poe.tasks._step]
 help = "A part of check"
 """
@@ -119,6 +123,10 @@ def test_the_table_of_tasks_has_the_commands(folder: Path, pipfile: bool, run: s
     ]
 
 
+def test_the_tasks_that_workflows_call_have_a_table_of_their_own(folder: Path) -> None:
+    assert written(folder, "ci-tasks")[2:] == ["| `uv run poe ci-plan STACK` | Plan a deployment |"]
+
+
 def test_the_example_event_is_that_of_the_function(folder: Path) -> None:
     lines = written(folder, "event")
 
@@ -152,6 +160,6 @@ def test_an_unknown_block_is_refused(folder: Path, task: Callable[[Path], None])
     (folder / "README.md").write_text(block("output"), encoding="utf-8")
 
     with pytest.raises(
-        SystemExit, match=r"^README\.md: unknown block output; allowed: settings, outputs, tasks, event$"
+        SystemExit, match=r"^README\.md: unknown block output; allowed: settings, outputs, tasks, ci-tasks, event$"
     ):
         task(folder)

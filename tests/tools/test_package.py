@@ -143,6 +143,39 @@ def test_a_bundle_that_is_up_to_date_is_not_built_again(
     assert capsys.readouterr().out.splitlines()[1] == f"{archive}: 0.0 MB, up to date"
 
 
+def test_a_bundle_of_these_files_is_accepted_and_not_built(
+    build: Path, uv: Uv, capsys: pytest.CaptureFixture[str]
+) -> None:
+    package.build_bundle("dev")
+    (archive,) = build.iterdir()
+    before = archive.stat()
+    uv.command = []
+
+    package.check_bundle("dev")
+
+    assert uv.command == []
+    assert archive.stat() == before
+    assert capsys.readouterr().out.splitlines()[1] == f"{archive}: up to date"
+
+
+@pytest.mark.parametrize("problem", ["has been built from other files", "is missing"])
+def test_a_bundle_that_is_missing_or_of_other_files_is_refused_and_not_built(
+    build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, problem: str
+) -> None:
+    if problem != "is missing":
+        package.build_bundle("dev")
+        monkeypatch.setattr(package, "locked_requirements", lambda: "aws-lambda-powertools==3.38.0\n")
+    uv.command = []
+
+    with pytest.raises(SystemExit) as error:
+        package.check_bundle("dev")
+
+    name = "processor-python3.13-arm64.zip"
+    assert error.value.code == f"package: the bundle {name} {problem}; the task `ci-package` builds it once for all"
+    assert uv.command == []
+    assert build.exists() == (problem != "is missing")
+
+
 @pytest.mark.parametrize("change", ["requirements", "source", "name", "damage", "platform"])
 def test_an_outdated_bundle_is_built_again(
     build: Path, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str

@@ -113,6 +113,13 @@ def test_a_missing_bundle_stops_the_program(tmp_path: Path) -> None:
         deploy(readable_config("dev"), "dev", tmp_path)
 
 
+def test_another_program_can_be_run(tmp_path: Path) -> None:
+    program = 'import pulumi\n\npulumi.export("ran", f"{pulumi.get_project()}/{pulumi.get_stack()}")\n'
+    (tmp_path / "__main__.py").write_text(program, encoding="utf-8")
+
+    assert deploy({}, "account", folder=tmp_path, project="another").exports == {"ran": "another/account"}
+
+
 def test_a_run_leaves_nothing_behind(deploy_stack: Callable[..., Deployment], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce-1.example.com")
     before = dict(os.environ)

@@ -8,6 +8,7 @@ from tools.declaration import Declaration, Function
 PROJECT: Final = Declaration(
     settings=Settings,
     environment="environment",
+    suffix="environmentSuffix",
     local="local",
     function=Function(
         folder="processor",

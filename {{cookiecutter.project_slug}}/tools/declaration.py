@@ -29,12 +29,14 @@ class Declaration:
     Attributes:
         settings: The model of a stack's configuration.
         environment: Name of the setting for a stack's environment; its values are in order of promotion.
+        suffix: Name of the setting for the second part of every name; the project's name is the first.
         local: The environment that is deployed to the emulator on this machine, and the name of its stack.
         function: The function.
     """
 
     settings: type[StackSettings]
     environment: str
+    suffix: str
     local: str
     function: Function
 

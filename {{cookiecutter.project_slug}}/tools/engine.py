@@ -4,10 +4,12 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
-from typing import Final
+from typing import Any, Final
 
 from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.watchdog import Watchdog
@@ -17,6 +19,24 @@ INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
 ENDING: Final = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 # The exit status that shells report for an interrupted command.
 INTERRUPTED: Final = 130
+
+# Receives what a command prints, line by line.
+Listener = Callable[[str], object]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished command.
+
+    Attributes:
+        status: Its exit status.
+        output: What it printed to its standard output.
+        messages: What it printed to its standard error.
+    """
+
+    status: int
+    output: str
+    messages: str
 
 
 def find_engine() -> str:
@@ -48,8 +68,39 @@ def run_engine(*arguments: str, variables: Mapping[str, str] | None = None) -> i
     return run_to_its_end([find_engine(), *arguments], variables)
 
 
+def hear_engine(*arguments: str, is_quiet: bool = False) -> Finished:
+    """Run the Pulumi CLI without questions, show what it prints, and return it.
+
+    Args:
+        arguments: Arguments of ``pulumi``.
+        is_quiet: Whether to show only its standard error.
+
+    Raises:
+        SystemExit: If it is not installed.
+        KeyboardInterrupt: If it was interrupted, after it has ended.
+    """
+    output: list[str] = []
+    messages: list[str] = []
+
+    def hear_output(line: str) -> None:
+        output.append(line)
+        if not is_quiet:
+            print(line, end="", flush=True)
+
+    def hear_message(line: str) -> None:
+        messages.append(line)
+        print(line, end="", flush=True, file=sys.stderr)
+
+    command = [find_engine(), *arguments, "--non-interactive"]
+    status = run_to_its_end(command, listeners=(hear_output, hear_message))
+    return Finished(status, "".join(output), "".join(messages))
+
+
 def run_to_its_end(
-    command: Sequence[str], variables: Mapping[str, str] | None = None, watchdog: Watchdog | None = None
+    command: Sequence[str],
+    variables: Mapping[str, str] | None = None,
+    watchdog: Watchdog | None = None,
+    listeners: tuple[Listener, Listener] | None = None,
 ) -> int:
     """Run a command in the project's folder and wait until it ends, even after Ctrl-C.
 
@@ -60,6 +111,7 @@ def run_to_its_end(
         command: The command and its arguments.
         variables: Its environment; by default that of this process.
         watchdog: Ends the command if this process is killed.
+        listeners: Hear its standard output and its standard error instead of the terminal.
 
     Returns:
         Its exit status.
@@ -68,7 +120,20 @@ def run_to_its_end(
         KeyboardInterrupt: If it was interrupted, after it has ended.
     """
     interrupted = False
-    with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process, _watched(process, watchdog):
+    pipe = subprocess.PIPE if listeners else None
+    with (
+        subprocess.Popen(
+            command,
+            cwd=PROJECT_FOLDER,
+            env=variables,
+            stdout=pipe,
+            stderr=pipe,
+            encoding="utf-8",
+            errors="backslashreplace",
+        ) as process,
+        _heard(process, listeners),
+        _watched(process, watchdog),
+    ):
 
         def interrupt(_number: int, _frame: FrameType | None) -> None:
             nonlocal interrupted
@@ -130,7 +195,24 @@ def interruptible(task: str) -> Generator[None]:
 
 
 @contextmanager
-def _watched(process: subprocess.Popen[bytes], watchdog: Watchdog | None) -> Generator[None]:
+def _heard(process: subprocess.Popen[str], listeners: tuple[Listener, Listener] | None) -> Generator[None]:
+    """Pass each line of a process to its listeners, both streams at a time: a full pipe would stop the process."""
+    streams: Any = zip((process.stdout, process.stderr), listeners, strict=True) if listeners else ()
+    threads = [threading.Thread(target=_pass_on, args=pair) for pair in streams]
+    for thread in threads:
+        thread.start()
+    yield
+    for thread in threads:
+        thread.join()
+
+
+def _pass_on(stream: Iterable[str], listener: Listener) -> None:
+    for line in stream:
+        listener(line)
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[str], watchdog: Watchdog | None) -> Generator[None]:
     if watchdog:
         watchdog.watch(process.pid)
     yield

@@ -11,7 +11,7 @@ import re
 import sys
 import textwrap
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,12 +20,15 @@ import yaml
 from infrastructure.project import PROJECT
 from tools.configuration.checks import MODEL
 from tools.configuration.stack_files import PROJECT_FILE, PROJECT_FOLDER
+from tools.markdown import table
 from tools.outputs import exports
 from tools.tasks import run_prefix
 
 LINE_LENGTH: Final = 120
+# The names of the tasks that workflows call begin with it. They have a table of their own.
+CI_TASK: Final = "ci-"
 BLOCK: Final = re.compile(
-    r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z]+): begin\b.*\n)"
+    r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z-]+): begin\b.*\n)"
     r"(?:.*\n)*?"
     r"(?P<end>^ *(?P=comment) (?P=name): end\b)",
     re.MULTILINE,
@@ -120,7 +123,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _settings(_folder: Path) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("setting", "default", "allowed", "description"),
         ((f"`{key}`", _default(key), MODEL.allowed(key), MODEL.schema[key]["description"]) for key in MODEL.keys),
     )
@@ -132,18 +135,26 @@ def _default(key: str) -> str:
 
 
 def _outputs(folder: Path) -> Iterator[str]:
-    yield from _table(
+    yield from table(
         ("output", "value in `__main__.py`"),
         ((f"`{name}`", f"`{ast.unparse(value)}`") for name, value in exports(folder)),
     )
 
 
 def _tasks(folder: Path) -> Iterator[str]:
+    yield from _table_of_tasks(folder, lambda name: not name.startswith(("_", CI_TASK)))
+
+
+def _ci_tasks(folder: Path) -> Iterator[str]:
+    yield from _table_of_tasks(folder, lambda name: name.startswith(CI_TASK))
+
+
+def _table_of_tasks(folder: Path, is_listed: Callable[[str], bool]) -> Iterator[str]:
     tasks = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["poe"]["tasks"]
-    public = ((name, task) for name, task in tasks.items() if not name.startswith("_"))
-    yield from _table(
+    listed = ((name, task) for name, task in tasks.items() if is_listed(name))
+    yield from table(
         ("task", "what it does"),
-        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in public),
+        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in listed),
     )
 
 
@@ -160,22 +171,12 @@ def _event(_folder: Path) -> Iterator[str]:
     yield ""
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    yield _row(header)
-    yield f"|{'---|' * len(header)}"
-    yield from map(_row, rows)
-
-
-def _row(cells: Sequence[str]) -> str:
-    escaped = (cell.replace("|", "\\|") for cell in cells)
-    return f"| {' | '.join(escaped)} |"
-
-
 Writer = Callable[[Path], Iterator[str]]
 WRITERS: Final[dict[tuple[str, str], Writer]] = {
     (".yaml", "settings"): _schema,
     (".md", "settings"): _settings,
     (".md", "outputs"): _outputs,
     (".md", "tasks"): _tasks,
+    (".md", "ci-tasks"): _ci_tasks,
     (".md", "event"): _event,
 }

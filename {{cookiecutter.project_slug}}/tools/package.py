@@ -10,6 +10,8 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +21,7 @@ from infrastructure.project import PROJECT
 from tools.bundle import bundle_path
 from tools.configuration.checks import SettingsError, find_problems
 from tools.configuration.documents import DocumentError
-from tools.configuration.stack_files import PROJECT_FOLDER, read_project, read_stack_config
+from tools.configuration.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
 
 UV: Final = (sys.executable, "-m", "uv")
 SOURCE: Final = PROJECT_FOLDER / PROJECT.function.folder
@@ -55,7 +57,7 @@ def build_bundle(stack: str) -> None:
     Raises:
         SystemExit: If it cannot be built, with the reason. An earlier bundle is then unchanged.
     """
-    try:
+    with _errors_reported():
         target = _target(stack)
         archive = target.archive
         requirements = locked_requirements()
@@ -70,23 +72,67 @@ def build_bundle(stack: str) -> None:
                 finished = Path(folder) / archive.name
                 write_archive(content, finished, digest)
                 finished.replace(archive)
+    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
+
+
+def check_bundle(stack: str) -> None:
+    """Check that a stack's bundle has been built from these files, and build nothing.
+
+    Args:
+        stack: Name of the stack.
+
+    Raises:
+        SystemExit: If it has not, with the reason.
+    """
+    with _errors_reported():
+        target = _target(stack)
+        found = _read_digest(target.archive)
+        if found == _digest(target, locked_requirements()):
+            print(f"{target.archive}: up to date")
+            return
+        problem = "has been built from other files" if found else "is missing"
+        sys.exit(f"package: the bundle {target.archive.name} {problem}; the task `ci-package` builds it once for all")
+
+
+@contextmanager
+def _errors_reported() -> Generator[None]:
+    """Report what stops a build in one line.
+
+    Raises:
+        SystemExit: If something does.
+    """
+    try:
+        yield
     except (DocumentError, SettingsError) as error:
         sys.exit(f"package: {error}")
     except json.JSONDecodeError as error:
         sys.exit(f"package: Pipfile.lock is not JSON: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
-    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
 
 
-def _target(stack: str) -> Target:
-    """Read the target from the stack's settings. All of them are checked first: an unusable bundle helps nobody."""
+def read_checked_config(stack: str) -> tuple[str, StackConfig]:
+    """Read a stack's configuration and refuse it if it has problems.
+
+    Returns:
+        The project's name, and the configuration.
+
+    Raises:
+        DocumentError: If a file cannot be read.
+        SettingsError: If there are problems.
+    """
     project, config = read_project().name, read_stack_config(stack)
     problems = find_problems(project, config.values, config.secret_keys)
     # Only the engine can decrypt and check a secret.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
+    return project, config
+
+
+def _target(stack: str) -> Target:
+    """Read the target from the stack's settings. All of them are checked first: an unusable bundle helps nobody."""
+    project, config = read_checked_config(stack)
     environment, runtime, architecture = (config.values[f"{project}:{key}"] for key in PROJECT.bundle_keys)
     archive = bundle_path(environment, runtime, architecture)
     if environment == PROJECT.local:

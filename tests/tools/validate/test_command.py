@@ -44,6 +44,13 @@ def test_quiet_omits_the_comparison(folder: ProjectFolder, capsys: pytest.Captur
     assert summary == "3 stacks compared: 1 warning"
 
 
+def test_markdown_is_a_format(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.set("dev", "batchSize", "7")
+
+    assert run(folder, "--format", "markdown") == 0
+    assert capsys.readouterr().out.startswith("| severity | place | finding | rule |\n|---|---|---|---|\n| warning | ")
+
+
 def test_an_error_is_status_1(folder: ProjectFolder) -> None:
     folder.set("dev", "batchSize", "0")
 

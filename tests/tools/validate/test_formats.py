@@ -41,6 +41,17 @@ Pulumi.prod.yaml:7: warning: orders:notificationEmail: a secret, which no rule c
 allowed: plain text, unless the value is confidential [secret-setting]
 2 stacks compared: 1 error, 1 warning
 """
+MARKDOWN = """\
+dev: deployed: 1 drifted, 0 to be changed
+
+| severity | place | finding | rule |
+|---|---|---|---|
+| error | `Pulumi.dev.yaml:4` | `aws:region: found 'a' \\| \\n b` | `region` |
+| warning | `qa, test` | `m` | `a-rule` |
+| warning |  | `m` | `a-rule` |
+
+1 stack compared: 1 error, 2 warnings
+"""
 FINDING = Finding(rule="a-rule", severity="warning", message="m")
 RESOURCE = Resource(
     urn="urn:pulumi:dev::orders::aws:sqs/queue:Queue::queue",
@@ -153,6 +164,21 @@ def test_each_deployment_has_a_line(folder: ProjectFolder) -> None:
         "prod: not-deployed",
         "1 stack compared: no problems found",
     ]
+
+
+def test_markdown_has_the_deployments_the_findings_and_the_summary(folder: ProjectFolder) -> None:
+    deployment = Deployment(stack="dev", state="deployed", drift=(RESOURCE,))
+    wrong = Finding(rule="region", severity="error", message="found `a` | \n b", key="aws:region")
+    placed = wrong.model_copy(update={"file": "Pulumi.dev.yaml", "line": 4})
+    without_a_file = FINDING.model_copy(update={"stacks": ("qa", "test")})
+
+    report = report_with(folder, placed, without_a_file, FINDING, deployments=(deployment,))
+
+    assert "\n".join(formats.to_markdown(report)) + "\n" == MARKDOWN
+
+
+def test_markdown_without_findings_is_the_summary(folder: ProjectFolder) -> None:
+    assert list(formats.to_markdown(folder.validate("dev"))) == ["1 stack compared: no problems found"]
 
 
 def test_a_finding_without_a_file_names_the_stack(folder: ProjectFolder) -> None:

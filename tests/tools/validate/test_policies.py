@@ -14,7 +14,10 @@ BAD = {
         "namespace",
         [
             "namespaces: missing",
-            "namespace: unknown key; allowed: namespaces, credentials, comes_after, stronger, values, unique, runtimes",
+            (
+                "namespace: unknown key; allowed: namespaces, credentials, comes_after, stronger, values, unique, "
+                "data, runtimes"
+            ),
         ],
     ),
     "unknown environment": (
@@ -41,6 +44,21 @@ BAD = {
         "warning_days = 90",
         "warning_days = 90\ndays = 1",
         ["runtimes.days: unknown key; allowed: warning_days, supported_until"],
+    ),
+    "unknown key of the data": (
+        "[data]\n",
+        "[data]\nkinds = []\n",
+        ["data.kinds: unknown key; allowed: types"],
+    ),
+    "type without a class": (
+        '"aws:s3/bucket:Bucket"',
+        '"aws:s3/bucket"',
+        ['data.types.0: found "aws:s3/bucket"; allowed: the type of a resource, for example aws:s3/bucket:Bucket'],
+    ),
+    "no types": (
+        '[data]\ntypes = ["aws:s3/bucket:Bucket", "aws:dynamodb/table:Table"]\n',
+        "",
+        ["data: missing"],
     ),
     "setting without a known strength": (
         'lambdaMemoryMb = "higher"',
@@ -237,7 +255,7 @@ def test_a_file_in_another_encoding_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_policy_that_is_not_a_table_is_refused(tmp_path: Path) -> None:
-    text = POLICIES.partition("[[values]]")[0] + POLICIES[POLICIES.index("[runtimes]") :]
+    text = POLICIES.partition("[[values]]")[0] + POLICIES[POLICIES.index("[data]") :]
 
     with pytest.raises(PoliciesError, match=rf"^{FILE}: \[\[values\]\] number 1 \(not a table\): allowed: a table$"):
         read_policies(written(tmp_path, f"values = [1]\n{text}"))

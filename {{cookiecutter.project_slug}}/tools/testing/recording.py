@@ -41,6 +41,7 @@ COMPUTED = {
     "aws:cloudwatch/eventRule:EventRule": {"arn": "arn:{partition}:events:{region}:{id}:rule/{name}"},
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{id}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{id}:table/{name}"},
+    "aws:iam/policy:Policy": {"arn": "arn:{partition}:iam::{id}:policy/{name}"},
     "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{id}:role/{name}"},
     "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{id}:key/{uuid}", "keyId": "{uuid}"},
     "aws:lambda/alias:Alias": {"arn": "arn:{partition}:lambda:{region}:{id}:function:{functionName}:{name}"},
@@ -252,11 +253,11 @@ class RecordingMonitor(mocks.MockMonitor):
         return super().RegisterResourceOutputs(request)
 
 
-async def _run_program(exports: dict[str, Any]) -> None:
-    """Run the program until every resource is registered, and resolve its outputs."""
+async def _run_program(folder: Path, exports: dict[str, Any]) -> None:
+    """Run a program until every resource is registered, and resolve its outputs."""
 
     def program() -> None:
-        runpy.run_path(str(PROJECT_FOLDER / "__main__.py"))
+        runpy.run_path(str(folder / "__main__.py"))
 
     await run_pulumi_func(program)
     stack = cast(Stack, pulumi.runtime.get_root_resource())
@@ -297,15 +298,23 @@ def _bundle_in(folder: Path | None, deployment: Deployment) -> Generator[None]:
 
 
 def deploy(
-    config: Mapping[str, str], stack: str, build_folder: Path | None = None, provider: mocks.Mocks | None = None
+    config: Mapping[str, str],
+    stack: str,
+    build_folder: Path | None = None,
+    provider: mocks.Mocks | None = None,
+    *,
+    folder: Path = PROJECT_FOLDER,
+    project: str = PROJECT_NAME,
 ) -> Deployment:
-    """Run the program with a configuration, as the engine would, and record what it registers.
+    """Run a program with a configuration, as the engine would, and record what it registers.
 
     Args:
         config: The configuration: keys with their namespaces, values as text.
         stack: Name of the stack.
         build_folder: The folder of bundles; by default an empty stand-in is used.
         provider: Mocks to use instead of `Aws`.
+        folder: The folder of the program; by default that of the project.
+        project: Name of the program's Pulumi project.
     """
     deployment = Deployment(config)
 
@@ -320,8 +329,8 @@ def deploy(
             asyncio.Runner() as runner,
         ):
             asyncio.set_event_loop(runner.get_loop())
-            mocks.set_mocks(monitor.mocks, project=PROJECT_NAME, stack=stack, monitor=monitor)
-            runner.run(_run_program(deployment.exports), context=contextvars.copy_context())
+            mocks.set_mocks(monitor.mocks, project=project, stack=stack, monitor=monitor)
+            runner.run(_run_program(folder, deployment.exports), context=contextvars.copy_context())
 
     # Pulumi keeps its state in context variables: run in a copy of the context, so that nothing leaks.
     contextvars.copy_context().run(run)

@@ -16,7 +16,7 @@ from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.engine import interruptible
 from tools.tasks import run_prefix
 from tools.validate.configuration import CannotValidateError, validate_configuration
-from tools.validate.formats import print_report, to_github, to_json
+from tools.validate.formats import print_report, to_github, to_json, to_markdown
 from tools.validate.report import Report, Status
 
 DESCRIPTION = (
@@ -94,6 +94,8 @@ def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
         print(to_json(report))
     elif options.format == "github":
         print(*to_github(report, folder), sep="\n")
+    elif options.format == "markdown":
+        print(*to_markdown(report), sep="\n")
     else:
         # Any non-empty value counts: https://no-color.org
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
@@ -122,7 +124,10 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     parser.add_argument("--quiet", action="store_true", help="print only the problems, without the comparison")
     parser.add_argument(
-        "--format", choices=("text", "json", "github"), default="text", help="format of the report; text by default"
+        "--format",
+        choices=("text", "json", "github", "markdown"),
+        default="text",
+        help="format of the report; text by default",
     )
     parser.add_argument(
         "--no-color", action="store_true", help="no colours; the environment variable NO_COLOR does the same"

@@ -1,4 +1,4 @@
-"""Formats a report: as text, as JSON, and as annotations of a pull request."""
+"""Formats a report: as text, as JSON, as Markdown, and as annotations of a pull request."""
 
 import json
 import os
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from tools import markdown
 from tools.configuration.documents import printable
 from tools.validate.report import Finding, Report, Setting, Value
 
@@ -48,10 +49,8 @@ def print_report(report: Report, console: Console, *, quiet: bool = False) -> No
         console.file.writelines(f"{line}\n" for line in _plain_table(report, names))
     if names:
         console.print(Text(LEGEND, style="dim"), soft_wrap=True)
-    for deployment in report.deployments or ():
-        resources = [f"{len(deployment.drift)} drifted", f"{len(deployment.pending)} to be changed"]
-        said = f": {', '.join(resources)}" if deployment.state == "deployed" else ""
-        console.print(Text(f"{deployment.stack}: {deployment.state}{said}"), soft_wrap=True)
+    for line in _deployments(report):
+        console.print(Text(line), soft_wrap=True)
     for finding in report.findings:
         console.print(_line(finding), soft_wrap=True)
     console.print(Text(summary(report)), soft_wrap=True)
@@ -84,6 +83,26 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
             properties["line"] = str(finding.line)
         written = ",".join(f"{name}={_escaped(value, ESCAPED_IN_PROPERTIES)}" for name, value in properties.items())
         yield f"::{finding.severity} {written}::{_escaped(_message(finding), ESCAPED)}"
+    yield summary(report)
+
+
+def to_markdown(report: Report) -> Iterator[str]:
+    """Format the deployments and the findings as Markdown.
+
+    Yields:
+        A line for each deployment, a table of the findings, if there are any, and the summary.
+    """
+    for line in _deployments(report):
+        yield from (line, "")
+    if report.findings:
+        yield from markdown.table(
+            ("severity", "place", "finding", "rule"),
+            (
+                (each.severity, markdown.code(_place(each)), markdown.code(_message(each)), markdown.code(each.rule))
+                for each in report.findings
+            ),
+        )
+        yield ""
     yield summary(report)
 
 
@@ -168,10 +187,23 @@ def _short(text: str, longest: int = LONGEST_CELL) -> str:
     return text if len(text) <= longest else f"{text[: half - 3]}...{text[-half:]}"
 
 
-def _line(finding: Finding) -> Text:
+def _deployments(report: Report) -> Iterator[str]:
+    """Describe each deployment in one line."""
+    for deployment in report.deployments or ():
+        resources = [f"{len(deployment.drift)} drifted", f"{len(deployment.pending)} to be changed"]
+        said = f": {', '.join(resources)}" if deployment.state == "deployed" else ""
+        yield f"{deployment.stack}: {deployment.state}{said}"
+
+
+def _place(finding: Finding) -> str:
+    """Return the place of a finding: the line, the file, or the stacks."""
     place = ":".join(str(part) for part in (finding.file, finding.line) if part is not None)
+    return place or ", ".join(finding.stacks)
+
+
+def _line(finding: Finding) -> Text:
     stacks = f"{printable(', '.join(finding.stacks))}: " if finding.stacks and not finding.file else ""
-    line = Text(f"{printable(place)}: " if place else "")
+    line = Text(f"{printable(_place(finding))}: " if finding.file else "")
     line.append(finding.severity, style=STYLES[finding.severity])
     line.append(f": {stacks}{_message(finding)} [{finding.rule}]")
     return line

@@ -49,6 +49,8 @@ NO_TOML: Final = (ValueError, RecursionError)
 Environment = Literal[*ENVIRONMENTS]  # ty: ignore[invalid-type-form] # the model's values
 RUNTIMES: Final[tuple[str, ...]] = tuple(MODEL.schema[PROJECT.function.runtime]["enum"])
 Runtime = Literal[*RUNTIMES]  # ty: ignore[invalid-type-form] # the model's values
+# https://www.pulumi.com/docs/iac/concepts/resources/names/#urns
+TYPE_TOKEN: Final = re.compile(r"[a-z][a-z0-9-]*:[A-Za-z0-9_/]+:[A-Z][A-Za-z0-9]*")
 # A placeholder for a setting in a pattern of generated names.
 PROJECT_PLACEHOLDER: Final = "project"
 PLACEHOLDER: Final = re.compile(r"\{([A-Za-z][A-Za-z0-9]*)\}")
@@ -98,6 +100,12 @@ def _name_pattern(value: str) -> str:
         raise ValueError(f"found {{{unknown[0]}}}; allowed: {{project}}, or a setting: {', '.join(KEYS)}")
     _pattern(PLACEHOLDER.sub("", value))
     return value
+
+
+def _type(token: str) -> str:
+    if not TYPE_TOKEN.fullmatch(token):
+        raise ValueError("allowed: the type of a resource, for example aws:s3/bucket:Bucket")
+    return token
 
 
 class _Table(BaseModel):
@@ -175,6 +183,12 @@ class RuntimePolicy(_Table):
         return self
 
 
+class DataPolicy(_Table):
+    """The resources that hold data, or that data depends on."""
+
+    types: tuple[Annotated[str, AfterValidator(_type)], ...]
+
+
 class Policies(_Table):
     """The content of ``policies.toml``."""
 
@@ -184,6 +198,7 @@ class Policies(_Table):
     stronger: dict[Annotated[str, AfterValidator(_setting)], Direction]
     values: tuple[ValuePolicy, ...] = ()
     unique: tuple[UniquePolicy, ...] = ()
+    data: DataPolicy
     runtimes: RuntimePolicy
 
     @model_validator(mode="after")
@@ -230,7 +245,7 @@ def _explain(detail: Any, content: dict[str, Any]) -> str:
         place = ".".join([f"[[{parts[0]}]] number {parts[1] + 1} ({rule})", *map(str, parts[2:])])
     allowed = ALLOWED.get(detail["type"])
     if detail["type"] == "extra_forbidden":
-        table = (LISTS | {"runtimes": RuntimePolicy})[parts[0]] if len(parts) > 1 else Policies
+        table = (LISTS | {"data": DataPolicy, "runtimes": RuntimePolicy})[parts[0]] if len(parts) > 1 else Policies
         allowed = f"unknown key; allowed: {', '.join(table.model_fields)}"
     if detail["type"] == "literal_error":
         allowed = f"allowed: {detail['ctx']['expected']}"

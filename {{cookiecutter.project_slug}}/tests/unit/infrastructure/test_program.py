@@ -10,7 +10,9 @@ import pytest
 
 from tests.unit.conftest import Deploy, key_arn
 from tools.configuration.checks import SettingsError
+from tools.configuration.stack_files import PROJECT_FOLDER
 from tools.testing.recording import PROJECT_NAME, Deployment, Resource, computed_outputs
+from tools.validate.policies import read_policies
 
 # The input with the physical name, if it is not "name".
 NAME_KEYS = {"aws:s3/bucket:Bucket": "bucket", "aws:cloudwatch/dashboard:Dashboard": "dashboardName"}
@@ -229,6 +231,17 @@ def test_production_retains_data_and_what_secures_it(deploy_example: Deploy) -> 
     production = deploy_example(environment="prod", eventbridgeNotifications="true")
 
     assert {each.name for each in in_aws(production) if each.retain_on_delete} == DATA | PARTS
+
+
+def test_ci_guards_every_type_that_production_protects_or_retains(deploy_example: Deploy) -> None:
+    production = deploy_example(environment="prod", eventbridgeNotifications="true")
+    kept = {each.type for each in in_aws(production) if each.protect or each.retain_on_delete}
+
+    types = read_policies(PROJECT_FOLDER).data.types
+
+    assert kept <= {*types}, "add it to policies.toml"
+    assert {*types} <= {each.type for each in production.resources}, "the program has no such resource"
+    assert len(types) == len({*types})
 
 
 def test_other_environments_can_be_destroyed(customized: Deployment) -> None:

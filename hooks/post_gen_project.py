@@ -1,0 +1,31 @@
+"""Removes what the answers did not ask for, where a file's name that renders empty cannot do it.
+
+Cookiecutter renders this file and runs it in the new folder. The answers come in as one JSON literal, as in
+``pre_gen_project.py``.
+"""
+
+import json
+import os
+import shutil
+
+# Python files are copied as they are, and their names are not rendered either.
+ONLY_IF_CI_DEPLOYS = ("bootstrap", os.path.join("tests", "unit", "bootstrap"))  # noqa: PTH118 # pathlib starts slowly
+
+
+def ci_deploys(answers):
+    """Whether the project is deployed from CI: a runner does not have the state that is kept in local files."""
+    return answers["ci"] != "none" and answers["state_backend"] != "local-file"
+
+
+def main(answers):
+    """Remove folders that were not asked for, and those whose files all have names that rendered empty."""
+    if not ci_deploys(answers):
+        for folder in ONLY_IF_CI_DEPLOYS:
+            shutil.rmtree(folder, ignore_errors=True)
+    for folder, _, _ in os.walk(os.curdir, topdown=False):
+        if not os.listdir(folder):  # noqa: PTH208 # pathlib starts slowly
+            os.rmdir(folder)  # noqa: PTH106
+
+
+if __name__ == "__main__":
+    main(json.loads(r"""{{ cookiecutter | tojson }}"""))

@@ -1,0 +1,136 @@
+"""The bootstrap program of a rendered project: its tasks, its settings, and what of its state is committed."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.projects import Environment, Project
+
+# Starts the program's modules as the engine does: in the folder of the program, and with its own folder first.
+PULUMI = f"""\
+#!{sys.executable}
+import json, os, subprocess, sys
+folder = sys.argv[sys.argv.index("--cwd") + 1]
+started = subprocess.run(["python", "-c", "import bootstrap.roles, sys; print(sys.path[0])"], cwd=folder, check=False)
+call = {{"arguments": sys.argv[1:], "status": started.returncode, "phrase": os.environ.get("PULUMI_CONFIG_PASSPHRASE")}}
+with open(os.environ["PULUMI_CALL"], "w", encoding="utf-8") as file:
+    json.dump(call, file)
+"""
+DEPLOYED = [
+    {"ci": "github", "state_backend": "pulumi-cloud"},
+    {"ci": "github", "state_backend": "s3"},
+    {"ci": "gitlab", "state_backend": "pulumi-cloud"},
+    {"ci": "gitlab", "state_backend": "s3"},
+]
+NOT_DEPLOYED = [
+    {"ci": "none", "state_backend": "s3"},
+    {"ci": "github", "state_backend": "local-file"},
+]
+TASK = "bootstrap"
+
+Bake = Callable[..., Project]
+deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".join(answers.values()))
+
+
+@pytest.fixture(name="call")
+def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Put a stand-in for the engine on the PATH, and return where it writes its call."""
+    program = tmp_path / "bin" / "pulumi"
+    program.parent.mkdir()
+    program.write_text(PULUMI, encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IEXEC)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(program.parent), os.environ["PATH"]]))
+    monkeypatch.setenv("PULUMI_CALL", str(tmp_path / "call"))
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    return tmp_path / "call"
+
+
+def test_the_task_runs_the_program_in_its_folder(
+    default_project: Project, environment: Environment, call: Path
+) -> None:
+    for named, stack in (([], "account"), (["other"], "other")):
+        finished = environment.task(default_project, TASK, *named)
+
+        assert finished.returncode == 0, finished.stdout
+        assert json.loads(call.read_text(encoding="utf-8")) == {
+            "arguments": ["up", "--cwd", "bootstrap", "--stack", stack],
+            "status": 0,
+            "phrase": None,
+        }
+
+
+def test_state_in_a_file_has_an_empty_passphrase(
+    bake: Bake, environment: Environment, call: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = bake(state_backend="s3")
+
+    environment.task(project, TASK)
+    assert json.loads(call.read_text(encoding="utf-8"))["phrase"] == ""
+
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "one of ours")
+    environment.task(project, TASK)
+    assert json.loads(call.read_text(encoding="utf-8"))["phrase"] == "one of ours"
+
+
+@deployed
+def test_the_settings_are_for_the_platform_and_the_backend(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers, aws_region_prod="eu-west-1")
+    config = project.yaml("bootstrap/Pulumi.account.yaml")["config"]
+    own = {key.removeprefix("event-pipeline-bootstrap:"): value for key, value in config.items()}
+
+    expected: dict[str, object] = {
+        "aws:region": "eu-west-1",
+        "ci": answers["ci"],
+        "repository": "",
+        "branch": "main",
+        "createOidcProvider": True,
+    }
+    if answers["ci"] == "github":
+        expected |= {"repositoryId": "", "repositoryOwnerId": ""}
+    if answers["state_backend"] == "s3":
+        expected |= {"stateBucket": "event-pipeline-pulumi-state", "stateKeyArn": "", "stateAccountIds": []}
+    assert own == expected
+
+
+@deployed
+def test_only_a_program_that_creates_the_bucket_keeps_its_state_in_a_file(bake: Bake, answers: dict[str, str]) -> None:
+    described = bake(**answers).yaml("bootstrap/Pulumi.yaml")
+
+    assert described["name"] == "event-pipeline-bootstrap"
+    assert described["runtime"] == "python"
+    assert described.get("backend") == ({"url": "file://."} if answers["state_backend"] == "s3" else None)
+
+
+def test_the_programs_own_state_is_committed_without_its_history(bake: Bake, tmp_path: Path) -> None:
+    project = bake(state_backend="s3").copy(tmp_path)
+    subprocess.run(["git", "init", "--quiet"], cwd=project.path, check=True)
+    folder = "bootstrap/.pulumi"
+    names = [f"{folder}/{name}" for name in ("meta.yaml", "stacks/x/account.json", "history/x", "backups/x", "locks/x")]
+
+    ignored = subprocess.run(
+        ["git", "check-ignore", *names], cwd=project.path, check=False, capture_output=True, encoding="utf-8"
+    )
+    assert ignored.stdout.splitlines() == names[2:]
+
+
+@deployed
+def test_the_gate_covers_the_program(bake: Bake, answers: dict[str, str]) -> None:
+    pyproject = bake(**answers).toml("pyproject.toml")["tool"]
+
+    assert pyproject["poe"]["tasks"]["lint"]["sequence"][1]["cmd"].split()[2] == "bootstrap"
+    assert pyproject["coverage"]["run"]["source"] == ["."]
+    assert not [each for each in pyproject["coverage"]["run"]["omit"] if each.startswith("bootstrap")]
+
+
+@pytest.mark.parametrize("answers", NOT_DEPLOYED, ids=lambda answers: "-".join(answers.values()))
+def test_a_project_that_ci_does_not_deploy_does_not_mention_it(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+
+    assert TASK not in project.tasks()
+    assert [path for path in project.files() if "bootstrap" in path.read_text(encoding="utf-8")] == []

@@ -1,0 +1,176 @@
+"""The settings of the bootstrap program: who is let in, and where Pulumi's state is."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+import pulumi
+from pydantic import BeforeValidator, Field, ValidationError
+
+from tools.configuration.checks import MASKED, Problem, SettingsError
+from tools.configuration.documents import shown
+from tools.configuration.model import TRUTH_VALUE, Contradiction, SettingsModel, StackSettings
+
+GITHUB_REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"
+
+
+def json_list(text: object) -> object:
+    """Parse a list, which the engine hands over as JSON; what is no list is left as it is."""
+    try:
+        parsed = json.loads(text) if isinstance(text, str) else text
+    except ValueError:
+        return text
+    return tuple(map(str, parsed)) if isinstance(parsed, list) else text
+
+
+class BootstrapSettings(StackSettings):
+    """The configuration of the bootstrap program for one account, valid and complete."""
+
+    ci: Annotated[Literal["github", "gitlab"], Field(description="Where the project's pipelines run")]
+    repository: Annotated[
+        str,
+        Field(
+            # Neither a wildcard nor a colon, which separates the parts of a token's subject.
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+$",
+            description="The repository, or the project on GitLab",
+            json_schema_extra={"allowed": "OWNER/NAME on GitHub, GROUP/PROJECT on GitLab"},
+        ),
+    ]
+    repository_id: Annotated[
+        str,
+        Field(
+            pattern=r"^([1-9][0-9]*)?$",
+            description="Number of the repository on GitHub, which no other repository ever gets",
+            json_schema_extra={"allowed": "empty (GitLab), or what `gh api repos/OWNER/NAME --jq .id` prints"},
+        ),
+    ] = ""
+    repository_owner_id: Annotated[
+        str,
+        Field(
+            pattern=r"^([1-9][0-9]*)?$",
+            description="Number of the repository's owner on GitHub",
+            json_schema_extra={"allowed": "empty (GitLab), or what `gh api repos/OWNER/NAME --jq .owner.id` prints"},
+        ),
+    ] = ""
+    branch: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$",
+            description="The branch that is deployed",
+            json_schema_extra={"allowed": "the name of a branch, without wildcards"},
+        ),
+    ] = "main"
+    create_oidc_provider: Annotated[
+        bool, Field(description="Whether to create the OIDC provider; false if the account has it"), TRUTH_VALUE
+    ] = True
+    state_bucket: Annotated[
+        str,
+        Field(
+            pattern=r"^([a-z0-9][a-z0-9-]{1,61}[a-z0-9])?$",
+            description="The bucket for Pulumi's state",
+            json_schema_extra={
+                "allowed": "empty (Pulumi Cloud), or 3 to 63 lower-case letters, digits and hyphens, no hyphen at "
+                "either end"
+            },
+        ),
+    ] = ""
+    state_key_arn: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            description="Key of the state bucket of another account",
+            json_schema_extra={"allowed": "empty (this account has the bucket), or the ARN of a KMS key"},
+        ),
+    ] = ""
+    state_account_ids: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[0-9]{12}$")], ...],
+        Field(
+            description="Other accounts that keep their state in this account's bucket",
+            json_schema_extra={"allowed": 'a list of account IDs, for example ["123456789012"]'},
+        ),
+        BeforeValidator(json_list),
+    ] = ()
+
+    @property
+    def has_own_bucket(self) -> bool:
+        """Whether the state is in a bucket of this account."""
+        return bool(self.state_bucket and not self.state_key_arn)
+
+    @classmethod
+    def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:
+        """Find settings that are valid alone but not in combination."""
+        on_github = good.get("ci") == "github"
+        for key in ("repositoryId", "repositoryOwnerId"):
+            if on_github and good.get(key) == "":
+                allowed = _MODEL.allowed(key).partition(", or ")[2]
+                yield Contradiction("missing-id", key, "", f"{allowed}, because ci is github")
+        repository = good.get("repository", "")
+        if on_github and repository and not re.fullmatch(GITHUB_REPOSITORY, repository):
+            yield Contradiction("bad-repository", "repository", repository, "OWNER/NAME, because ci is github")
+        if good.get("stateKeyArn") and good.get("stateBucket") == "":
+            yield Contradiction("no-bucket", "stateBucket", "", "a bucket's name, because stateKeyArn is set")
+        if good.get("stateAccountIds") and (good.get("stateKeyArn") or good.get("stateBucket") == ""):
+            found = json.dumps(good["stateAccountIds"])
+            allowed = "none, because this account does not have the bucket"
+            yield Contradiction("no-bucket-to-share", "stateAccountIds", found, allowed)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the settings of the current stack.
+
+        Raises:
+            SettingsError: If there are problems, with all of them.
+        """
+        return cls.read(
+            pulumi.get_project(), pulumi.runtime.get_config_env(), pulumi.runtime.get_config_secret_keys_env()
+        )
+
+    @classmethod
+    def read(cls, project: str, config: Mapping[str, str], secret_keys: Iterable[str] = ()) -> Self:
+        """Read the settings of a configuration.
+
+        Args:
+            project: The bootstrap project, which is the namespace of its keys.
+            config: The configuration: keys with their namespaces, values as the engine's text.
+            secret_keys: Keys whose values must not be printed.
+
+        Raises:
+            SettingsError: If there are problems, with all of them.
+        """
+        namespace = f"{project}:"
+        own = {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
+        hidden = {key.removeprefix(namespace) for key in secret_keys}
+        try:
+            settings = cls.model_validate(own)
+        except ValidationError as error:
+            wrong = {str(detail["loc"][0]): detail["type"] for detail in error.errors()}
+            raise SettingsError(
+                _problem(namespace, key, type_, MASKED if key in hidden else own.get(key, ""))
+                for key, type_ in wrong.items()
+            ) from None
+        found = [
+            Problem(each.rule, f"{namespace}{each.key}", _message(each.found, each.allowed), each.found, each.allowed)
+            for each in cls.contradictions(settings.model_dump(by_alias=True))
+        ]
+        if found:
+            raise SettingsError(found)
+        return settings
+
+
+_MODEL: Final = SettingsModel(BootstrapSettings)
+
+
+def _message(found: str, allowed: str) -> str:
+    return f"found {found if found == MASKED else shown(found)}; allowed: {allowed}"
+
+
+def _problem(namespace: str, key: str, type_: str, found: str) -> Problem:
+    """Translate an error of the model into what was found and what is allowed in the stack file."""
+    if type_ == "extra_forbidden":
+        allowed = ", ".join(_MODEL.keys)
+        return Problem("unknown-key", f"{namespace}{key}", f"unknown key; allowed: {allowed}", None, allowed)
+    allowed = _MODEL.allowed(key)
+    if type_ == "missing":
+        return Problem("missing-key", f"{namespace}{key}", f"missing; allowed: {allowed}", None, allowed)
+    return Problem("bad-value", f"{namespace}{key}", _message(found, allowed), found, allowed)

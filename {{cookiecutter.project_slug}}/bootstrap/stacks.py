@@ -1,0 +1,137 @@
+"""The stacks that are deployed to an account, as their files describe them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+import pulumi
+
+from bootstrap.settings import json_list
+from tools.account import Account
+from tools.configuration.checks import Problem, SettingsError, is_allowed
+from tools.configuration.documents import DocumentError, shown
+from tools.configuration.model import REGION_KEY
+from tools.configuration.stack_files import PROJECT_FOLDER, Project, StackConfig, read_project
+
+ACCOUNTS_KEY: Final = "aws:allowedAccountIds"
+# What the policies depend on.
+SUFFIX, BUCKET, KEY, BOUNDARY = "environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn"
+# The last part of a name that no role of the program itself may have: see `bootstrap.policies.KEEP_OUT`.
+CI: Final = "ci"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that is deployed to the account.
+
+    Attributes:
+        name: Its name, which is also the name of its environment in CI.
+        project: The Pulumi project.
+        account: The account, with the stack's region.
+        suffix: Its environment suffix.
+        bucket_name: The payload bucket's name, if it is not derived.
+        kms_key_arn: The configured key, if it does not create its own.
+        boundary_arn: The permissions boundary of the function's role.
+    """
+
+    name: str
+    project: str
+    account: Account
+    suffix: str
+    bucket_name: str
+    kms_key_arn: str
+    boundary_arn: str
+
+    @property
+    def prefix(self) -> str:
+        """What the names of the stack's resources begin with, without the hyphen."""
+        return f"{self.project}-{self.suffix}"
+
+    def ci_name(self, role: str) -> str:
+        """Name something that belongs to CI, for example ``orders-dev-ci-deploy``."""
+        return f"{self.prefix}-{CI}-{role}"
+
+    @property
+    def own_boundary_arn(self) -> str:
+        """ARN of the permissions boundary that this program creates."""
+        return f"arn:{self.account.partition}:iam::{self.account.id}:policy/{self.ci_name('boundary')}"
+
+    @property
+    def has_own_boundary(self) -> bool:
+        """Whether the stack uses that boundary, and not one of the organisation's."""
+        return self.boundary_arn == self.own_boundary_arn
+
+
+def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
+    """Find the stacks whose files name an account.
+
+    Args:
+        account: The account.
+        folder: The project's folder; by default that of this project.
+
+    Raises:
+        SettingsError: If a stack cannot be deployed from CI, or none names the account, with every reason.
+        pulumi.RunError: If a file cannot be read.
+    """
+    try:
+        project = read_project(folder or PROJECT_FOLDER)
+        configs = {name: project.configure(project.read_stack(name)) for name in project.stacks}
+    except DocumentError as error:
+        raise pulumi.RunError(str(error)) from error
+    here = [name for name, config in configs.items() if account.id in config.values.get(ACCOUNTS_KEY, "")]
+    problems = [problem for name in here for problem in _problems(project, name, configs[name])]
+    stacks = [] if problems else [_stack(project, name, configs[name], account) for name in here]
+    problems += [problem for stack in stacks for problem in _boundary_problems(stack)]
+    if not here:
+        allowed = f'["{account.id}"] in the file of each stack that is deployed to it'
+        problems = [_problem(ACCOUNTS_KEY, "no stack with this account", allowed)]
+    if problems:
+        raise SettingsError(problems)
+    return stacks
+
+
+def _own(project: Project, config: StackConfig, key: str) -> str:
+    return config.values.get(f"{project.name}:{key}", "")
+
+
+def _stack(project: Project, name: str, config: StackConfig, account: Account) -> Stack:
+    return Stack(
+        name=name,
+        project=project.name,
+        account=replace(account, region=config.values[REGION_KEY]),
+        suffix=_own(project, config, SUFFIX),
+        bucket_name=_own(project, config, BUCKET),
+        kms_key_arn=_own(project, config, KEY),
+        boundary_arn=_own(project, config, BOUNDARY),
+    )
+
+
+def _problem(key: str, found: str, allowed: str) -> Problem:
+    return Problem("bad-value", key, f"found {found}; allowed: {allowed}", found, allowed)
+
+
+def _problems(project: Project, name: str, config: StackConfig) -> Iterator[Problem]:
+    """Find what keeps a stack from being deployed from CI."""
+    file = f"Pulumi.{name}.yaml"
+    accounts = json_list(config.values[ACCOUNTS_KEY])
+    if not isinstance(accounts, tuple) or len(accounts) != 1:
+        yield _problem(f"{file}: {ACCOUNTS_KEY}", shown(config.values[ACCOUNTS_KEY]), "a list with one account")
+    if not config.values.get(REGION_KEY):
+        yield _problem(f"{file}: {REGION_KEY}", "nothing", "the stack's region")
+    for key in (SUFFIX, BUCKET, KEY, BOUNDARY):
+        value = _own(project, config, key)
+        if not is_allowed(key, value):
+            yield _problem(f"{file}: {project.name}:{key}", shown(value), "what the task `validate` says")
+    suffix = _own(project, config, SUFFIX)
+    if re.search(rf"-{CI}(-|$)", suffix):
+        # The deploy role may not change what is named so.
+        yield _problem(f"{file}: {project.name}:{SUFFIX}", shown(suffix), f"a suffix without -{CI}")
+
+
+def _boundary_problems(stack: Stack) -> Iterator[Problem]:
+    """Ask for a boundary: without one, the deploy role may not create the function's role."""
+    if not stack.boundary_arn:
+        key = f"Pulumi.{stack.name}.yaml: {stack.project}:{BOUNDARY}"
+        yield _problem(key, '""', f"{stack.own_boundary_arn}, or a boundary of your organisation")

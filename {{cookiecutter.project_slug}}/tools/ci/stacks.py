@@ -1,0 +1,68 @@
+"""The stacks that CI deploys: those that have a file, but not the local one."""
+
+import sys
+from dataclasses import dataclass
+
+from infrastructure.project import PROJECT
+from tools.configuration.checks import ENVIRONMENTS, SettingsError
+from tools.configuration.documents import DocumentError, shown
+from tools.configuration.stack_files import StackConfig, read_project
+from tools.package import read_checked_config
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack.
+
+    Attributes:
+        name: Its name.
+        project: The project's name.
+        config: Its configuration.
+    """
+
+    name: str
+    project: str
+    config: StackConfig
+
+    def setting(self, key: str) -> str:
+        """Return the value of one of the project's settings."""
+        return self.config.values[f"{self.project}:{key}"]
+
+
+def find_stack(task: str, name: str) -> Stack:
+    """Find a stack by its name.
+
+    Args:
+        task: Name of the task.
+        name: Name of the stack.
+
+    Raises:
+        SystemExit: If there is no such stack, or its configuration has problems.
+    """
+    try:
+        names = _names()
+        if name not in names:
+            sys.exit(f"{task}: no file for the stack {shown(name)}; allowed: {', '.join(names)}")
+        return Stack(name, *read_checked_config(name))
+    except (DocumentError, SettingsError) as error:
+        sys.exit(f"{task}: {error}")
+
+
+def find_stacks(task: str) -> list[Stack]:
+    """Find all stacks, in the order of promotion.
+
+    Args:
+        task: Name of the task.
+
+    Raises:
+        SystemExit: If the configuration of one has problems.
+    """
+    try:
+        stacks = [find_stack(task, name) for name in _names()]
+    except DocumentError as error:
+        sys.exit(f"{task}: {error}")
+    return sorted(stacks, key=lambda stack: (ENVIRONMENTS.index(stack.setting(PROJECT.environment)), stack.name))
+
+
+def _names() -> list[str]:
+    return [name for name in read_project().stacks if name != PROJECT.local]
