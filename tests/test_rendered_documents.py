@@ -332,7 +332,10 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *roles(project))}
     # The names of the roles of CI, and what they begin with.
-    known |= {f"{project.slug}-SUFFIX", "PREFIX-", "PREFIX-ci-preview", "PREFIX-ci-deploy"}
+    known |= {f"{project.slug}-SUFFIX", "PREFIX-"}
+    known |= {
+        f"{prefix}-ci-{role}" for prefix in ("PREFIX", f"{project.slug}-SUFFIX") for role in ("preview", "deploy")
+    }
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
