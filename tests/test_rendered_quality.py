@@ -129,6 +129,6 @@ def test_every_component_registers_its_outputs(default_project: Project) -> None
         if isinstance(node, ast.ClassDef) and any("ComponentResource" in ast.unparse(base) for base in node.bases)
     ]
 
-    assert len(components) == 8
+    assert len(components) == 10
     for name, node in components:
         assert "self.register_outputs(" in ast.unparse(node), f"{name}: {node.name}"

@@ -99,7 +99,7 @@ class BootstrapSettings(StackSettings):
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:
-        """Find settings that are valid alone but not in combination."""
+        """Find settings of an account that are valid alone but not in combination."""
         on_github = good.get("ci") == "github"
         for key in ("repositoryId", "repositoryOwnerId"):
             if on_github and good.get(key) == "":

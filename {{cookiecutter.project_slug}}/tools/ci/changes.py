@@ -24,6 +24,8 @@ OPERATIONS: Final[dict[OpType, Operation]] = {
     OpType.IMPORT_REPLACEMENT: "replace",
     OpType.DELETE: "delete",
 }
+# What reading a text of another form raises.
+UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
 # Their properties are not listed: all of them appear or disappear.
 WHOLE: Final = frozenset({OpType.CREATE, OpType.IMPORT, OpType.DELETE})
 
@@ -53,7 +55,7 @@ def read_preview(output: str, data_types: Collection[str]) -> tuple[Change, ...]
                 earlier = changes.get(change.urn)
                 paths = {*change.properties, *(earlier.properties if earlier else ())}
                 changes[change.urn] = change.model_copy(update={"properties": tuple(sorted(paths))})
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+    except UNREADABLE as error:
         raise UnreadablePreviewError(f"the output of `pulumi preview --json` cannot be read: {error}") from error
     return tuple(changes.values())
 
@@ -63,7 +65,7 @@ def read_errors(output: str) -> str:
     try:
         diagnostics = json.loads(output).get("diagnostics", ())
         return "\n".join(each["message"] for each in diagnostics if each["severity"] == "error")
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except UNREADABLE:
         return ""
 
 

@@ -20,6 +20,8 @@ TITLES: Final[dict[Task, str]] = {
 COUNTED: Final[tuple[Operation, ...]] = ("create", "import", "update", "replace", "delete")
 DESTRUCTIVE: Final = frozenset({"replace", "delete"})
 LONGEST_LIST: Final = 100
+# What reading a file that is missing or has another form raises.
+UNREADABLE: Final = (OSError, ValidationError)
 
 
 class _Model(BaseModel):
@@ -85,7 +87,7 @@ def read_record(task: Task, stack: str) -> Record:
     """
     try:
         record = Record.model_validate_json((FOLDER / f"{stack}.json").read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
+    except UNREADABLE:
         record = None
     if record is None or record.task != task:
         return Record(task=task, stack=stack, state="failed", reason=f"its job has ended without a result of ci-{task}")
