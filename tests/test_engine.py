@@ -196,15 +196,11 @@ def test_the_local_stack_is_deployed_used_updated_and_stopped(check_out: CheckOu
 
     # Changed code is updated in place too.
     project.replace("processor/storage.py", 'Subject="Event received"', 'Subject="Event changed"')
-    began = time.monotonic()
     checkout.task("local-up")
-    assert time.monotonic() - began < 60
     assert "Notification: published to" in checkout.task("local-send")
     checkout.task("test-py-integration", "-k", "bundle", **variables)
 
-    began = time.monotonic()
     assert "local-down: stopped" in checkout.task("local-down")
-    assert time.monotonic() - began < 5
     assert not (project.path / ".local").exists()
 
 

@@ -56,7 +56,10 @@ def test_the_first_steps_of_the_readme_pass(
 
     report = task("validate", "--strict", "--format", "json", "--date", "2026-03-01")
     assert report.returncode == 1, report.stderr
-    assert [finding["rule"] for finding in json.loads(report.stdout)["findings"]] == ["placeholder-email"]
+    assert [finding["rule"] for finding in json.loads(report.stdout)["findings"]] == [
+        "any-account",
+        "placeholder-email",
+    ]
     usage = task("validate", "--help")
     assert usage.returncode == 0
     assert usage.stdout.startswith(f"usage: {project.run} validate [-h]")

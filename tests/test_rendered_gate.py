@@ -193,7 +193,7 @@ def test_the_check_passes_if_all_steps_pass(quick: Project, environment: Environ
             "ZeroDivision",
         ),
         ("pyproject.toml", 'cmd = "python --version" }]', 'cmd = "python -c 1/0" }]', "ZeroDivision"),
-        ("Pulumi.yaml", "default: 300", "default: 301", "not up to date with the code: Pulumi.yaml; run `uv run poe"),
+        ("Pulumi.yaml", "default: 120", "default: 121", "not up to date with the code: Pulumi.yaml; run `uv run poe"),
         ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 64", "a whole number from 128 to 10240"),
     ],
     ids=["format", "ruff", "types", "tests", "pylint", "generated", "configuration"],
@@ -213,7 +213,7 @@ def test_one_broken_step_fails_the_check_and_no_file_is_changed(
 
 def test_every_broken_step_is_shown(quick: Project, environment: Environment) -> None:
     quick.replace("__main__.py", "import pulumi\n", "import os\n\nimport pulumi\n")
-    quick.replace("Pulumi.yaml", "default: 300", "default: 301")
+    quick.replace("Pulumi.yaml", "default: 120", "default: 121")
     quick.replace("infrastructure/storage.py", 'hash_key="message_id"', "hash_key=[1]")
 
     finished = environment.task(quick, "check")
@@ -255,7 +255,7 @@ ANOTHER_STACK = """\
   event-pipeline:kmsKeyArn: arn:aws:kms:us-east-2:123456789012:key/99999999-8888-7777-6666-555555555555
   event-pipeline:bucketName: a-bucket-of-ours
   event-pipeline:lambdaReservedConcurrency: "-1"
-  event-pipeline:lambdaTimeoutSeconds: 60
+  event-pipeline:lambdaTimeoutSeconds: 100
   event-pipeline:batchSize: 100
   event-pipeline:batchWindowSeconds: 20
   event-pipeline:maxReceiveCount: 5
@@ -303,11 +303,11 @@ WEAKENINGS = {
         "test_noncurrent_versions_and_incomplete_uploads",
     ),
     "TLS not required": ("iam", '"aws:SecureTransport": "false"', '"aws:SecureTransport": "true"', "TLS only"),
-    "topic open to everybody": ("messaging", '{"Service": "cloudwatch.amazonaws.com"}', '"*"', "CKV_AWS_169"),
+    "topic open to everybody": ("alarms", 'iam.service_principal("cloudwatch")', '"*"', "CKV_AWS_169"),
     "topic not encrypted": (
         "messaging",
-        'names.of("notifications"), kms_master_key_id=kms_key_arn',
-        'names.of("notifications")',
+        'names.of("notifications"),\n            kms_master_key_id=kms_key_arn,',
+        'names.of("notifications"),',
         "CKV_AWS_26",
     ),
     "wildcard action": ("processing", '"Action": "s3:PutObject"', '"Action": "s3:*"', "CKV_AWS_63"),
@@ -366,16 +366,16 @@ WEAKENINGS = {
         "no_unexpected_input",
     ),
     "alarms silenced": (
-        "monitoring",
-        "evaluation_periods=1,",
-        "evaluation_periods=1, actions_enabled=False,",
+        "alarms",
+        "evaluation_periods=alarm.window.of,",
+        "evaluation_periods=alarm.window.of, actions_enabled=False,",
         "no_unexpected_input",
     ),
     "any account's alarms": (
-        "messaging",
+        "alarms",
         '"aws:SourceAccount": account.id',
         '"aws:SourceAccount": "*"',
-        "test_the_topic_accepts",
+        "test_only_the_stacks_alarms_and_eventbridge_may_publish",
     ),
     "any account's logs": ("encryption", '"ArnEquals": {', '"ArnLike": {', "test_the_stacks_key_can_be_used"),
     "parts not kept": (

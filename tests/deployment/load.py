@@ -385,12 +385,15 @@ def killing(emulator: Path) -> Generator[None]:
     choice, ended = random.Random(SEED), threading.Event()  # noqa: S311 # repeatable, not secret
 
     def kill() -> None:
-        while not ended.wait(KILL_SECONDS):
+        pause = KILL_SECONDS
+        while not ended.wait(pause):
+            pause = SAMPLE_SECONDS
             # A process may end by itself meanwhile.
             with contextlib.suppress(psutil.NoSuchProcess):
                 working = at_work(psutil.Process(record["pid"]).children())
                 if working:
                     choice.choice(working).kill()
+                    pause = KILL_SECONDS
 
     killer = threading.Thread(target=kill)
     killer.start()
