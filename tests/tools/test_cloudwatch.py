@@ -194,6 +194,11 @@ def test_a_value_that_arrives_late_still_counts() -> None:
     assert states(alarm, metrics, range(2, 5)) == [OK, OK, ALARM]
 
 
+def test_an_unknown_treatment_of_missing_data_is_refused() -> None:
+    with pytest.raises(ValueError, match="'missing'"):
+        Alarm(SIMPLE | {"treatMissingData": "missing"}).evaluate(Metrics(), 9, SOON)
+
+
 @pytest.mark.parametrize(
     ("treatment", "state"), [("notBreaching", OK), ("ignore", INSUFFICIENT_DATA), ("breaching", ALARM)]
 )

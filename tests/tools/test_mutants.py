@@ -52,6 +52,7 @@ UNCHANGED = {
     "arguments without a name": "f(a, *b, **c)\n",
     "a comprehension": "X = {a: b for a in c}\nf(a for a in b)\n",
     "items of a set": "X = {a, b}\n",
+    "the asterisk before keyword-only arguments": "def f(a, *, b): ...\ndef g(\n    a,\n    *,\n    b,\n): ...\n",
     "imports for types": "if TYPE_CHECKING:\n    import a\n",
     # `not a := b` is not Python.
     "what would not be Python": "if a := b:\n    c()\n",

@@ -23,7 +23,7 @@ RETURNED_PERCENT = 25
 MOST_WAITING = 1_000_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Window:
     """How many periods must be bad.
 
@@ -36,11 +36,11 @@ class Window:
     """
 
     bad: int = 1
-    of: int = 1
+    of: int
     seconds: int = MINUTE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Alarm:
     """A CloudWatch alarm.
 
@@ -63,7 +63,7 @@ class Alarm:
     threshold: float = 0
     comparison: str = "GreaterThanThreshold"
     expression: str = ""
-    window: Window = Window()
+    window: Window
     missing: str = "ignore"
 
 

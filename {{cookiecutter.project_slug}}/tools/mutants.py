@@ -139,9 +139,17 @@ def list_mutants(path: Path) -> Iterator[dict[str, Any]]:
         for number in range(sum(len([*operator().mutation_positions(node)]) for node in nodes)):
             code = mutating.mutate_code(source, operator(), number)
             _, _, header, *change = difflib.unified_diff(source.splitlines(), code.splitlines(), n=0, lineterm="")
-            if _is_python(code) and TYPES_ALONE not in change[0]:
+            if _is_python(code) and not _is_the_same(*change[:2]):
                 line = int(header.split()[1].strip("-").partition(",")[0])
                 yield {"file": path.as_posix(), "line": line, "change": change, "code": code}
+
+
+def _is_the_same(before: str, after: str = "") -> bool:
+    """Whether a change can make no difference to a running program, by its lines in the diff.
+
+    The operators take the asterisk before keyword-only arguments for a product.
+    """
+    return TYPES_ALONE in before or after[1:].replace("/,", "*,") == before[1:]
 
 
 def _is_python(code: str) -> bool:

@@ -6,6 +6,7 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 OK: Final = "OK"
@@ -36,6 +37,14 @@ PERHAPS_ABSENT: Final = {
     "NumberOfMessagesReceived",
     "NumberOfMessagesSent",
 }
+
+
+class Missing(StrEnum):
+    """What a period without data counts as."""
+
+    KEEPS_THE_STATE = "ignore"
+    IS_BAD = "breaching"
+    IS_GOOD = "notBreaching"
 
 
 @dataclass(frozen=True)
@@ -137,16 +146,20 @@ def next_state(alarm: Mapping[str, Any], values: Sequence[Value], state: str) ->
         alarm: Its inputs.
         values: Its values in the periods that CloudWatch retrieves, the latest last.
         state: Its current state.
+
+    Raises:
+        ValueError: If there is no such treatment of missing data.
     """
+    missing = Missing(alarm["treatMissingData"])
     periods, needed = int(alarm["evaluationPeriods"]), int(alarm["datapointsToAlarm"])
     # A period without data is not evaluated if an earlier one has data.
     known = [value for value in values if value is not None][-periods:]
     absent = periods - len(known)
     is_bad = COMPARISONS[alarm["comparisonOperator"]]
     bad = sum(is_bad(value, alarm["threshold"]) for value in known)
-    if alarm["treatMissingData"] == "ignore" and absent and bad == len(known) < needed:
+    if missing is Missing.KEEPS_THE_STATE and absent and bad == len(known) < needed:
         return state
-    if alarm["treatMissingData"] == "breaching":
+    if missing is Missing.IS_BAD:
         bad += absent
     return ALARM if bad >= needed else OK
 
