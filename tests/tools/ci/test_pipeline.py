@@ -358,6 +358,17 @@ def test_a_violated_plan_is_reported_without_values(machine: Machine, capfd: pyt
     assert VIOLATED in capfd.readouterr().out
 
 
+def test_drift_since_the_plan_stops_a_deployment(machine: Machine) -> None:
+    deployable(machine)
+    machine.deployments["dev"] = Deployment(stack="dev", state="deployed", drift=(DRIFTED,))
+    machine.findings["dev"] = [DRIFT]
+
+    told = failed(deploy)
+
+    assert told == "ci-deploy: dev: changed outside Pulumi: payloads; revert it, or take it over with `pulumi refresh`"
+    assert machine.pulumi.calls == machine.tested == []
+
+
 def test_a_locked_state_stops_a_deployment(machine: Machine) -> None:
     deployable(machine)
     machine.pulumi.answer("up", messages=LOCKED, status=255)

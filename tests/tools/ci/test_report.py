@@ -244,6 +244,16 @@ def test_the_issue_is_closed_when_no_drift_is_left(drifts: Machine, capsys: pyte
     assert capsys.readouterr().out == "ci-report: the issue is closed\n"
 
 
+def test_a_stack_that_was_skipped_keeps_its_issue_open(drifts: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    no_drift()
+    list_of(drifts, written(ISSUE, title="Drift: staging, prod"))
+
+    report("drift")
+
+    assert drifts.gh.calls == [LIST_ISSUES]
+    assert capsys.readouterr().out == "ci-report: the issue is left open: staging was not read\n"
+
+
 def test_without_drift_no_issue_is_opened(drifts: Machine) -> None:
     no_drift()
 

@@ -17,6 +17,7 @@ CONFIG = """\
 region = us-east-2
 role_arn = arn:aws:iam::123456789012:role/orders-dev-ci-deploy
 role_session_name = orders-dev-ci-deploy-42
+duration_seconds = 7200
 web_identity_token_file = {token}
 """
 

@@ -87,7 +87,7 @@ def plan(stack: str) -> None:
     path.unlink(missing_ok=True)
     with _attempt("plan", stack) as attempt:
         _prepare(stack)
-        _require_none(finding for finding in _compare(attempt) if finding.rule not in BEFORE_DEPLOYMENT)
+        _require_no_drift(attempt)
         FOLDER.mkdir(parents=True, exist_ok=True)
         attempt.changes = _previewed(stack, "--save-plan", str(path))
         lost = [change.name for change in attempt.changes if change.loses_data]
@@ -102,6 +102,8 @@ def plan(stack: str) -> None:
 def deploy(stack: str) -> None:
     """Deploy what was planned, write the outputs, test the stack, and check that it is as the program says.
 
+    Nothing is deployed if something has changed outside Pulumi since the plan.
+
     Args:
         stack: Name of the stack.
 
@@ -113,6 +115,8 @@ def deploy(stack: str) -> None:
         if not path.is_file():
             sys.exit(f"{path.name} is not in {path.parent}; the task `ci-plan` writes it")
         _prepare(stack)
+        # The approval may have taken days, and a plan does not bind the state that it starts from.
+        _require_no_drift(attempt)
         # Only the preview before the update compares the program with the plan.
         finished = hear_engine("up", "--yes", "--plan", str(path), "--stack", stack)
         if finished.status:
@@ -239,6 +243,11 @@ def _compare(attempt: Attempt) -> tuple[Finding, ...]:
             attempt.notes.append(f"resources that wait for the next deployment: {len(deployment.pending)}")
         attempt.changes = drifted(deployment.drift, types)
     return report.findings
+
+
+def _require_no_drift(attempt: Attempt) -> None:
+    """Accept only findings that the deployment settles."""
+    _require_none(finding for finding in _compare(attempt) if finding.rule not in BEFORE_DEPLOYMENT)
 
 
 def _require_none(findings: Iterable[Finding]) -> None:

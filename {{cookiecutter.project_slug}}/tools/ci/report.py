@@ -15,6 +15,7 @@ from tools.engine import interruptible
 Kind = Literal["preview", "drift"]
 TASK: Final = "ci-report"
 MARKER: Final = "<!-- ci-report {kind} {project} -->"
+TITLE: Final = "Drift: "
 PULL_REQUEST: Final = re.compile(r"refs/pull/(?P<number>[0-9]+)/merge")
 REPOSITORY: Final = "the repository, as OWNER/NAME"
 
@@ -72,17 +73,19 @@ def _comment(body: str) -> None:
 
 
 def _raise_issue(records: Sequence[Record], body: str) -> None:
-    """Write or update the issue; close it if there is nothing to say."""
+    """Write or update the issue; close it if no stack has drift. Those that it names must have been read."""
     repository = read_variable(TASK, "GITHUB_REPOSITORY", REPOSITORY)
     path = f"repos/{repository}/issues"
     listed = f"{path}?state=open&per_page=100"
     affected = [record.stack for record in records if record.state == "failed"]
     if affected:
-        said = _keep(path, listed, f"{path}/{{number}}", body, title=f"Drift: {', '.join(affected)}")
+        said = _keep(path, listed, f"{path}/{{number}}", body, title=TITLE + ", ".join(affected))
     else:
         issue = github.find_marked(listed, body.partition("\n")[0])
-        said = "closed" if issue else "not needed"
-        if issue:
+        named = issue["title"].removeprefix(TITLE).split(", ") if issue else []
+        unread = [record.stack for record in records if record.state == "skipped" and record.stack in named]
+        said = f"left open: {', '.join(unread)} was not read" if unread else "closed" if issue else "not needed"
+        if issue and not unread:
             content = {"body": github.fit(body), "state": "closed", "state_reason": "completed"}
             github.call("PATCH", f"{path}/{issue['number']}", content)
     print(f"{TASK}: the issue is {said}")

@@ -16,7 +16,8 @@ from tools.configuration.documents import shown
 from tools.configuration.model import REGION_KEY
 
 TASK: Final = "ci-role"
-PURPOSES: Final = ("preview", "deploy")
+# What a role is for, and for how many seconds a job on GitLab has its credentials: a deployment must not be stopped.
+PURPOSES: Final = {"preview": 3600, "deploy": 7200}
 ACCOUNTS_KEY: Final = "aws:allowedAccountIds"
 # One account: a list in the file, or its text.
 ONE_ACCOUNT: Final = re.compile(r'\[\s*"?(?P<id>[0-9]{12})"?\s*\]')
@@ -31,6 +32,7 @@ AWS_CONFIG: Final = """\
 region = {region}
 role_arn = {arn}
 role_session_name = {session}
+duration_seconds = {seconds}
 web_identity_token_file = {token}
 """
 
@@ -75,7 +77,7 @@ def write_role(stack: str, purpose: str) -> None:
     if is_on_github():
         _tell_github(usable)
     elif is_on_gitlab() and usable:
-        _tell_gitlab(usable)
+        _tell_gitlab(usable, PURPOSES[purpose])
 
 
 def find_role(stack: Stack, purpose: str) -> Role | None:
@@ -128,7 +130,7 @@ def _tell_github(role: Role | None) -> None:
     append(path, "".join(f"{name}={value}\n" for name, value in outputs.items()))
 
 
-def _tell_gitlab(role: Role) -> None:
+def _tell_gitlab(role: Role, seconds: int) -> None:
     """Write an AWS configuration file, and the identity token beside it. Only this user may read the token."""
     config = Path(read_variable(TASK, "AWS_CONFIG_FILE", "the path of a file that this task writes"))
     token = config.with_name("identity-token")
@@ -136,5 +138,5 @@ def _tell_gitlab(role: Role) -> None:
     token.touch(mode=0o600)
     token.write_text(os.environ[GITLAB_TOKEN], encoding="utf-8")
     session = f"{role.arn.rpartition('/')[2]}-{os.environ.get('CI_JOB_ID', '')}".strip("-")
-    written = AWS_CONFIG.format(region=role.region, arn=role.arn, session=session, token=token.resolve())
-    config.write_text(written, encoding="utf-8")
+    values = {"region": role.region, "arn": role.arn, "session": session, "seconds": seconds, "token": token.resolve()}
+    config.write_text(AWS_CONFIG.format_map(values), encoding="utf-8")
