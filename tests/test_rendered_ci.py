@@ -569,6 +569,26 @@ def test_gitlab_plans_before_the_approval_and_deploys_after_it_with_the_same_fil
 
 
 @deploying_on_gitlab
+def test_on_gitlab_only_prod_is_deployed_by_hand(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+    manual = {job for job, content in jobs.items() if "'manual'" in str(content)}
+
+    assert manual == {"deploy"}
+    assert jobs["deploy"]["rules"] == [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}]
+
+
+@deploying_on_gitlab
+def test_no_job_on_gitlab_is_manual_and_may_fail(bake: Bake, answers: dict[str, str]) -> None:
+    """The pipeline would not wait for it: https://docs.gitlab.com/ci/jobs/job_control/#types-of-manual-jobs."""
+    for job, content in jobs_on_gitlab(bake(**answers)).items():
+        # Without rules, a manual job may fail unless it says otherwise; with them, it may not.
+        assert content.get("when") != "manual" or content.get("allow_failure") is False, job
+        for rule in content.get("rules", ()):
+            may_fail = rule.get("allow_failure", content.get("allow_failure", False))
+            assert rule.get("when") != "manual" or may_fail is False, job
+
+
+@deploying_on_gitlab
 def test_gitlab_lets_a_stack_have_one_deployment_at_a_time_and_cancels_none(
     bake: Bake, answers: dict[str, str]
 ) -> None:
