@@ -377,9 +377,19 @@ def test_credentials_are_asked_for_only_with_a_role_and_bound_to_its_account(
     assert [step["if"] for step in (aws, *others)] == ["steps.role.outputs.role != ''"] * (1 + len(others))
     assert aws["with"] == {
         "role-to-assume": "${{ steps.role.outputs.role }}",
+        "role-duration-seconds": "${{ inputs.purpose == 'deploy' && 7200 || 3600 }}",
         "aws-region": "${{ steps.role.outputs.region }}",
         "allowed-account-ids": "${{ steps.role.outputs.account }}",
     }
+
+
+@deploying
+def test_a_deployment_may_take_as_long_as_its_credentials_are_valid(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    if answers["ci"] == "github":
+        assert workflows(project)["deploy-stack.yml"]["jobs"]["deploy"]["timeout-minutes"] * 60 == 7200
+    else:
+        assert jobs_on_gitlab(project)["deploy"]["timeout"] == "2 hours"
 
 
 @deploying_on_gitlab
