@@ -377,9 +377,19 @@ def test_credentials_are_asked_for_only_with_a_role_and_bound_to_its_account(
     assert [step["if"] for step in (aws, *others)] == ["steps.role.outputs.role != ''"] * (1 + len(others))
     assert aws["with"] == {
         "role-to-assume": "${{ steps.role.outputs.role }}",
+        "role-duration-seconds": "${{ inputs.purpose == 'deploy' && 7200 || 3600 }}",
         "aws-region": "${{ steps.role.outputs.region }}",
         "allowed-account-ids": "${{ steps.role.outputs.account }}",
     }
+
+
+@deploying
+def test_a_deployment_may_take_as_long_as_its_credentials_are_valid(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    if answers["ci"] == "github":
+        assert workflows(project)["deploy-stack.yml"]["jobs"]["deploy"]["timeout-minutes"] * 60 == 7200
+    else:
+        assert jobs_on_gitlab(project)["deploy"]["timeout"] == "2 hours"
 
 
 @deploying_on_gitlab
@@ -569,6 +579,26 @@ def test_gitlab_plans_before_the_approval_and_deploys_after_it_with_the_same_fil
 
 
 @deploying_on_gitlab
+def test_on_gitlab_only_prod_is_deployed_by_hand(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+    manual = {job for job, content in jobs.items() if "'manual'" in str(content)}
+
+    assert manual == {"deploy"}
+    assert jobs["deploy"]["rules"] == [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}]
+
+
+@deploying_on_gitlab
+def test_no_job_on_gitlab_is_manual_and_may_fail(bake: Bake, answers: dict[str, str]) -> None:
+    """The pipeline would not wait for it: https://docs.gitlab.com/ci/jobs/job_control/#types-of-manual-jobs."""
+    for job, content in jobs_on_gitlab(bake(**answers)).items():
+        # Without rules, a manual job may fail unless it says otherwise; with them, it may not.
+        assert content.get("when") != "manual" or content.get("allow_failure") is False, job
+        for rule in content.get("rules", ()):
+            may_fail = rule.get("allow_failure", content.get("allow_failure", False))
+            assert rule.get("when") != "manual" or may_fail is False, job
+
+
+@deploying_on_gitlab
 def test_gitlab_lets_a_stack_have_one_deployment_at_a_time_and_cancels_none(
     bake: Bake, answers: dict[str, str]
 ) -> None:
@@ -611,7 +641,8 @@ def test_data_may_be_lost_only_if_a_person_has_named_the_stack_for_this_run(
         assert step["run"].endswith('ci-plan "$STACK"')
         assert step["env"] == {"CI_ALLOW_DATA_LOSS": "${{ inputs.allow_data_loss }}"}
         passed = {job["with"]["allow_data_loss"] for _, _, job in jobs_on_github(project) if "with" in job}
-        assert passed == {"${{ inputs.allow_data_loss || 'none' }}"}
+        # Not for a run that is run again.
+        assert passed == {"${{ github.run_attempt == 1 && inputs.allow_data_loss || 'none' }}"}
     else:
         choice = project.yaml(".gitlab-ci.yml")["variables"]["CI_ALLOW_DATA_LOSS"]
         assert (choice["value"], choice["options"]) == ("none", ["none", *STACKS])

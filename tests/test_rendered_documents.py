@@ -26,6 +26,7 @@ PULUMI = {
     "config set": {"--secret", "--stack"},
     "destroy": set(),
     "import": {"--file", "--generate-code=false", "--parent", "--stack"},
+    "org set-default": set(),
     "refresh": {"--stack"},
     "state unprotect": {"--all", "--stack"},
     "up": set(),
