@@ -125,6 +125,12 @@ def test_roles_say_what_they_are_for(on_github: Deployment) -> None:
     }
 
 
+def test_a_job_may_take_two_hours(on_github: Deployment) -> None:
+    longest = [each.inputs["maxSessionDuration"] for each in on_github.all(ROLE).values()]
+
+    assert longest == [7200] * 4
+
+
 def test_roles_have_their_policies_and_no_other(on_github: Deployment) -> None:
     attached = {(each.inputs["role"], each.inputs["policyArn"]) for each in on_github.all(ATTACHMENT).values()}
 
