@@ -1,6 +1,7 @@
 """The two roles of a stack that CI assumes, their policies, and the permissions boundary of the function's role."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -11,6 +12,9 @@ from bootstrap.stacks import Stack
 from bootstrap.state import State, state_statements
 from bootstrap.trust import deploy_statement, preview_statement
 from infrastructure import iam
+
+# The longest that a job may ask for: a deployment, with its tests, may take longer than the hour that is AWS's default.
+SESSION_SECONDS: Final = 2 * 60 * 60
 
 
 class StackRoles(pulumi.ComponentResource):
@@ -50,6 +54,7 @@ class StackRoles(pulumi.ComponentResource):
                 name=stack.ci_name(name),
                 description=description,
                 assume_role_policy=iam.document(trust),
+                max_session_duration=SESSION_SECONDS,
                 tags=tags,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=provider),
             )

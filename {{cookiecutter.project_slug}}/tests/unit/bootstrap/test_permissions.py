@@ -411,6 +411,8 @@ FOREIGN_KEYS: dict[str, dict[str, str]] = {
     "of another project": {"aws:ResourceTag/Project": "other", "aws:ResourceTag/EnvironmentSuffix": "dev"},
     "with an alias": {"kms:ResourceAliases": "alias/billing"},
 }
+# The exception, which the README tells of: nothing shows whether a key without tags and aliases is new or somebody's.
+UNMARKED_KEY: dict[str, str] = {}
 MANAGED = (
     "CancelKeyDeletion CreateAlias DisableKey DisableKeyRotation EnableKey PutKeyPolicy ScheduleKeyDeletion "
     "TagResource UntagResource UpdateKeyDescription"
@@ -422,6 +424,27 @@ def test_a_key_of_others_cannot_be_changed_or_taken_over(stack: Stack, key: dict
     wanted = {"aws:RequestTag/Project": stack.project, "aws:RequestTag/EnvironmentSuffix": stack.suffix}
 
     assert [action for action in MANAGED.split() if allows(deploys(stack), f"kms:{action}", KEY, wanted | key)] == []
+
+
+def test_a_key_without_tags_and_aliases_can_be_taken_over(stack: Stack) -> None:
+    wanted = {"aws:RequestTag/Project": stack.project, "aws:RequestTag/EnvironmentSuffix": stack.suffix}
+    possible = [each for each in MANAGED.split() if allows(deploys(stack), f"kms:{each}", KEY, wanted | UNMARKED_KEY)]
+
+    # Only with the stack's own tags, but then it is like the stack's key.
+    assert possible == ["TagResource"]
+    assert not allows(deploys(stack), "kms:TagResource", KEY, UNMARKED_KEY)
+
+
+def test_no_key_can_be_taken_over_by_a_stack_with_a_configured_key(stack: Stack) -> None:
+    configured = replace(stack, kms_key_arn=KEY_ARN)
+    wanted = {"aws:RequestTag/Project": stack.project, "aws:RequestTag/EnvironmentSuffix": stack.suffix}
+
+    for key in (KEY, KEY_ARN):
+        assert [
+            each
+            for each in MANAGED.split()
+            if allows(deploys(configured), f"kms:{each}", key, wanted | UNMARKED_KEY | tags(stack))
+        ] == []
 
 
 def test_the_stacks_key_can_be_changed(stack: Stack) -> None:
