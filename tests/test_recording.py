@@ -135,7 +135,7 @@ def test_the_recording_is_small_and_short() -> None:
     assert len(text.encode()) <= 200_000
     duration = re.search(r"animation-duration:([\d.]+)s", text)
     assert duration
-    assert float(duration[1]) <= 40
+    assert float(duration[1]) <= 45
 
 
 def test_the_readme_shows_the_recording_with_an_alternative_text() -> None:

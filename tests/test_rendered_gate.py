@@ -192,7 +192,7 @@ def test_the_check_passes_if_all_steps_pass(quick: Project, environment: Environ
             'x"\ncmd = "python -c 1/0"',
             "ZeroDivision",
         ),
-        ("pyproject.toml", 'cmd = "python --version" }]', 'cmd = "python -c 1/0" }]', "ZeroDivision"),
+        ("pyproject.toml", 'cmd = "python --version bootstrap', 'cmd = "python -c 1/0 bootstrap', "ZeroDivision"),
         ("Pulumi.yaml", "default: 120", "default: 121", "not up to date with the code: Pulumi.yaml; run `uv run poe"),
         ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 64", "a whole number from 128 to 10240"),
     ],

@@ -139,6 +139,8 @@ def _changed(file: Path, code: str) -> Generator[None]:
     """Change a file for a while. Its times are restored too, so that Python still knows what it has compiled of it."""
     original, times = file.read_bytes(), file.stat()
     file.write_text(code, encoding="utf-8")
+    # Otherwise a file of the same size, saved in the same second, would be the original to Python.
+    os.utime(file, (times.st_atime, times.st_mtime + 1))
     yield
     file.write_bytes(original)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
