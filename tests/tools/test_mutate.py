@@ -212,11 +212,13 @@ def test_an_interrupted_task_ends_its_processes_and_removes_its_files(
     project: Project, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.tried(*["noticed"] * 5, seconds=60)
+    # Other tests may have started some.
+    others = {*psutil.Process().children(recursive=True)}
     running: list[psutil.Process] = []
 
     def interrupt(_seconds: float) -> None:
         project.monkeypatch.setattr(time, "sleep", sleep)
-        running.extend(psutil.Process().children(recursive=True))
+        running.extend({*psutil.Process().children(recursive=True)} - others)
         raise KeyboardInterrupt
 
     sleep = time.sleep
