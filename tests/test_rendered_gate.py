@@ -327,7 +327,7 @@ WEAKENINGS = {
     ),
     "logs not encrypted": ("processing", "kms_key_id=kms_key_arn,\n", "", "CKV_AWS_158"),
     "key not rotated": ("encryption", "enable_key_rotation=True", "enable_key_rotation=False", "CKV_AWS_7 "),
-    "key open to everybody": ("encryption", '{"AWS": account.root_arn}', '{"AWS": "*"}', "CKV_AWS_33"),
+    "key open to everybody": ("iam", '{"AWS": account.root_arn}', '{"AWS": "*"}', "CKV_AWS_33"),
     "data not protected": (
         "context",
         "protect=self.settings.is_production",

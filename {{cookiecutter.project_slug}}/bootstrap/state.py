@@ -43,16 +43,7 @@ class State(pulumi.ComponentResource):
             description=f"Encrypts Pulumi's state and secrets of {project}",
             enable_key_rotation=True,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
-            policy=iam.document(
-                {
-                    "Sid": "AllowTheAccount",
-                    "Effect": "Allow",
-                    "Principal": {"AWS": account.root_arn},
-                    "Action": "kms:*",
-                    "Resource": "*",
-                },
-                *_shared(roots, KEY_ACTIONS, ["*"]),
-            ),
+            policy=iam.document(iam.allow_the_account(account), *_shared(roots, KEY_ACTIONS, ["*"])),
             tags=tags,
             opts=kept,
         )

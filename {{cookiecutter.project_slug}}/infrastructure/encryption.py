@@ -32,7 +32,7 @@ class Encryption(pulumi.ComponentResource):
                 enable_key_rotation=True,
                 deletion_window_in_days=DELETION_WINDOW_DAYS,
                 policy=iam.document(
-                    _allow_the_account(account),
+                    iam.allow_the_account(account),
                     _allow_the_logs(account, names),
                 ),
                 tags=names.tags,
@@ -46,17 +46,6 @@ class Encryption(pulumi.ComponentResource):
             )
             self.key_arn = key.arn
         self.register_outputs({"key_arn": self.key_arn})
-
-
-def _allow_the_account(account: Account) -> iam.Statement:
-    """Let the account's IAM policies grant access, as AWS's default key policy does."""
-    return {
-        "Sid": "AllowTheAccount",
-        "Effect": "Allow",
-        "Principal": {"AWS": account.root_arn},
-        "Action": "kms:*",
-        "Resource": "*",
-    }
 
 
 def _allow_the_logs(account: Account, names: Names) -> iam.Statement:

@@ -9,6 +9,8 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
+from tools.account import Account
+
 Statement = Mapping[str, Any]
 
 POLICY_VERSION: Final = "2012-10-17"
@@ -31,6 +33,17 @@ def service_principal(service: str) -> dict[str, pulumi.Output[str]]:
 def regional_service_principal(service: str) -> dict[str, pulumi.Output[str]]:
     """Return the principal of an AWS service in the stack's region, for example ``logs.us-east-1.amazonaws.com``."""
     return {"Service": aws.get_service_principal_output(service_name=service).id}
+
+
+def allow_the_account(account: Account) -> Statement:
+    """Let the account's IAM policies grant access to a key, as AWS's default key policy does."""
+    return {
+        "Sid": "AllowTheAccount",
+        "Effect": "Allow",
+        "Principal": {"AWS": account.root_arn},
+        "Action": "kms:*",
+        "Resource": "*",
+    }
 
 
 def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]]) -> Statement:
