@@ -3,7 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from tools.ci import github
 from tools.ci.records import TITLES, Record, overview, read_record, to_markdown
@@ -13,6 +13,7 @@ from tools.configuration.documents import shown
 from tools.engine import interruptible
 
 Kind = Literal["preview", "drift"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 TASK: Final = "ci-report"
 MARKER: Final = "<!-- ci-report {kind} {project} -->"
 TITLE: Final = "Drift: "
@@ -32,19 +33,16 @@ def report(kind: str) -> None:
     Raises:
         SystemExit: If GitHub cannot be told, with the reason.
     """
+    if kind not in KINDS:
+        sys.exit(f"{TASK}: found {shown(kind)}; allowed: {' or '.join(KINDS)}")
     with interruptible(TASK):
-        if kind == "preview":
-            records, body = _read(kind)
-            write_summary(body)
-            if is_on_github():
+        records, body = _read(kind)
+        write_summary(body)
+        if is_on_github():
+            if kind == "preview":
                 _comment(body)
-        elif kind == "drift":
-            records, body = _read(kind)
-            write_summary(body)
-            if is_on_github():
+            else:
                 _raise_issue(records, body)
-        else:
-            sys.exit(f"{TASK}: found {shown(kind)}; allowed: preview or drift")
 
 
 def _read(kind: Kind) -> tuple[list[Record], str]:
