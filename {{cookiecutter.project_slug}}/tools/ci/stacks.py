@@ -4,7 +4,7 @@ import sys
 from dataclasses import dataclass
 
 from infrastructure.project import PROJECT
-from tools.configuration.checks import ENVIRONMENTS, SettingsError
+from tools.configuration.checks import SettingsError, promotion_order
 from tools.configuration.documents import DocumentError, shown
 from tools.configuration.stack_files import StackConfig, read_project
 from tools.package import read_checked_config
@@ -39,13 +39,10 @@ def find_stack(task: str, name: str) -> Stack:
     Raises:
         SystemExit: If there is no such stack, or its configuration has problems.
     """
-    try:
-        names = _names()
-        if name not in names:
-            sys.exit(f"{task}: no file for the stack {shown(name)}; allowed: {', '.join(names)}")
-        return Stack(name, *read_checked_config(name))
-    except (DocumentError, SettingsError) as error:
-        sys.exit(f"{task}: {error}")
+    names = _names(task)
+    if name not in names:
+        sys.exit(f"{task}: no file for the stack {shown(name)}; allowed: {', '.join(names)}")
+    return _read_stack(task, name)
 
 
 def find_stacks(task: str) -> list[Stack]:
@@ -57,12 +54,19 @@ def find_stacks(task: str) -> list[Stack]:
     Raises:
         SystemExit: If the configuration of one has problems.
     """
+    stacks = [_read_stack(task, name) for name in _names(task)]
+    return sorted(stacks, key=lambda stack: promotion_order(stack.setting(PROJECT.environment), stack.name))
+
+
+def _names(task: str) -> list[str]:
     try:
-        stacks = [find_stack(task, name) for name in _names()]
+        return [name for name in read_project().stacks if name != PROJECT.local]
     except DocumentError as error:
         sys.exit(f"{task}: {error}")
-    return sorted(stacks, key=lambda stack: (ENVIRONMENTS.index(stack.setting(PROJECT.environment)), stack.name))
 
 
-def _names() -> list[str]:
-    return [name for name in read_project().stacks if name != PROJECT.local]
+def _read_stack(task: str, name: str) -> Stack:
+    try:
+        return Stack(name, *read_checked_config(name))
+    except (DocumentError, SettingsError) as error:
+        sys.exit(f"{task}: {error}")

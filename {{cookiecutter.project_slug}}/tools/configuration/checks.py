@@ -76,6 +76,16 @@ class SettingsError(pulumi.RunError):
         super().__init__(f"the stack's configuration has {count}:{listed}")
 
 
+def promotion_order(environment: str, stack: str) -> tuple[int, str]:
+    """Return a key that sorts stacks in the order of promotion. An unknown environment comes last.
+
+    Args:
+        environment: The stack's environment.
+        stack: The stack's name.
+    """
+    return (ENVIRONMENTS.index(environment) if environment in ENVIRONMENTS else len(ENVIRONMENTS), stack)
+
+
 def is_allowed(key: str, text: str) -> bool:
     """Whether a value is allowed for a setting, contradictions with other settings aside.
 

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from infrastructure.project import PROJECT
-from tools.configuration.checks import ENVIRONMENTS
+from tools.configuration.checks import promotion_order
 from tools.configuration.documents import DocumentError, shown
 from tools.configuration.stack_files import PROJECT_FOLDER, Project, read_project
 from tools.engine import find_engine
@@ -109,7 +109,10 @@ def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
 def _compare_files(project: Project, policies: Policies, today: date) -> tuple[list[ReadStack], list[Finding]]:
     """Return the stacks whose files can be read, in the order of promotion, and all findings of the files."""
     results = list(read_stacks(project, project.stacks, policies.credentials))
-    read = sorted((result for result in results if isinstance(result, ReadStack)), key=_promotion_order)
+    read = sorted(
+        (result for result in results if isinstance(result, ReadStack)),
+        key=lambda stack: promotion_order(stack.environment, stack.name),
+    )
     unreadable = [result for result in results if isinstance(result, Finding)]
     return read, [*unreadable, *_file_findings(project, read, policies, today)]
 
@@ -130,11 +133,6 @@ def _file_findings(project: Project, stacks: Sequence[ReadStack], policies: Poli
     yield from rules.forbidden_values(stacks, policies)
     yield from rules.weaker_settings(stacks, policies)
     yield from rules.ending_runtimes(stacks, policies, today)
-
-
-def _promotion_order(stack: ReadStack) -> tuple[int, str]:
-    known = stack.environment in ENVIRONMENTS
-    return (ENVIRONMENTS.index(stack.environment) if known else len(ENVIRONMENTS), stack.name)
 
 
 def _order(finding: Finding) -> tuple[str, int, str, str]:
