@@ -1,4 +1,4 @@
-"""The local stack from end to end, with each package manager.
+"""The local stack from end to end, with each package manager, and the tasks of CI with two stacks.
 
 If the Pulumi CLI is on the PATH, the real engine and provider deploy. The stand-in tests these tests everywhere, as far
 as it can.
@@ -40,9 +40,33 @@ VARIABLES = "import json, sys; from tools.local import local_variables; print(js
 # A change outside of Pulumi.
 CHANGE_OUTSIDE_OF_PULUMI = """
 import boto3, sys
-logs = boto3.client("logs", region_name=sys.argv[1])
-logs.put_retention_policy(logGroupName="/aws/lambda/event-pipeline-local-processor", retentionInDays=1)
+_, region, stack, days = sys.argv
+logs = boto3.client("logs", region_name=region)
+logs.put_retention_policy(logGroupName=f"/aws/lambda/event-pipeline-{stack}-processor", retentionInDays=int(days))
 """
+# The stacks of CI. `local` is the only environment that may be deployed to an emulator, but not a stack of CI, so that
+# these are two stacks of that environment, in one emulator as two stacks are in one account.
+FIRST, SECOND = STACKS = ("first", "second")
+# Start an emulator without a stack.
+START = """
+from tools.emulator import keep_emulator, start_emulator
+from tools.local import STATE_FOLDER
+from tools.watchdog import Watchdog
+with Watchdog() as watchdog:
+    start_emulator(watchdog)
+    keep_emulator(watchdog)
+STATE_FOLDER.mkdir()
+"""
+# What a stack's function runs.
+FUNCTION = """
+import boto3, json, sys
+client = boto3.client("lambda", region_name=sys.argv[1])
+name = f"event-pipeline-{sys.argv[2]}-processor"
+found = client.get_function_configuration(FunctionName=name, Qualifier="live")
+print(json.dumps([found["CodeSha256"], found["MemorySize"]]))
+"""
+# Another key, so that the stack's own would be deleted.
+OTHER_KEY = f"arn:aws:kms:{REGION}:123456789012:key/99999999-8888-7777-6666-555555555555"
 # The emulator's resources, except for keys that AWS manages or that are pending deletion.
 CONTENT = """
 import boto3, json, sys
@@ -81,7 +105,13 @@ class Checkout:
 
     def run(self, *command: str, **more: str) -> str:
         """Run a command that must succeed, and return what it has printed."""
-        finished = subprocess.run(
+        finished = self.finished(*command, **more)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    def finished(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
+        """Run a command."""
+        return subprocess.run(
             command,
             cwd=self.project.path,
             env=self.variables | more,
@@ -90,8 +120,6 @@ class Checkout:
             stderr=subprocess.STDOUT,
             encoding="utf-8",
         )
-        assert finished.returncode == 0, finished.stdout
-        return finished.stdout
 
     def task(self, *task: str, **more: str) -> str:
         """Run a task."""
@@ -105,6 +133,30 @@ class Checkout:
         """Return the environment variables for the emulator."""
         address = json.loads(self.project.read(".local/emulator.json"))["url"]
         return json.loads(self.python("-c", VARIABLES, address))
+
+    def function(self, stack: str) -> list[str | int]:
+        """Return the digest of the code that a stack's function runs, and its memory."""
+        return json.loads(self.python("-c", FUNCTION, REGION, stack, **self.local_variables()))
+
+    def ci(self, task: str, *stack: str, **more: str) -> str:
+        """Run a task as CI does, without a role: credentials are the emulator's. Most integration tests are left out.
+
+        Returns:
+            The reason if it was refused, in one line.
+        """
+        variables = self.local_variables() | {"CI": "true", "PYTEST_ADDOPTS": "-k bundle"} | more
+        finished = self.finished(*self.project.run.split(), task, *stack, **variables)
+        prefix = f"{task}: {''.join(stack)}: "
+        lines = [line.removeprefix(prefix) for line in finished.stdout.splitlines() if line.startswith(prefix)]
+        assert "Traceback" not in finished.stdout
+        assert finished.returncode == (lines not in ([], ["done"])), finished.stdout
+        return "" if finished.returncode == 0 else lines[0]
+
+    def promote(self, *stacks: str) -> None:
+        """Deploy to one stack after the other what is planned for it."""
+        for stack in stacks:
+            assert self.ci("ci-plan", stack) == ""
+            assert self.ci("ci-deploy", stack) == ""
 
     def changes(self) -> dict[str, str]:
         """Preview the local stack, and return the engine's operations by the resources' logical names."""
@@ -128,7 +180,7 @@ def fixture_check_out(
     engine: str, environment: Environment, tmp_path: Path, request: pytest.FixtureRequest
 ) -> CheckOut:
     """Copy and install a project, with an engine on the PATH; its local stack is stopped after the test."""
-    dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV")
+    dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV", "CI", "GITHUB_", "GITLAB_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
     variables["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
@@ -210,7 +262,7 @@ def test_drift_and_pending_changes_are_reported(check_out: CheckOut, default_pro
     checkout.task("local-up")
     assert checkout.findings() == []
 
-    checkout.python("-c", CHANGE_OUTSIDE_OF_PULUMI, REGION, **checkout.local_variables())
+    checkout.python("-c", CHANGE_OUTSIDE_OF_PULUMI, REGION, "local", "1", **checkout.local_variables())
     (drift,) = checkout.findings()
     assert (drift["rule"], drift["key"]) == ("drift", "function-logs")
     assert "retentionInDays is 1 instead of 7" in drift["message"]
@@ -235,3 +287,73 @@ def test_a_stack_can_be_destroyed(check_out: CheckOut, default_project: Project)
 
     content = json.loads(checkout.python("-c", CONTENT, REGION, **variables))
     assert not any(content.values()), content
+
+
+@pytest.mark.parametrize("engine", [STAND_IN, PULUMI])
+def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
+    check_out: CheckOut, default_project: Project
+) -> None:
+    checkout = check_out(default_project)
+    project = checkout.project
+    local = project.read("Pulumi.local.yaml")
+    for file in project.path.glob("Pulumi.*.yaml"):
+        file.unlink()
+    for stack in STACKS:
+        text = local.replace("environmentSuffix: local", f"environmentSuffix: {stack}")
+        (project.path / f"Pulumi.{stack}.yaml").write_text(text, encoding="utf-8")
+    checkout.python("-c", START)
+    variables = checkout.local_variables()
+    for stack in STACKS:
+        checkout.python("-m", "tools.engine", "stack", "init", stack, "--no-select", **variables)
+
+    def change_outside_of_pulumi(stack: str, days: int) -> None:
+        checkout.python("-c", CHANGE_OUTSIDE_OF_PULUMI, REGION, stack, str(days), **variables)
+
+    def plan(stack: str) -> Path:
+        return project.path / "build" / "ci" / f"{stack}.plan.json"
+
+    # The first commit is deployed to both, as the same bytes.
+    checkout.ci("ci-package")
+    checkout.promote(FIRST, SECOND)
+    original = checkout.function(FIRST)
+    assert checkout.function(SECOND) == original
+
+    # The second is stopped before a stack that was changed behind the engine's back, and goes on when that is reverted.
+    storage = project.read("processor/storage.py")
+    project.replace("processor/storage.py", 'Subject="Event received"', 'Subject="Event changed"')
+    checkout.ci("ci-package")
+    checkout.promote(FIRST)
+    change_outside_of_pulumi(SECOND, 1)
+    for task, ci in (("ci-plan", "true"), ("ci-drift", "")):
+        assert checkout.ci(task, SECOND, CI=ci).startswith("changed outside Pulumi: function-logs;")
+    assert checkout.ci("ci-deploy", SECOND).startswith("second.plan.json is not in ")
+    assert checkout.function(SECOND) == original
+    change_outside_of_pulumi(SECOND, 7)
+    checkout.promote(SECOND)
+    changed = checkout.function(SECOND)
+    assert checkout.function(FIRST) == changed != original
+
+    # What holds data is deleted only if a person has said so for this stack.
+    settings = project.read("Pulumi.first.yaml")
+    project.replace(
+        "Pulumi.first.yaml", "forceDestroy: true", f"forceDestroy: true\n  {project.slug}:kmsKeyArn: {OTHER_KEY}"
+    )
+    refused = checkout.ci("ci-plan", FIRST, CI_ALLOW_DATA_LOSS=SECOND)
+    assert refused.startswith("it would delete or replace what holds data: key;")
+    assert not plan(FIRST).exists()
+    assert checkout.ci("ci-plan", FIRST, CI_ALLOW_DATA_LOSS=FIRST) == ""
+    assert plan(FIRST).exists()
+    (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
+
+    # Nothing but what was planned is deployed.
+    assert checkout.ci("ci-plan", FIRST) == ""
+    project.replace("Pulumi.first.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
+    assert checkout.ci("ci-deploy", FIRST).startswith("function would not change as planned:")
+    assert checkout.function(FIRST) == changed
+    (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
+
+    # A rollback deploys the earlier commit on the same path.
+    (project.path / "processor/storage.py").write_text(storage, encoding="utf-8")
+    checkout.ci("ci-package")
+    checkout.promote(FIRST)
+    assert checkout.function(FIRST) == original

@@ -62,8 +62,8 @@ class Applier(mocks.Mocks):
         broken: Breakages that have changed a resource.
         before: State of an earlier deployment: inputs, id and computed outputs of each resource.
         state: State of this deployment.
-        steps: Operation by logical name: ``create``, ``update`` or ``same``.
-        preview: Whether updates are only planned.
+        steps: Operation by type and logical name: ``create``, ``update`` or ``same``.
+        preview: Whether creations and updates are only planned.
     """
 
     def __init__(
@@ -104,19 +104,28 @@ class Applier(mocks.Mocks):
         comparable = json.loads(json.dumps(inputs, default=lambda code: hashlib.sha256(archive_of(code)).hexdigest()))
         earlier = self.before.get(key)
         if earlier is None:
-            self.steps[name] = "create"
-            identity, computed = CREATORS[type_](self.aws, inputs)
+            self.steps[key] = "create"
+            identity, computed = (
+                self._expected(type_, name, inputs) if self.preview else CREATORS[type_](self.aws, inputs)
+            )
         else:
             identity, computed = earlier["id"], earlier["computed"]
-            self.steps[name] = "same" if comparable == earlier["inputs"] else "update"
-        if self.steps[name] == "update" and self.preview:
+            self.steps[key] = "same" if comparable == earlier["inputs"] else "update"
+        if self.steps[key] == "update" and self.preview:
             computed = computed | {key: f"({key} after the update)" for key in computed if key == "version"}
-        elif self.steps[name] == "update":
+        elif self.steps[key] == "update":
             if type_ not in UPDATERS:
                 raise CannotUpdateError(key)
             computed = computed | UPDATERS[type_](self.aws, inputs)
         self.state[key] = {"inputs": comparable, "id": identity, "computed": computed}
         return identity, computed
+
+    def _expected(self, type_: str, name: str, inputs: Inputs) -> Created:
+        """Return examples of the id and the computed outputs of a resource that is not created yet."""
+        from tools.testing.recording import computed_outputs, example_account  # noqa: PLC0415 # of the project
+
+        account = example_account(self.aws.session.region_name)
+        return f"({name} after the update)", dict(computed_outputs(type_, name, inputs, account))
 
     def call(self, args: mocks.MockCallArgs) -> tuple[Inputs, list[tuple[str, str]] | None]:
         """Answer the program's provider functions."""

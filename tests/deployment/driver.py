@@ -47,14 +47,19 @@ class Outcomes:
 
 
 def run_program(
-    broken: Sequence[Breakage] = (), before: Mapping[str, Any] | None = None, *, preview: bool = False
+    broken: Sequence[Breakage] = (),
+    before: Mapping[str, Any] | None = None,
+    *,
+    preview: bool = False,
+    stack: str = STACK,
 ) -> tuple[Applier, dict[str, Any]]:
     """Run the program with its resources created or updated.
 
     Args:
         broken: Breakages to apply.
         before: State of an earlier deployment.
-        preview: Whether updates are only planned.
+        preview: Whether creations and updates are only planned.
+        stack: Name of the stack.
 
     Returns:
         The applier, and the stack's outputs.
@@ -64,11 +69,11 @@ def run_program(
     from tools.bundle import BUILD_FOLDER  # noqa: PLC0415
     from tools.testing import recording  # noqa: PLC0415
 
-    config = recording.readable_config(STACK)
+    config = recording.readable_config(stack)
     recording.EMULATOR["AWS_ENDPOINT_URL"] = os.environ["AWS_ENDPOINT_URL"]
     session = boto3.Session("testing", "testing", region_name=config["aws:region"])
     applier = Applier(session, broken, before, preview=preview)
-    return applier, dict(recording.deploy(config, STACK, BUILD_FOLDER, applier).exports)
+    return applier, dict(recording.deploy(config, stack, BUILD_FOLDER, applier).exports)
 
 
 def deploy(broken: Sequence[Breakage] = ()) -> dict[str, Any]:
