@@ -320,7 +320,7 @@ def test_deployed_stacks_are_read_through_the_automation_api(
 
     calls = [json.loads(line) for line in Path(engine["PULUMI_CALLS"]).read_text(encoding="utf-8").splitlines()]
     asked = {next(word for word in call if not word.startswith("-") and word != "stack") for call in calls}
-    assert asked == {"init", "up", "output", "version", "ls", "history", "preview"}
+    assert asked == {"init", "up", "output", "version", "history", "export", "preview"}
     previews = [call for call in calls if "preview" in call]
     assert all({"--refresh", "--non-interactive"} <= {*call} for call in previews)
 

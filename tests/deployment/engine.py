@@ -50,11 +50,11 @@ def main() -> None:
         update(stack)
     elif words[0] == "version":
         sys.stdout.write("v3.999.0\n")
-    elif words[0] == "ls":
-        names = sorted(path.parent.name for path in STATE.glob(f"*/{OUTPUTS}"))
-        sys.stdout.write(json.dumps([{"name": name, "current": False} for name in names]))
     elif words[0] == "history":
-        sys.stdout.write((STATE / stack / HISTORY).read_text(encoding="utf-8"))
+        history = STATE / stack / HISTORY
+        sys.stdout.write(history.read_text(encoding="utf-8") if history.exists() else "[]")
+    elif words[0] == "export":
+        sys.stdout.write(json.dumps({"version": 3, "deployment": {"resources": [*saved_resources(stack)]}}))
     elif words[0] == "preview" and "--event-log" in words:
         send_events(stack, words[words.index("--event-log") + 1].removeprefix("tcp://"))
     elif words[0] == "preview":

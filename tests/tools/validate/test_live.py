@@ -30,6 +30,7 @@ Config = dict[str, dict[str, Any]]
 NEW = "urn:pulumi:dev::orders::pipeline:infrastructure:Messaging$aws:sqs/queuePolicy:QueuePolicy::queue"
 TIMES = {"startTime": "2026-03-01T12:00:00.000Z", "endTime": "2026-03-01T12:01:00.000Z"}
 SUMMARY = {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": {"same": 40}, "PolicyPacks": {}}
+NO_STACK = "error: no stack named '{stack}' found"
 ERROR = """\
 Previewing update (dev):
 Diagnostics:
@@ -51,7 +52,7 @@ class Backend:
 
     Attributes:
         history: By stack, newest first.
-        counts: How many resources it has, by stack, where the backend says so.
+        empty: Stacks whose state has no resources.
         outputs: By stack.
         secret_outputs: Names of outputs that are secrets.
         events: Of each stack's preview.
@@ -60,7 +61,7 @@ class Backend:
     """
 
     history: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
     outputs: dict[str, dict[str, str]] = field(default_factory=dict)
     events: dict[str, list[EngineEvent]] = field(default_factory=dict)
     changes: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -76,9 +77,12 @@ class Backend:
         for cause in (args[0], args[1], stack):
             if cause in self.failing:
                 raise create_command_error(CommandResult(stdout=ERROR, stderr=self.failing[cause], code=255))
+        if stack and stack not in self.history:
+            raise create_command_error(CommandResult(stdout="", stderr=NO_STACK.format(stack=stack), code=255))
         answers: dict[str, Callable[[], object]] = {
-            "ls": lambda: [{"name": name, "current": False} | self.counts.get(name, {}) for name in self.history],
+            "ls": lambda: [{"name": name, "current": False} for name in self.history],
             "history": lambda: self.history[stack][20 * int(args[6]) - 20 : 20 * int(args[6])],
+            "export": lambda: {"version": 3, "deployment": {} if stack in self.empty else {"resources": [{}]}},
             # Without --show-secrets, secrets are masked.
             "output": lambda: (
                 self.outputs[stack]
@@ -145,6 +149,7 @@ def test_nothing_is_changed_and_no_stack_is_selected(folder: ProjectFolder, back
     assert asked == [
         "stack ls --json",
         "stack history --json --page-size 20 --page 1 --stack dev",
+        "stack export --stack dev",
         "stack output --json --stack dev",
         "stack output --json --show-secrets --stack dev",
     ]
@@ -340,8 +345,8 @@ def test_an_update_on_the_second_page_of_the_history_is_found(folder: ProjectFol
     assert rules(validate(folder)) == [("config-differs", "orders:batchSize")]
 
 
-@pytest.mark.parametrize("history", [[], [update("destroy")], [update("destroy"), update()], [update("rename")]])
-def test_a_stack_that_was_never_deployed_or_destroyed_is_not_deployed(
+@pytest.mark.parametrize("history", [[], [update("rename")]])
+def test_a_stack_that_was_never_deployed_is_not_deployed(
     folder: ProjectFolder, backend: Backend, history: list[dict[str, Any]]
 ) -> None:
     backend.history["dev"] = history
@@ -353,14 +358,14 @@ def test_a_stack_that_was_never_deployed_or_destroyed_is_not_deployed(
 
 
 def test_a_stack_without_resources_is_not_deployed(folder: ProjectFolder, backend: Backend) -> None:
-    backend.counts["dev"] = {"resourceCount": 0}
+    backend.history["dev"].insert(0, update("destroy"))
+    backend.empty.append("dev")
 
     assert states(validate(folder))["dev"] == "not-deployed"
 
 
 def test_a_partly_destroyed_stack_is_deployed(folder: ProjectFolder, backend: Backend) -> None:
     backend.history["dev"].insert(0, update("destroy"))
-    backend.counts["dev"] = {"resourceCount": 3}
 
     assert states(validate(folder))["dev"] == "deployed"
 
@@ -579,6 +584,13 @@ def test_a_stack_without_a_file_is_reported_unless_stacks_are_selected(folder: P
     (finding,) = validate(folder).findings
     assert (finding.rule, finding.severity, finding.stacks) == ("stack-without-file", "warning", ("feature-1",))
     assert validate(folder, "dev").findings == ()
+
+
+def test_selected_stacks_are_found_without_a_list(folder: ProjectFolder, backend: Backend) -> None:
+    report = validate(folder, "dev", "staging")
+
+    assert states(report) == {"dev": "deployed", "staging": "not-deployed"}
+    assert all(args[1] != "ls" for args, _ in backend.commands)
 
 
 def test_a_stack_of_an_organization_is_read_by_its_full_name(folder: ProjectFolder, backend: Backend) -> None:

@@ -56,7 +56,7 @@ def validate_configuration(
         # Importing this takes longer than comparing 200 stacks.
         from tools.validate.live import inspect_deployed  # noqa: PLC0415 # pylint: disable=import-outside-toplevel
 
-        deployments, more = inspect_deployed(project, chosen)
+        deployments, more = inspect_deployed(project, chosen, list_all=not wanted)
         findings += more
     if wanted:
         findings = [finding for finding in findings if not {*names}.isdisjoint(finding.stacks)]

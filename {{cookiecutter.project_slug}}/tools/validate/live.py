@@ -71,22 +71,31 @@ class UnreadableStackError(Exception):
 
 
 class ReadOnlyWorkspace(automation.LocalWorkspace):
-    """A workspace that never selects a stack: every command names its stack."""
+    """A workspace that never selects a stack, because every command names its stack, and decrypts no state."""
 
     def select_stack(self, stack_name: str) -> None:
         """Keep the user's selected stack."""
 
+    def export_stack(self, stack_name: str) -> automation.Deployment:
+        """Read a stack's state, with its secrets encrypted."""
+        result = self.pulumi_command.run(["stack", "export", "--stack", stack_name], self.work_dir, self.env_vars)
+        return automation.Deployment(**json.loads(result.stdout))
 
-def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tuple[Deployment, ...], list[Finding]]:
+
+def inspect_deployed(
+    project: Project, stacks: Sequence[ReadStack], *, list_all: bool
+) -> tuple[tuple[Deployment, ...], list[Finding]]:
     """Check the deployed stacks, several at a time.
 
     Args:
         project: The project.
         stacks: The stacks to check.
+        list_all: Whether to list the backend's stacks. On S3 this reads the state of all of them, which the roles of CI
+            may not.
 
     Returns:
-        The deployments and the findings, including stacks of the backend that have no file. A stack that cannot be read
-        is reported, and the others are still checked.
+        The deployments and the findings; if all are listed, also stacks of the backend that have no file. A stack that
+        cannot be read is reported, and the others are still checked.
     """
     on_aws = [stack for stack in stacks if stack.environment != PROJECT.local]
     local = [stack for stack in stacks if stack.environment == PROJECT.local]
@@ -94,11 +103,11 @@ def inspect_deployed(project: Project, stacks: Sequence[ReadStack]) -> tuple[tup
     inspected = {stack.name: _inspection(stack, "not-deployed") for stack in local}
     findings: list[Finding] = []
     if on_aws:
-        results, findings = _inspect_backend(project, on_aws, {})
+        results, findings = _inspect_backend(project, on_aws, {}, list_all=list_all)
         inspected |= results
     if address:
         # Ignore other stacks of the emulator's backend: they end with the emulator.
-        inspected |= _inspect_backend(project, local, _local_variables(address))[0]
+        inspected |= _inspect_backend(project, local, _local_variables(address), list_all=False)[0]
     for stack in stacks:
         inspection = inspected[stack.name]
         # This runs the program, which changes this process's environment, so it must not run concurrently.
@@ -114,25 +123,27 @@ def _local_variables(address: str) -> dict[str, str]:
 
 
 def _inspect_backend(
-    project: Project, stacks: Sequence[ReadStack], variables: Mapping[str, str]
+    project: Project, stacks: Sequence[ReadStack], variables: Mapping[str, str], *, list_all: bool
 ) -> tuple[dict[str, Inspection], list[Finding]]:
-    """Check the stacks of one backend, and find those without a file."""
+    """Check the stacks of one backend, and find those without a file if all are listed."""
     try:
         with _api_errors_converted():
             workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
-            summaries = workspace.list_stacks()
+            listed = workspace.list_stacks() if list_all else []
     except UnreadableStackError as error:
         return {stack.name: _unreadable(_inspection(stack, "unreadable"), error) for stack in stacks}, []
-    existing: defaultdict[str, list[automation.StackSummary]] = defaultdict(list)
-    for summary in summaries:
+    existing: defaultdict[str, list[str]] = defaultdict(list)
+    for name in [summary.name for summary in listed] if list_all else [stack.name for stack in stacks]:
         # Pulumi Cloud prefixes a stack's name with its organization, unless it is the user's default.
-        existing[summary.name.rpartition("/")[2]].append(summary)
+        existing[name.rpartition("/")[2]].append(name)
     building = threading.Lock()
 
     def inspect(stack: ReadStack) -> Inspection:
         inspection = _inspection(stack, "not-deployed")
         try:
-            _inspect(inspection, workspace, _one_of(existing.get(stack.name, [])), building)
+            name = _one_of(existing.get(stack.name, []))
+            if name:
+                _inspect(inspection, workspace, name, building)
         except UnreadableStackError as error:
             return _unreadable(inspection, error)
         return inspection
@@ -143,42 +154,36 @@ def _inspect_backend(
     return results, [_without_file(name) for name in without_file]
 
 
-def _one_of(summaries: Sequence[automation.StackSummary]) -> automation.StackSummary | None:
+def _one_of(names: Sequence[str]) -> str | None:
     """Choose the stack that the short name refers to: one without an organization first."""
-    if len(summaries) > 1 and all("/" in summary.name for summary in summaries):
-        names = ", ".join(summary.name for summary in summaries)
-        raise UnreadableStackError(f"the backend has several stacks of this name: {names}")
-    return min(summaries, key=lambda summary: "/" in summary.name, default=None)
+    if len(names) > 1 and all("/" in name for name in names):
+        raise UnreadableStackError(f"the backend has several stacks of this name: {', '.join(names)}")
+    return min(names, key=lambda name: "/" in name, default=None)
 
 
-def _inspect(
-    inspection: Inspection,
-    workspace: automation.LocalWorkspace,
-    summary: automation.StackSummary | None,
-    building: threading.Lock,
-) -> None:
+def _inspect(inspection: Inspection, workspace: ReadOnlyWorkspace, name: str, building: threading.Lock) -> None:
     """Check one stack: its last update, configuration and outputs, and the result of a preview.
 
     Args:
         inspection: Results are added here, so that they are kept if a later step fails.
         workspace: The project's folder.
-        summary: The backend's summary of the stack; ``None`` if it has no such stack.
+        name: Name of the stack in the backend, which may not have it.
         building: Lock for building bundles: two stacks may need the same one.
 
     Raises:
         UnreadableStackError: If a step fails.
     """
     stack, findings = inspection.stack, inspection.findings
-    if summary is None or summary.resource_count == 0:
-        return
-    deployed = automation.Stack.select(summary.name, workspace)
+    deployed = automation.Stack.select(name, workspace)
     changes = list(_changes(deployed))
-    if not changes or (
-        changes[0].kind == "destroy" and changes[0].result == "succeeded" and not summary.resource_count
-    ):
+    if not changes:
         return
     if changes[0].result == "in-progress":
         raise UnreadableStackError(f"its {changes[0].kind} is in progress; try again when it has finished")
+    with _api_errors_converted():
+        state = deployed.export_stack().deployment or {}
+    if not state.get("resources"):
+        return
     if changes[0].result != "succeeded":
         message = f"the last {changes[0].kind} {changes[0].result}; the deployed stack may be a mix of two versions"
         findings.append(_finding(stack, "update-failed", message))
@@ -222,12 +227,18 @@ def _reason(error: Exception) -> str:
 
 
 def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
-    """Yield the changes of a stack, newest first, up to the last update, whose configuration is the deployed one."""
+    """Yield the changes of a stack, newest first, up to the last update, whose configuration is the deployed one.
+
+    There are none if the backend has no such stack.
+    """
     page = 0
     while True:
         page += 1
         with _api_errors_converted():
-            entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
+            try:
+                entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
+            except automation.StackNotFoundError:
+                return
         for entry in entries:
             if entry.kind in CHANGING:
                 yield entry
