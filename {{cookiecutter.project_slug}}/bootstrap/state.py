@@ -129,9 +129,10 @@ class State(pulumi.ComponentResource):
 
 
 def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.Statement]:
-    """Return what a role may do with the state: read that of all stacks and, to deploy, write that of its stack.
+    """Return what a role may do with the state: read that of its stack and, to deploy, write it.
 
-    Pulumi lists all stacks to find one. A preview needs no lock, so it writes nothing.
+    Pulumi looks for a stack among the names of all, and reads how the bucket is laid out. A role cannot do `stack ls`,
+    which reads every stack of the project. A preview needs no lock, so it writes nothing.
 
     Args:
         state: The bucket and the keys.
@@ -139,9 +140,16 @@ def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.St
         writes: Whether the role may write.
     """
     folder = f"{state.bucket_arn}/{STATE_FOLDER}"
+    own = [f"{folder}/stacks/{stack.project}/{stack.name}.*"]
+    own += [f"{folder}/{kind}/{stack.project}/{stack.name}/*" for kind in ("history", "backups", "locks/organization")]
     statements: list[iam.Statement] = [
         {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": state.bucket_arn},
-        {"Sid": "ReadState", "Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{folder}/*"},
+        {
+            "Sid": "ReadOwnState",
+            "Effect": "Allow",
+            "Action": "s3:GetObject",
+            "Resource": [f"{folder}/meta.yaml", *own],
+        },
         {
             "Sid": "UseStateKeys",
             "Effect": "Allow",
@@ -150,14 +158,12 @@ def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.St
         },
     ]
     if writes:
-        own = [f"stacks/{stack.project}/{stack.name}.*"]
-        own += [f"{kind}/{stack.project}/{stack.name}/*" for kind in ("history", "backups", "locks/organization")]
         statements.append(
             {
                 "Sid": "WriteOwnState",
                 "Effect": "Allow",
                 "Action": ["s3:DeleteObject", "s3:PutObject"],
-                "Resource": [f"{folder}/{path}" for path in own],
+                "Resource": own,
             }
         )
     return statements

@@ -21,6 +21,7 @@ from tests.unit.bootstrap.conftest import (
     Bootstrap,
     WriteStacks,
 )
+from tests.unit.bootstrap.evaluator import allows
 from tools.configuration.checks import SettingsError
 from tools.testing.recording import PROJECT_NAME, Deployment, example_account
 
@@ -328,30 +329,46 @@ def test_an_account_can_use_the_bucket_of_another(bootstrap: Bootstrap) -> None:
     assert statements[2]["Resource"] == [KEY_ARN, deployed.arn(KEY, "state-key")]
 
 
-READ_STATE = [
-    {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": STATE_ARN},
-    {"Sid": "ReadState", "Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{STATE_ARN}/.pulumi/*"},
-]
+LIST_STATE = {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": STATE_ARN}
+STATE_FOLDER = f"{STATE_ARN}/.pulumi"
 
 
-def test_the_preview_role_reads_the_state(with_state: Deployment) -> None:
+def own_state(stack: str) -> list[str]:
+    """Return where Pulumi keeps a stack's state."""
+    return [
+        f"{STATE_FOLDER}/stacks/{PROJECT_NAME}/{stack}.*",
+        f"{STATE_FOLDER}/history/{PROJECT_NAME}/{stack}/*",
+        f"{STATE_FOLDER}/backups/{PROJECT_NAME}/{stack}/*",
+        f"{STATE_FOLDER}/locks/organization/{PROJECT_NAME}/{stack}/*",
+    ]
+
+
+def read_state(stack: str) -> dict[str, object]:
+    """Return the statement that lets a role read a stack's state."""
+    readable = [f"{STATE_FOLDER}/meta.yaml", *own_state(stack)]
+    return {"Sid": "ReadOwnState", "Effect": "Allow", "Action": "s3:GetObject", "Resource": readable}
+
+
+def test_the_preview_role_reads_the_state_of_its_stack(with_state: Deployment) -> None:
     policy = with_state.one(ROLE_POLICY, "dev-preview-state")
     key = {"Sid": "UseStateKeys", "Effect": "Allow", "Action": "kms:Decrypt"}
 
     assert policy.inputs["name"] == "state"
     assert policy.inputs["role"] == f"{PROJECT_NAME}-dev-ci-preview"
     assert policy.document("policy")["Statement"] == [
-        *READ_STATE,
+        LIST_STATE,
+        read_state("dev"),
         {**key, "Resource": [with_state.arn(KEY, "state-key")]},
     ]
 
 
 def test_the_deploy_role_writes_the_state_of_its_stack_only(with_state: Deployment) -> None:
-    policy, folder = with_state.one(ROLE_POLICY, "qa-deploy-state"), f"{STATE_ARN}/.pulumi"
+    policy = with_state.one(ROLE_POLICY, "qa-deploy-state")
 
     assert policy.inputs["role"] == f"{PROJECT_NAME}-test-ci-deploy"
     assert policy.document("policy")["Statement"] == [
-        *READ_STATE,
+        LIST_STATE,
+        read_state("qa"),
         {
             "Sid": "UseStateKeys",
             "Effect": "Allow",
@@ -362,14 +379,34 @@ def test_the_deploy_role_writes_the_state_of_its_stack_only(with_state: Deployme
             "Sid": "WriteOwnState",
             "Effect": "Allow",
             "Action": ["s3:DeleteObject", "s3:PutObject"],
-            "Resource": [
-                f"{folder}/stacks/{PROJECT_NAME}/qa.*",
-                f"{folder}/history/{PROJECT_NAME}/qa/*",
-                f"{folder}/backups/{PROJECT_NAME}/qa/*",
-                f"{folder}/locks/organization/{PROJECT_NAME}/qa/*",
-            ],
+            "Resource": own_state("qa"),
         },
     ]
+
+
+# Files of a stack's state.
+STATE_FILES = (
+    "stacks/{project}/{stack}.json",
+    "stacks/{project}/{stack}.json.gz",
+    "history/{project}/{stack}/{stack}-1.checkpoint.json",
+    "backups/{project}/{stack}/{stack}.1.json",
+    "locks/organization/{project}/{stack}/1.json",
+)
+
+
+def state_files(stack: str, project: str = PROJECT_NAME) -> list[str]:
+    return [f"{STATE_FOLDER}/{file.format(project=project, stack=stack)}" for file in STATE_FILES]
+
+
+@pytest.mark.parametrize("role", ["preview", "deploy"])
+def test_a_role_touches_the_state_of_no_other_stack(with_state: Deployment, role: str) -> None:
+    document = with_state.one(ROLE_POLICY, f"dev-{role}-state").document("policy")
+    # A pull request can run as dev's preview role: it must not read what prod has.
+    others = [*state_files("prod"), *state_files("dev-eu"), *state_files("dev", "billing"), f"{STATE_ARN}/other"]
+
+    assert [file for file in state_files("dev") if not allows([document], "s3:GetObject", file)] == []
+    for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"):
+        assert [file for file in others if allows([document], action, file)] == []
 
 
 def test_wrong_settings_stop_the_program(bootstrap: Bootstrap) -> None:
