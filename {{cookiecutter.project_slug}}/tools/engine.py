@@ -1,6 +1,5 @@
 """Finds, calls and interrupts the Pulumi CLI."""
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from types import FrameType
 from typing import Any, Final
 
 from tools.configuration.stack_files import PROJECT_FOLDER
+from tools.programs import find_program
 from tools.watchdog import Watchdog
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
@@ -45,10 +45,7 @@ def find_engine() -> str:
     Raises:
         SystemExit: If it is not installed. The message says how to install it.
     """
-    engine = shutil.which("pulumi")
-    if engine is None:
-        sys.exit(f"pulumi is not on the PATH; {INSTALLATION} says how to install it")
-    return engine
+    return find_program("pulumi", INSTALLATION)
 
 
 def run_engine(*arguments: str, variables: Mapping[str, str] | None = None) -> int:

@@ -82,7 +82,11 @@ class Backend:
         answers: dict[str, Callable[[], object]] = {
             "ls": lambda: [{"name": name, "current": False} for name in self.history],
             "history": lambda: self.history[stack][20 * int(args[6]) - 20 : 20 * int(args[6])],
-            "export": lambda: {"version": 3, "deployment": {} if stack in self.empty else {"resources": [{}]}},
+            "export": lambda: {
+                "version": 4,
+                "features": ["refreshBeforeUpdate"],
+                "deployment": {} if stack in self.empty else {"resources": [{}]},
+            },
             # Without --show-secrets, secrets are masked.
             "output": lambda: (
                 self.outputs[stack]

@@ -4,11 +4,12 @@ https://docs.github.com/en/rest/issues
 """
 
 import json
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
+
+from tools.programs import find_program
 
 INSTALLATION: Final = "https://cli.github.com"
 # What the API says to the token of a fork's or Dependabot's pull request.
@@ -37,10 +38,7 @@ def call(method: str, path: str, content: Mapping[str, Any] | None = None) -> An
         ReadOnlyTokenError: If the token may not write.
         SystemExit: If the CLI is missing or the call fails, with the reason.
     """
-    program = shutil.which("gh")
-    if program is None:
-        sys.exit(f"gh is not on the PATH; {INSTALLATION} says how to install it")
-    command = [program, "api", "--method", method, path]
+    command = [find_program("gh", INSTALLATION), "api", "--method", method, path]
     command += ["--paginate", "--slurp"] if content is None else ["--input", "-"]
     sent = None if content is None else json.dumps(content)
     finished = subprocess.run(command, check=False, input=sent, capture_output=True, encoding="utf-8")

@@ -17,6 +17,7 @@ from rich.console import Console
 from tools.ci.bundles import provide_bundle
 from tools.ci.changes import UnreadablePreviewError, drifted, read_preview
 from tools.ci.failures import explain
+from tools.ci.order import require_no_newer_commit
 from tools.ci.records import Change, Record, Task, to_markdown
 from tools.ci.roles import find_role, why_not
 from tools.ci.stacks import Stack, find_stack
@@ -75,7 +76,7 @@ def preview(stack: str) -> None:
 
 
 def plan(stack: str) -> None:
-    """Plan a deployment, unless something has changed outside Pulumi or data would be lost.
+    """Plan a deployment, unless a newer commit is deployed, there is drift, or data would be lost.
 
     Args:
         stack: Name of the stack.
@@ -87,6 +88,7 @@ def plan(stack: str) -> None:
     path.unlink(missing_ok=True)
     with _attempt("plan", stack) as attempt:
         _prepare(stack)
+        require_no_newer_commit(stack)
         _require_no_drift(attempt)
         FOLDER.mkdir(parents=True, exist_ok=True)
         attempt.changes = _previewed(stack, "--save-plan", str(path))

@@ -79,7 +79,8 @@ class ReadOnlyWorkspace(automation.LocalWorkspace):
     def export_stack(self, stack_name: str) -> automation.Deployment:
         """Read a stack's state, with its secrets encrypted."""
         result = self.pulumi_command.run(["stack", "export", "--stack", stack_name], self.work_dir, self.env_vars)
-        return automation.Deployment(**json.loads(result.stdout))
+        state = json.loads(result.stdout)
+        return automation.Deployment(state["version"], state["deployment"])
 
 
 def inspect_deployed(
