@@ -29,8 +29,8 @@ test-fast: install ## Run the fast tests, in less than a minute
 test-tools: install ## Run the tests of the tools in a rendered project, with their coverage
 	$(BIN)/pytest tests/test_tools.py
 
-test-engine: install ## Deploy rendered projects with the real engine, in more than half an hour; needs the Pulumi CLI
-	@echo This takes more than half an hour, mostly fixed waits of the AWS provider.
+test-engine: install ## Deploy rendered projects with the real engine, in about 40 minutes; needs the Pulumi CLI
+	@echo This takes about 40 minutes, mostly fixed waits of the AWS provider.
 	$(BIN)/pytest tests/test_engine.py -k pulumi
 
 lint: install ## Lint the template and the code that it renders
