@@ -8,14 +8,13 @@ from typing import Final
 
 import pulumi
 
-from bootstrap.settings import json_list
 from tools.account import Account
+from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
 from tools.configuration.checks import Problem, SettingsError, is_allowed
 from tools.configuration.documents import DocumentError, shown
 from tools.configuration.model import REGION_KEY
 from tools.configuration.stack_files import PROJECT_FOLDER, Project, StackConfig, read_project
 
-ACCOUNTS_KEY: Final = "aws:allowedAccountIds"
 # What the policies depend on.
 SUFFIX, BUCKET, KEY, BOUNDARY = "environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn"
 # The last part of a name that no role of the program itself may have: see `bootstrap.policies.KEEP_OUT`.
@@ -115,9 +114,9 @@ def _problem(key: str, found: str, allowed: str) -> Problem:
 def _problems(project: Project, name: str, config: StackConfig) -> Iterator[Problem]:
     """Find what keeps a stack from being deployed from CI."""
     file = f"Pulumi.{name}.yaml"
-    accounts = json_list(config.values[ACCOUNTS_KEY])
-    if not isinstance(accounts, tuple) or len(accounts) != 1:
-        yield _problem(f"{file}: {ACCOUNTS_KEY}", shown(config.values[ACCOUNTS_KEY]), "a list with one account")
+    text = config.values[ACCOUNTS_KEY]
+    if len(read_accounts(text) or ()) != 1:
+        yield _problem(f"{file}: {ACCOUNTS_KEY}", shown(text), "a list with one account")
     if not config.values.get(REGION_KEY):
         yield _problem(f"{file}: {REGION_KEY}", "nothing", "the stack's region")
     for key in (SUFFIX, BUCKET, KEY, BOUNDARY):

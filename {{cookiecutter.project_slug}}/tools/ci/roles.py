@@ -1,7 +1,6 @@
 """The ``ci-role`` task: which role a job assumes to preview or to deploy a stack."""
 
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,13 @@ import boto3
 from infrastructure.project import PROJECT
 from tools.ci.stacks import Stack, find_stack
 from tools.ci.system import append, is_on_github, is_on_gitlab, read_variable
+from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
 from tools.configuration.documents import shown
 from tools.configuration.model import REGION_KEY
 
 TASK: Final = "ci-role"
 # What a role is for, and for how many seconds a job on GitLab has its credentials: a deployment must not be stopped.
 PURPOSES: Final = {"preview": 3600, "deploy": 7200}
-ACCOUNTS_KEY: Final = "aws:allowedAccountIds"
-# One account: a list in the file, or its text.
-ONE_ACCOUNT: Final = re.compile(r'\[\s*"?(?P<id>[0-9]{12})"?\s*\]')
-NO_ACCOUNT: Final = re.compile(r"(\[\s*\])?")
 # GitHub's runner sets it for a job that may ask for an identity token: not for a fork's, nor for Dependabot's.
 GITHUB_TOKEN_URL: Final = "ACTIONS_ID_TOKEN_REQUEST_URL"  # noqa: S105 # the name of a variable
 # The workflow gives the job's identity token this name: https://docs.gitlab.com/ci/secrets/id_token_authentication/
@@ -93,11 +89,11 @@ def find_role(stack: Stack, purpose: str) -> Role | None:
     Raises:
         SystemExit: If it names something else.
     """
-    text = stack.config.values.get(ACCOUNTS_KEY, "")
-    if NO_ACCOUNT.fullmatch(text):
+    is_secret = ACCOUNTS_KEY in stack.config.secret_keys
+    accounts = None if is_secret else read_accounts(stack.config.values.get(ACCOUNTS_KEY, ""))
+    if accounts == ():
         return None
-    account = None if ACCOUNTS_KEY in stack.config.secret_keys else ONE_ACCOUNT.fullmatch(text)
-    if account is None:
+    if accounts is None or len(accounts) > 1:
         file = stack.config.places[ACCOUNTS_KEY].file
         sys.exit(
             f'{file}: {ACCOUNTS_KEY} is wrong; allowed: a list with the ID of one account, such as ["123456789012"]'
@@ -105,7 +101,7 @@ def find_role(stack: Stack, purpose: str) -> Role | None:
     region = stack.config.values[REGION_KEY]
     partition = boto3.Session().get_partition_for_region(region)
     name = f"{stack.project}-{stack.setting(PROJECT.suffix)}-ci-{purpose}"
-    return Role(f"arn:{partition}:iam::{account['id']}:role/{name}", account["id"], region)
+    return Role(f"arn:{partition}:iam::{accounts[0]}:role/{name}", accounts[0], region)
 
 
 def why_not(stack: Stack, role: Role | None) -> str:

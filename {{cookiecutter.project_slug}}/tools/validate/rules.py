@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from typing import Final
 
 from infrastructure.project import PROJECT
+from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
 from tools.configuration.checks import KEYS
 from tools.configuration.documents import Entry, mappings_in, shown
 from tools.configuration.model import REGION_KEY
@@ -262,8 +263,7 @@ def _share_account(one: ReadStack, other: ReadStack) -> bool:
 
 def _accounts(stack: ReadStack) -> frozenset[str]:
     """Return the accounts that a stack allows; empty if it does not restrict them."""
-    text = stack.good_value("aws:allowedAccountIds") or ""
-    return frozenset(re.findall(r"[0-9]{12}", text))
+    return frozenset(read_accounts(stack.good_value(ACCOUNTS_KEY) or "") or ())
 
 
 def _located(stack: ReadStack, setting: str) -> str:
