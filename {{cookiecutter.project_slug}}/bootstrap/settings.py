@@ -8,8 +8,7 @@ from typing import Annotated, Any, Final, Literal, Self
 import pulumi
 from pydantic import BeforeValidator, Field, ValidationError
 
-from tools.configuration.checks import MASKED, Problem, SettingsError
-from tools.configuration.documents import shown
+from tools.configuration.checks import SettingsError, contradiction_problems, model_problems, own_settings
 from tools.configuration.model import TRUTH_VALUE, Contradiction, SettingsModel, StackSettings
 
 GITHUB_REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"
@@ -139,38 +138,15 @@ class BootstrapSettings(StackSettings):
             SettingsError: If there are problems, with all of them.
         """
         namespace = f"{project}:"
-        own = {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
-        hidden = {key.removeprefix(namespace) for key in secret_keys}
+        own = own_settings(namespace, config)
         try:
             settings = cls.model_validate(own)
         except ValidationError as error:
-            wrong = {str(detail["loc"][0]): detail["type"] for detail in error.errors()}
-            raise SettingsError(
-                _problem(namespace, key, type_, MASKED if key in hidden else own.get(key, ""))
-                for key, type_ in wrong.items()
-            ) from None
-        found = [
-            Problem(each.rule, f"{namespace}{each.key}", _message(each.found, each.allowed), each.found, each.allowed)
-            for each in cls.contradictions(settings.model_dump(by_alias=True))
-        ]
+            raise SettingsError(model_problems(_MODEL, namespace, own, {*secret_keys}, error)) from None
+        found = list(contradiction_problems(cls, namespace, settings.model_dump(by_alias=True)))
         if found:
             raise SettingsError(found)
         return settings
 
 
 _MODEL: Final = SettingsModel(BootstrapSettings)
-
-
-def _message(found: str, allowed: str) -> str:
-    return f"found {found if found == MASKED else shown(found)}; allowed: {allowed}"
-
-
-def _problem(namespace: str, key: str, type_: str, found: str) -> Problem:
-    """Translate an error of the model into what was found and what is allowed in the stack file."""
-    if type_ == "extra_forbidden":
-        allowed = ", ".join(_MODEL.keys)
-        return Problem("unknown-key", f"{namespace}{key}", f"unknown key; allowed: {allowed}", None, allowed)
-    allowed = _MODEL.allowed(key)
-    if type_ == "missing":
-        return Problem("missing-key", f"{namespace}{key}", f"missing; allowed: {allowed}", None, allowed)
-    return Problem("bad-value", f"{namespace}{key}", _message(found, allowed), found, allowed)

@@ -9,7 +9,7 @@ import difflib
 import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TypeVar
@@ -114,7 +114,7 @@ def find_problems(
         All problems.
     """
     namespace = f"{project}:"
-    own = _own_settings(namespace, config)
+    own = own_settings(namespace, config)
     secrets = set(secret_keys)
     # Contradictions cannot be checked for secrets and invalid regions.
     good = _good_values({key: value for key, value in own.items() if f"{namespace}{key}" not in secrets})
@@ -126,10 +126,10 @@ def find_problems(
     try:
         PROJECT.settings.model_validate(own)
     except ValidationError as error:
-        problems += _model_problems(namespace, own, secrets, error)
+        problems += model_problems(MODEL, namespace, own, secrets, error)
     if good_region:
         good[REGION_KEY] = good_region
-    problems += _contradictions(namespace, good)
+    problems += contradiction_problems(PROJECT.settings, namespace, good)
     if own.get(PROJECT.environment) == PROJECT.local and "aws:endpoints" in config:
         message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
         problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
@@ -160,7 +160,7 @@ def read_settings(
     problems = find_problems(project, config, secret_keys, variables)
     if problems:
         raise SettingsError(problems)
-    return settings.model_validate(_own_settings(f"{project}:", config))
+    return settings.model_validate(own_settings(f"{project}:", config))
 
 
 def load_settings(settings: type[Settings]) -> Settings:
@@ -181,7 +181,43 @@ def load_settings(settings: type[Settings]) -> Settings:
     )
 
 
-def _own_settings(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
+def model_problems(
+    model: SettingsModel, namespace: str, own: Mapping[str, str], secret_keys: Collection[str], error: ValidationError
+) -> Iterator[Problem]:
+    """Translate a model's errors into what was found and what is allowed in the stack file, one for each setting.
+
+    Args:
+        model: The model.
+        namespace: The namespace of its keys, with the colon.
+        own: The settings that it has refused, by their keys without the namespace.
+        secret_keys: Keys, with their namespaces, whose values must not be printed.
+        error: The model's error.
+    """
+    for key, type_ in {str(detail["loc"][0]): detail["type"] for detail in error.errors()}.items():
+        full_key = f"{namespace}{key}"
+        if type_ == "missing":
+            yield _missing_key(full_key, model.allowed(key))
+        elif type_ == "extra_forbidden":
+            yield _unknown_key(namespace, key, model.keys)
+        else:
+            yield _bad_value(full_key, MASKED if full_key in secret_keys else own[key], model.allowed(key))
+
+
+def contradiction_problems(settings: type[StackSettings], namespace: str, good: Mapping[str, Any]) -> Iterator[Problem]:
+    """Ask a model which settings contradict each other.
+
+    Args:
+        settings: The model.
+        namespace: The namespace of its keys, with the colon.
+        good: The settings that are valid on their own.
+    """
+    for each in settings.contradictions(good):
+        problem = _bad_value(f"{namespace}{each.key}", each.found, each.allowed, rule=each.rule)
+        yield replace(problem, is_contradiction=True)
+
+
+def own_settings(namespace: str, config: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings in a namespace, by their keys without it."""
     return {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
 
 
@@ -223,25 +259,10 @@ def _region_problems(config: Mapping[str, str], *, hidden: bool) -> Iterator[Pro
         yield _bad_value(REGION_KEY, MASKED if hidden else region, allowed)
 
 
-def _model_problems(
-    namespace: str, own: Mapping[str, str], secrets: set[str], error: ValidationError
-) -> Iterator[Problem]:
-    """Translate the model's errors into what was found and what is allowed in the stack file."""
-    for detail in error.errors():
-        key = str(detail["loc"][0])
-        full_key = f"{namespace}{key}"
-        if detail["type"] == "missing":
-            yield _missing_key(full_key, MODEL.allowed(key))
-        elif detail["type"] == "extra_forbidden":
-            yield _unknown_key(namespace, key)
-        else:
-            yield _bad_value(full_key, MASKED if full_key in secrets else own[key], MODEL.allowed(key))
-
-
-def _unknown_key(namespace: str, key: str) -> Problem:
-    close = difflib.get_close_matches(key.lower(), map(str.lower, KEYS), n=1)
-    nearest = [f"{namespace}{known}" for known in KEYS if known.lower() in close]
-    allowed = nearest[0] if nearest else ", ".join(KEYS)
+def _unknown_key(namespace: str, key: str, keys: Sequence[str]) -> Problem:
+    close = difflib.get_close_matches(key.lower(), map(str.lower, keys), n=1)
+    nearest = [f"{namespace}{known}" for known in keys if known.lower() in close]
+    allowed = nearest[0] if nearest else ", ".join(keys)
     message = f"unknown key; did you mean {allowed}?" if nearest else f"unknown key; allowed: {allowed}"
     return Problem("unknown-key", f"{namespace}{key}", message, None, allowed)
 
@@ -266,13 +287,6 @@ def _good_values(own: Mapping[str, str]) -> dict[str, Any]:
             with contextlib.suppress(ValidationError):
                 good[key] = _adapters()[key].validate_python(own[key])
     return good
-
-
-def _contradictions(namespace: str, good: Mapping[str, Any]) -> Iterator[Problem]:
-    """Ask the model which settings contradict each other."""
-    for each in PROJECT.settings.contradictions(good):
-        problem = _bad_value(f"{namespace}{each.key}", each.found, each.allowed, rule=each.rule)
-        yield replace(problem, is_contradiction=True)
 
 
 def _endpoint_problems(namespace: str, environment: str, variables: Mapping[str, str]) -> Iterator[Problem]:
