@@ -6,6 +6,7 @@ as it can.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -339,7 +340,7 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
         "Pulumi.first.yaml", "forceDestroy: true", f"forceDestroy: true\n  {project.slug}:kmsKeyArn: {OTHER_KEY}"
     )
     refused = checkout.ci("ci-plan", FIRST, CI_ALLOW_DATA_LOSS=SECOND)
-    assert refused.startswith("it would delete or replace what holds data: key;")
+    assert re.match(r"it would delete or replace what holds data: (.+, )?key[,;]", refused)
     assert not plan(FIRST).exists()
     assert checkout.ci("ci-plan", FIRST, CI_ALLOW_DATA_LOSS=FIRST) == ""
     assert plan(FIRST).exists()
