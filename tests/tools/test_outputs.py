@@ -21,13 +21,13 @@ def fixture_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / outputs.OUTPUTS_FILE
 
 
-def pulumi_answers(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any], status: int = 0) -> list[list[str]]:
-    """Stand in for the engine, and record its calls."""
+def pulumi_answers(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any] | str, status: int = 0) -> list[list[str]]:
+    """Stand in for the engine, which answers with JSON or a text, and record its calls."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> SimpleNamespace:
         commands.append(command)
-        return SimpleNamespace(returncode=status, stdout=json.dumps(answer))
+        return SimpleNamespace(returncode=status, stdout=answer if isinstance(answer, str) else json.dumps(answer))
 
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
@@ -68,6 +68,15 @@ def test_a_failing_engine_is_reported_with_its_exit_status(file: Path, monkeypat
     pulumi_answers(monkeypatch, {}, status=255)
 
     with pytest.raises(SystemExit, match="failed with exit status 255"):
+        outputs.save_outputs("dev")
+
+    assert not file.exists()
+
+
+def test_outputs_that_cannot_be_read_are_reported(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pulumi_answers(monkeypatch, "warning: a new version")
+
+    with pytest.raises(SystemExit, match="outputs: the output of `pulumi stack output --json` cannot be read: "):
         outputs.save_outputs("dev")
 
     assert not file.exists()

@@ -5,13 +5,14 @@ import pulumi_aws as aws
 
 from bootstrap.roles import StackRoles
 from bootstrap.settings import BootstrapSettings
-from bootstrap.stacks import find_stacks
+from bootstrap.stacks import find_stacks, require_account
 from bootstrap.state import State
 from bootstrap.trust import ISSUERS
 from tools.account import Account
 
 settings = BootstrapSettings.load()
 account = Account.current()
+require_account(account, pulumi.runtime.get_config_env())
 stacks = find_stacks(account)
 project = stacks[0].project
 issuer = ISSUERS[settings.ci]

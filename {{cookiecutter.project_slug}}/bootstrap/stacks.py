@@ -1,13 +1,14 @@
 """The stacks that are deployed to an account, as their files describe them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import pulumi
 
+from infrastructure.project import PROJECT
 from tools.account import Account
 from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
 from tools.configuration.checks import Problem, SettingsError, is_allowed
@@ -19,6 +20,8 @@ from tools.configuration.stack_files import PROJECT_FOLDER, Project, StackConfig
 SUFFIX, BUCKET, KEY, BOUNDARY = "environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn"
 # The last part of a name that no role of the program itself may have: see `bootstrap.policies.KEEP_OUT`.
 CI: Final = "ci"
+# In the ARN of a policy that AWS manages, this is in the place of the account.
+AWS_MANAGED: Final = "aws"
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,22 @@ class Stack:
         return self.boundary_arn == self.own_boundary_arn
 
 
+def require_account(account: Account, config: Mapping[str, str]) -> None:
+    """Refuse credentials of an account that is not the bootstrap stack's: its roles would be deleted from the state.
+
+    Args:
+        account: The account of the credentials.
+        config: The configuration of the bootstrap stack.
+
+    Raises:
+        SettingsError: If the configuration does not name that account, and no other.
+    """
+    text = config.get(ACCOUNTS_KEY, "")
+    if read_accounts(text) != (account.id,):
+        allowed = f'["{account.id}"], the account of the credentials in this shell'
+        raise SettingsError([_problem(ACCOUNTS_KEY, shown(text), allowed)])
+
+
 def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
     """Find the stacks whose files name an account.
 
@@ -79,7 +98,10 @@ def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
         configs = {name: project.configure(project.read_stack(name)) for name in project.stacks}
     except DocumentError as error:
         raise pulumi.RunError(str(error)) from error
-    here = [name for name, config in configs.items() if account.id in config.values.get(ACCOUNTS_KEY, "")]
+    named = {name: config.values.get(ACCOUNTS_KEY, "") for name, config in configs.items() if name != PROJECT.local}
+    for name in (name for name, text in named.items() if read_accounts(text) == ()):
+        pulumi.log.warn(f"CI cannot deploy {name}: Pulumi.{name}.yaml does not set {ACCOUNTS_KEY}")
+    here = [name for name, text in named.items() if account.id in text]
     problems = [problem for name in here for problem in _problems(project, name, configs[name])]
     stacks = [] if problems else [_stack(project, name, configs[name], account) for name in here]
     problems += [problem for stack in stacks for problem in _boundary_problems(stack)]
@@ -130,7 +152,12 @@ def _problems(project: Project, name: str, config: StackConfig) -> Iterator[Prob
 
 
 def _boundary_problems(stack: Stack) -> Iterator[Problem]:
-    """Ask for a boundary: without one, the deploy role may not create the function's role."""
-    if not stack.boundary_arn:
+    """Ask for a boundary: without one, the deploy role may not create the function's role.
+
+    Neither another stack's boundary nor one of another account is of use.
+    """
+    arn = stack.boundary_arn
+    is_of_another_stack = arn.endswith(f"-{CI}-boundary") and not stack.has_own_boundary
+    if not arn or is_of_another_stack or arn.split(":")[4] not in (stack.account.id, AWS_MANAGED):
         key = f"Pulumi.{stack.name}.yaml: {stack.project}:{BOUNDARY}"
-        yield _problem(key, '""', f"{stack.own_boundary_arn}, or a boundary of your organisation")
+        yield _problem(key, shown(arn), f"{stack.own_boundary_arn}, or a boundary of your organisation")

@@ -140,7 +140,7 @@ def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.St
         writes: Whether the role may write.
     """
     folder = f"{state.bucket_arn}/{STATE_FOLDER}"
-    own = [f"{folder}/stacks/{stack.project}/{stack.name}.*"]
+    own = [f"{folder}/stacks/{stack.project}/{stack.name}.{kind}" for kind in ("json", "json.*", "pulumi-tags")]
     own += [f"{folder}/{kind}/{stack.project}/{stack.name}/*" for kind in ("history", "backups", "locks/organization")]
     statements: list[iam.Statement] = [
         {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": state.bucket_arn},

@@ -60,7 +60,10 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
     )
     if finished.returncode:
         sys.exit(f"outputs: `pulumi stack output` failed with exit status {finished.returncode}; its message is above")
-    outputs = json.loads(finished.stdout)
+    try:
+        outputs = json.loads(finished.stdout)
+    except ValueError as error:
+        sys.exit(f"outputs: the output of `pulumi stack output --json` cannot be read: {error}")
     missing = [name for name in exported_names() if not outputs.get(name)]
     if missing:
         sys.exit(f"outputs: stack {stack} lacks {', '.join(missing)}; the task `pulumi-deploy` deploys it")

@@ -22,7 +22,7 @@ from tools.validate.report import Deployment, Finding, Report
 # Variables of CI systems.
 OF_CI = (
     *("CI", "GITHUB_ACTIONS", "GITLAB_CI", "GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT", "GITHUB_REPOSITORY", "GITHUB_REF"),
-    "GITHUB_RUN_ATTEMPT",
+    *("GITHUB_RUN_ATTEMPT", "GITHUB_EVENT_NAME", "PARENT_PIPELINE_SOURCE"),
     *("ACTIONS_ID_TOKEN_REQUEST_URL", "AWS_ID_TOKEN", "CI_JOB_ID", "CI_ALLOW_DATA_LOSS"),
 )
 # Answers from a file, and records its calls there, with what it was sent.

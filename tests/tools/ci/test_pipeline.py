@@ -86,8 +86,8 @@ PREVIEW = "preview --json --refresh --stack dev --non-interactive"
 
 
 def plan_command(machine: Machine) -> str:
-    """Return the engine's command for a plan."""
-    return f"preview --json --save-plan {machine.folder / 'dev.plan.json'} --stack dev --non-interactive"
+    """Return the engine's command for a plan, which has another name until it is accepted."""
+    return f"preview --json --save-plan {machine.folder / 'dev.plan.json.draft'} --stack dev --non-interactive"
 
 
 def failed(task: Task, stack: str = "dev") -> str:
@@ -273,7 +273,7 @@ def test_a_stack_that_was_never_deployed_is_planned(machine: Machine) -> None:
 
     plan("dev")
 
-    assert machine.record()["notes"] == ["never deployed, so that there is no drift to find"]
+    assert machine.record()["notes"] == ["not deployed yet, so there is no drift to find"]
 
 
 def test_drift_stops_a_plan_and_removes_an_earlier_one(machine: Machine) -> None:
@@ -430,12 +430,27 @@ def test_what_is_not_deployed_yet_is_no_drift(machine: Machine) -> None:
     assert machine.record()["changes"] == []
 
 
-def test_a_stack_that_was_never_deployed_has_no_drift(machine: Machine) -> None:
+def test_drift_is_skipped_if_the_stack_is_not_deployed(machine: Machine) -> None:
     machine.deployments["dev"] = Deployment(stack="dev", state="not-deployed")
 
     drift("dev")
 
-    assert machine.record()["notes"] == ["never deployed, so that there is no drift to find"]
+    # An issue about earlier drift stays open: the state may be lost.
+    assert (machine.record()["state"], machine.record()["reason"]) == ("skipped", "it is not deployed")
+
+
+@pytest.mark.usefixtures("on_github")
+def test_on_ci_a_stack_without_an_account_is_not_planned(machine: Machine) -> None:
+    assert failed(plan) == "ci-plan: dev: Pulumi.dev.yaml does not set aws:allowedAccountIds"
+    assert machine.pulumi.calls == []
+
+
+def test_a_plan_that_is_not_accepted_is_not_kept(machine: Machine) -> None:
+    machine.pulumi.answer("preview", output="no JSON")
+
+    failed(plan)
+
+    assert list(machine.folder.glob("*plan.json*")) == []
 
 
 @pytest.mark.parametrize(("task", "name"), [(plan, "ci-plan"), (drift, "ci-drift")])

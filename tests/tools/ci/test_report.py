@@ -134,6 +134,20 @@ def test_a_later_report_updates_it(previews: Machine, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "ci-report: the comment is updated\n"
 
 
+def test_a_comment_whose_author_was_deleted_is_not_updated(previews: Machine) -> None:
+    list_of(previews, written(COMMENT) | {"user": None})
+
+    report("preview")
+
+    assert sent(previews) == (f"api --method POST {COMMENTS} --input -", {"body": COMMENT})
+
+
+def test_an_answer_that_cannot_be_read_is_reported(previews: Machine) -> None:
+    previews.gh.answer("api", "--method", "GET", output="<html>")
+
+    assert refused("preview").startswith(f"the answer to `gh api GET {COMMENTS}?per_page=100` cannot be read: ")
+
+
 def test_a_report_that_says_the_same_writes_nothing(previews: Machine) -> None:
     list_of(previews, written(COMMENT))
 

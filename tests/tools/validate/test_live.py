@@ -152,8 +152,8 @@ def test_nothing_is_changed_and_no_stack_is_selected(folder: ProjectFolder, back
     asked = [" ".join(args) for args, _ in backend.commands]
     assert asked == [
         "stack ls --json",
-        "stack history --json --page-size 20 --page 1 --stack dev",
         "stack export --stack dev",
+        "stack history --json --page-size 20 --page 1 --stack dev",
         "stack output --json --stack dev",
         "stack output --json --show-secrets --stack dev",
     ]
@@ -349,11 +349,12 @@ def test_an_update_on_the_second_page_of_the_history_is_found(folder: ProjectFol
     assert rules(validate(folder)) == [("config-differs", "orders:batchSize")]
 
 
-@pytest.mark.parametrize("history", [[], [update("rename")]])
-def test_a_stack_that_was_never_deployed_is_not_deployed(
+@pytest.mark.parametrize("history", [[], [update("destroy"), update()], [update("update", "failed")]])
+def test_a_stack_without_resources_is_not_deployed(
     folder: ProjectFolder, backend: Backend, history: list[dict[str, Any]]
 ) -> None:
     backend.history["dev"] = history
+    backend.empty.append("dev")
 
     report = validate(folder)
 
@@ -361,11 +362,14 @@ def test_a_stack_that_was_never_deployed_is_not_deployed(
     assert states(report)["dev"] == "not-deployed"
 
 
-def test_a_stack_without_resources_is_not_deployed(folder: ProjectFolder, backend: Backend) -> None:
-    backend.history["dev"].insert(0, update("destroy"))
-    backend.empty.append("dev")
+@pytest.mark.parametrize("history", [[], [update("refresh")]])
+def test_an_imported_state_is_compared_without_a_history(
+    folder: ProjectFolder, backend: Backend, history: list[dict[str, Any]]
+) -> None:
+    backend.history["dev"] = history
+    backend.events["dev"] = [refreshed(QUEUE, {"a": 1}, None)]
 
-    assert states(validate(folder))["dev"] == "not-deployed"
+    assert rules(validate(folder)) == [("drift", "queue")]
 
 
 def test_a_partly_destroyed_stack_is_deployed(folder: ProjectFolder, backend: Backend) -> None:
@@ -479,6 +483,7 @@ def test_an_unreadable_stack_is_reported_and_the_others_are_checked(
 ) -> None:
     if cause == "dev":
         backend.history["staging"] = []
+        backend.empty.append("staging")
     backend.failing[cause] = "error: preview failed"
 
     report = validate(folder)

@@ -47,7 +47,10 @@ def call(method: str, path: str, content: Mapping[str, Any] | None = None) -> An
             raise ReadOnlyTokenError
         reason = " ".join(finished.stderr.split()) or f"exit status {finished.returncode}"
         sys.exit(f"`gh api {method} {path}` failed: {reason}")
-    answer = json.loads(finished.stdout)
+    try:
+        answer = json.loads(finished.stdout)
+    except ValueError as error:
+        sys.exit(f"the answer to `gh api {method} {path}` cannot be read: {error}")
     return answer if content is not None else [item for page in answer for item in page]
 
 
@@ -59,7 +62,8 @@ def find_marked(path: str, marker: str) -> dict[str, Any] | None:
         marker: A comment in HTML, which GitHub does not show.
     """
     items = call("GET", path)
-    written = (item for item in items if item["user"]["type"] == "Bot" and "pull_request" not in item)
+    # The user may have been deleted.
+    written = (item for item in items if item["user"] and item["user"]["type"] == "Bot" and "pull_request" not in item)
     return next((item for item in written if (item["body"] or "").startswith(marker)), None)
 
 

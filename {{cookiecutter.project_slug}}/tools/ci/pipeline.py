@@ -17,7 +17,7 @@ from rich.console import Console
 from tools.ci.bundles import provide_bundle
 from tools.ci.changes import UnreadablePreviewError, drifted, read_preview
 from tools.ci.failures import explain
-from tools.ci.order import require_no_newer_commit
+from tools.ci.order import require_order
 from tools.ci.records import Change, Record, Task, to_markdown
 from tools.ci.roles import find_role, why_not
 from tools.ci.stacks import Stack, find_stack
@@ -51,6 +51,7 @@ class Attempt:
         reason: Why, if it is skipped or fails.
         notes: What else a person should know.
         changes: The changes.
+        is_deployed: Whether the stack is deployed, as far as is known.
     """
 
     stack: Stack
@@ -58,6 +59,7 @@ class Attempt:
     reason: str = ""
     notes: list[str] = field(default_factory=list)
     changes: tuple[Change, ...] = ()
+    is_deployed: bool = True
 
 
 def preview(stack: str) -> None:
@@ -70,7 +72,7 @@ def preview(stack: str) -> None:
         SystemExit: If it fails, with the reason. Without credentials it is skipped.
     """
     with _attempt("preview", stack) as attempt:
-        if _may_read(attempt):
+        if _has_credentials(attempt):
             _prepare(stack)
             attempt.changes = _previewed(stack, "--refresh")
 
@@ -86,19 +88,22 @@ def plan(stack: str) -> None:
     """
     path = _plan_file(stack)
     path.unlink(missing_ok=True)
-    with _attempt("plan", stack) as attempt:
+    with _attempt("plan", stack) as attempt, _draft(path) as draft:
+        if not _has_credentials(attempt):
+            sys.exit(attempt.reason)
         _prepare(stack)
-        require_no_newer_commit(stack)
+        attempt.notes += filter(None, [require_order(stack)])
         _require_no_drift(attempt)
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        attempt.changes = _previewed(stack, "--save-plan", str(path))
+        if not attempt.is_deployed:
+            attempt.notes.append("not deployed yet, so there is no drift to find")
+        attempt.changes = _previewed(stack, "--save-plan", str(draft))
         lost = [change.name for change in attempt.changes if change.loses_data]
         if lost and os.environ.get(ALLOW_DATA_LOSS) != stack:
-            path.unlink(missing_ok=True)
             sys.exit(
                 f"it would delete or replace what holds data: {', '.join(lost)}; allowed only in a run with "
                 f"{ALLOW_DATA_LOSS}={stack}"
             )
+        draft.replace(path)
 
 
 def deploy(stack: str) -> None:
@@ -139,12 +144,15 @@ def drift(stack: str) -> None:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If there is drift or it fails, with the reason. Without credentials it is skipped.
+        SystemExit: If there is drift or it fails, with the reason. Without credentials, or a deployed stack, it is
+            skipped.
     """
     with _attempt("drift", stack) as attempt:
-        if _may_read(attempt):
+        if _has_credentials(attempt):
             _prepare(stack)
             _require_none(finding for finding in _compare(attempt) if finding.rule in DRIFT)
+            if not attempt.is_deployed:
+                attempt.state, attempt.reason = "skipped", "it is not deployed"
 
 
 @contextmanager
@@ -190,8 +198,8 @@ def _write(record: Record) -> None:
     write_summary(text)
 
 
-def _may_read(attempt: Attempt) -> bool:
-    """Whether this job has credentials. On CI, a job without them is skipped; elsewhere they are the person's."""
+def _has_credentials(attempt: Attempt) -> bool:
+    """Whether this job has credentials that read; if not, it is skipped. Outside CI they are the person's."""
     if is_on_ci():
         attempt.reason = why_not(attempt.stack, find_role(attempt.stack, "preview"))
         attempt.state = "skipped" if attempt.reason else "done"
@@ -205,6 +213,17 @@ def _prepare(stack: str) -> None:
 
 def _plan_file(stack: str) -> Path:
     return FOLDER / f"{stack}.plan.json"
+
+
+@contextmanager
+def _draft(path: Path) -> Generator[Path]:
+    """Give a plan another name until it is accepted: `deploy` must not find one that is not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.draft")
+    try:
+        yield draft
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _data_types() -> frozenset[str]:
@@ -239,8 +258,7 @@ def _compare(attempt: Attempt) -> tuple[Finding, ...]:
         sys.exit(str(error))
     print_report(report, Console(), quiet=True)
     for deployment in report.deployments or ():
-        if deployment.state == "not-deployed":
-            attempt.notes.append("never deployed, so that there is no drift to find")
+        attempt.is_deployed = deployment.state != "not-deployed"
         if deployment.pending:
             attempt.notes.append(f"resources that wait for the next deployment: {len(deployment.pending)}")
         attempt.changes = drifted(deployment.drift, types)

@@ -176,19 +176,16 @@ def _inspect(inspection: Inspection, workspace: ReadOnlyWorkspace, name: str, bu
     """
     stack, findings = inspection.stack, inspection.findings
     deployed = automation.Stack.select(name, workspace)
+    if not _has_resources(deployed):
+        return
+    # An imported state has no history.
     changes = list(_changes(deployed))
-    if not changes:
-        return
-    if changes[0].result == "in-progress":
+    if changes and changes[0].result == "in-progress":
         raise UnreadableStackError(f"its {changes[0].kind} is in progress; try again when it has finished")
-    with _api_errors_converted():
-        state = deployed.export_stack().deployment or {}
-    if not state.get("resources"):
-        return
-    if changes[0].result != "succeeded":
+    if changes and changes[0].result != "succeeded":
         message = f"the last {changes[0].kind} {changes[0].result}; the deployed stack may be a mix of two versions"
         findings.append(_finding(stack, "update-failed", message))
-    if changes[-1].kind == "update":
+    if changes and changes[-1].kind == "update":
         findings += _config_findings(stack, changes[-1])
     with _api_errors_converted():
         inspection.outputs = deployed.outputs()
@@ -227,19 +224,23 @@ def _reason(error: Exception) -> str:
     return told if len(told) <= REASON_LENGTH else f"{told[:REASON_LENGTH]}..."
 
 
-def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
-    """Yield the changes of a stack, newest first, up to the last update, whose configuration is the deployed one.
+def _has_resources(deployed: automation.Stack) -> bool:
+    """Whether the backend has the stack, and its state has resources."""
+    with _api_errors_converted():
+        try:
+            state = deployed.export_stack().deployment
+        except automation.StackNotFoundError:
+            return False
+        return bool(state and state.get("resources"))
 
-    There are none if the backend has no such stack.
-    """
+
+def _changes(deployed: automation.Stack) -> Iterator[automation.UpdateSummary]:
+    """Yield the changes of a stack, newest first, up to the last update, whose configuration is the deployed one."""
     page = 0
     while True:
         page += 1
         with _api_errors_converted():
-            try:
-                entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
-            except automation.StackNotFoundError:
-                return
+            entries = deployed.history(page_size=PAGE_SIZE, page=page, show_secrets=False)
         for entry in entries:
             if entry.kind in CHANGING:
                 yield entry

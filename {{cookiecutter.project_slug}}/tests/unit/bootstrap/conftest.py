@@ -73,7 +73,8 @@ def fixture_bootstrap(write_stacks: WriteStacks) -> Bootstrap:
     folder = write_stacks(STACKS)
 
     def run(settings: Mapping[str, str], account_id: str = ACCOUNT_ID) -> Deployment:
-        config = {"aws:region": REGION} | {f"{BOOTSTRAP}:{key}": value for key, value in settings.items()}
+        config = {"aws:region": REGION, "aws:allowedAccountIds": json.dumps([ACCOUNT_ID])}
+        config |= {f"{BOOTSTRAP}:{key}": value for key, value in settings.items()}
         account = stacks.replace(example_account(REGION), id=account_id)
         with mock.patch.object(stacks, "PROJECT_FOLDER", folder):
             return deploy(

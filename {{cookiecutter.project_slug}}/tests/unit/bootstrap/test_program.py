@@ -23,7 +23,7 @@ from tests.unit.bootstrap.conftest import (
 )
 from tests.unit.bootstrap.evaluator import allows
 from tools.configuration.checks import SettingsError
-from tools.testing.recording import PROJECT_NAME, Deployment, example_account
+from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, Deployment, example_account
 
 POLICY, ROLE, ROLE_POLICY = "aws:iam/policy:Policy", "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
@@ -336,7 +336,9 @@ STATE_FOLDER = f"{STATE_ARN}/.pulumi"
 def own_state(stack: str) -> list[str]:
     """Return where Pulumi keeps a stack's state."""
     return [
-        f"{STATE_FOLDER}/stacks/{PROJECT_NAME}/{stack}.*",
+        f"{STATE_FOLDER}/stacks/{PROJECT_NAME}/{stack}.json",
+        f"{STATE_FOLDER}/stacks/{PROJECT_NAME}/{stack}.json.*",
+        f"{STATE_FOLDER}/stacks/{PROJECT_NAME}/{stack}.pulumi-tags",
         f"{STATE_FOLDER}/history/{PROJECT_NAME}/{stack}/*",
         f"{STATE_FOLDER}/backups/{PROJECT_NAME}/{stack}/*",
         f"{STATE_FOLDER}/locks/organization/{PROJECT_NAME}/{stack}/*",
@@ -388,6 +390,8 @@ def test_the_deploy_role_writes_the_state_of_its_stack_only(with_state: Deployme
 STATE_FILES = (
     "stacks/{project}/{stack}.json",
     "stacks/{project}/{stack}.json.gz",
+    "stacks/{project}/{stack}.json.bak",
+    "stacks/{project}/{stack}.pulumi-tags",
     "history/{project}/{stack}/{stack}-1.checkpoint.json",
     "backups/{project}/{stack}/{stack}.1.json",
     "locks/organization/{project}/{stack}/1.json",
@@ -402,7 +406,13 @@ def state_files(stack: str, project: str = PROJECT_NAME) -> list[str]:
 def test_a_role_touches_the_state_of_no_other_stack(with_state: Deployment, role: str) -> None:
     document = with_state.one(ROLE_POLICY, f"dev-{role}-state").document("policy")
     # A pull request can run as dev's preview role: it must not read what prod has.
-    others = [*state_files("prod"), *state_files("dev-eu"), *state_files("dev", "billing"), f"{STATE_ARN}/other"]
+    others = [
+        *state_files("prod"),
+        *state_files("dev-eu"),
+        *state_files("dev.eu"),
+        *state_files("dev", "billing"),
+        f"{STATE_ARN}/other",
+    ]
 
     assert [file for file in state_files("dev") if not allows([document], "s3:GetObject", file)] == []
     for action in ("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:DeleteObject"):
@@ -414,6 +424,11 @@ def test_wrong_settings_stop_the_program(bootstrap: Bootstrap) -> None:
         bootstrap(GITHUB | {"repositoryId": ""})
 
 
-def test_an_account_without_a_stack_stops_the_program(bootstrap: Bootstrap) -> None:
-    with pytest.raises(SettingsError, match="found no stack with this account"):
+def test_credentials_of_another_account_stop_the_program(bootstrap: Bootstrap) -> None:
+    with pytest.raises(SettingsError) as error:
         bootstrap(GITHUB, account_id=THIRD_ACCOUNT_ID)
+
+    assert str(error.value).endswith(
+        rf'aws:allowedAccountIds: found "[\"{ACCOUNT_ID}\"]"; allowed: ["{THIRD_ACCOUNT_ID}"], the account of the '
+        "credentials in this shell"
+    )

@@ -57,6 +57,14 @@ REFUSED = {
         DEV | {own("permissionsBoundaryArn"): "*"},
         f'{own("permissionsBoundaryArn")}: found "*"; allowed: what the task',
     ),
+    "the boundary of another stack": (
+        DEV | {own("permissionsBoundaryArn"): boundary_arn("prod")},
+        f'permissionsBoundaryArn: found "{boundary_arn("prod")}"; allowed: {boundary_arn("dev")}, or a boundary of',
+    ),
+    "a boundary in another account": (
+        DEV | {own("permissionsBoundaryArn"): f"arn:aws:iam::{OTHER_ACCOUNT_ID}:policy/everybody"},
+        f'permissionsBoundaryArn: found "arn:aws:iam::{OTHER_ACCOUNT_ID}:policy/everybody"; allowed: ',
+    ),
     "no boundary": (
         DEV | {own("permissionsBoundaryArn"): ""},
         f'permissionsBoundaryArn: found ""; allowed: {boundary_arn("dev")}, or a boundary of your organisation',
@@ -93,6 +101,26 @@ def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -
             boundary_arn="arn:aws:iam::123456789012:policy/everybody",
         ),
     ]
+
+
+def test_a_boundary_can_be_one_that_aws_manages(write_stacks: WriteStacks) -> None:
+    managed = "arn:aws:iam::aws:policy/PowerUserAccess"
+    (stack,) = find_stacks(ACCOUNT, write_stacks({"dev": DEV | {own("permissionsBoundaryArn"): managed}}))
+
+    assert stack.boundary_arn == managed
+
+
+def test_a_stack_without_an_account_is_left_out_with_a_warning(
+    write_stacks: WriteStacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+    without = {key: value for key, value in DEV.items() if key != "aws:allowedAccountIds"}
+
+    (stack,) = find_stacks(ACCOUNT, write_stacks(STACKS | {"feature": without}))[:1]
+
+    assert stack.name == "dev"
+    assert warnings == ["CI cannot deploy feature: Pulumi.feature.yaml does not set aws:allowedAccountIds"]
 
 
 def test_names_begin_with_the_project_and_the_suffix(write_stacks: WriteStacks) -> None:
