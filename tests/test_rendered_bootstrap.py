@@ -86,6 +86,7 @@ def test_the_settings_are_for_the_platform_and_the_backend(bake: Bake, answers: 
 
     expected: dict[str, object] = {
         "aws:region": "eu-west-1",
+        "aws:allowedAccountIds": [],
         "ci": answers["ci"],
         "repository": "",
         "branch": "main",
