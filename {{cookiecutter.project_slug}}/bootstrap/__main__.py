@@ -32,5 +32,5 @@ for stack in stacks:
     roles = StackRoles(settings, stack, state, provider)
     pulumi.export(f"{stack.name}_preview_role_arn", roles.preview.arn)
     pulumi.export(f"{stack.name}_deploy_role_arn", roles.deploy.arn)
-if state:
+if state and settings.has_own_bucket:
     pulumi.export("state_key_arn", state.key_arns[-1])

@@ -105,6 +105,10 @@ def test_the_state_key_is_an_output(with_state: Deployment) -> None:
     assert with_state.exports["state_key_arn"] == with_state.arn(KEY, "state-key")
 
 
+def test_an_account_that_uses_the_bucket_of_another_has_no_such_output(bootstrap: Bootstrap) -> None:
+    assert "state_key_arn" not in bootstrap(GITHUB | STATE | {"stateKeyArn": KEY_ARN}).exports
+
+
 @pytest.mark.parametrize("settings", [GITHUB, GITLAB])
 def test_roles_trust_ci(bootstrap: Bootstrap, settings: dict[str, str]) -> None:
     deployed, account = bootstrap(settings), example_account("us-east-1")
