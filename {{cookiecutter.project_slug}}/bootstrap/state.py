@@ -9,11 +9,11 @@ import pulumi_aws as aws
 from bootstrap.settings import BootstrapSettings
 from bootstrap.stacks import Stack
 from infrastructure import iam
+from infrastructure.buckets import PrivateBucket
 from tools.account import Account
 
 DELETION_WINDOW_DAYS: Final = 30
 NONCURRENT_DAYS: Final = 365
-INCOMPLETE_UPLOAD_DAYS: Final = 7
 STATE_FOLDER: Final = ".pulumi"
 KEY_ACTIONS: Final = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
 OBJECT_ACTIONS: Final = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
@@ -22,7 +22,7 @@ OBJECT_ACTIONS: Final = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 class State(pulumi.ComponentResource):
     """Where Pulumi's state is: a key for secrets, and a bucket, unless it is in another account.
 
-    Everything is protected: without it, Pulumi knows nothing of what is deployed.
+    The key and the bucket are protected: without them, Pulumi knows nothing of what is deployed.
 
     Attributes:
         bucket_arn: ARN of the bucket.
@@ -51,81 +51,20 @@ class State(pulumi.ComponentResource):
         aws.kms.Alias("state-key-alias", name=f"alias/{project}-pulumi-secrets", target_key_id=key.key_id, opts=kept)
         self.key_arns = [settings.state_key_arn, key.arn] if settings.state_key_arn else [key.arn]
         if settings.has_own_bucket:
-            self._create_bucket(settings.state_bucket, key.arn, roots, tags, kept)
+            PrivateBucket(
+                "state",
+                bucket_name=settings.state_bucket,
+                tags=tags,
+                noncurrent_days=NONCURRENT_DAYS,
+                is_kept=True,
+                kms_key_arn=key.arn,
+                statements=(
+                    *_shared(roots, ["s3:ListBucket"], [self.bucket_arn], "List"),
+                    *_shared(roots, OBJECT_ACTIONS, [f"{self.bucket_arn}/{STATE_FOLDER}/*"]),
+                ),
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"bucket_arn": self.bucket_arn})
-
-    def _create_bucket(
-        self,
-        name: str,
-        key_arn: pulumi.Input[str],
-        roots: Sequence[str],
-        tags: dict[str, str],
-        kept: pulumi.ResourceOptions,
-    ) -> None:
-        """Create the bucket: versioned, encrypted, private, by TLS only."""
-        bucket = aws.s3.Bucket("state", bucket=name, tags=tags, opts=kept)
-        versioning = aws.s3.BucketVersioning(
-            "state-versioning", bucket=bucket.id, versioning_configuration={"status": "Enabled"}, opts=kept
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            "state-encryption",
-            bucket=bucket.id,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": {
-                        "sse_algorithm": "aws:kms",
-                        "kms_master_key_id": key_arn,
-                    },
-                    "bucket_key_enabled": True,
-                    "blocked_encryption_types": ["SSE-C"],
-                }
-            ],
-            opts=kept,
-        )
-        aws.s3.BucketOwnershipControls(
-            "state-ownership", bucket=bucket.id, rule={"object_ownership": "BucketOwnerEnforced"}, opts=kept
-        )
-        access = aws.s3.BucketPublicAccessBlock(
-            "state-public-access",
-            bucket=bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=kept,
-        )
-        after = pulumi.ResourceOptions.merge
-        aws.s3.BucketLifecycleConfiguration(
-            "state-lifecycle",
-            bucket=bucket.id,
-            rules=[
-                {
-                    "id": "expire-noncurrent-versions",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "noncurrent_version_expiration": {"noncurrent_days": NONCURRENT_DAYS},
-                },
-                {
-                    "id": "abort-incomplete-uploads",
-                    "status": "Enabled",
-                    "filter": {"prefix": ""},
-                    "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
-                },
-            ],
-            # S3 rejects a rule for noncurrent versions until versioning is enabled.
-            opts=after(kept, pulumi.ResourceOptions(depends_on=versioning)),
-        )
-        aws.s3.BucketPolicy(
-            "state-policy",
-            bucket=bucket.id,
-            policy=iam.document(
-                iam.deny_insecure_transport("s3:*", [self.bucket_arn, f"{self.bucket_arn}/*"]),
-                *_shared(roots, ["s3:ListBucket"], [self.bucket_arn], "List"),
-                *_shared(roots, OBJECT_ACTIONS, [f"{self.bucket_arn}/{STATE_FOLDER}/*"]),
-            ),
-            # S3 rejects concurrent changes to a bucket's access (OperationAborted).
-            opts=after(kept, pulumi.ResourceOptions(depends_on=access)),
-        )
 
 
 def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.Statement]:

@@ -1,113 +1,20 @@
-"""The S3 buckets and the DynamoDB table."""
+"""Where messages are stored: the S3 buckets and the DynamoDB table."""
+
+import functools
 
 import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
+from infrastructure.buckets import PrivateBucket
 from infrastructure.context import Context
 from infrastructure.settings import Settings
 from processor.names import EXPIRY_ATTRIBUTE
 from tools.account import Account
 
 ACCESS_LOG_DAYS = 365
-INCOMPLETE_UPLOAD_DAYS = 7
 TIMESTAMP_INDEX = "timestamp-index"
 NO_MAXIMUM = -1
-
-
-class PrivateBucket(pulumi.ComponentResource):
-    """A private, versioned and encrypted bucket that accepts TLS only and expires old versions.
-
-    Args:
-        name: Logical name.
-        bucket_name: Name in S3.
-        context: The stack.
-        expiration_days: Days after which objects expire; never by default.
-        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) by default.
-        statements: Bucket policy statements in addition to the one that requires TLS.
-        opts: Resource options.
-
-    Attributes:
-        bucket: The bucket itself.
-    """
-
-    bucket: aws.s3.Bucket
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        bucket_name: str,
-        context: Context,
-        expiration_days: int | None = None,
-        kms_key_arn: pulumi.Input[str] | None = None,
-        statements: tuple[iam.Statement, ...] = (),
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("pipeline:infrastructure:PrivateBucket", name, None, opts)
-        part = context.part_options(parent=self)
-        self.bucket = aws.s3.Bucket(
-            name,
-            bucket=bucket_name,
-            force_destroy=context.settings.force_destroy,
-            tags=context.names.tags,
-            opts=context.data_options(parent=self),
-        )
-        versioning = aws.s3.BucketVersioning(
-            f"{name}-versioning",
-            bucket=self.bucket.id,
-            versioning_configuration={"status": "Enabled"},
-            opts=part,
-        )
-        aws.s3.BucketServerSideEncryptionConfiguration(
-            f"{name}-encryption",
-            bucket=self.bucket.id,
-            rules=[
-                {
-                    "apply_server_side_encryption_by_default": (
-                        {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key_arn}
-                        if kms_key_arn
-                        else {"sse_algorithm": "AES256"}
-                    ),
-                    "bucket_key_enabled": kms_key_arn is not None,
-                    "blocked_encryption_types": ["SSE-C"],
-                }
-            ],
-            opts=part,
-        )
-        aws.s3.BucketOwnershipControls(
-            f"{name}-ownership",
-            bucket=self.bucket.id,
-            rule={"object_ownership": "BucketOwnerEnforced"},
-            opts=part,
-        )
-        access = aws.s3.BucketPublicAccessBlock(
-            f"{name}-public-access",
-            bucket=self.bucket.id,
-            block_public_acls=True,
-            block_public_policy=True,
-            ignore_public_acls=True,
-            restrict_public_buckets=True,
-            opts=part,
-        )
-        aws.s3.BucketLifecycleConfiguration(
-            f"{name}-lifecycle",
-            bucket=self.bucket.id,
-            rules=_lifecycle_rules(context.settings, expiration_days),
-            # S3 rejects a rule for noncurrent versions until versioning is enabled.
-            opts=context.part_options(parent=self, after=versioning),
-        )
-        aws.s3.BucketPolicy(
-            f"{name}-policy",
-            bucket=self.bucket.id,
-            policy=iam.document(
-                iam.deny_insecure_transport("s3:*", [self.bucket.arn, pulumi.Output.concat(self.bucket.arn, "/*")]),
-                *statements,
-            ),
-            # S3 rejects concurrent changes to a bucket's access (OperationAborted).
-            opts=context.part_options(parent=self, after=access),
-        )
-        self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
 
 
 class Storage(pulumi.ComponentResource):
@@ -132,24 +39,27 @@ class Storage(pulumi.ComponentResource):
         super().__init__("pipeline:infrastructure:Storage", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         settings, names, account = context.settings, context.names, context.account
+        create_bucket = functools.partial(
+            PrivateBucket,
+            tags=names.tags,
+            noncurrent_days=settings.noncurrent_version_days,
+            is_kept=settings.is_production,
+            force_destroy=settings.force_destroy,
+            opts=child,
+        )
         access_log_bucket_name = names.access_log_bucket(account.id)
-        access_logs = PrivateBucket(
+        access_logs = create_bucket(
             "access-logs",
             bucket_name=access_log_bucket_name,
-            context=context,
             expiration_days=ACCESS_LOG_DAYS,
             statements=(_allow_access_logs(account, access_log_bucket_name, names.payload_bucket(account.id)),),
-            opts=child,
         )
-        payloads = PrivateBucket(
+        self.bucket = create_bucket(
             "payloads",
             bucket_name=names.payload_bucket(account.id),
-            context=context,
             expiration_days=settings.data_retention_days or None,
             kms_key_arn=kms_key_arn,
-            opts=child,
-        )
-        self.bucket = payloads.bucket
+        ).bucket
         aws.s3.BucketLogging(
             "payloads-logging",
             bucket=self.bucket.id,
@@ -220,35 +130,6 @@ def _on_demand_throughput(settings: Settings) -> aws.dynamodb.TableOnDemandThrou
         "max_read_request_units": reads or NO_MAXIMUM,
         "max_write_request_units": writes or NO_MAXIMUM,
     }
-
-
-def _lifecycle_rules(
-    settings: Settings, expiration_days: int | None
-) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
-    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
-        {
-            "id": "expire-noncurrent-versions",
-            "status": "Enabled",
-            "filter": {"prefix": ""},
-            "noncurrent_version_expiration": {"noncurrent_days": settings.noncurrent_version_days},
-        },
-        {
-            "id": "abort-incomplete-uploads",
-            "status": "Enabled",
-            "filter": {"prefix": ""},
-            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
-        },
-    ]
-    if expiration_days is not None:
-        rules.append(
-            {
-                "id": "expire-objects",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "expiration": {"days": expiration_days},
-            }
-        )
-    return rules
 
 
 def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) -> iam.Statement:

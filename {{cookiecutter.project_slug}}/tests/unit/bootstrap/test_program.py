@@ -210,13 +210,14 @@ def test_what_belongs_together_has_a_parent(with_state: Deployment) -> None:
         "pipeline:bootstrap:StackRoles",
         "pipeline:bootstrap:StackRoles",
         "pipeline:bootstrap:State",
+        "pipeline:infrastructure:PrivateBucket",
     ]
     outside = [each.name for each in with_state.resources if not each.is_component and each.parent not in components]
     assert outside == ["oidc-provider"]
 
 
 def test_components_register_their_outputs(with_state: Deployment) -> None:
-    components = {each.name: each.urn for each in with_state.resources if each.is_component}
+    components = {each.name: each.urn for each in with_state.resources if each.type.startswith("pipeline:bootstrap:")}
 
     role = f"arn:aws:iam::123456789012:role/{PROJECT_NAME}-dev-ci"
     assert with_state.registered_outputs[components["dev"]] == {
@@ -279,7 +280,8 @@ def test_the_state_is_protected_and_retained(with_state: Deployment) -> None:
     kept = [each for each in with_state.resources if each.name.startswith("state") and not each.is_component]
 
     assert len(kept) == 9
-    assert [each.name for each in kept if not each.protect or not each.retain_on_delete] == []
+    assert [each.name for each in kept if not each.retain_on_delete] == []
+    assert {each.name for each in kept if each.protect} == {"state", "state-key", "state-key-alias"}
 
 
 def test_the_state_key_belongs_to_the_account(with_state: Deployment) -> None:

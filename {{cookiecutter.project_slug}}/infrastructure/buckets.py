@@ -1,0 +1,140 @@
+"""The S3 bucket that keeps its content private."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_aws as aws
+
+from infrastructure import iam
+
+INCOMPLETE_UPLOAD_DAYS = 7
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """A private, versioned and encrypted bucket that accepts TLS only and expires old versions.
+
+    Args:
+        name: Logical name.
+        bucket_name: Name in S3.
+        tags: The bucket's tags.
+        noncurrent_days: Days after which old versions expire.
+        is_kept: Whether the bucket is protected and, like all that secures it, retained when it is deleted from Pulumi.
+        force_destroy: Whether the bucket is deleted even if it has objects.
+        expiration_days: Days after which objects expire; never by default.
+        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) by default.
+        statements: Bucket policy statements in addition to the one that requires TLS.
+        opts: Resource options.
+
+    Attributes:
+        bucket: The bucket itself.
+    """
+
+    bucket: aws.s3.Bucket
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        bucket_name: str,
+        tags: Mapping[str, str],
+        noncurrent_days: int,
+        is_kept: bool,
+        force_destroy: bool = False,
+        expiration_days: int | None = None,
+        kms_key_arn: pulumi.Input[str] | None = None,
+        statements: tuple[iam.Statement, ...] = (),
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("pipeline:infrastructure:PrivateBucket", name, None, opts)
+        part = pulumi.ResourceOptions(parent=self, retain_on_delete=is_kept)
+        self.bucket = aws.s3.Bucket(
+            name,
+            bucket=bucket_name,
+            force_destroy=force_destroy,
+            tags=tags,
+            opts=pulumi.ResourceOptions(parent=self, protect=is_kept, retain_on_delete=is_kept),
+        )
+        versioning = aws.s3.BucketVersioning(
+            f"{name}-versioning",
+            bucket=self.bucket.id,
+            versioning_configuration={"status": "Enabled"},
+            opts=part,
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=self.bucket.id,
+            rules=[
+                {
+                    "apply_server_side_encryption_by_default": (
+                        {"sse_algorithm": "aws:kms", "kms_master_key_id": kms_key_arn}
+                        if kms_key_arn
+                        else {"sse_algorithm": "AES256"}
+                    ),
+                    "bucket_key_enabled": kms_key_arn is not None,
+                    "blocked_encryption_types": ["SSE-C"],
+                }
+            ],
+            opts=part,
+        )
+        aws.s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=self.bucket.id,
+            rule={"object_ownership": "BucketOwnerEnforced"},
+            opts=part,
+        )
+        access = aws.s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=self.bucket.id,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=part,
+        )
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=self.bucket.id,
+            rules=_lifecycle_rules(noncurrent_days, expiration_days),
+            # S3 rejects a rule for noncurrent versions until versioning is enabled.
+            opts=pulumi.ResourceOptions.merge(part, pulumi.ResourceOptions(depends_on=versioning)),
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=self.bucket.id,
+            policy=iam.document(
+                iam.deny_insecure_transport("s3:*", [self.bucket.arn, pulumi.Output.concat(self.bucket.arn, "/*")]),
+                *statements,
+            ),
+            # S3 rejects concurrent changes to a bucket's access (OperationAborted).
+            opts=pulumi.ResourceOptions.merge(part, pulumi.ResourceOptions(depends_on=access)),
+        )
+        self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
+
+
+def _lifecycle_rules(
+    noncurrent_days: int, expiration_days: int | None
+) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
+    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
+        {
+            "id": "expire-noncurrent-versions",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "noncurrent_version_expiration": {"noncurrent_days": noncurrent_days},
+        },
+        {
+            "id": "abort-incomplete-uploads",
+            "status": "Enabled",
+            "filter": {"prefix": ""},
+            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
+        },
+    ]
+    if expiration_days is not None:
+        rules.append(
+            {
+                "id": "expire-objects",
+                "status": "Enabled",
+                "filter": {"prefix": ""},
+                "expiration": {"days": expiration_days},
+            }
+        )
+    return rules
