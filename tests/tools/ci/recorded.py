@@ -24,6 +24,50 @@ NO_AWS_CREDENTIALS = (
     "error: pulumi:providers:aws resource 'default_7_51_0' has a problem: No valid credential sources found. "
     "Please see https://www.pulumi.com/registry/packages/aws/\n"
 )
+READ_STATE = 'error: read ".pulumi/meta.yaml": blob (key ".pulumi/meta.yaml") (code=Unknown): '
+REQUEST_ID = "11111111-2222-3333-4444-555555555555"
+# Missing and bad credentials, each in words that no other message has. The engine reads a bucket with version 1 of the
+# SDK for Go or, with awssdk=v2 in the bucket's URL, with version 2; the provider uses version 2.
+NO_CREDENTIALS = {
+    "no credentials for AWS": NO_AWS_CREDENTIALS,
+    "a role that cannot be assumed": (
+        "error: pulumi:providers:aws resource 'default_7_51_0' has a problem: unable to validate AWS credentials.\n"
+        "Details: IAM Role (arn:aws:iam::123456789012:role/deploy) cannot be assumed.\n"
+        "\n"
+        "There are a number of possible causes of this - the most common are:\n"
+        "  * The credentials used in order to assume the role are invalid\n"
+    ),
+    "no credentials for the state's bucket, by version 2": (
+        f"{READ_STATE}operation error S3: GetObject, get identity: get credentials: failed to refresh cached "
+        "credentials, no EC2 IMDS role found, operation error ec2imds: GetMetadata, access disabled to EC2 IMDS via "
+        'client option, or "AWS_EC2_METADATA_DISABLED" environment variable\n'
+    ),
+    "a job that the role does not trust": (
+        f"{READ_STATE}WebIdentityErr: failed to retrieve credentials\n"
+        "caused by: AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity\n"
+        f"\tstatus code: 403, request id: {REQUEST_ID}\n"
+    ),
+    "expired credentials": (
+        f"{READ_STATE}ExpiredToken: The provided token has expired.\n"
+        f"\tstatus code: 400, request id: {REQUEST_ID}, host id: host\n"
+    ),
+    "unknown credentials": (
+        "error: Preview failed: 1 error occurred:\n"
+        "\t* Retrieving AWS account details: validating provider credentials: retrieving caller identity from STS: "
+        f"operation error STS: GetCallerIdentity, https response error StatusCode: 403, RequestID: {REQUEST_ID}, "
+        "api error InvalidClientTokenId: The security token included in the request is invalid.\n"
+    ),
+    "no credentials for the state's bucket, by version 1": (
+        f"{READ_STATE}NoCredentialProviders: no valid providers in chain. Deprecated.\n"
+        "\tFor verbose messaging see aws.Config.CredentialsChainVerboseErrors\n"
+    ),
+    "no token for Pulumi Cloud": NO_BACKEND_CREDENTIALS,
+    "a wrong token for Pulumi Cloud": "error: problem logging in: invalid access token\n",
+    "no passphrase": (
+        "error: getting secrets manager: passphrase must be set with PULUMI_CONFIG_PASSPHRASE or "
+        "PULUMI_CONFIG_PASSPHRASE_FILE environment variables\n"
+    ),
+}
 VIOLATED = f"""\
 Updating (dev):
     error: resource {URN.format(stack="dev", type=BUCKET, name="payloads")} violates plan: \

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.ci.recorded import (
     LOCKED,
     NO_AWS_CREDENTIALS,
     NO_BACKEND_CREDENTIALS,
+    NO_CREDENTIALS,
     NO_STACK,
     NOT_FOR_PEOPLE,
     REPLACE_BUCKET,
@@ -23,7 +25,7 @@ from tests.ci.recorded import (
     VIOLATED,
     preview,
 )
-from tools.ci import pipeline
+from tools.ci import failures, pipeline
 from tools.ci.pipeline import deploy, drift, plan
 from tools.ci.pipeline import preview as preview_stack
 from tools.outputs import exported_names
@@ -177,6 +179,20 @@ def test_a_failed_preview_is_explained_in_one_line(
     assert capfd.readouterr().err == messages
 
 
+@pytest.mark.parametrize("messages", NO_CREDENTIALS.values(), ids=NO_CREDENTIALS)
+def test_a_preview_with_missing_or_bad_credentials_says_so(machine: Machine, messages: str) -> None:
+    machine.pulumi.answer("preview", messages=messages, status=255)
+
+    assert failed(preview_stack).startswith("ci-preview: dev: there are no valid credentials: ")
+
+
+def test_every_sign_of_missing_or_bad_credentials_has_a_message_of_its_own() -> None:
+    signs = failures.NO_CREDENTIALS.pattern.removeprefix("(?i)").split("|")
+
+    found = [[sign for sign in signs if re.search(f"(?i){sign}", message)] for message in NO_CREDENTIALS.values()]
+    assert sorted(found) == sorted([sign] for sign in signs)
+
+
 def test_an_error_of_the_program_is_explained_by_the_previews_diagnostics(machine: Machine) -> None:
     output = preview(errors=("the stack's configuration has 1 problem:\n  - orders:batchSize: found",))
     machine.pulumi.answer("preview", output=output, messages="\n", status=255)
@@ -260,11 +276,14 @@ def test_what_a_deployment_settles_does_not_stop_its_plan(machine: Machine, rule
     assert (machine.folder / "dev.plan.json").exists()
 
 
-def test_other_findings_stop_a_plan(machine: Machine) -> None:
-    machine.findings["dev"] = [Finding(rule="region", severity="error", message=NOT_FOR_PEOPLE)]
+def test_other_findings_stop_a_plan(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
+    machine.findings["dev"] = [Finding(rule="region", severity="error", message=NOT_FOR_PEOPLE, stacks=("dev",))]
 
     assert failed(plan) == "ci-plan: dev: `validate --live --strict` lists above what is wrong: region"
     assert machine.pulumi.calls == []
+    # A finding may quote a value, so it is in the log only.
+    assert f"error: dev: {NOT_FOR_PEOPLE} [region]" in capsys.readouterr().out.splitlines()
+    assert NOT_FOR_PEOPLE not in machine.read("dev.json") + machine.read("summary.md")
 
 
 def test_a_stack_that_was_never_deployed_is_planned(machine: Machine) -> None:

@@ -61,6 +61,11 @@ UNRESTRICTABLE = {
 UNNEEDED = {
     "sts:GetCallerIdentity": "the provider asks for its account",
 }
+# Actions that the boundary allows besides those of the function's role, and why they are there, for example because the
+# function of the next deployment needs them.
+BOUNDARY_ONLY: dict[str, str] = {}
+# What the boundary allows to do with keys, through services only.
+BOUNDARY_KEY_USE = {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"}
 # What the tests do besides reading, as docs/validation.md lists it: action, resource, and what the request says.
 INBOX = "arn:aws:sqs:us-east-1:123456789012:{prefix}-processor-test-0123"
 TESTED = [
@@ -485,6 +490,41 @@ def test_the_function_may_do_all_that_its_role_allows(ran: Ran) -> None:
                 for service in services:
                     context = {"kms:ViaService": service, "kms:CallerAccount": stack.account.id}
                     assert allows(bounds(stack), action, resource, context), (action, resource)
+
+
+def test_the_boundary_allows_the_actions_of_the_function_and_no_other(ran: Ran) -> None:
+    deployment, stack = ran
+    role_policy = deployment.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
+
+    assert actions(bounds(stack)) == actions([role_policy]) | set(BOUNDARY_ONLY)
+
+
+def test_the_boundary_gives_no_permissions_and_uses_keys_only(ran: Ran) -> None:
+    allowed = actions(bounds(ran[1]))
+
+    # A pattern would also allow what AWS adds to a service one day.
+    assert [action for action in allowed if "*" in action] == []
+    assert [action for action in allowed if action.startswith(("iam:", "sts:"))] == []
+    assert {action for action in allowed if action.startswith("kms:")} == BOUNDARY_KEY_USE
+
+
+def test_the_boundary_is_for_resources_of_the_stack_only(ran: Ran) -> None:
+    _, stack = ran
+    account = stack.account
+    granted_there = [each for document in bounds(stack) for each in document["Statement"]]
+    restricted = [each for each in granted_there if not UNRESTRICTABLE.issuperset(listed(each["Action"]))]
+    # A key that the stack creates has an id that AWS makes up: the use of keys is limited to services instead.
+    keys = stack.kms_key_arn or account.arn("kms", "key/*")
+    own = re.compile(
+        rf"arn:{account.partition}:(s3:::|[a-z]+:{account.region}:{account.id}:(table/|log-group:/aws/lambda/)?)"
+        rf"{re.escape(stack.prefix)}-.+"
+    )
+
+    assert len(restricted) > 5
+    for statement in restricted:
+        is_of_keys = BOUNDARY_KEY_USE.issuperset(listed(statement["Action"]))
+        known = {keys} if is_of_keys else {f"arn:{account.partition}:s3:::{stack.bucket_name}/*"}
+        assert [each for each in listed(statement["Resource"]) if each not in known and not own.fullmatch(each)] == []
 
 
 def test_the_boundary_keeps_a_role_from_permissions_and_other_data(stack: Stack) -> None:

@@ -104,6 +104,16 @@ GITHUB_JOBS: dict[str, tuple[dict[str, str | None], bool, bool]] = {
     "a token without a subject": (DEPLOYMENT | {"sub": None}, False, False),
     "a token without an audience": (DEPLOYMENT | {"aud": None}, False, False),
     "a deployment whose token does not name the environment": (DEPLOYMENT | {"environment": None}, True, False),
+    "a deployment whose subject does not name the environment": (
+        DEPLOYMENT | {"sub": f"{NEW}:ref:refs/heads/main"},
+        True,
+        False,
+    ),
+    "a deployment whose subject does not name the environment, old": (
+        DEPLOYMENT | {"sub": f"{OLD}:ref:refs/heads/main"},
+        True,
+        False,
+    ),
     "a deployment whose token does not name the branch": (DEPLOYMENT | {"ref": None}, True, False),
 }
 
