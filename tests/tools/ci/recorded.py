@@ -61,6 +61,21 @@ NO_CREDENTIALS = {
         f"{READ_STATE}NoCredentialProviders: no valid providers in chain. Deprecated.\n"
         "\tFor verbose messaging see aws.Config.CredentialsChainVerboseErrors\n"
     ),
+    "invalid credentials, as the provider says it": (
+        "error: pulumi:providers:aws resource 'default_7_51_0' has a problem: Invalid credentials configured.\n"
+    ),
+    "expired credentials, as the provider says it": (
+        "error: pulumi:providers:aws resource 'default_7_51_0' has a problem: The configured AWS credentials have "
+        "expired.\n"
+    ),
+    "an expired session of SSO": (
+        "error: pulumi:providers:aws resource 'default_7_51_0' has a problem: Failed to refresh cached SSO "
+        "credentials.\n"
+    ),
+    "an unknown key": (
+        f"{READ_STATE}operation error S3: GetObject, https response error StatusCode: 403, RequestID: {REQUEST_ID}, "
+        "api error InvalidAccessKeyId: The AWS Access Key Id you provided does not exist in our records.\n"
+    ),
     "no token for Pulumi Cloud": NO_BACKEND_CREDENTIALS,
     "a wrong token for Pulumi Cloud": "error: problem logging in: invalid access token\n",
     "no passphrase": (

@@ -14,7 +14,8 @@ LONGEST: Final = 300
 # What the engine, its backends and the AWS provider say without credentials, or with bad ones.
 NO_CREDENTIALS: Final = re.compile(
     r"(?i)no valid credential sources|unable to validate AWS credentials|failed to refresh cached credentials"
-    r"|AssumeRoleWithWebIdentity|ExpiredToken|InvalidClientTokenId|NoCredentialProviders"
+    r"|invalid credentials configured|the configured AWS credentials|failed to refresh cached SSO credentials"
+    r"|AssumeRoleWithWebIdentity|ExpiredToken|InvalidAccessKeyId|InvalidClientTokenId|NoCredentialProviders"
     r"|PULUMI_ACCESS_TOKEN must be set|invalid access token|passphrase must be set"
 )
 # The engine quotes the values that differ, so that its message stays in the log.
