@@ -561,7 +561,12 @@ def test_gitlab_deploys_the_stacks_in_order_after_the_check_and_with_one_bundle(
             "strategy": "depend",
             "forward": {"pipeline_variables": True},
         }
-        assert jobs[stack]["variables"] == {"PARENT_PIPELINE_ID": "$CI_PIPELINE_ID", "STACK": stack}
+        # The started pipeline has another source; the plan asks whether a person has started this one.
+        assert jobs[stack]["variables"] == {
+            "PARENT_PIPELINE_ID": "$CI_PIPELINE_ID",
+            "PARENT_PIPELINE_SOURCE": "$CI_PIPELINE_SOURCE",
+            "STACK": stack,
+        }
 
 
 @deploying_on_gitlab
