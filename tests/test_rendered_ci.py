@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from filelock import FileLock
@@ -44,6 +45,46 @@ GITHUB_DEPLOYMENT = {
 GITLAB_FILES = {".gitlab-ci.yml", ".gitlab/setup.yml"}
 GITLAB_DEPLOYMENT = {".gitlab/deploy-stack.yml"}
 
+# What starts each workflow on GitHub. ANY is what people read.
+INPUT = {"description": ANY, "type": "string", "required": True}
+CHOICE = {"description": ANY, "type": "choice", "options": ["none", *STACKS], "default": "none"}
+PUSHED_TO_MAIN = {"push": {"branches": ["main"]}}
+TRIGGERS: dict[str, dict[str, Any]] = {
+    "check.yml": {"pull_request": None, "workflow_call": None},
+    "preview.yml": {"pull_request": None},
+    "deploy.yml": PUSHED_TO_MAIN | {"workflow_dispatch": {"inputs": {"allow_data_loss": CHOICE}}},
+    "deploy-stack.yml": {"workflow_call": {"inputs": {"stack": INPUT, "allow_data_loss": INPUT}}},
+    "drift.yml": {"schedule": [{"cron": "23 3 * * *"}], "workflow_dispatch": None},
+}
+# Without deployments, no other workflow checks main.
+TRIGGERS_WITHOUT_DEPLOYMENT: dict[str, dict[str, Any]] = {"check.yml": {"pull_request": None} | PUSHED_TO_MAIN}
+# What starts each pipeline and each job on GitLab. A job without rules is in every pipeline.
+MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
+FROM_WITHIN = f"{MERGE_REQUEST} && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
+MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+SCHEDULE, NO_SCHEDULE = (f'$CI_PIPELINE_SOURCE {operator} "schedule"' for operator in ("==", "!="))
+PIPELINE_RULES = {
+    ".gitlab-ci.yml": [{"if": MERGE_REQUEST}, {"if": MAIN, "auto_cancel": {"on_new_commit": "none"}}],
+    ".gitlab/deploy-stack.yml": [{"if": '$CI_PIPELINE_SOURCE == "parent_pipeline"'}],
+}
+WITHOUT_STATE = {"check": [{"if": NO_SCHEDULE}]}
+WITH_STATE = WITHOUT_STATE | {
+    "preview": [{"if": FROM_WITHIN}],
+    "drift": [{"if": SCHEDULE}],
+    **{job: [{"if": f"{MAIN} && {NO_SCHEDULE}"}] for job in ("package", *STACKS)},
+    "plan": None,
+    "deploy": [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}],
+}
+RULES = {
+    "s3": WITH_STATE,
+    # Until the organization is set, no job can log in: previews and comparisons are left out, a deployment fails.
+    "pulumi-cloud": WITH_STATE
+    | {
+        "preview": [{"if": f"{FROM_WITHIN} && $PULUMI_ORGANIZATION"}],
+        "drift": [{"if": f"{SCHEDULE} && $PULUMI_ORGANIZATION"}],
+    },
+    "local-file": WITHOUT_STATE,
+}
 # The permissions of each job on GitHub; the rest of a token's are none.
 READ = {"contents": "read"}
 IDENTITY = READ | {"id-token": "write"}
@@ -216,6 +257,36 @@ def test_the_stacks_of_the_workflows_are_those_that_have_a_file(default_project:
 
     assert files - {"local"} == set(STACKS)
     assert SHARED.stacks == STACKS
+
+
+# Triggers
+
+
+@on_github
+def test_a_workflow_on_github_starts_for_its_events_alone(bake: Bake, answers: dict[str, str]) -> None:
+    # YAML 1.1 reads the key "on" as a truth value.
+    found = {file: workflow[True] for file, workflow in workflows(bake(**answers)).items()}
+
+    assert found == (TRIGGERS if answers in DEPLOYING else TRIGGERS_WITHOUT_DEPLOYMENT)
+
+
+@on_gitlab
+def test_a_pipeline_on_gitlab_starts_by_its_rules_alone(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    files = [file for file in PIPELINE_RULES if file in project.names()]
+
+    assert {file: project.yaml(file)["workflow"] for file in files} == {
+        file: {"rules": PIPELINE_RULES[file]} for file in files
+    }
+
+
+@on_gitlab
+def test_a_job_on_gitlab_starts_by_its_rules_alone(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+
+    assert {job: content.get("rules") for job, content in jobs.items()} == RULES[answers["state_backend"]]
+    # Other keys would decide, too.
+    assert [job for job, content in jobs.items() if content.keys() & {"when", "only", "except", "allow_failure"}] == []
 
 
 # Validity
