@@ -108,6 +108,17 @@ TASKS = {
     "deploy": [ROLE["deploy"], 'ci-deploy "$STACK"'],
 }
 REPORTS = {"comment": ["ci-report preview"], "report": ["ci-report drift"]}
+# The minutes after which each job is stopped, on both systems. The job of a stack starts others, which have limits.
+MINUTES = {
+    "check": 30,
+    "package": 15,
+    "preview": 20,
+    "comment": 10,
+    "drift": 20,
+    "report": 10,
+    "plan": 30,
+    "deploy": 120,
+}
 INSTALL = {
     "uv": ["uv sync --locked"],
     "pipenv": [f"python -m pip install pipenv=={SHARED.pipenv_version}", "pipenv sync --dev"],
@@ -529,17 +540,21 @@ def test_every_task_that_a_workflow_calls_exists_and_each_for_workflows_is_calle
 
 
 @on_github
-def test_every_job_on_github_has_a_time_limit_and_a_name(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_job_on_github_has_its_time_limit_and_a_name(bake: Bake, answers: dict[str, str]) -> None:
     for file, job, content in jobs_on_github(bake(**answers)):
         assert content["name"], f"{file}: {job}"
         # One that calls a workflow has the limits of that one's jobs.
-        assert ("timeout-minutes" in content) is ("uses" not in content), f"{file}: {job}"
+        expected = None if "uses" in content else MINUTES[job]
+        assert content.get("timeout-minutes") == expected, f"{file}: {job}"
 
 
 @on_gitlab
-def test_every_job_on_gitlab_has_a_time_limit(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_job_on_gitlab_has_its_time_limit(bake: Bake, answers: dict[str, str]) -> None:
+    units = {"minutes": 1, "hours": 60}
+
     for job, content in jobs_on_gitlab(bake(**answers)).items():
-        assert ("timeout" in content) is ("trigger" not in content), job
+        number, unit = content.get("timeout", "0 minutes").split()
+        assert int(number) * units[unit] == (0 if "trigger" in content else MINUTES[job]), job
 
 
 # Deployments
