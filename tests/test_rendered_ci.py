@@ -119,6 +119,42 @@ MINUTES = {
     "plan": 30,
     "deploy": 120,
 }
+# The artifacts of each job on GitHub: what it loads before its last task, and what it saves after it.
+NOT_CANCELLED = "${{ !cancelled() }}"
+LOAD = {"uses": "actions/download-artifact"}
+SAVE = {"uses": "actions/upload-artifact"}
+LOAD_BUNDLES = LOAD | {"with": {"name": "bundles", "path": "build"}}
+# The attempt is a part of the name: a deployment that is run again needs a new plan.
+PLAN = "plan-${{ inputs.stack }}-${{ github.run_attempt }}"
+REQUIRED = {"if-no-files-found": "error"}
+OF_A_STACK = {"path": "build/ci/${{ matrix.stack }}.*", "if-no-files-found": "ignore", "overwrite": True}
+OF_ALL_STACKS = {"path": "build/ci", "merge-multiple": True}
+LOADED = {
+    "plan": [LOAD_BUNDLES],
+    "deploy": [LOAD_BUNDLES, LOAD | {"with": {"name": PLAN, "path": "build/ci"}}],
+    "comment": [LOAD | {"with": OF_ALL_STACKS | {"pattern": "preview-*"}}],
+    "report": [LOAD | {"with": OF_ALL_STACKS | {"pattern": "drift-*"}}],
+}
+SAVED = {
+    "package": [SAVE | {"with": REQUIRED | {"name": "bundles", "path": "build/*.zip", "overwrite": True}}],
+    "plan": [SAVE | {"with": REQUIRED | {"name": PLAN, "path": "build/ci/${{ inputs.stack }}.plan.json"}}],
+    # Reports are written about stacks that have failed, too.
+    **{
+        job: [SAVE | {"if": NOT_CANCELLED, "with": OF_A_STACK | {"name": f"{job}-${{{{ matrix.stack }}}}"}}]
+        for job in ("preview", "drift")
+    },
+}
+# The artifacts of each job on GitLab.
+KEPT: dict[str, Any] = {"expire_in": "30 days"}
+KEPT_ALWAYS = KEPT | {"when": "always"}
+SAVED_ON_GITLAB = {
+    "check": KEPT_ALWAYS | {"paths": ["build/ci/summary.md"]},
+    "preview": KEPT_ALWAYS
+    | {"paths": ["build/ci/$STACK.md"], "reports": {"terraform": "build/ci/$STACK.terraform.json"}},
+    "drift": KEPT_ALWAYS | {"paths": ["build/ci/$STACK.md"]},
+    "package": KEPT | {"paths": ["build/*.zip"]},
+    "plan": KEPT | {"paths": ["build/ci/$STACK.plan.json", "build/ci/$STACK.md"]},
+}
 INSTALL = {
     "uv": ["uv sync --locked"],
     "pipenv": [f"python -m pip install pipenv=={SHARED.pipenv_version}", "pipenv sync --dev"],
@@ -193,6 +229,11 @@ def _inserted(command: str, variables: dict[str, str]) -> str:
         if "${{" not in value:
             command = command.replace(f'"${variable}"', value)
     return command
+
+
+def artifacts(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the steps that load or save artifacts, with the name of the action alone."""
+    return [step | {"uses": step["uses"].split("@")[0]} for step in steps if "-artifact@" in step.get("uses", "")]
 
 
 def merged(pipeline: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
@@ -582,21 +623,47 @@ def test_github_deploys_the_stacks_in_order_after_the_check_and_with_one_bundle(
 
 
 @deploying_on_github
-def test_github_plans_before_the_approval_and_deploys_after_it_with_the_same_files(
-    bake: Bake, answers: dict[str, str]
-) -> None:
-    project = bake(**answers)
-    plan, deploy = workflows(project)["deploy-stack.yml"]["jobs"].values()
+def test_github_plans_before_the_approval_and_deploys_after_it(bake: Bake, answers: dict[str, str]) -> None:
+    plan, deploy = workflows(bake(**answers))["deploy-stack.yml"]["jobs"].values()
 
     assert ("environment" in plan, deploy["environment"]) == (False, "${{ inputs.stack }}")
     assert (deploy["needs"], "if" in plan, "if" in deploy) == ("plan", False, False)
-    for job in (plan, deploy):
-        assert {"name": "bundles", "path": "build"} in [step.get("with") for step in job["steps"]]
-    (saved,) = [step["with"] for step in plan["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
-    loaded = [step["with"] for step in deploy["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
-    assert saved["name"] == loaded[-1]["name"] == "plan-${{ inputs.stack }}-${{ github.run_attempt }}"
-    assert saved["path"] == f"{loaded[-1]['path']}/${{{{ inputs.stack }}}}.plan.json"
-    assert saved["if-no-files-found"] == "error"
+
+
+@on_github
+def test_github_loads_files_before_the_task_that_reads_them_and_saves_those_that_it_writes(
+    bake: Bake, answers: dict[str, str]
+) -> None:
+    for file, job, content in jobs_on_github(bake(**answers)):
+        steps = content.get("steps", [])
+        last = max((place for place, step in enumerate(steps) if "run" in step), default=0)
+        assert artifacts(steps[:last]) == LOADED.get(job, []), f"{file}: {job}"
+        assert artifacts(steps[last:]) == SAVED.get(job, []), f"{file}: {job}"
+
+
+@on_gitlab
+def test_gitlab_saves_the_files_that_the_next_jobs_and_people_read(bake: Bake, answers: dict[str, str]) -> None:
+    for job, content in jobs_on_gitlab(bake(**answers)).items():
+        assert content.get("artifacts") == SAVED_ON_GITLAB.get(job), job
+
+
+@deploying
+def test_only_the_plan_which_compares_commits_has_all_of_them(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    if answers["ci"] == "github":
+        depths = {
+            job: step["with"]["fetch-depth"]
+            for _, job, content in jobs_on_github(project)
+            for step in content.get("steps", ())
+            if "fetch-depth" in step.get("with", ())
+        }
+    else:
+        jobs = jobs_on_gitlab(project).items()
+        depths = {
+            job: content["variables"]["GIT_DEPTH"] for job, content in jobs if "GIT_DEPTH" in content["variables"]
+        }
+
+    assert depths == {"plan": 0}
 
 
 @deploying_on_github
@@ -665,8 +732,6 @@ def test_gitlab_plans_before_the_approval_and_deploys_after_it_with_the_same_fil
 
     assert ("environment" in plan, deploy["environment"]) == (False, "$STACK")
     assert (plan["needs"], deploy["needs"]) == ([bundles], ["plan", bundles])
-    assert "build/ci/$STACK.plan.json" in plan["artifacts"]["paths"]
-    assert jobs["package"]["artifacts"]["paths"] == ["build/*.zip"]
 
 
 @deploying_on_gitlab
@@ -712,12 +777,12 @@ def test_every_stack_is_previewed_and_compared_and_one_does_not_stop_another(
         for job in ("preview", "drift"):
             assert jobs[job]["strategy"] == {"fail-fast": False, "matrix": {"stack": STACKS}}
         # Reports are written about stacks that have failed, too.
-        assert [jobs[job]["if"] for job in REPORTS] == ["${{ !cancelled() }}"] * 2
+        found = {job: (jobs[job]["needs"], jobs[job]["if"]) for job in REPORTS}
+        assert found == {"comment": ("preview", NOT_CANCELLED), "report": ("drift", NOT_CANCELLED)}
     else:
         jobs = jobs_on_gitlab(project)
         for job in ("preview", "drift"):
             assert jobs[job]["parallel"] == {"matrix": [{"STACK": STACKS}]}
-        assert jobs["preview"]["artifacts"]["reports"] == {"terraform": "build/ci/$STACK.terraform.json"}
 
 
 @deploying
