@@ -168,7 +168,22 @@ GITLAB_OWN = {"AWS_CONFIG_FILE", "AWS_ID_TOKEN", "PARENT_PIPELINE_ID", "PULUMI_B
     "PULUMI_STATE_BUCKET",
     "STACK",
 }
-WITHOUT_CREDENTIALS = {"check", "package"}
+WITH_CREDENTIALS = {"preview", "drift", "plan", "deploy"}
+# The stack of each job on GitHub that asks for credentials.
+STACK_OF = {
+    **dict.fromkeys(["preview", "drift"], "${{ matrix.stack }}"),
+    **dict.fromkeys(["plan", "deploy"], "${{ inputs.stack }}"),
+}
+HAS_ROLE = "steps.role.outputs.role != ''"
+# The step that gets a token for Pulumi Cloud on GitHub.
+PULUMI_CLOUD = {
+    "if": HAS_ROLE,
+    "uses": SHARED.actions["pulumi_login"].partition(" ")[0],
+    "with": {
+        "organization": "${{ inputs.organization }}",
+        "requested-token-type": "urn:pulumi:token-type:access_token:organization",
+    },
+}
 
 
 def name(answers: dict[str, str]) -> str:
@@ -266,8 +281,8 @@ def tasks(project: Project, commands: list[str]) -> list[str]:
     """Return the tasks among the commands, and assert that there are no others but those that install or log in."""
     install = (INSTALL if project.answers["ci"] == "github" else INSTALL_ON_GITLAB)[project.package_manager]
     assert commands[: len(install)] == install
-    login = {f"{project.run} pulumi-login", PULUMI_LOGIN}
-    called = [command for command in commands[len(install) :] if command not in login]
+    login = f"{project.run} pulumi-login" if project.answers["ci"] == "github" else PULUMI_LOGIN
+    called = [command for command in commands[len(install) :] if command != login]
     assert all(command.startswith(f"{project.run} ") for command in called), called
     return [command.removeprefix(f"{project.run} ") for command in called]
 
@@ -486,23 +501,60 @@ def test_no_workflow_runs_code_of_a_fork_with_the_rights_of_the_repository(bake:
     )
 
 
-@on_github
+@deploying_on_github
 def test_credentials_are_asked_for_only_with_a_role_and_bound_to_its_account(
     bake: Bake, answers: dict[str, str]
 ) -> None:
-    project = bake(**answers)
-    path = ".github/actions/credentials/action.yml"
-    if path not in project.names():
-        return
-    role, aws, *others = project.yaml(path)["runs"]["steps"]
+    role, aws, *_ = bake(**answers).yaml(".github/actions/credentials/action.yml")["runs"]["steps"]
 
-    assert role["id"] == "role"
-    assert [step["if"] for step in (aws, *others)] == ["steps.role.outputs.role != ''"] * (1 + len(others))
+    assert (role["id"], aws["if"]) == ("role", HAS_ROLE)
     assert aws["with"] == {
         "role-to-assume": "${{ steps.role.outputs.role }}",
         "role-duration-seconds": "${{ inputs.purpose == 'deploy' && 7200 || 3600 }}",
         "aws-region": "${{ steps.role.outputs.region }}",
         "allowed-account-ids": "${{ steps.role.outputs.account }}",
+    }
+
+
+@deploying_on_github
+def test_github_logs_in_to_the_state_with_the_credentials_of_the_role(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    _, _, *steps = project.yaml(".github/actions/credentials/action.yml")["runs"]["steps"]
+    login = {"if": HAS_ROLE, "run": f"{project.run} pulumi-login", "shell": "bash"}
+
+    assert steps == ([PULUMI_CLOUD, login] if answers["state_backend"] == "pulumi-cloud" else [login])
+
+
+@deploying_on_github
+def test_a_job_on_github_asks_for_the_credentials_of_its_stack(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    organization = {"organization": "${{ vars.PULUMI_ORGANIZATION }}"}
+    more = organization if answers["state_backend"] == "pulumi-cloud" else {}
+    found = {
+        job: (content["env"], step["with"])
+        for _, job, content in jobs_on_github(project)
+        for step in content.get("steps", ())
+        if step.get("uses") == "$/.github/actions/credentials"
+    }
+
+    assert found == {
+        job: ({"STACK": stack}, {"stack": stack, "purpose": "deploy" if job == "deploy" else "preview"} | more)
+        for job, stack in STACK_OF.items()
+    }
+
+
+@deploying_on_github
+def test_only_the_reports_write_to_github_as_the_workflow(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    found = {
+        (job, step.get("run")): step.get("env")
+        for _, job, content in jobs_on_github(project)
+        for step in content.get("steps", ())
+        if "github.token" in str(step)
+    }
+
+    assert found == {
+        (job, f"{project.run} {task}"): {"GH_TOKEN": "${{ github.token }}"} for job, (task,) in REPORTS.items()
     }
 
 
@@ -522,9 +574,48 @@ def test_jobs_on_gitlab_get_an_identity_only_if_they_need_it_and_never_for_a_for
     jobs = jobs_on_gitlab(bake(**answers))
     (previewed,) = jobs["preview"]["rules"]
 
-    assert {job for job, content in jobs.items() if "id_tokens" in content} == {"preview", "drift", "plan", "deploy"}
+    assert {job for job, content in jobs.items() if "id_tokens" in content} == WITH_CREDENTIALS
     assert '$CI_PIPELINE_SOURCE == "merge_request_event"' in previewed["if"]
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID" in previewed["if"]
+
+
+@deploying_on_gitlab
+def test_the_identity_of_a_job_on_gitlab_is_for_those_who_accept_it(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    jobs = jobs_on_gitlab(project)
+    (audience,) = re.findall(r'"gitlab": Issuer\("[^"]+", "([^"]+)"\)', project.read("bootstrap/trust.py"))
+    expected = {"AWS_ID_TOKEN": {"aud": audience}}
+    if answers["state_backend"] == "pulumi-cloud":
+        expected["PULUMI_ID_TOKEN"] = {"aud": "urn:pulumi:org:$PULUMI_ORGANIZATION"}
+
+    assert {job: jobs[job]["id_tokens"] for job in WITH_CREDENTIALS} == dict.fromkeys(WITH_CREDENTIALS, expected)
+
+
+@deploying_on_gitlab
+def test_a_job_on_gitlab_finds_the_state_where_the_login_of_a_person_finds_it(
+    bake: Bake, answers: dict[str, str]
+) -> None:
+    project = bake(**answers)
+    jobs = jobs_on_gitlab(project)
+    login = project.tasks()["pulumi-login"]
+    expected = {"AWS_CONFIG_FILE": "$CI_PROJECT_DIR/build/aws/config"}
+    if answers["state_backend"] == "s3":
+        expected["PULUMI_STATE_BUCKET"] = login["env"]["PULUMI_STATE_BUCKET"]["default"]
+        expected["PULUMI_BACKEND_URL"] = login["cmd"].split('"')[1]
+
+    for job in WITH_CREDENTIALS:
+        variables = {key: value for key, value in jobs[job]["variables"].items() if key != "GIT_DEPTH"}
+        assert variables == expected, job
+
+
+@deploying_on_gitlab
+def test_gitlab_logs_in_to_pulumi_cloud_before_every_task_that_needs_it(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+    expected = WITH_CREDENTIALS if answers["state_backend"] == "pulumi-cloud" else set()
+
+    assert {job for job, content in jobs.items() if PULUMI_LOGIN in content.get("script", ())} == expected
+    # The last task of these jobs is the one that needs the state.
+    assert {job for job, content in jobs.items() if PULUMI_LOGIN in content.get("script", ())[:-1]} == expected
 
 
 @on_github
