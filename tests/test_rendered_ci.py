@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from filelock import FileLock
@@ -44,6 +45,46 @@ GITHUB_DEPLOYMENT = {
 GITLAB_FILES = {".gitlab-ci.yml", ".gitlab/setup.yml"}
 GITLAB_DEPLOYMENT = {".gitlab/deploy-stack.yml"}
 
+# What starts each workflow on GitHub. ANY is what people read.
+INPUT = {"description": ANY, "type": "string", "required": True}
+CHOICE = {"description": ANY, "type": "choice", "options": ["none", *STACKS], "default": "none"}
+PUSHED_TO_MAIN = {"push": {"branches": ["main"]}}
+TRIGGERS: dict[str, dict[str, Any]] = {
+    "check.yml": {"pull_request": None, "workflow_call": None},
+    "preview.yml": {"pull_request": None},
+    "deploy.yml": PUSHED_TO_MAIN | {"workflow_dispatch": {"inputs": {"allow_data_loss": CHOICE}}},
+    "deploy-stack.yml": {"workflow_call": {"inputs": {"stack": INPUT, "allow_data_loss": INPUT}}},
+    "drift.yml": {"schedule": [{"cron": "23 3 * * *"}], "workflow_dispatch": None},
+}
+# Without deployments, no other workflow checks main.
+TRIGGERS_WITHOUT_DEPLOYMENT: dict[str, dict[str, Any]] = {"check.yml": {"pull_request": None} | PUSHED_TO_MAIN}
+# What starts each pipeline and each job on GitLab. A job without rules is in every pipeline.
+MERGE_REQUEST = '$CI_PIPELINE_SOURCE == "merge_request_event"'
+FROM_WITHIN = f"{MERGE_REQUEST} && $CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
+MAIN = "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH"
+SCHEDULE, NO_SCHEDULE = (f'$CI_PIPELINE_SOURCE {operator} "schedule"' for operator in ("==", "!="))
+PIPELINE_RULES = {
+    ".gitlab-ci.yml": [{"if": MERGE_REQUEST}, {"if": MAIN, "auto_cancel": {"on_new_commit": "none"}}],
+    ".gitlab/deploy-stack.yml": [{"if": '$CI_PIPELINE_SOURCE == "parent_pipeline"'}],
+}
+WITHOUT_STATE = {"check": [{"if": NO_SCHEDULE}]}
+WITH_STATE = WITHOUT_STATE | {
+    "preview": [{"if": FROM_WITHIN}],
+    "drift": [{"if": SCHEDULE}],
+    **{job: [{"if": f"{MAIN} && {NO_SCHEDULE}"}] for job in ("package", *STACKS)},
+    "plan": None,
+    "deploy": [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}],
+}
+RULES = {
+    "s3": WITH_STATE,
+    # Until the organization is set, no job can log in: previews and comparisons are left out, a deployment fails.
+    "pulumi-cloud": WITH_STATE
+    | {
+        "preview": [{"if": f"{FROM_WITHIN} && $PULUMI_ORGANIZATION"}],
+        "drift": [{"if": f"{SCHEDULE} && $PULUMI_ORGANIZATION"}],
+    },
+    "local-file": WITHOUT_STATE,
+}
 # The permissions of each job on GitHub; the rest of a token's are none.
 READ = {"contents": "read"}
 IDENTITY = READ | {"id-token": "write"}
@@ -67,6 +108,53 @@ TASKS = {
     "deploy": [ROLE["deploy"], 'ci-deploy "$STACK"'],
 }
 REPORTS = {"comment": ["ci-report preview"], "report": ["ci-report drift"]}
+# The minutes after which each job is stopped, on both systems. The job of a stack starts others, which have limits.
+MINUTES = {
+    "check": 30,
+    "package": 15,
+    "preview": 20,
+    "comment": 10,
+    "drift": 20,
+    "report": 10,
+    "plan": 30,
+    "deploy": 120,
+}
+# The artifacts of each job on GitHub: what it loads before its last task, and what it saves after it.
+NOT_CANCELLED = "${{ !cancelled() }}"
+LOAD = {"uses": "actions/download-artifact"}
+SAVE = {"uses": "actions/upload-artifact"}
+LOAD_BUNDLES = LOAD | {"with": {"name": "bundles", "path": "build"}}
+# The attempt is a part of the name: a deployment that is run again needs a new plan.
+PLAN = "plan-${{ inputs.stack }}-${{ github.run_attempt }}"
+REQUIRED = {"if-no-files-found": "error"}
+OF_A_STACK = {"path": "build/ci/${{ matrix.stack }}.*", "if-no-files-found": "ignore", "overwrite": True}
+OF_ALL_STACKS = {"path": "build/ci", "merge-multiple": True}
+LOADED = {
+    "plan": [LOAD_BUNDLES],
+    "deploy": [LOAD_BUNDLES, LOAD | {"with": {"name": PLAN, "path": "build/ci"}}],
+    "comment": [LOAD | {"with": OF_ALL_STACKS | {"pattern": "preview-*"}}],
+    "report": [LOAD | {"with": OF_ALL_STACKS | {"pattern": "drift-*"}}],
+}
+SAVED = {
+    "package": [SAVE | {"with": REQUIRED | {"name": "bundles", "path": "build/*.zip", "overwrite": True}}],
+    "plan": [SAVE | {"with": REQUIRED | {"name": PLAN, "path": "build/ci/${{ inputs.stack }}.plan.json"}}],
+    # Reports are written about stacks that have failed, too.
+    **{
+        job: [SAVE | {"if": NOT_CANCELLED, "with": OF_A_STACK | {"name": f"{job}-${{{{ matrix.stack }}}}"}}]
+        for job in ("preview", "drift")
+    },
+}
+# The artifacts of each job on GitLab.
+KEPT: dict[str, Any] = {"expire_in": "30 days"}
+KEPT_ALWAYS = KEPT | {"when": "always"}
+SAVED_ON_GITLAB = {
+    "check": KEPT_ALWAYS | {"paths": ["build/ci/summary.md"]},
+    "preview": KEPT_ALWAYS
+    | {"paths": ["build/ci/$STACK.md"], "reports": {"terraform": "build/ci/$STACK.terraform.json"}},
+    "drift": KEPT_ALWAYS | {"paths": ["build/ci/$STACK.md"]},
+    "package": KEPT | {"paths": ["build/*.zip"]},
+    "plan": KEPT | {"paths": ["build/ci/$STACK.plan.json", "build/ci/$STACK.md"]},
+}
 INSTALL = {
     "uv": ["uv sync --locked"],
     "pipenv": [f"python -m pip install pipenv=={SHARED.pipenv_version}", "pipenv sync --dev"],
@@ -80,7 +168,22 @@ GITLAB_OWN = {"AWS_CONFIG_FILE", "AWS_ID_TOKEN", "PARENT_PIPELINE_ID", "PULUMI_B
     "PULUMI_STATE_BUCKET",
     "STACK",
 }
-WITHOUT_CREDENTIALS = {"check", "package"}
+WITH_CREDENTIALS = {"preview", "drift", "plan", "deploy"}
+# The stack of each job on GitHub that asks for credentials.
+STACK_OF = {
+    **dict.fromkeys(["preview", "drift"], "${{ matrix.stack }}"),
+    **dict.fromkeys(["plan", "deploy"], "${{ inputs.stack }}"),
+}
+HAS_ROLE = "steps.role.outputs.role != ''"
+# The step that gets a token for Pulumi Cloud on GitHub.
+PULUMI_CLOUD = {
+    "if": HAS_ROLE,
+    "uses": SHARED.actions["pulumi_login"].partition(" ")[0],
+    "with": {
+        "organization": "${{ inputs.organization }}",
+        "requested-token-type": "urn:pulumi:token-type:access_token:organization",
+    },
+}
 
 
 def name(answers: dict[str, str]) -> str:
@@ -143,6 +246,11 @@ def _inserted(command: str, variables: dict[str, str]) -> str:
     return command
 
 
+def artifacts(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the steps that load or save artifacts, with the name of the action alone."""
+    return [step | {"uses": step["uses"].split("@")[0]} for step in steps if "-artifact@" in step.get("uses", "")]
+
+
 def merged(pipeline: dict[str, Any], job: dict[str, Any]) -> dict[str, Any]:
     """Merge a job of GitLab's with those that it extends."""
     extended = job.get("extends", [])
@@ -173,8 +281,8 @@ def tasks(project: Project, commands: list[str]) -> list[str]:
     """Return the tasks among the commands, and assert that there are no others but those that install or log in."""
     install = (INSTALL if project.answers["ci"] == "github" else INSTALL_ON_GITLAB)[project.package_manager]
     assert commands[: len(install)] == install
-    login = {f"{project.run} pulumi-login", PULUMI_LOGIN}
-    called = [command for command in commands[len(install) :] if command not in login]
+    login = f"{project.run} pulumi-login" if project.answers["ci"] == "github" else PULUMI_LOGIN
+    called = [command for command in commands[len(install) :] if command != login]
     assert all(command.startswith(f"{project.run} ") for command in called), called
     return [command.removeprefix(f"{project.run} ") for command in called]
 
@@ -216,6 +324,36 @@ def test_the_stacks_of_the_workflows_are_those_that_have_a_file(default_project:
 
     assert files - {"local"} == set(STACKS)
     assert SHARED.stacks == STACKS
+
+
+# Triggers
+
+
+@on_github
+def test_a_workflow_on_github_starts_for_its_events_alone(bake: Bake, answers: dict[str, str]) -> None:
+    # YAML 1.1 reads the key "on" as a truth value.
+    found = {file: workflow[True] for file, workflow in workflows(bake(**answers)).items()}
+
+    assert found == (TRIGGERS if answers in DEPLOYING else TRIGGERS_WITHOUT_DEPLOYMENT)
+
+
+@on_gitlab
+def test_a_pipeline_on_gitlab_starts_by_its_rules_alone(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    files = [file for file in PIPELINE_RULES if file in project.names()]
+
+    assert {file: project.yaml(file)["workflow"] for file in files} == {
+        file: {"rules": PIPELINE_RULES[file]} for file in files
+    }
+
+
+@on_gitlab
+def test_a_job_on_gitlab_starts_by_its_rules_alone(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+
+    assert {job: content.get("rules") for job, content in jobs.items()} == RULES[answers["state_backend"]]
+    # Other keys would decide, too.
+    assert [job for job, content in jobs.items() if content.keys() & {"when", "only", "except", "allow_failure"}] == []
 
 
 # Validity
@@ -363,23 +501,60 @@ def test_no_workflow_runs_code_of_a_fork_with_the_rights_of_the_repository(bake:
     )
 
 
-@on_github
+@deploying_on_github
 def test_credentials_are_asked_for_only_with_a_role_and_bound_to_its_account(
     bake: Bake, answers: dict[str, str]
 ) -> None:
-    project = bake(**answers)
-    path = ".github/actions/credentials/action.yml"
-    if path not in project.names():
-        return
-    role, aws, *others = project.yaml(path)["runs"]["steps"]
+    role, aws, *_ = bake(**answers).yaml(".github/actions/credentials/action.yml")["runs"]["steps"]
 
-    assert role["id"] == "role"
-    assert [step["if"] for step in (aws, *others)] == ["steps.role.outputs.role != ''"] * (1 + len(others))
+    assert (role["id"], aws["if"]) == ("role", HAS_ROLE)
     assert aws["with"] == {
         "role-to-assume": "${{ steps.role.outputs.role }}",
         "role-duration-seconds": "${{ inputs.purpose == 'deploy' && 7200 || 3600 }}",
         "aws-region": "${{ steps.role.outputs.region }}",
         "allowed-account-ids": "${{ steps.role.outputs.account }}",
+    }
+
+
+@deploying_on_github
+def test_github_logs_in_to_the_state_with_the_credentials_of_the_role(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    _, _, *steps = project.yaml(".github/actions/credentials/action.yml")["runs"]["steps"]
+    login = {"if": HAS_ROLE, "run": f"{project.run} pulumi-login", "shell": "bash"}
+
+    assert steps == ([PULUMI_CLOUD, login] if answers["state_backend"] == "pulumi-cloud" else [login])
+
+
+@deploying_on_github
+def test_a_job_on_github_asks_for_the_credentials_of_its_stack(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    organization = {"organization": "${{ vars.PULUMI_ORGANIZATION }}"}
+    more = organization if answers["state_backend"] == "pulumi-cloud" else {}
+    found = {
+        job: (content["env"], step["with"])
+        for _, job, content in jobs_on_github(project)
+        for step in content.get("steps", ())
+        if step.get("uses") == "$/.github/actions/credentials"
+    }
+
+    assert found == {
+        job: ({"STACK": stack}, {"stack": stack, "purpose": "deploy" if job == "deploy" else "preview"} | more)
+        for job, stack in STACK_OF.items()
+    }
+
+
+@deploying_on_github
+def test_only_the_reports_write_to_github_as_the_workflow(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    found = {
+        (job, step.get("run")): step.get("env")
+        for _, job, content in jobs_on_github(project)
+        for step in content.get("steps", ())
+        if "github.token" in str(step)
+    }
+
+    assert found == {
+        (job, f"{project.run} {task}"): {"GH_TOKEN": "${{ github.token }}"} for job, (task,) in REPORTS.items()
     }
 
 
@@ -399,9 +574,48 @@ def test_jobs_on_gitlab_get_an_identity_only_if_they_need_it_and_never_for_a_for
     jobs = jobs_on_gitlab(bake(**answers))
     (previewed,) = jobs["preview"]["rules"]
 
-    assert {job for job, content in jobs.items() if "id_tokens" in content} == {"preview", "drift", "plan", "deploy"}
+    assert {job for job, content in jobs.items() if "id_tokens" in content} == WITH_CREDENTIALS
     assert '$CI_PIPELINE_SOURCE == "merge_request_event"' in previewed["if"]
     assert "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID" in previewed["if"]
+
+
+@deploying_on_gitlab
+def test_the_identity_of_a_job_on_gitlab_is_for_those_who_accept_it(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    jobs = jobs_on_gitlab(project)
+    (audience,) = re.findall(r'"gitlab": Issuer\("[^"]+", "([^"]+)"\)', project.read("bootstrap/trust.py"))
+    expected = {"AWS_ID_TOKEN": {"aud": audience}}
+    if answers["state_backend"] == "pulumi-cloud":
+        expected["PULUMI_ID_TOKEN"] = {"aud": "urn:pulumi:org:$PULUMI_ORGANIZATION"}
+
+    assert {job: jobs[job]["id_tokens"] for job in WITH_CREDENTIALS} == dict.fromkeys(WITH_CREDENTIALS, expected)
+
+
+@deploying_on_gitlab
+def test_a_job_on_gitlab_finds_the_state_where_the_login_of_a_person_finds_it(
+    bake: Bake, answers: dict[str, str]
+) -> None:
+    project = bake(**answers)
+    jobs = jobs_on_gitlab(project)
+    login = project.tasks()["pulumi-login"]
+    expected = {"AWS_CONFIG_FILE": "$CI_PROJECT_DIR/build/aws/config"}
+    if answers["state_backend"] == "s3":
+        expected["PULUMI_STATE_BUCKET"] = login["env"]["PULUMI_STATE_BUCKET"]["default"]
+        expected["PULUMI_BACKEND_URL"] = login["cmd"].split('"')[1]
+
+    for job in WITH_CREDENTIALS:
+        variables = {key: value for key, value in jobs[job]["variables"].items() if key != "GIT_DEPTH"}
+        assert variables == expected, job
+
+
+@deploying_on_gitlab
+def test_gitlab_logs_in_to_pulumi_cloud_before_every_task_that_needs_it(bake: Bake, answers: dict[str, str]) -> None:
+    jobs = jobs_on_gitlab(bake(**answers))
+    expected = WITH_CREDENTIALS if answers["state_backend"] == "pulumi-cloud" else set()
+
+    assert {job for job, content in jobs.items() if PULUMI_LOGIN in content.get("script", ())} == expected
+    # The last task of these jobs is the one that needs the state.
+    assert {job for job, content in jobs.items() if PULUMI_LOGIN in content.get("script", ())[:-1]} == expected
 
 
 @on_github
@@ -458,17 +672,21 @@ def test_every_task_that_a_workflow_calls_exists_and_each_for_workflows_is_calle
 
 
 @on_github
-def test_every_job_on_github_has_a_time_limit_and_a_name(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_job_on_github_has_its_time_limit_and_a_name(bake: Bake, answers: dict[str, str]) -> None:
     for file, job, content in jobs_on_github(bake(**answers)):
         assert content["name"], f"{file}: {job}"
         # One that calls a workflow has the limits of that one's jobs.
-        assert ("timeout-minutes" in content) is ("uses" not in content), f"{file}: {job}"
+        expected = None if "uses" in content else MINUTES[job]
+        assert content.get("timeout-minutes") == expected, f"{file}: {job}"
 
 
 @on_gitlab
-def test_every_job_on_gitlab_has_a_time_limit(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_job_on_gitlab_has_its_time_limit(bake: Bake, answers: dict[str, str]) -> None:
+    units = {"minutes": 1, "hours": 60}
+
     for job, content in jobs_on_gitlab(bake(**answers)).items():
-        assert ("timeout" in content) is ("trigger" not in content), job
+        number, unit = content.get("timeout", "0 minutes").split()
+        assert int(number) * units[unit] == (0 if "trigger" in content else MINUTES[job]), job
 
 
 # Deployments
@@ -496,21 +714,47 @@ def test_github_deploys_the_stacks_in_order_after_the_check_and_with_one_bundle(
 
 
 @deploying_on_github
-def test_github_plans_before_the_approval_and_deploys_after_it_with_the_same_files(
-    bake: Bake, answers: dict[str, str]
-) -> None:
-    project = bake(**answers)
-    plan, deploy = workflows(project)["deploy-stack.yml"]["jobs"].values()
+def test_github_plans_before_the_approval_and_deploys_after_it(bake: Bake, answers: dict[str, str]) -> None:
+    plan, deploy = workflows(bake(**answers))["deploy-stack.yml"]["jobs"].values()
 
     assert ("environment" in plan, deploy["environment"]) == (False, "${{ inputs.stack }}")
     assert (deploy["needs"], "if" in plan, "if" in deploy) == ("plan", False, False)
-    for job in (plan, deploy):
-        assert {"name": "bundles", "path": "build"} in [step.get("with") for step in job["steps"]]
-    (saved,) = [step["with"] for step in plan["steps"] if step.get("uses", "").startswith("actions/upload-artifact@")]
-    loaded = [step["with"] for step in deploy["steps"] if step.get("uses", "").startswith("actions/download-artifact@")]
-    assert saved["name"] == loaded[-1]["name"] == "plan-${{ inputs.stack }}-${{ github.run_attempt }}"
-    assert saved["path"] == f"{loaded[-1]['path']}/${{{{ inputs.stack }}}}.plan.json"
-    assert saved["if-no-files-found"] == "error"
+
+
+@on_github
+def test_github_loads_files_before_the_task_that_reads_them_and_saves_those_that_it_writes(
+    bake: Bake, answers: dict[str, str]
+) -> None:
+    for file, job, content in jobs_on_github(bake(**answers)):
+        steps = content.get("steps", [])
+        last = max((place for place, step in enumerate(steps) if "run" in step), default=0)
+        assert artifacts(steps[:last]) == LOADED.get(job, []), f"{file}: {job}"
+        assert artifacts(steps[last:]) == SAVED.get(job, []), f"{file}: {job}"
+
+
+@on_gitlab
+def test_gitlab_saves_the_files_that_the_next_jobs_and_people_read(bake: Bake, answers: dict[str, str]) -> None:
+    for job, content in jobs_on_gitlab(bake(**answers)).items():
+        assert content.get("artifacts") == SAVED_ON_GITLAB.get(job), job
+
+
+@deploying
+def test_only_the_plan_which_compares_commits_has_all_of_them(bake: Bake, answers: dict[str, str]) -> None:
+    project = bake(**answers)
+    if answers["ci"] == "github":
+        depths = {
+            job: step["with"]["fetch-depth"]
+            for _, job, content in jobs_on_github(project)
+            for step in content.get("steps", ())
+            if "fetch-depth" in step.get("with", ())
+        }
+    else:
+        jobs = jobs_on_gitlab(project).items()
+        depths = {
+            job: content["variables"]["GIT_DEPTH"] for job, content in jobs if "GIT_DEPTH" in content["variables"]
+        }
+
+    assert depths == {"plan": 0}
 
 
 @deploying_on_github
@@ -561,7 +805,12 @@ def test_gitlab_deploys_the_stacks_in_order_after_the_check_and_with_one_bundle(
             "strategy": "depend",
             "forward": {"pipeline_variables": True},
         }
-        assert jobs[stack]["variables"] == {"PARENT_PIPELINE_ID": "$CI_PIPELINE_ID", "STACK": stack}
+        # The started pipeline has another source; the plan asks whether a person has started this one.
+        assert jobs[stack]["variables"] == {
+            "PARENT_PIPELINE_ID": "$CI_PIPELINE_ID",
+            "PARENT_PIPELINE_SOURCE": "$CI_PIPELINE_SOURCE",
+            "STACK": stack,
+        }
 
 
 @deploying_on_gitlab
@@ -574,8 +823,6 @@ def test_gitlab_plans_before_the_approval_and_deploys_after_it_with_the_same_fil
 
     assert ("environment" in plan, deploy["environment"]) == (False, "$STACK")
     assert (plan["needs"], deploy["needs"]) == ([bundles], ["plan", bundles])
-    assert "build/ci/$STACK.plan.json" in plan["artifacts"]["paths"]
-    assert jobs["package"]["artifacts"]["paths"] == ["build/*.zip"]
 
 
 @deploying_on_gitlab
@@ -621,12 +868,12 @@ def test_every_stack_is_previewed_and_compared_and_one_does_not_stop_another(
         for job in ("preview", "drift"):
             assert jobs[job]["strategy"] == {"fail-fast": False, "matrix": {"stack": STACKS}}
         # Reports are written about stacks that have failed, too.
-        assert [jobs[job]["if"] for job in REPORTS] == ["${{ !cancelled() }}"] * 2
+        found = {job: (jobs[job]["needs"], jobs[job]["if"]) for job in REPORTS}
+        assert found == {"comment": ("preview", NOT_CANCELLED), "report": ("drift", NOT_CANCELLED)}
     else:
         jobs = jobs_on_gitlab(project)
         for job in ("preview", "drift"):
             assert jobs[job]["parallel"] == {"matrix": [{"STACK": STACKS}]}
-        assert jobs["preview"]["artifacts"]["reports"] == {"terraform": "build/ci/$STACK.terraform.json"}
 
 
 @deploying
