@@ -277,13 +277,13 @@ def test_another_stack_with_other_settings_passes(broken: Project, environment: 
 SECURITY_TESTS = "tests/unit/infrastructure/test_security.py"
 WEAKENINGS = {
     "versioning off": (
-        "storage",
+        "buckets",
         '{"status": "Enabled"},\n            opts',
         '{"status": "Suspended"},\n            opts',
         "CKV_AWS_21",
     ),
-    "public policies allowed": ("storage", "block_public_policy=True", "block_public_policy=False", "CKV_AWS_54"),
-    "payloads without KMS": ("storage", '"sse_algorithm": "aws:kms"', '"sse_algorithm": "AES256"', "CKV_AWS_145"),
+    "public policies allowed": ("buckets", "block_public_policy=True", "block_public_policy=False", "CKV_AWS_54"),
+    "payloads without KMS": ("buckets", '"sse_algorithm": "aws:kms"', '"sse_algorithm": "AES256"', "CKV_AWS_145"),
     "no recovery": (
         "storage",
         'point_in_time_recovery={"enabled": True}',
@@ -297,7 +297,7 @@ WEAKENINGS = {
         "CKV_AWS_119",
     ),
     "uploads never aborted": (
-        "storage",
+        "buckets",
         '"days_after_initiation": INCOMPLETE_UPLOAD_DAYS',
         '"days_after_initiation": 0',
         "test_noncurrent_versions_and_incomplete_uploads",
@@ -335,13 +335,13 @@ WEAKENINGS = {
         "test_production_protects",
     ),
     "policy of another bucket": (
-        "storage",
+        "buckets",
         "bucket=self.bucket.id,\n            policy",
         'bucket="b",\n            policy',
         "test_a_bucket_accepts_tls_only",
     ),
     "encryption of another bucket": (
-        "storage",
+        "buckets",
         "bucket=self.bucket.id,\n            rules=[",
         'bucket="b",\n            rules=[',
         "CKV_AWS_145",
