@@ -22,7 +22,7 @@ OBJECT_ACTIONS: Final = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
 class State(pulumi.ComponentResource):
     """Where Pulumi's state is: a key for secrets, and a bucket, unless it is in another account.
 
-    The key and the bucket are protected: without them, Pulumi knows nothing of what is deployed.
+    Everything is protected: without it, Pulumi knows nothing of what is deployed.
 
     Attributes:
         bucket_arn: ARN of the bucket.
@@ -62,7 +62,8 @@ class State(pulumi.ComponentResource):
                     *_shared(roots, ["s3:ListBucket"], [self.bucket_arn], "List"),
                     *_shared(roots, OBJECT_ACTIONS, [f"{self.bucket_arn}/{STATE_FOLDER}/*"]),
                 ),
-                opts=pulumi.ResourceOptions(parent=self),
+                # What secures the bucket inherits the protection.
+                opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
         self.register_outputs({"bucket_arn": self.bucket_arn})
 

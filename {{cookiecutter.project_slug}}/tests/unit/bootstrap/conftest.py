@@ -72,10 +72,10 @@ def fixture_bootstrap(write_stacks: WriteStacks) -> Bootstrap:
     """Run the bootstrap program with settings, in an account with these stacks."""
     folder = write_stacks(STACKS)
 
-    def run(settings: Mapping[str, str], account_id: str = ACCOUNT_ID) -> Deployment:
-        config = {"aws:region": REGION, "aws:allowedAccountIds": json.dumps([ACCOUNT_ID])}
+    def run(settings: Mapping[str, str], account_id: str = ACCOUNT_ID, credentials_of: str | None = None) -> Deployment:
+        config = {"aws:region": REGION, "aws:allowedAccountIds": json.dumps([account_id])}
         config |= {f"{BOOTSTRAP}:{key}": value for key, value in settings.items()}
-        account = stacks.replace(example_account(REGION), id=account_id)
+        account = stacks.replace(example_account(REGION), id=credentials_of or account_id)
         with mock.patch.object(stacks, "PROJECT_FOLDER", folder):
             return deploy(
                 config, "account", provider=Aws(account), folder=PROJECT_FOLDER / "bootstrap", project=BOOTSTRAP
