@@ -99,8 +99,9 @@ def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
     except DocumentError as error:
         raise pulumi.RunError(str(error)) from error
     named = {name: config.values.get(ACCOUNTS_KEY, "") for name, config in configs.items() if name != PROJECT.local}
-    for name in (name for name, text in named.items() if read_accounts(text) == ()):
-        pulumi.log.warn(f"CI cannot deploy {name}: Pulumi.{name}.yaml does not set {ACCOUNTS_KEY}")
+    for name, text in named.items():
+        if read_accounts(text) == ():
+            pulumi.log.warn(f"CI cannot deploy {name}: Pulumi.{name}.yaml does not set {ACCOUNTS_KEY}")
     here = [name for name, text in named.items() if account.id in text]
     problems = [problem for name in here for problem in _problems(project, name, configs[name])]
     stacks = [] if problems else [_stack(project, name, configs[name], account) for name in here]

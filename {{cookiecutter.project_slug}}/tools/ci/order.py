@@ -6,6 +6,7 @@ import subprocess
 import sys
 from typing import Final
 
+from tools.ci.changes import UNREADABLE
 from tools.ci.failures import explain
 from tools.ci.system import is_on_ci
 from tools.configuration.stack_files import PROJECT_FOLDER
@@ -16,8 +17,6 @@ INSTALLATION: Final = "https://git-scm.com"
 # How far to look back for the last update; entries of other kinds, such as refreshes, come between.
 PAGE_SIZE: Final = 20
 SHORT: Final = 7
-# What reading a history of another form raises.
-UNREADABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 def require_order(stack: str) -> str:

@@ -92,7 +92,9 @@ def plan(stack: str) -> None:
         if not _has_credentials(attempt):
             sys.exit(attempt.reason)
         _prepare(stack)
-        attempt.notes += filter(None, [require_order(stack)])
+        replaced = require_order(stack)
+        if replaced:
+            attempt.notes.append(replaced)
         _require_no_drift(attempt)
         if not attempt.is_deployed:
             attempt.notes.append("not deployed yet, so there is no drift to find")

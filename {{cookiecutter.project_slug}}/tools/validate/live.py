@@ -130,11 +130,11 @@ def _inspect_backend(
     try:
         with _api_errors_converted():
             workspace = ReadOnlyWorkspace(work_dir=str(project.folder), env_vars=variables)
-            listed = workspace.list_stacks() if list_all else []
+            names = [each.name for each in workspace.list_stacks()] if list_all else [stack.name for stack in stacks]
     except UnreadableStackError as error:
         return {stack.name: _unreadable(_inspection(stack, "unreadable"), error) for stack in stacks}, []
     existing: defaultdict[str, list[str]] = defaultdict(list)
-    for name in [summary.name for summary in listed] if list_all else [stack.name for stack in stacks]:
+    for name in names:
         # Pulumi Cloud prefixes a stack's name with its organization, unless it is the user's default.
         existing[name.rpartition("/")[2]].append(name)
     building = threading.Lock()
@@ -178,15 +178,10 @@ def _inspect(inspection: Inspection, workspace: ReadOnlyWorkspace, name: str, bu
     deployed = automation.Stack.select(name, workspace)
     if not _has_resources(deployed):
         return
-    # An imported state has no history.
     changes = list(_changes(deployed))
-    if changes and changes[0].result == "in-progress":
-        raise UnreadableStackError(f"its {changes[0].kind} is in progress; try again when it has finished")
-    if changes and changes[0].result != "succeeded":
-        message = f"the last {changes[0].kind} {changes[0].result}; the deployed stack may be a mix of two versions"
-        findings.append(_finding(stack, "update-failed", message))
-    if changes and changes[-1].kind == "update":
-        findings += _config_findings(stack, changes[-1])
+    # An imported state has no history.
+    if changes:
+        findings += _change_findings(stack, changes)
     with _api_errors_converted():
         inspection.outputs = deployed.outputs()
     with building:
@@ -288,6 +283,22 @@ def _without_file(name: str) -> Finding:
         message=f"the backend has this stack, but the project has no file for it; allowed: Pulumi.{name}.yaml",
         stacks=(name,),
     )
+
+
+def _change_findings(stack: ReadStack, changes: Sequence[automation.UpdateSummary]) -> Iterator[Finding]:
+    """Check how the last change has ended, and compare the configuration of the last update.
+
+    Raises:
+        UnreadableStackError: If a change is in progress.
+    """
+    last = changes[0]
+    if last.result == "in-progress":
+        raise UnreadableStackError(f"its {last.kind} is in progress; try again when it has finished")
+    if last.result != "succeeded":
+        message = f"the last {last.kind} {last.result}; the deployed stack may be a mix of two versions"
+        yield _finding(stack, "update-failed", message)
+    if changes[-1].kind == "update":
+        yield from _config_findings(stack, changes[-1])
 
 
 def _config_findings(stack: ReadStack, update: automation.UpdateSummary) -> Iterator[Finding]:
