@@ -251,7 +251,7 @@ def test_test_local_deploys_tests_stops_and_restores_the_outputs(
         machine.outputs.write_text(before, encoding="utf-8")
 
     if status:
-        with pytest.raises(SystemExit, match="^1$"):
+        with pytest.raises(SystemExit, match=r"^1$"):
             local.test()
     else:
         local.test()

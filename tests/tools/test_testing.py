@@ -60,7 +60,7 @@ def test_resources_are_recorded_with_inputs_and_options(tmp_path: Path) -> None:
     assert (queue.protect, queue.retain_on_delete, other.dependencies) == (False, False, frozenset({queue.urn}))
     assert recorded.all(QUEUE) == {"queue": queue, "other": other}
     assert recorded.one(QUEUE, "queue") is queue
-    assert recorded.registered_outputs == {store.urn: {"key_id": recorded.arn(key.type, "key").partition("/")[2]}}
+    assert recorded.registered_outputs[store.urn] == {"key_id": recorded.arn(key.type, "key").partition("/")[2]}
 
 
 @pytest.mark.parametrize(
