@@ -3,6 +3,7 @@
 ``[tool.pipeline]`` in ``pyproject.toml`` declares what the tools know of the project; they import nothing else of it.
 """
 
+import difflib
 import functools
 import importlib
 import itertools
@@ -198,6 +199,12 @@ def shown(text: str) -> str:
     """Quote a text for a message: on one line, without terminal escapes, and truncated."""
     cut = json.dumps(text[:LONGEST_SHOWN])
     return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a wrong name was probably meant to be, if there is one."""
+    names = {each.lower(): each for each in known}
+    return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), None)
 
 
 class Place(NamedTuple):
