@@ -19,17 +19,6 @@ import pulumi
 pulumi.export("queue_url", queue.url)
 pulumi.export("names", "a" | b)
 """
-PYPROJECT = """\
-[tool.poe.tasks.check]
-help = "Everything | at once"
-
-[tool.poe.tasks.pulumi-deploy]
-help = "Deploy"
-args = [{ name = "stack" }]
-
-[tool.poe.tasks._step]
-help = "A part of check"
-"""
 
 
 @pytest.fixture(name="folder")
@@ -38,7 +27,6 @@ def fixture_folder(tmp_path: Path) -> Path:
     for name, content in {
         "Pulumi.yaml": "name: orders\n",
         "README.md": "# Orders\n",
-        "pyproject.toml": PYPROJECT,
         "__main__.py": PROGRAM,
     }.items():
         (tmp_path / name).write_text(content, encoding="utf-8")
@@ -108,17 +96,6 @@ def test_the_table_of_outputs_has_the_programs_expressions(folder: Path) -> None
     assert written(folder, "outputs")[2:] == ["| `queue_url` | `queue.url` |", "| `names` | `'a' \\| b` |"]
 
 
-@pytest.mark.parametrize(("pipfile", "run"), [(False, "uv run poe"), (True, "pipenv run")])
-def test_the_table_of_tasks_has_the_commands(folder: Path, pipfile: bool, run: str) -> None:
-    if pipfile:
-        (folder / "Pipfile").touch()
-
-    assert written(folder, "tasks")[2:] == [
-        f"| `{run} check` | Everything \\| at once |",
-        f"| `{run} pulumi-deploy STACK` | Deploy |",
-    ]
-
-
 def test_the_example_event_is_that_of_the_function(folder: Path) -> None:
     lines = written(folder, "event")
 
@@ -151,7 +128,5 @@ def test_an_outdated_file_is_reported_with_the_command_and_not_changed(folder: P
 def test_an_unknown_block_is_refused(folder: Path, task: Callable[[Path], None]) -> None:
     (folder / "README.md").write_text(block("output"), encoding="utf-8")
 
-    with pytest.raises(
-        SystemExit, match=r"^README\.md: unknown block output; allowed: settings, outputs, tasks, event$"
-    ):
+    with pytest.raises(SystemExit, match=r"^README\.md: unknown block output; allowed: settings, outputs, event$"):
         task(folder)

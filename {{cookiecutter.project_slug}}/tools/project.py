@@ -54,11 +54,9 @@ class Declaration:
     example: str
 
 
-def _read_pyproject(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
-    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-
-
-DECLARATION: Final = Declaration(**_read_pyproject()["pipeline"])
+DECLARATION: Final = Declaration(
+    **tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pipeline"]
+)
 
 
 def load_declared(reference: str) -> Any:
@@ -69,11 +67,6 @@ def load_declared(reference: str) -> Any:
     """
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def read_tasks(folder: Path = PROJECT_FOLDER) -> dict[str, dict[str, Any]]:
-    """Read the definitions of the project's tasks, by name."""
-    return _read_pyproject(folder)["poe"]["tasks"]
 
 
 def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
