@@ -152,7 +152,7 @@ def _read_events(
     told = Counter(step.op for step in begun)
     if told[OpType.REFRESH] > len(read) or any(counted.get(each, 0) > told[each] for each in PLANNED):
         raise PreviewError("the Pulumi CLI reports fewer changes than it counts: its version and the SDK's differ")
-    drift = {step.urn: _change(step) for step in read if step.new is None or step.detailed_diff}
+    drift = {step.urn: _change(step) for step in read if step.new is None or step.detailed_diff or step.diffs}
     # Components and providers have no provider.
     planned = [_change(step) for step in begun if step.op in PLANNED and step.provider]
     pending = [change for change in planned if not _only_undoes(change, drift.get(change.urn))]
