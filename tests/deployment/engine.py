@@ -16,13 +16,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-ENDING_SECONDS = 3
 STATE = Path(".local/state")
 RESOURCES = STATE / "resources.json"
 OUTPUTS = STATE / "outputs.json"
 LOCK = STATE / ".pulumi/locks/organization/project/local/lock.json"
 SUMMARY = {"sequence": 99, "timestamp": 99, "summaryEvent": {"resourceChanges": {"same": 1}}}
-CONTROL_C = b"\x03"
 
 
 def main() -> None:
@@ -107,17 +105,13 @@ def wait_to_be_interrupted() -> None:
         import tty  # noqa: PLC0415 # Windows has none
 
         tty.setraw(0)
-        while os.read(0, 1) != CONTROL_C:
+        while os.read(0, 1) != b"\x03":
             pass
     else:
         while not received:
             time.sleep(0.05)
     # A deployment finishes the current operations; a second signal would lose its state.
-    time.sleep(ENDING_SECONDS)
+    time.sleep(3)
     waiting.write_text(json.dumps(received), encoding="utf-8")
     LOCK.unlink()
     sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

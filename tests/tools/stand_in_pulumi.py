@@ -18,18 +18,8 @@ RECORDED = Path(__file__).parent / "recorded" / "preview-refresh-events.jsonl"
 
 
 class StandInPulumi:
-    """Records commands, and answers them.
+    """Records commands, and answers them. A failure is printed on standard error if it begins with "error"."""
 
-    Attributes:
-        calls: The commands.
-        variables: The variables that the last command got.
-        state: What ``stack export`` prints.
-        history: What ``stack history`` prints.
-        events: What ``preview`` reports.
-        failures: What the commands print that fail, on standard error if it begins with "error".
-    """
-
-    command = "pulumi"
     version = VersionInfo(3, 276, 0)
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,8 +84,3 @@ def step(
     metadata = {"op": operation, "urn": urn, "type": type_, "provider": provider, "detailedDiff": diff, **states}
     kind = "resOutputsEvent" if operation == "refresh" else "resourcePreEvent"
     return {"sequence": 1, kind: {"metadata": metadata}}
-
-
-def summary(**counts: int) -> dict[str, Any]:
-    """Return the event with the number of resources by operation."""
-    return {"sequence": 2, "summaryEvent": {"resourceChanges": counts}}

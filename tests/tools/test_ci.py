@@ -43,14 +43,7 @@ def change(operation: Operation, name: str, *paths: str, type_: str = TOPIC) -> 
 
 
 class Stack:
-    """A stack, as a preview sees it.
-
-    Attributes:
-        folder: Where its files are written.
-        plan: Its plan.
-        error: What a preview raises.
-        seen: What a preview sees.
-    """
+    """A stack, with what a preview of it sees or raises, and the files that are written about it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -59,11 +52,9 @@ class Stack:
         self.set()
 
     def set(self, *drift: Change, pending: tuple[Change, ...] = (), is_deployed: bool = True, notes: Any = ()) -> None:
-        """Set what the preview sees."""
         self.seen = Preview(drift, pending, {}, is_deployed, notes)
 
     def preview(self, stack: str, *, plan: Path | None = None) -> Preview:
-        """Preview it."""
         assert stack == "dev"
         if plan:
             assert not self.plan.exists()
@@ -259,7 +250,7 @@ def test_a_plan_that_would_lose_data_is_refused_unless_a_person_allows_it(
     assert stack.plan.exists()
 
 
-@pytest.mark.parametrize("error", [PreviewError("one\ntwo"), SystemExit("one\ntwo")])
+@pytest.mark.parametrize("error", [PreviewError("one\ntwo"), PoliciesError("one\ntwo"), SystemExit("one\ntwo")])
 @pytest.mark.parametrize("command", ["preview", "plan", "drift"])
 def test_a_failure_is_one_line_and_in_the_comment(stack: Stack, command: str, error: Exception) -> None:
     stack.error = error
@@ -269,30 +260,13 @@ def test_a_failure_is_one_line_and_in_the_comment(stack: Stack, command: str, er
     assert not stack.plan.exists()
 
 
-def test_wrong_policies_are_reported(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_folder: Path) -> None:
-        raise PoliciesError("policies.toml: is not TOML")
-
-    monkeypatch.setattr(ci, "read_policies", fail)
-
-    assert refusal("plan") == "policies.toml: is not TOML"
-    assert not stack.plan.exists()
-
-
-def test_a_stack_that_is_not_deployed_has_no_drift_and_says_so(stack: Stack) -> None:
-    stack.set(is_deployed=False)
+@pytest.mark.parametrize(("is_deployed", "result"), [(True, "no drift"), (False, "skipped: it is not deployed")])
+def test_what_waits_for_a_deployment_is_no_drift(stack: Stack, is_deployed: bool, result: str) -> None:
+    stack.set(pending=(change("update", "function", "code"),), is_deployed=is_deployed, notes=("a note",))
 
     ci.main("drift", "dev")
 
-    assert "\n\nskipped: it is not deployed\n" in stack.text
-
-
-def test_what_waits_for_a_deployment_is_no_drift(stack: Stack) -> None:
-    stack.set(pending=(change("update", "function", "code"),), notes=("the last update failed",))
-
-    ci.main("drift", "dev")
-
-    assert stack.text.endswith("\n\nno drift\n\n- the last update failed\n")
+    assert stack.text == f"### What was changed outside Pulumi: `dev`\n\n{result}\n\n- a note\n"
 
 
 def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: Stack) -> None:

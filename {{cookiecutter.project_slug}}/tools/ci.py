@@ -142,9 +142,9 @@ def _deploy(stack: str, lines: list[str]) -> str:
 
 def _drift(stack: str, lines: list[str]) -> str:
     preview = preview_stack(stack)
+    lines += _described(dataclasses.replace(preview, pending=()))
     if not preview.is_deployed:
         return "skipped: it is not deployed"
-    lines += _described(dataclasses.replace(preview, pending=()))
     repairable, refused = _sort_drift(preview.drift, read_policies(PROJECT_FOLDER).drift)
     if refused:
         sys.exit(_refusal(refused))

@@ -116,13 +116,12 @@ def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[st
             return Preview((), (), {}, False, (_reason(error, stack),))
         with contextlib.redirect_stdout(sys.stderr):
             build_bundle(stack)
-        last = opened.info(show_secrets=False)
+        notes = tuple(_notes(stack, state, opened.info(show_secrets=False)))
         file = str(plan) if plan else None
-        result = opened.preview(refresh=True, plan=file, color="never", on_event=events.append)
+        counted = opened.preview(refresh=True, plan=file, color="never", on_event=events.append).change_summary
     resources = state.get("resources") or ()
     outputs = [_readable(each.get("outputs", {})) for each in resources if each["type"] == "pulumi:pulumi:Stack"]
-    drift, pending = _read_events(events, result.change_summary)
-    return Preview(drift, pending, outputs[0] if outputs else {}, bool(resources), tuple(_notes(stack, state, last)))
+    return Preview(*_read_events(events, counted), outputs[0] if outputs else {}, bool(resources), notes)
 
 
 def _reason(error: Exception, stack: str) -> str:
@@ -130,8 +129,7 @@ def _reason(error: Exception, stack: str) -> str:
         return f"the backend has no stack {stack}; the task `pulumi-create-stack` creates it"
     if isinstance(error, automation.ConcurrentUpdateError):
         return f"{stack} is locked by a deployment; if that was killed, `pulumi cancel --stack {stack}` unlocks it"
-    lines = (str(error).partition("error: ")[2] or str(error)).splitlines()
-    return printable(next(filter(None, map(str.strip, lines)), "the Pulumi CLI failed"))[:300]
+    return printable((str(error).partition("error: ")[2] or str(error)).strip().splitlines()[0])[:300]
 
 
 def _notes(stack: str, state: Mapping[str, Any], last: automation.UpdateSummary | None) -> Iterator[str]:
