@@ -148,7 +148,6 @@ def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, 
         "body": body,
         "attributes": {"SentTimestamp": str(SENT), "ApproximateReceiveCount": str(deliveries)},
         "messageAttributes": attributes,
-        "eventSource": "aws:sqs",
     }
 
 

@@ -8,7 +8,6 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.batch.exceptions import UnexpectedBatchTypeError
 from botocore.exceptions import EndpointConnectionError, ParamValidationError
 
 from processor.events import EXAMPLE
@@ -75,11 +74,6 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
         sqs_record(GOOD),
         {"PutItem": DENIED},
         Outcome([f"{MISCONFIGURED}: AccessDenied"], ["MessagesMisconfigured"], hidden=[30]),
-    ),
-    "a mistake in the function": (
-        sqs_record(GOOD),
-        {"Publish": KeyError("oops")},
-        Outcome([f"{RETURNED}: KeyError"], ["MessagesReturned"], hidden=[30]),
     ),
     "not dead-lettered: refused": (
         sqs_record(MALFORMED),
@@ -276,8 +270,3 @@ def test_a_dead_letter_that_is_sent_back_keeps_its_identity(invoke: Invoke, aws:
     assert [item["message_id"]["S"] for item in aws.items()] == [MESSAGE_ID]
     assert len(aws.notifications()) == 1
     assert log["message_id"] == MESSAGE_ID
-
-
-def test_an_event_that_is_not_a_batch_fails_the_function(handler: ModuleType) -> None:
-    with pytest.raises(UnexpectedBatchTypeError):
-        handler.lambda_handler({"detail": {}}, CONTEXT)
