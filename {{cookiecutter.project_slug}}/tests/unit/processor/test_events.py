@@ -22,7 +22,7 @@ BODIES = [
     *(("body", body) for body in ("", "{", "[]", "null", '"text"')),
     *((name, json.dumps(EXAMPLE | {name: value})) for name, values in REFUSED.items() for value in values),
     *(
-        (name, json.dumps({other: EXAMPLE[other] for other in EXAMPLE if other != name}))
+        (name, json.dumps({key: value for key, value in EXAMPLE.items() if key != name}))
         for name, field in Event.model_fields.items()
         if field.is_required()
     ),
