@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Self
 
-from processor.errors import ERROR_CLASSES, ErrorClass
+from botocore.exceptions import ClientError
+
+from processor.errors import ErrorClass, classify
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tools.testing import Deployment
@@ -376,7 +378,8 @@ class Pipeline:
                 counts[PROCESSED if finish == self._store else DEAD_LETTERED] += 1
                 self.at(now, partial(finish, message=message))
                 continue
-            counts[MISCONFIGURED if ERROR_CLASSES[error] is ErrorClass.MISCONFIGURED else RETURNED] += 1
+            error_class = classify(ClientError({"Error": {"Code": error}}, "PutObject"))
+            counts[MISCONFIGURED if error_class is ErrorClass.MISCONFIGURED else RETURNED] += 1
             self.at(now + retry_delay_seconds(message.deliveries), partial(self.queue.show, messages=[message]))
         if self._fault(now).logged:
             for name, count in counts.items():

@@ -8,7 +8,7 @@ import pytest
 from pydantic.alias_generators import to_camel
 
 from infrastructure.processing import HANDLER
-from processor.environment import Environment, variable_name
+from processor.environment import Environment
 from tests.unit.conftest import Deploy, key_arn
 from tools.project import PROJECT_FOLDER
 from tools.testing import PROJECT_NAME, Deployment
@@ -58,7 +58,7 @@ def test_each_variable_is_the_output_or_the_setting_of_the_same_name(deployed: D
     function = deployed.one("aws:lambda/function:Function", "function")
 
     assert function.inputs["environment"]["variables"] == {
-        variable_name(name): deployed.exports[name] if name in deployed.exports else deployed.setting(to_camel(name))
+        name.upper(): deployed.exports[name] if name in deployed.exports else deployed.setting(to_camel(name))
         for name in NAMES
     }
 

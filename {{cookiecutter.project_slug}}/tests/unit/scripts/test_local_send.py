@@ -83,8 +83,8 @@ def test_a_message_that_was_received_too_often_is_found(local: Local, aws: Emula
     assert local_send.wait_for_result(local.session, local.outputs, message)[1] == "Reason:       received too often: "
 
 
-def test_a_message_without_its_notification_is_not_finished(local: Local, store: MessageStore, aws: Emulated) -> None:
-    with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError):
+def test_a_message_without_its_notification_is_not_finished(local: Local, store: MessageStore) -> None:
+    with failing(Publish=[client_error("Throttling")]), pytest.raises(ClientError):
         store.store(RECORD)
 
     with pytest.raises(SystemExit, match=f"{MESSAGE_ID} was not processed within"):
