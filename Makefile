@@ -1,7 +1,7 @@
-.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench load recording clean
+.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench mutate load recording clean
 
 PYTHON ?= python3
-export OUTPUT ANSWERS
+export OUTPUT ANSWERS SAMPLE
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 SOURCES := benchmarks hooks scripts tests {{cookiecutter.project_slug}}
 
@@ -46,6 +46,9 @@ typecheck: install ## Check the types of the template's own code
 
 bench: install ## Measure the figures in benchmarks/README.md
 	$(BIN)/python -m benchmarks
+
+mutate: install ## Mutate the rendered code, or SAMPLE=60 places of it; fail if its tests kill less than 95 %
+	$(BIN)/python -m scripts.mutate
 
 load: install ## Send a thousand messages through the emulator while things fail, in a few minutes
 	$(BIN)/python -m benchmarks.load
