@@ -1,4 +1,4 @@
-.PHONY: help install new test test-fast test-tools test-engine lint format typecheck bench mutate load recording clean
+.PHONY: help install new test test-fast test-tools test-engine lint format typecheck mutate bench load recording clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS SAMPLE
@@ -44,11 +44,11 @@ format: install ## Format the same code, and fix what the linter can fix
 typecheck: install ## Check the types of the template's own code
 	$(BIN)/ty check
 
+mutate: install ## Count the mutants of a rendered project that its unit tests kill; SAMPLE=60 takes a sample
+	$(BIN)/python -m scripts.mutate
+
 bench: install ## Measure the figures in benchmarks/README.md
 	$(BIN)/python -m benchmarks
-
-mutate: install ## Mutate the rendered code, or SAMPLE=60 places of it; fail if its tests kill less than 95 %
-	$(BIN)/python -m scripts.mutate
 
 load: install ## Send a thousand messages through the emulator while things fail, in a few minutes
 	$(BIN)/python -m benchmarks.load
