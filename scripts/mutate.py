@@ -29,7 +29,7 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 from cosmic_ray.plugins import get_operator
 
-from benchmarks.rendered import rendered
+from benchmarks.measure import rendered
 from tests.projects import Environment, Project
 
 FOLDERS: Final = ("infrastructure", "processor")
