@@ -441,14 +441,6 @@ def test_check_runs_every_other_gate(project: Project) -> None:
     assert tasks["lint"]["sequence"][0]["cmd"] == tasks["format"]["sequence"][0]["cmd"].removesuffix(" --fix")
 
 
-def test_mutation_testing_has_a_floor_and_is_not_a_part_of_the_check(project: Project) -> None:
-    tasks = tools_of(project)["poe"]["tasks"]
-
-    assert tasks["mutate"]["script"] == "tools.mutate:mutate(path, fail_under=95)"
-    assert "95 %" in tasks["mutate"]["help"]
-    assert "mutate" not in tasks["check"]["parallel"]
-
-
 def test_format_fixes_before_it_formats_and_ends_with_what_follows_from_the_code(project: Project) -> None:
     assert project.tasks()["format"]["sequence"] == [{"cmd": "ruff check --fix"}, {"cmd": "ruff format"}, "generate"]
 

@@ -53,8 +53,6 @@ class WithTests(Project):
         """List its requirements and those of the tools' tests, with the template's bounds."""
         template = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         besides = [each for each in template["dependency-groups"]["dev"] if "jsonschema" in each]
-        # In a project, Cosmic Ray has an environment of its own.
-        besides += re.findall(r'"(cosmic-ray==[\d.]+)"', (TOOLS / "mutate.py").read_text(encoding="utf-8"))
         return sorted([*super().requirements(), *besides])
 
 
