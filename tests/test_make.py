@@ -1,15 +1,17 @@
 """The Makefile: ``make new`` says what to do next, and every check fails if what it checks is broken."""
 
+import itertools
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from hooks.pre_gen_project import closing_words
 from tests.combinations import ASKED, CHOICES, ROOT
 from tests.projects import Project
 
@@ -65,17 +67,32 @@ def test_new_ends_with_where_the_project_is_and_what_to_type_next(home: Path, tm
 
     finished = run(ROOT, home, *NEW, "--output", str(output))
 
-    words = list(closing_words({"package_manager": "uv", "python_version": "3.11"}, str(output / "event-pipeline")))
-    assert finished.stdout == "\n".join([*words, ""])
+    project = output.resolve() / "event-pipeline"
+    assert finished.stdout.startswith(f"\nYour project is in {project}.\n")
+    assert finished.stdout.endswith(
+        f"\nNext:\n\n    cd {shlex.quote(str(project))}\n    uv sync\n    uv run poe check\n\n"
+    )
+    assert finished.stdout.count("Next:") == 1
 
 
-def test_new_and_cookiecutter_render_the_same(default_project: Project, home: Path, tmp_path: Path) -> None:
-    run(ROOT, home, *NEW, "--output", str(tmp_path))
-
-    rendered = Project(tmp_path / "event-pipeline", {})
-    assert {name: rendered.read(name) for name in rendered.names()} == {
-        name: default_project.read(name) for name in default_project.names()
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Read all files of a folder, and None for each folder in it."""
+    return {
+        path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")
     }
+
+
+@pytest.mark.parametrize(("ci", "state_backend"), list(itertools.product(CHOICES["ci"], CHOICES["state_backend"])))
+def test_new_and_cookiecutter_render_the_same(
+    bake: Callable[..., Project], home: Path, tmp_path: Path, ci: str, state_backend: str
+) -> None:
+    answers = tmp_path / "answers.yaml"
+    answers.write_text(f"default_context:\n  ci: {ci}\n  state_backend: {state_backend}\n", encoding="utf-8")
+
+    finished = run(ROOT, home, *NEW, "--output", str(tmp_path), "--answers", str(answers))
+
+    assert finished.returncode == 0, finished.stdout
+    assert tree(tmp_path / "event-pipeline") == tree(bake(ci=ci, state_backend=state_backend).path)
 
 
 def test_new_takes_answers_from_a_file(home: Path, tmp_path: Path) -> None:
@@ -446,6 +463,20 @@ def test_a_failed_installation_is_repeated(repository: Path, home: Path) -> None
     pyproject.write_text(good, encoding="utf-8")
 
     assert run(repository, home, "make", "install").returncode == 0
+
+
+def test_an_environment_behind_a_link_is_refused_and_kept(repository: Path, home: Path, tmp_path: Path) -> None:
+    (repository / ".venv").unlink(missing_ok=True)
+    kept = tmp_path / "another" / "kept"
+    kept.parent.mkdir()
+    kept.touch()
+    (repository / ".venv").symlink_to(kept.parent, target_is_directory=True)
+
+    for target in ("new", "install"):
+        finished = run(repository, home, "make", target)
+        assert finished.returncode != 0
+        assert "is a link, and what it leads to may be in use; remove the link: rm .venv" in finished.stdout
+    assert list(kept.parent.iterdir()) == [kept]
 
 
 def installed(repository: Path) -> set[str]:
