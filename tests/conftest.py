@@ -131,13 +131,3 @@ def packaged_project(
     finished = environment.task(project, "package", "local")
     assert finished.returncode == 0, finished.stdout
     return project
-
-
-def refusal(cookies: Cookies, capfd: pytest.CaptureFixture[str], **answers: Any) -> str:
-    """Render with answers that must be refused, and return the message.
-
-    Cookiecutter drops a failing hook's message; it is on standard error.
-    """
-    result = cookies.bake(extra_context=answers)
-    assert result.exit_code != 0, f"{answers} were accepted"
-    return capfd.readouterr().err
