@@ -18,7 +18,6 @@ from scripts.record import (
     Scene,
     copy_template,
     lines,
-    neutral,
     neutral_environment,
     run,
 )
@@ -117,24 +116,6 @@ def test_the_readme_shows_the_recording_with_an_alternative_text() -> None:
     introduction, *_ = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")
 
     assert re.search(rf"^!\[\w[^\]]+\]\({PICTURE.relative_to(ROOT).as_posix()}\)$", introduction, flags=re.MULTILINE)
-
-
-@pytest.mark.parametrize(
-    ("printed", "text"),
-    [
-        (
-            "Resolved \x1b[1m96 packages\x1b[0m \x1b[2min 29ms\x1b[0m",
-            "Resolved \x1b[1m96 packages\x1b[0m\x1b[2m\x1b[0m",
-        ),
-        ("1918 passed\x1b[32m in 61.22s (0:01:01)\x1b[0m", "1918 passed\x1b[32m\x1b[0m"),
-        ("pylint (7.1 s)", "pylint"),
-        ("interpreter at: \x1b[36m/opt/own/python3\x1b[39m", "interpreter at: \x1b[36m/usr/bin/python3\x1b[39m"),
-        ("rootdir: /work/build", "rootdir: /home/you/build"),
-        ("allowed: 1 to 900", "allowed: 1 to 900"),
-    ],
-)
-def test_durations_and_folders_are_replaced(printed: str, text: str) -> None:
-    assert neutral(printed, Path("/work")) == text
 
 
 @terminal

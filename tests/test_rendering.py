@@ -103,16 +103,6 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_project_records_its_template_and_version(default_project: Project) -> None:
-    version = QUESTIONS["_template_version"]
-
-    assert default_project.toml("pyproject.toml")["tool"]["cookiecutter"] == {
-        "template": "cookiecutter-pulumi-aws",
-        "version": version,
-    }
-    assert f"\nRendered from cookiecutter-pulumi-aws, version {version}.\n" in default_project.read("README.md")
-
-
 def test_the_address_of_a_template_on_the_web_is_kept_unless_it_may_have_a_password() -> None:
     templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
     kept = ["gh:OWNER/template", "gl:OWNER/template", "bb:OWNER/template", "https://git.example.com/OWNER/template.git"]
