@@ -27,107 +27,112 @@ sys.exit(subprocess.run([sys.executable, "-m", "poethepoet", "test-py-unit"], st
 """
 
 
+Passed = set[tuple[str, ...]]
+
+
 @pytest.fixture(scope="session", name="passed")
-def fixture_passed() -> list[tuple[str, dict[str, str]]]:
+def fixture_passed() -> Passed:
     """The checks that have passed, each with what it has read: projects that do not differ in that share a run.
 
     All tests of this module run in one process.
     """
-    return []
-
-
-def python_of(project: Project) -> dict[str, str]:
-    return {name: project.read(name) for name in project.python_files()}
+    return set()
 
 
 @pytest.mark.parametrize("tool", ["ruff check", "ruff format --check", "ty check"])
-def test_a_tool_finds_no_problems(
-    project: Project, environment_of: EnvironmentOf, passed: list[tuple[str, dict[str, str]]], tool: str
-) -> None:
-    run = f"{tool} {project.toml('pyproject.toml')['tool'][tool.split(maxsplit=1)[0]]}", python_of(project)
+def test_a_tool_finds_no_problems(project: Project, environment_of: EnvironmentOf, passed: Passed, tool: str) -> None:
+    settings = str(project.toml("pyproject.toml")["tool"][tool.split(maxsplit=1)[0]])
+    run = (tool, settings, *map(project.read, project.python_files()))
     if run not in passed:
         finished = environment_of(project).run(project, *tool.split())
         assert finished.returncode == 0, finished.stdout
-        passed.append(run)
+        passed.add(run)
 
 
 @pytest.mark.slow
-def test_pylint_finds_no_problems(
-    project: Project, environment_of: EnvironmentOf, passed: list[tuple[str, dict[str, str]]]
-) -> None:
-    files = python_of(project)
+def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentOf, passed: Passed) -> None:
     (command,) = (step["cmd"] for step in project.tasks()["lint"]["sequence"] if step["cmd"].startswith("pylint "))
-    assert command.split()[1:] == sorted({name.partition("/")[0] for name in files} - {"tools"})
+    names = [name for name in project.python_files() if not name.startswith("tools/")]
+    assert command.split()[1:] == sorted({name.partition("/")[0] for name in names})
+    # It looks at one file after the other.
     settings = str(project.toml("pyproject.toml")["tool"]["pylint"])
-    # It looks at one file after the other: a part of what has passed passes too.
-    if not any(name == settings and files.items() <= read.items() for name, read in passed):
-        finished = environment_of(project).run(project, *command.split())
+    runs = {("pylint", settings, name, project.read(name)): name for name in names}
+    left = [name for run, name in runs.items() if run not in passed]
+    if left:
+        finished = environment_of(project).run(project, *(command.split() if left == names else ("pylint", *left)))
         assert finished.returncode == 0, finished.stdout
-        passed.append((settings, files))
+        passed |= runs.keys()
+
+
+def assert_covered(project: Project, names: set[str]) -> None:
+    """Check that all lines and branches of these files are covered, and that nothing is left out."""
+    summary = json.loads(project.read("coverage/coverage-summary.json"))
+    assert summary["totals"]["percent_covered"] == 100
+    assert summary["totals"]["num_branches"] == summary["totals"]["covered_branches"] > 0
+    files = {name.replace("\\", "/"): covered for name, covered in summary["files"].items()}
+    assert set(files) == names
+    for name, covered in files.items():
+        lines = project.read(name).splitlines()
+        # coverage.py leaves out imports that are only for type checking.
+        for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
+            assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
 
 
 @pytest.mark.slow
 def test_the_unit_tests_pass_and_cover_everything(
-    project: Project,
-    environment_of: EnvironmentOf,
-    passed: list[tuple[str, dict[str, str]]],
-    tmp_path: Path,
+    project: Project, environment_of: EnvironmentOf, passed: Passed, tmp_path: Path
 ) -> None:
     tools = project.toml("pyproject.toml")["tool"]
-    read = {name: project.read(name) for name in (*project.stack_files(), "policies.toml")}
+    settings = project.yaml("Pulumi.yaml")["config"], tools["pytest"], tools["coverage"], project.requirements()
+    names = set(project.python_files())
+    # Nothing imports it, and its tests are its own: projects may differ in it alone.
+    bootstrap = {name for name in names if "bootstrap" in name.split("/")}
     # Another test varies the runtime and the architecture.
-    read = {name: RUNS_ON.sub("", text) for name, text in read.items()} | python_of(project)
-    settings = (
-        project.yaml("Pulumi.yaml")["config"],
-        tools["pytest"],
-        tools["coverage"],
-        tools["poe"]["tasks"]["test-py-unit"],
-    )
-    run = str((settings, project.requirements())), read
-    if run in passed:
-        return
-    copy = project.copy(tmp_path)
-    (tmp_path / "reverse_order.py").write_text(REVERSE, encoding="utf-8")
-    is_second = any(name == run[0] for name, _ in passed)
-    reverse = {"PYTEST_ADDOPTS": "-p reverse_order", "PYTHONPATH": str(tmp_path)} if is_second else {}
-    command = ("python", "-c", IGNORING_SIGNALS) if is_second else ("poe", "test-py-unit")
+    rest = [RUNS_ON.sub("", project.read(name)) for name in (*project.stack_files(), "policies.toml")]
+    rest += [project.read(name) for name in sorted(names - bootstrap)]
+    of_all = ("all", str((settings, tools["poe"]["tasks"]["test-py-unit"])), str(bool(bootstrap)), *rest)
+    of_bootstrap = ("bootstrap", str(settings), *(project.read(name) for name in sorted(bootstrap)))
+    code = {name for name in names if not name.startswith(("tests/", "tools/"))}
+    copy, environment = project.copy(tmp_path), environment_of(project)
+    if of_all not in passed:
+        (tmp_path / "reverse_order.py").write_text(REVERSE, encoding="utf-8")
+        is_second = any(run[0] == "all" for run in passed)
+        variables = {"PYTEST_ADDOPTS": "-p reverse_order", "PYTHONPATH": str(tmp_path)} if is_second else {}
+        command = ("python", "-c", IGNORING_SIGNALS) if is_second else ("poe", "test-py-unit")
 
-    finished = environment_of(project).run(copy, *command, **reverse)
+        finished = environment.run(copy, *command, **variables)
 
-    assert finished.returncode == 0, finished.stdout
-    assert re.search(r"\b\d{3,} passed in ", finished.stdout)
-    assert "skipped" not in finished.stdout.splitlines()[-1]
-    summary = json.loads(copy.read("coverage/coverage-summary.json"))
-    assert summary["totals"]["percent_covered"] == 100
-    assert summary["totals"]["num_branches"] == summary["totals"]["covered_branches"] > 50
-    files = {name.replace("\\", "/"): covered for name, covered in summary["files"].items()}
-    assert set(files) == {name for name in copy.python_files() if not name.startswith(("tests/", "tools/"))}
-    for name, covered in files.items():
-        lines = copy.read(name).splitlines()
-        # coverage.py leaves out imports that are only for type checking.
-        for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
-            assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
-    report = ET.fromstring(copy.read("coverage/coverage.xml"))  # noqa: S314 # written by the line above
-    assert (report.get("line-rate"), report.get("branch-rate")) == ("1", "1")
-    assert "100%" in copy.read("coverage/html/index.html")
-    left = {name.partition("/")[0] for name in copy.names() - project.names() if "__pycache__" not in name}
-    assert left <= {"coverage", ".coverage", ".pytest_cache"}
-    passed.append(run)
+        assert finished.returncode == 0, finished.stdout
+        assert re.search(r"\b\d{3,} passed in ", finished.stdout)
+        assert "skipped" not in finished.stdout.splitlines()[-1]
+        assert_covered(copy, code)
+        report = ET.fromstring(copy.read("coverage/coverage.xml"))  # noqa: S314 # written by the task
+        assert (report.get("line-rate"), report.get("branch-rate")) == ("1", "1")
+        assert "100%" in copy.read("coverage/html/index.html")
+        left = {name.partition("/")[0] for name in copy.names() - project.names() if "__pycache__" not in name}
+        assert left <= {"coverage", ".coverage", ".pytest_cache"}
+    elif bootstrap and of_bootstrap not in passed:
+        finished = environment.run(
+            copy, "pytest", "-q", "tests/unit/bootstrap", "--cov=bootstrap", "--cov-report=json", "--cov-report=term"
+        )
+
+        assert finished.returncode == 0, finished.stdout
+        assert_covered(copy, code & bootstrap)
+    passed |= {of_all, of_bootstrap}
 
 
 @pytest.mark.slow
 def test_the_unit_tests_pass_for_every_runtime_and_architecture(
-    project: Project, environment_of: EnvironmentOf, passed: list[tuple[str, dict[str, str]]]
+    project: Project, environment_of: EnvironmentOf, passed: Passed
 ) -> None:
-    runs_on = RUNS_ON.findall(project.read("Pulumi.dev.yaml"))
-    assert len(runs_on) == 2
-    runs = [(f"runs on {each}", {}) for each in runs_on]
-    if not all(run in passed for run in runs):
+    runs = {("runs on", each) for each in RUNS_ON.findall(project.read("Pulumi.dev.yaml"))}
+    assert len(runs) == 2
+    if not runs <= passed:
         finished = environment_of(project).run(
             project, "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/infrastructure"
         )
         assert finished.returncode == 0, finished.stdout
-        passed += runs
+        passed |= runs
 
 
 def trees(project: Project) -> Iterator[tuple[str, ast.Module]]:

@@ -69,7 +69,10 @@ def test_every_source_renders_the_same_bytes(
 
     rendered = cookiecutter(address, no_input=True, output_dir=output, config_file=config, accept_hooks=has_hooks)
 
-    assert content(Path(rendered)) == content(default_project.path)
+    # The hooks only remove files from a project with the default answers.
+    if has_hooks:
+        assert content(Path(rendered)) == content(default_project.path)
+    assert content(Path(rendered)).items() >= content(default_project.path).items()
 
 
 def test_an_existing_folder_is_not_changed(config: str, tmp_path: Path) -> None:
