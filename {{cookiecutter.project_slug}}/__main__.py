@@ -4,7 +4,7 @@ import pulumi
 
 from infrastructure.pipeline import Pipeline
 from infrastructure.settings import Settings
-from tools.configuration.checks import load_settings
+from tools.settings import load_settings
 
 pipeline = Pipeline("pipeline", load_settings(Settings))
 

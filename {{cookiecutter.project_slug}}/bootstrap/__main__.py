@@ -8,7 +8,7 @@ from bootstrap.settings import BootstrapSettings
 from bootstrap.stacks import find_stacks, require_account
 from bootstrap.state import State
 from bootstrap.trust import ISSUERS
-from tools.account import Account
+from infrastructure.account import Account
 
 settings = BootstrapSettings.load()
 account = Account.current()

@@ -8,8 +8,16 @@ from typing import Annotated, Any, Final, Literal, Self
 import pulumi
 from pydantic import BeforeValidator, Field, ValidationError
 
-from tools.configuration.checks import SettingsError, contradiction_problems, model_problems, own_settings
-from tools.configuration.model import TRUTH_VALUE, Contradiction, SettingsModel, StackSettings
+from tools.settings import (
+    TRUTH_VALUE,
+    Contradiction,
+    SettingsError,
+    SettingsModel,
+    StackSettings,
+    contradiction_problems,
+    model_problems,
+    own_settings,
+)
 
 GITHUB_REPOSITORY: Final = r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+"
 

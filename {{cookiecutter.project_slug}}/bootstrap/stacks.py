@@ -8,13 +8,19 @@ from typing import Final
 
 import pulumi
 
-from infrastructure.project import PROJECT
-from tools.account import Account
-from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
-from tools.configuration.checks import Problem, SettingsError, is_allowed
-from tools.configuration.documents import DocumentError, shown
-from tools.configuration.model import REGION_KEY
-from tools.configuration.stack_files import PROJECT_FOLDER, Project, StackConfig, read_project
+from infrastructure.account import Account
+from tools.project import (
+    ACCOUNTS_KEY,
+    DECLARATION,
+    PROJECT_FOLDER,
+    DocumentError,
+    Project,
+    StackConfig,
+    read_accounts,
+    read_project,
+    shown,
+)
+from tools.settings import REGION_KEY, Problem, SettingsError, is_allowed
 
 # What the policies depend on.
 SUFFIX, BUCKET, KEY, BOUNDARY = "environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn"
@@ -98,7 +104,7 @@ def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
         configs = {name: project.configure(project.read_stack(name)) for name in project.stacks}
     except DocumentError as error:
         raise pulumi.RunError(str(error)) from error
-    named = {name: config.values.get(ACCOUNTS_KEY, "") for name, config in configs.items() if name != PROJECT.local}
+    named = {name: config.values.get(ACCOUNTS_KEY, "") for name, config in configs.items() if name != DECLARATION.local}
     for name, text in named.items():
         if read_accounts(text) == ():
             pulumi.log.warn(f"CI cannot deploy {name}: Pulumi.{name}.yaml does not set {ACCOUNTS_KEY}")

@@ -9,8 +9,8 @@ import pulumi_aws as aws
 from bootstrap.settings import BootstrapSettings
 from bootstrap.stacks import Stack
 from infrastructure import iam
+from infrastructure.account import Account
 from infrastructure.buckets import PrivateBucket
-from tools.account import Account
 
 DELETION_WINDOW_DAYS: Final = 30
 NONCURRENT_DAYS: Final = 365

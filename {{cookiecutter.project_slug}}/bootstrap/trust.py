@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from bootstrap.settings import BootstrapSettings
+from infrastructure.account import Account
 from infrastructure.iam import Statement
-from tools.account import Account
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
+from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.messaging import SIGNATURE_VERSION
 from infrastructure.metrics import Metric, Metrics
 from infrastructure.settings import IDLE_STEP_MINUTES, Settings
 from processor.names import DEAD_LETTERED, MISCONFIGURED, PROCESSED, RETURNED
 from processor.timing import MESSAGE_SECONDS
-from tools.account import Account
 
 MINUTE = 60
 MILLISECONDS = 1000

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import pulumi
 
+from infrastructure.account import Account
 from infrastructure.naming import Names
 from infrastructure.settings import Settings
-from tools.account import Account
 
 
 @dataclass(frozen=True)

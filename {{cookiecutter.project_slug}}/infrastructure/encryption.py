@@ -4,9 +4,9 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
+from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.naming import Names
-from tools.account import Account
 
 DELETION_WINDOW_DAYS = 30
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_aws as aws
 
-from tools.account import Account
+from infrastructure.account import Account
 
 Statement = Mapping[str, Any]
 

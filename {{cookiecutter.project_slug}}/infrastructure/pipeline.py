@@ -2,6 +2,7 @@
 
 import pulumi
 
+from infrastructure.account import Account
 from infrastructure.alarms import Alarms
 from infrastructure.context import Context
 from infrastructure.dashboard import Dashboard
@@ -12,7 +13,6 @@ from infrastructure.naming import Names
 from infrastructure.processing import Processing
 from infrastructure.settings import Settings
 from infrastructure.storage import Storage
-from tools.account import Account
 
 
 class Pipeline(pulumi.ComponentResource):

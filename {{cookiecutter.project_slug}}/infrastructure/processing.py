@@ -4,13 +4,13 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
+from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.messaging import Messaging
 from infrastructure.storage import Storage
 from processor.environment import Environment
 from processor.names import OBJECT_PREFIX
-from tools.account import Account
-from tools.bundle import bundle_archive
+from tools.package import bundle_archive
 
 HANDLER = "processor.handler.lambda_handler"
 LIVE = "live"

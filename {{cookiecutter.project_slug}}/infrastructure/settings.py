@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
-from tools.configuration.model import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
+from tools.settings import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
 
 # The longest name that contains the suffix is the access log bucket's. S3 allows 63 characters:
 # project (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.

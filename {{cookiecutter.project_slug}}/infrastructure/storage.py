@@ -6,11 +6,11 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
+from infrastructure.account import Account
 from infrastructure.buckets import PrivateBucket
 from infrastructure.context import Context
 from infrastructure.settings import Settings
 from processor.names import EXPIRY_ATTRIBUTE
-from tools.account import Account
 
 ACCESS_LOG_DAYS = 365
 TIMESTAMP_INDEX = "timestamp-index"

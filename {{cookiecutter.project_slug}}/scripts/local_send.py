@@ -1,4 +1,4 @@
-"""The ``local-send`` task: sends a message to the local stack and shows the result."""
+"""The ``local-send`` task: sends a message to the local stack and shows the result and the function's log."""
 
 import json
 import sys
@@ -10,10 +10,9 @@ import boto3
 
 from processor.events import EXAMPLE
 from processor.identity import ORIGINAL_MESSAGE_ID
-from tools.engine import interruptible
 from tools.local import enter_local_stack
-from tools.logs import FunctionLog
-from tools.testing.deployed import NotDeployedError, find_deployed
+from tools.project import PROJECT_FOLDER
+from tools.pulumi_cli import OUTPUTS_FILE, interruptible
 
 DEADLINE_SECONDS = 60
 PAUSE_SECONDS = 0.2
@@ -22,36 +21,62 @@ HIDDEN_SECONDS = 2
 LOG_SECONDS = 0.5
 
 
-def send(body: str = "") -> None:
-    """Send a message, wait until the function has processed it, and print the result.
+def send(body: str = "", *, follow: bool = False) -> None:
+    """Send a message, wait until the function has processed it, and print the result and the function's log.
 
     Args:
         body: Body of the message; the example event if empty.
+        follow: Whether to go on printing the log until interrupted.
 
     Raises:
         SystemExit: If the local stack is not up, or the message is not processed in time.
     """
-    address = enter_local_stack("local-send")
     with interruptible("local-send"):
+        enter_local_stack("local-send")
         try:
-            deployed = find_deployed()
-        except NotDeployedError as error:
-            sys.exit(f"local-send: {error}")
+            outputs = json.loads((PROJECT_FOLDER / OUTPUTS_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            sys.exit(f"local-send: {OUTPUTS_FILE.as_posix()} does not exist; `outputs local` writes it")
         body = body or json.dumps(EXAMPLE)
-        log = FunctionLog(address, since=int(time.time() * 1000))
-        queue_url = deployed.outputs["queue_url"]
-        message = deployed.client("sqs").send_message(QueueUrl=queue_url, MessageBody=body)["MessageId"]
-        print(f"Sent to {queue_url}:\n    {body}\n", flush=True)
-        lines = wait_for_result(deployed.session, deployed.outputs, message)
+        log = read_log(outputs["function_name"], since=int(time.time() * 1000))
+        message = boto3.client("sqs").send_message(QueueUrl=outputs["queue_url"], MessageBody=body)["MessageId"]
+        print(f"Sent to {outputs['queue_url']}:\n    {body}\n", flush=True)
+        print(*wait_for_result(outputs, message), "\nThe function's log:", sep="\n")
         time.sleep(LOG_SECONDS)
-        print("\n".join([*lines, "", "The function's log:", *(f"    {line}" for line in log.read())]))
+        for line in log:
+            if line:
+                print(f"    {line}", flush=True)
+            elif follow:
+                time.sleep(PAUSE_SECONDS)
+            else:
+                break
 
 
-def wait_for_result(session: boto3.Session, outputs: dict[str, str], message: str) -> list[str]:
+def read_log(function: str, since: int) -> Iterator[str]:
+    """Read a function's log, each line once and without end.
+
+    Args:
+        function: Name of the function.
+        since: Start time in milliseconds since 1970.
+
+    Yields:
+        The lines, and an empty text whenever there are no more at the moment.
+    """
+    pages = boto3.client("logs").get_paginator("filter_log_events")
+    seen: set[str] = set()
+    while True:
+        for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since):
+            for event in page["events"]:
+                if event["eventId"] not in seen:
+                    seen.add(event["eventId"])
+                    yield event["message"].rstrip() or " "
+        yield ""
+
+
+def wait_for_result(outputs: dict[str, str], message: str) -> list[str]:
     """Wait until a message is stored or dead-lettered.
 
     Args:
-        session: AWS session for the stack.
         outputs: The stack's outputs.
         message: The message's id.
 
@@ -61,15 +86,14 @@ def wait_for_result(session: boto3.Session, outputs: dict[str, str], message: st
     Raises:
         SystemExit: If it is neither in time.
     """
-    # Creating a client takes longer than a request.
-    dynamodb, sqs = session.client("dynamodb"), session.client("sqs")
+    dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
     deadline = time.monotonic() + DEADLINE_SECONDS
     while time.monotonic() < deadline:
         lines = _processed(dynamodb, outputs, message) or _dead_lettered(sqs, outputs, message)
         if lines:
             return lines
         time.sleep(PAUSE_SECONDS)
-    return sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds; see `local-logs`")
+    return sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds")
 
 
 def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str]:
@@ -85,18 +109,14 @@ def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str
 
 
 def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
+    """Look for a message in the dead-letter queue. Messages stay there, and are hidden for a moment."""
     queue_url = outputs["dlq_url"]
-    for dead_letter in _dead_letters(sqs, queue_url):
-        reasons = {name: each["StringValue"] for name, each in dead_letter.get("MessageAttributes", {}).items()}
-        if message in (dead_letter["MessageId"], reasons.get(ORIGINAL_MESSAGE_ID)):
-            code = reasons.get("ErrorCode", "received too often")
-            return [f"Dead letter:  in {queue_url}", f"Reason:       {code}: {reasons.get('ErrorReason', '')}"]
-    return []
-
-
-def _dead_letters(sqs: Any, queue_url: str) -> Iterator[dict[str, Any]]:
-    """Read the dead-letter queue. Messages stay there, and are hidden for a moment."""
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS
     ).get("Messages"):
-        yield from messages
+        for dead_letter in messages:
+            reasons = {name: each["StringValue"] for name, each in dead_letter.get("MessageAttributes", {}).items()}
+            if message in (dead_letter["MessageId"], reasons.get(ORIGINAL_MESSAGE_ID)):
+                code = reasons.get("ErrorCode", "received too often")
+                return [f"Dead letter:  in {queue_url}", f"Reason:       {code}: {reasons.get('ErrorReason', '')}"]
+    return []

@@ -18,14 +18,13 @@ from typing import Any, Final
 import psutil
 from pydantic import BaseModel, ConfigDict
 
-from tools import environments
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.watchdog import APART_FROM_THE_TERMINAL, Watchdog, end
+from tools.package import UV
+from tools.project import PROJECT_FOLDER
 
 # MiniStack needs one release of botocore, so it has its own environment. Functions run in it too, with the SDK in their
 # bundle. pulumi-aws and MiniStack are tested together: change both at the same time.
 MINISTACK: Final = "ministack==1.5.33"
-COMPANIONS: Final = ("cbor2==6.3.0",)
+COMPANION: Final = "cbor2==6.3.0"
 COMMAND: Final = ("-m", "ministack")
 ACCOUNT: Final = "123456789012"
 
@@ -44,9 +43,15 @@ UNREADABLE: Final = (OSError, ValueError)
 NO_EMULATOR: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 START_SECONDS: Final = 60
+END_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.05
 # Tolerance for a system clock that was adjusted after the process started.
 CLOCK_SECONDS: Final = 60
+# Options of a process that must not receive the terminal's signals. The flags are for Windows.
+APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
+    "start_new_session": True,
+    "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0),
+}
 
 
 class Record(BaseModel):
@@ -80,12 +85,11 @@ def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
     return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
 
 
-def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
-    """Start an emulator in an empty folder.
+def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
+    """Start an emulator in an empty folder, after stopping an earlier one there.
 
     Args:
-        watchdog: Ends it unless `keep_emulator` is called.
-        folder: The folder for its record, log and files. Files of an earlier emulator are removed.
+        folder: The folder for its record, log and files.
 
     Returns:
         Its address.
@@ -100,7 +104,7 @@ def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
     port = _free_port()
     url = f"http://{LOOPBACK}:{port}"
     with (folder / LOG_FILE).open("wb") as log:
-        process = subprocess.Popen(  # pylint: disable=consider-using-with # it may outlive this process
+        process = subprocess.Popen(  # pylint: disable=consider-using-with # it outlives this process
             [interpreter, *COMMAND],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -109,24 +113,22 @@ def start_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> str:
             env=_variables(port, temporary),
             **APART_FROM_THE_TERMINAL,
         )
-    watchdog.watch(process.pid)
     with contextlib.suppress(psutil.NoSuchProcess):
         created = psutil.Process(process.pid).create_time()
         _write_record(folder, Record(url=url, pid=process.pid, created=created))
     is_ready = _wait_until_ready(process, url)
-    # The watchdog ends the process: silence Python's warning that it is still running.
+    # Silence Python's warning that the process is still running.
     process.returncode = 0
     if not is_ready:
         sys.exit(f"the emulator did not start; its log is {folder / LOG_FILE}")
     return url
 
 
-def keep_emulator(watchdog: Watchdog, folder: Path = LOCAL_FOLDER) -> None:
+def keep_emulator(folder: Path = LOCAL_FOLDER) -> None:
     """Keep the emulator running after this task."""
     record = _read_record(folder)
     if record:
         _write_record(folder, record.model_copy(update={"kept": True}))
-        watchdog.forget(record.pid)
 
 
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
@@ -134,17 +136,40 @@ def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
     record = _read_record(folder)
     process = _process_of(record) if record else None
     if process:
-        end(process)
+        end_process(process)
     shutil.rmtree(folder, ignore_errors=True)
 
 
+def end_process(process: psutil.Process) -> None:
+    """Kill a process and its descendants, and wait until they have ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        # A suspended process cannot start another one.
+        process.suspend()
+        family = [process, *process.children(recursive=True)]
+        for each in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family, timeout=END_SECONDS)
+
+
 def find_interpreter() -> str:
-    """Find the Python of the emulator's environment. The function's bundle is built for it.
+    """Find the Python of the emulator's environment, which uv creates in its cache the first time.
+
+    The bundle of the local stack is built for it.
 
     Raises:
-        SystemExit: If it cannot be installed, with the reason.
+        SystemExit: If uv cannot create it, with the reason.
     """
-    return environments.find_interpreter("emulator", MINISTACK, COMPANIONS)
+    command = ["--quiet", "--python", sys.executable, "--from", MINISTACK, "--with", COMPANION]
+    command += ["python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
+    # A cached environment needs no network.
+    finished = _uvx("--offline", *command)
+    if finished.returncode:
+        print(f"Installing the emulator {MINISTACK}; this happens only once ...", flush=True)
+        finished = _uvx(*command)
+    if finished.returncode:
+        sys.exit(f"the emulator cannot be installed: {finished.stderr.strip()}")
+    return finished.stdout.strip()
 
 
 def answers(url: str) -> bool:
@@ -156,6 +181,10 @@ def answers(url: str) -> bool:
             return True
     except NO_EMULATOR:
         return False
+
+
+def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*UV, "tool", "run", *arguments], check=False, capture_output=True, encoding="utf-8")
 
 
 def _process_of(record: Record) -> psutil.Process | None:

@@ -5,28 +5,23 @@ blocks is not changed.
 """
 
 import ast
-import importlib
 import json
 import re
 import sys
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import MODEL
-from tools.configuration.stack_files import PROJECT_FILE, PROJECT_FOLDER
 from tools.markdown import table
-from tools.outputs import exports
-from tools.tasks import run_prefix
+from tools.project import DECLARATION, PROJECT_FILE, PROJECT_FOLDER, load_declared, run_prefix
+from tools.pulumi_cli import exports
+from tools.settings import declared_model
 
+MODEL: Final = declared_model()
 LINE_LENGTH: Final = 120
-# The names of the tasks that workflows call begin with it. They have a table of their own.
-CI_TASK: Final = "ci-"
 BLOCK: Final = re.compile(
     r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z-]+): begin\b.*\n)"
     r"(?:.*\n)*?"
@@ -85,7 +80,7 @@ def _written(path: Path, folder: Path) -> Callable[[re.Match[str]], str]:
 
 
 def _schema(_folder: Path) -> Iterator[str]:
-    """Describe the settings as the engine reads them.
+    """Describe the settings as the Pulumi CLI reads them.
 
     https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
     """
@@ -141,32 +136,10 @@ def _outputs(folder: Path) -> Iterator[str]:
     )
 
 
-def _tasks(folder: Path) -> Iterator[str]:
-    yield from _table_of_tasks(folder, lambda name: not name.startswith(("_", CI_TASK)))
-
-
-def _ci_tasks(folder: Path) -> Iterator[str]:
-    yield from _table_of_tasks(folder, lambda name: name.startswith(CI_TASK))
-
-
-def _table_of_tasks(folder: Path, is_listed: Callable[[str], bool]) -> Iterator[str]:
-    tasks = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["poe"]["tasks"]
-    listed = ((name, task) for name, task in tasks.items() if is_listed(name))
-    yield from table(
-        ("task", "what it does"),
-        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in listed),
-    )
-
-
-def _arguments(task: dict[str, Any]) -> list[str]:
-    return [argument["name"].upper() for argument in task.get("args", ())]
-
-
 def _event(_folder: Path) -> Iterator[str]:
-    module, _, name = PROJECT.function.example.partition(":")
     yield ""
     yield "```json"
-    yield json.dumps(getattr(importlib.import_module(module), name), indent=2, ensure_ascii=False)
+    yield json.dumps(load_declared(DECLARATION.example), indent=2, ensure_ascii=False)
     yield "```"
     yield ""
 
@@ -176,7 +149,5 @@ WRITERS: Final[dict[tuple[str, str], Writer]] = {
     (".yaml", "settings"): _schema,
     (".md", "settings"): _settings,
     (".md", "outputs"): _outputs,
-    (".md", "tasks"): _tasks,
-    (".md", "ci-tasks"): _ci_tasks,
     (".md", "event"): _event,
 }

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from tools.configuration.documents import printable
+from tools.project import printable
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 
 def code(text: str) -> str:
-    """Return a text as code on one line: nothing in it is formatted, linked or mentioned. Empty text stays empty."""
+    """Return a text as code on one line: nothing in it is formatted or linked. Empty text stays empty."""
     return text and f"`{printable(text).replace('`', chr(39))}`"
 
 

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from tools import mutants, trials
-from tools.bundle import BUILD_FOLDER
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.engine import interruptible
 from tools.environments import find_interpreter
+from tools.package import BUILD_FOLDER
+from tools.project import PROJECT_FOLDER
+from tools.pulumi_cli import interruptible
 from tools.watchdog import Watchdog
 
 COSMIC_RAY: Final = "cosmic-ray==8.7.0"

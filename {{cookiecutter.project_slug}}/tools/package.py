@@ -1,4 +1,4 @@
-"""The ``package`` task: builds the function and its dependencies into a ZIP archive for Lambda.
+"""Builds the function and its dependencies into a ZIP archive for Lambda: the bundle.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 """
@@ -10,21 +10,19 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
-from infrastructure.project import PROJECT
-from tools.bundle import bundle_path
-from tools.configuration.checks import SettingsError, find_problems
-from tools.configuration.documents import DocumentError
-from tools.configuration.stack_files import PROJECT_FOLDER, StackConfig, read_project, read_stack_config
+import pulumi
+
+from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, load_declared, read_project
+from tools.settings import SettingsError, find_problems
 
 UV: Final = (sys.executable, "-m", "uv")
-SOURCE: Final = PROJECT_FOLDER / PROJECT.function.folder
+BUILD_FOLDER: Final = PROJECT_FOLDER / "build"
+SOURCE: Final = PROJECT_FOLDER / DECLARATION.function
 PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
 # The earliest time that a ZIP archive can hold. A fixed time makes builds reproducible.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
@@ -48,6 +46,31 @@ class Target:
     options: tuple[str, ...]
 
 
+def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
+    """Return the path of a stack's bundle, whether or not it exists.
+
+    It is built for a runtime and an architecture. The local stack's is built for this machine's Python instead, which
+    runs the function there.
+    """
+    target = DECLARATION.local if environment == DECLARATION.local else f"{runtime}-{architecture}"
+    return BUILD_FOLDER / f"{DECLARATION.function}-{target}.zip"
+
+
+def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.FileArchive:
+    """Return a stack's bundle as an archive. The arguments are those of `bundle_path`.
+
+    Raises:
+        pulumi.RunError: If it does not exist; the message names the tasks that build it.
+    """
+    path = bundle_path(environment, runtime, architecture)
+    if not path.is_file():
+        raise pulumi.RunError(
+            f"the function's bundle is missing: {path.name} is not in {path.parent}; `pulumi-preview` and "
+            "`pulumi-deploy` build it"
+        )
+    return pulumi.FileArchive(str(path))
+
+
 def build_bundle(stack: str) -> None:
     """Build a stack's bundle, unless it is up to date.
 
@@ -57,85 +80,48 @@ def build_bundle(stack: str) -> None:
     Raises:
         SystemExit: If it cannot be built, with the reason. An earlier bundle is then unchanged.
     """
-    with _errors_reported():
+    try:
         target = _target(stack)
         archive = target.archive
         requirements = locked_requirements()
         digest = _digest(target, requirements)
         built = _read_digest(archive) != digest
         if built:
-            archive.parent.mkdir(exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
-                content = Path(folder) / "content"
-                _install(content, requirements, target.options)
-                shutil.copytree(SOURCE, content / SOURCE.name)
-                finished = Path(folder) / archive.name
-                write_archive(content, finished, digest)
-                finished.replace(archive)
-    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
-
-
-def check_bundle(stack: str) -> None:
-    """Check that a stack's bundle has been built from these files, and build nothing.
-
-    Args:
-        stack: Name of the stack.
-
-    Raises:
-        SystemExit: If it has not, with the reason.
-    """
-    with _errors_reported():
-        target = _target(stack)
-        found = _read_digest(target.archive)
-        if found == _digest(target, locked_requirements()):
-            print(f"{target.archive}: up to date")
-            return
-        problem = "has been built from other files" if found else "is missing"
-        sys.exit(f"package: the bundle {target.archive.name} {problem}; the task `ci-package` builds it once for all")
-
-
-@contextmanager
-def _errors_reported() -> Generator[None]:
-    """Report what stops a build in one line.
-
-    Raises:
-        SystemExit: If something does.
-    """
-    try:
-        yield
+            _build(target, requirements, digest)
     except (DocumentError, SettingsError) as error:
         sys.exit(f"package: {error}")
     except json.JSONDecodeError as error:
         sys.exit(f"package: Pipfile.lock is not JSON: {error}")
     except subprocess.CalledProcessError as error:
         sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
+    print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
 
 
-def read_checked_config(stack: str) -> tuple[str, StackConfig]:
-    """Read a stack's configuration and refuse it if it has problems.
-
-    Returns:
-        The project's name, and the configuration.
-
-    Raises:
-        DocumentError: If a file cannot be read.
-        SettingsError: If there are problems.
-    """
-    project, config = read_project().name, read_stack_config(stack)
-    problems = find_problems(project, config.values, config.secret_keys)
-    # Only the engine can decrypt and check a secret.
-    readable = [problem for problem in problems if problem.key not in config.secret_keys]
-    if readable:
-        raise SettingsError(readable)
-    return project, config
+def _build(target: Target, requirements: str, digest: bytes) -> None:
+    archive = target.archive
+    archive.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent) as folder:
+        content = Path(folder) / "content"
+        _install(content, requirements, target.options)
+        shutil.copytree(SOURCE, content / SOURCE.name)
+        finished = Path(folder) / archive.name
+        write_archive(content, finished, digest)
+        finished.replace(archive)
 
 
 def _target(stack: str) -> Target:
     """Read the target from the stack's settings. All of them are checked first: an unusable bundle helps nobody."""
-    project, config = read_checked_config(stack)
-    environment, runtime, architecture = (config.values[f"{project}:{key}"] for key in PROJECT.bundle_keys)
+    project = read_project()
+    config = project.read_stack(stack)
+    problems = find_problems(load_declared(DECLARATION.settings), project.name, config.values, config.secret_keys)
+    # Only the Pulumi CLI can decrypt and check a secret.
+    readable = [problem for problem in problems if problem.key not in config.secret_keys]
+    if readable:
+        raise SettingsError(readable)
+    keys = (DECLARATION.environment, DECLARATION.runtime, DECLARATION.architecture)
+    environment, runtime, architecture = (config.values[f"{project.name}:{key}"] for key in keys)
     archive = bundle_path(environment, runtime, architecture)
-    if environment == PROJECT.local:
+    if environment == DECLARATION.local:
         return Target(archive, ("--python", sys.executable))
     version = runtime.removeprefix("python")
     return Target(archive, ("--python-version", version, "--python-platform", PLATFORMS[architecture]))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.pipeline import Pipeline, opened_pipeline
+from tools.testing import Deployment
 from tools.testing.deployed import Deployed
 from tools.testing.integration import (
     fixture_deployed,
@@ -16,7 +17,6 @@ from tools.testing.integration import (
     pytest_report_header,
     pytest_terminal_summary,
 )
-from tools.testing.recording import Deployment
 
 __all__ = [
     "fixture_deployed",

@@ -1,9 +1,9 @@
 """The stack has the outputs that the program exports."""
 
+from tools.testing import Deployment
 from tools.testing.comparison import hold
 from tools.testing.deployed import Deployed
 from tools.testing.promises import skip_if_secret
-from tools.testing.recording import Deployment
 
 
 def test_an_output_has_the_exported_value(deployed: Deployed, promises: Deployment, output: str) -> None:

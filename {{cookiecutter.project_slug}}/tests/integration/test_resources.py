@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from tools.testing import Deployment, Resource
 from tools.testing.comparison import differences, hold
 from tools.testing.deployed import Deployed
 from tools.testing.promises import promised_properties, skip_if_secret
@@ -16,7 +17,6 @@ from tools.testing.readers import (
     read,
     rule_targets,
 )
-from tools.testing.recording import Deployment, Resource
 
 ALIAS = "aws:lambda/alias:Alias"
 MAPPING = "aws:lambda/eventSourceMapping:EventSourceMapping"

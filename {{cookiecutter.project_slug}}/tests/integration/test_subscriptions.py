@@ -2,11 +2,11 @@
 
 import pytest
 
+from tools.testing import Deployment
 from tools.testing.comparison import hold
 from tools.testing.deployed import Deployed
 from tools.testing.promises import skip_if_secret
 from tools.testing.readers import subscriptions_of
-from tools.testing.recording import Deployment
 
 SUBSCRIPTION = "aws:sns/topicSubscription:TopicSubscription"
 TOPIC = "aws:sns/topic:Topic"

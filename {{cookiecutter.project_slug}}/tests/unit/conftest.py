@@ -5,9 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.unit.emulated import fixture_aws, fixture_clients, fixture_queues, fixture_store
-from tools.configuration.checks import SettingsError
-from tools.configuration.model import EXAMPLE_REGION
-from tools.testing.recording import PROJECT_NAME, STACKS, Deployment, deploy, example_config, readable_config
+from tools.settings import EXAMPLE_REGION, SettingsError
+from tools.testing import PROJECT_NAME, STACKS, Deployment, deploy, example_config, readable_config
 
 __all__ = ["fixture_aws", "fixture_clients", "fixture_queues", "fixture_store"]
 

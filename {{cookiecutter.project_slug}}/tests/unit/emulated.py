@@ -15,7 +15,7 @@ from moto import mock_aws
 from processor.environment import Environment, read_environment
 from processor.queues import Queues
 from processor.storage import MessageStore
-from tools.testing.recording import Deployment, Resource
+from tools.testing import Deployment, Resource
 
 FUNCTION_NAME = "orders-dev-processor"
 MESSAGE_ID = "11111111-2222-4333-8444-555555555555"

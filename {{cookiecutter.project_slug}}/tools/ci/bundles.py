@@ -4,8 +4,8 @@ from typing import Final
 
 from tools.ci.stacks import find_stacks
 from tools.ci.system import is_on_ci
-from tools.engine import interruptible
 from tools.package import build_bundle, check_bundle
+from tools.pulumi_cli import interruptible
 
 TASK: Final = "ci-package"
 

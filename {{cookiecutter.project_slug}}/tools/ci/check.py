@@ -9,9 +9,9 @@ from typing import Final
 from rich.console import Console
 
 from tools.ci.system import is_on_github, write_summary
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.engine import interruptible, run_to_its_end
 from tools.markdown import code, table
+from tools.project import PROJECT_FOLDER
+from tools.pulumi_cli import interruptible, run_to_its_end
 from tools.validate import CannotValidateError, validate_configuration
 from tools.validate.formats import print_report, to_github, to_markdown
 

@@ -7,8 +7,8 @@ from pulumi.automation import CommandResult
 from pulumi.automation.errors import ConcurrentUpdateError, StackNotFoundError, create_command_error
 
 from tools.ci.changes import read_errors
-from tools.configuration.documents import printable
-from tools.engine import Finished
+from tools.project import printable
+from tools.pulumi_cli import Finished
 
 LONGEST: Final = 300
 # What the engine, its backends and the AWS provider say without credentials, or with bad ones.

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tools.programs import find_program
+from tools.project import find_program
 
 INSTALLATION: Final = "https://cli.github.com"
 # What the API says to the token of a fork's or Dependabot's pull request.

@@ -9,9 +9,8 @@ from typing import Final
 from tools.ci.changes import UNREADABLE
 from tools.ci.failures import explain
 from tools.ci.system import is_on_ci
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.engine import hear_engine
-from tools.programs import find_program
+from tools.project import PROJECT_FOLDER, find_program
+from tools.pulumi_cli import hear_engine
 
 INSTALLATION: Final = "https://git-scm.com"
 # How far to look back for the last update; entries of other kinds, such as refreshes, come between.

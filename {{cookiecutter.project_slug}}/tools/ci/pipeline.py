@@ -22,11 +22,9 @@ from tools.ci.records import Change, Record, Task, to_markdown
 from tools.ci.roles import find_role, why_not
 from tools.ci.stacks import Stack, find_stack
 from tools.ci.system import FOLDER, is_on_ci, write_file, write_summary
-from tools.configuration.documents import printable
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.engine import find_engine, hear_engine, interruptible, run_to_its_end
 from tools.local import INTEGRATION_TESTS
-from tools.outputs import save_outputs
+from tools.project import PROJECT_FOLDER, printable
+from tools.pulumi_cli import find_pulumi, hear_engine, interruptible, run_to_its_end, save_outputs
 from tools.validate import CannotValidateError, Finding, validate_configuration
 from tools.validate.formats import print_report
 from tools.validate.policies import PoliciesError, read_policies
@@ -209,7 +207,7 @@ def _has_credentials(attempt: Attempt) -> bool:
 
 
 def _prepare(stack: str) -> None:
-    find_engine()
+    find_pulumi()
     provide_bundle(stack)
 
 

@@ -9,8 +9,8 @@ from tools.ci import github
 from tools.ci.records import TITLES, Record, overview, read_record, to_markdown
 from tools.ci.stacks import find_stacks
 from tools.ci.system import is_on_github, read_variable, write_summary
-from tools.configuration.documents import shown
-from tools.engine import interruptible
+from tools.project import shown
+from tools.pulumi_cli import interruptible
 
 Kind = Literal["preview", "drift"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)

@@ -8,12 +8,10 @@ from typing import Final
 
 import boto3
 
-from infrastructure.project import PROJECT
 from tools.ci.stacks import Stack, find_stack
 from tools.ci.system import append, is_on_github, is_on_gitlab, read_variable
-from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
-from tools.configuration.documents import shown
-from tools.configuration.model import REGION_KEY
+from tools.project import ACCOUNTS_KEY, DECLARATION, read_accounts, shown
+from tools.settings import REGION_KEY
 
 TASK: Final = "ci-role"
 # What a role is for, and for how many seconds a job on GitLab has its credentials: a deployment must not be stopped.
@@ -100,7 +98,7 @@ def find_role(stack: Stack, purpose: str) -> Role | None:
         )
     region = stack.config.values[REGION_KEY]
     partition = boto3.Session().get_partition_for_region(region)
-    name = f"{stack.project}-{stack.setting(PROJECT.suffix)}-ci-{purpose}"
+    name = f"{stack.project}-{stack.setting(DECLARATION.suffix)}-ci-{purpose}"
     return Role(f"arn:{partition}:iam::{accounts[0]}:role/{name}", accounts[0], region)
 
 

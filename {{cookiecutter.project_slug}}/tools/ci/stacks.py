@@ -3,11 +3,9 @@
 import sys
 from dataclasses import dataclass
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import SettingsError, promotion_order
-from tools.configuration.documents import DocumentError, shown
-from tools.configuration.stack_files import StackConfig, read_project
 from tools.package import read_checked_config
+from tools.project import DECLARATION, DocumentError, StackConfig, read_project, shown
+from tools.settings import SettingsError, promotion_order
 
 
 @dataclass(frozen=True)
@@ -55,12 +53,12 @@ def find_stacks(task: str) -> list[Stack]:
         SystemExit: If the configuration of one has problems.
     """
     stacks = [_read_stack(task, name) for name in _names(task)]
-    return sorted(stacks, key=lambda stack: promotion_order(stack.setting(PROJECT.environment), stack.name))
+    return sorted(stacks, key=lambda stack: promotion_order(stack.setting(DECLARATION.environment), stack.name))
 
 
 def _names(task: str) -> list[str]:
     try:
-        return [name for name in read_project().stacks if name != PROJECT.local]
+        return [name for name in read_project().stacks if name != DECLARATION.local]
     except DocumentError as error:
         sys.exit(f"{task}: {error}")
 

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tools.bundle import BUILD_FOLDER
+from tools.package import BUILD_FOLDER
 
 FOLDER: Final = BUILD_FOLDER / "ci"
 

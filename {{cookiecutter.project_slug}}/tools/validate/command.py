@@ -11,10 +11,8 @@ from typing import cast
 
 from rich.console import Console
 
-from tools.configuration.documents import printable
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.engine import interruptible
-from tools.tasks import run_prefix
+from tools.project import PROJECT_FOLDER, printable, run_prefix
+from tools.pulumi_cli import interruptible
 from tools.validate.configuration import CannotValidateError, validate_configuration
 from tools.validate.formats import print_report, to_github, to_json, to_markdown
 from tools.validate.report import Report, Status

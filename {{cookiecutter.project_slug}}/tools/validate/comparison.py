@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from tools.configuration.checks import KEYS
+from tools.settings import KEYS
 from tools.validate.report import Setting, Value
 from tools.validate.stacks import ReadStack
 

@@ -4,11 +4,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import promotion_order
-from tools.configuration.documents import DocumentError, shown
-from tools.configuration.stack_files import PROJECT_FOLDER, Project, read_project
-from tools.engine import find_engine
+from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, Project, read_project, shown
+from tools.pulumi_cli import find_pulumi
+from tools.settings import promotion_order
 from tools.validate import rules
 from tools.validate.comparison import compared
 from tools.validate.policies import Policies, PoliciesError, read_policies
@@ -85,7 +83,7 @@ def _read(folder: Path, stacks: Collection[str], *, live: bool) -> tuple[Project
         project, policies = read_project(folder), read_policies(folder)
         names = _chosen(project, stacks)
         if live:
-            find_engine()
+            find_pulumi()
     except (DocumentError, PoliciesError) as error:
         raise CannotValidateError(str(error)) from error
     except OSError as error:
@@ -103,7 +101,7 @@ def _chosen(project: Project, stacks: Collection[str]) -> frozenset[str]:
     if unknown:
         found = ", ".join(map(shown, unknown))
         raise CannotValidateError(f"no file for the stack {found}; allowed: {', '.join(project.stacks)}")
-    return frozenset(stacks or [stack for stack in project.stacks if stack != PROJECT.local] or project.stacks)
+    return frozenset(stacks or [stack for stack in project.stacks if stack != DECLARATION.local] or project.stacks)
 
 
 def _compare_files(project: Project, policies: Policies, today: date) -> tuple[list[ReadStack], list[Finding]]:

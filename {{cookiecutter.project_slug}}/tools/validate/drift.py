@@ -14,7 +14,7 @@ from typing import Any, Final
 from pulumi.automation.events import EngineEvent, OpType, StepEventMetadata, StepEventStateMetadata
 from pulumi.runtime.rpc import UNKNOWN
 
-from tools.configuration.checks import MASKED
+from tools.settings import MASKED
 from tools.validate.report import Property, Resource
 
 PLANNED: Final = frozenset({OpType.CREATE, OpType.UPDATE, OpType.DELETE, OpType.REPLACE, OpType.IMPORT})

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tools import markdown
-from tools.configuration.documents import printable
+from tools.project import printable
 from tools.validate.report import Finding, Report, Setting, Value
 
 LONGEST_CELL: Final = 40

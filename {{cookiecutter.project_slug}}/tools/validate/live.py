@@ -18,14 +18,12 @@ from typing import Any, Final
 from pulumi import automation
 from pulumi.automation.events import EngineEvent
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import MASKED
-from tools.configuration.documents import shown
-from tools.configuration.stack_files import Project
 from tools.emulator import find_emulator
 from tools.local import local_variables, of_an_account
-from tools.outputs import exported_names
 from tools.package import build_bundle
+from tools.project import DECLARATION, Project, shown
+from tools.pulumi_cli import exported_names
+from tools.settings import MASKED
 from tools.testing.program import comparable, expected_outputs
 from tools.validate.drift import EventsLostError, read_events
 from tools.validate.report import Deployment, Finding, Property, Resource
@@ -98,8 +96,8 @@ def inspect_deployed(
         The deployments and the findings; if all are listed, also stacks of the backend that have no file. A stack that
         cannot be read is reported, and the others are still checked.
     """
-    on_aws = [stack for stack in stacks if stack.environment != PROJECT.local]
-    local = [stack for stack in stacks if stack.environment == PROJECT.local]
+    on_aws = [stack for stack in stacks if stack.environment != DECLARATION.local]
+    local = [stack for stack in stacks if stack.environment == DECLARATION.local]
     address = find_emulator() if local else None
     inspected = {stack.name: _inspection(stack, "not-deployed") for stack in local}
     findings: list[Finding] = []

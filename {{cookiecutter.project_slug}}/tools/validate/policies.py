@@ -10,9 +10,8 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import ENVIRONMENTS, KEYS, MODEL, is_allowed
-from tools.configuration.documents import DocumentError, printable, read_text, shown
+from tools.project import DECLARATION, DocumentError, printable, read_text, shown
+from tools.settings import ENVIRONMENTS, KEYS, MODEL, is_allowed
 from tools.validate.report import UNREADABLE, Severity
 
 FILE: Final = "policies.toml"
@@ -47,7 +46,7 @@ NO_PATTERN: Final = (re.error, FutureWarning, OverflowError, RecursionError)
 NO_TOML: Final = (ValueError, RecursionError)
 
 Environment = Literal[*ENVIRONMENTS]  # ty: ignore[invalid-type-form] # the model's values
-RUNTIMES: Final[tuple[str, ...]] = tuple(MODEL.schema[PROJECT.function.runtime]["enum"])
+RUNTIMES: Final[tuple[str, ...]] = tuple(MODEL.schema[DECLARATION.runtime]["enum"])
 Runtime = Literal[*RUNTIMES]  # ty: ignore[invalid-type-form] # the model's values
 # https://www.pulumi.com/docs/iac/concepts/resources/names/#urns
 TYPE_TOKEN: Final = re.compile(r"[a-z][a-z0-9-]*:[A-Za-z0-9_/]+:[A-Z][A-Za-z0-9]*")

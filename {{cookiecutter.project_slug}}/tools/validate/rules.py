@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
-from infrastructure.project import PROJECT
-from tools.configuration.accounts import ACCOUNTS_KEY, read_accounts
-from tools.configuration.checks import KEYS
-from tools.configuration.documents import Entry, mappings_in, shown
-from tools.configuration.model import REGION_KEY
-from tools.configuration.stack_files import PROJECT_FILE, Place, Project
+from tools.project import (
+    ACCOUNTS_KEY,
+    DECLARATION,
+    PROJECT_FILE,
+    Entry,
+    Place,
+    Project,
+    mappings_in,
+    read_accounts,
+    shown,
+)
+from tools.settings import KEYS, REGION_KEY
 from tools.validate.policies import FILE, PLACEHOLDER, PROJECT_PLACEHOLDER, Direction, Policies, UniquePolicy
 from tools.validate.report import Finding
 from tools.validate.stacks import ReadStack, bare
@@ -160,7 +166,7 @@ def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     for stack in stacks:
         for key in (REGION_KEY, *map(stack.full_key, KEYS)):
             if key in stack.config.secret_keys:
-                severity = "error" if key == stack.full_key(PROJECT.environment) else "warning"
+                severity = "error" if key == stack.full_key(DECLARATION.environment) else "warning"
                 message = "a secret, which no rule can check; allowed: plain text, unless the value is confidential"
                 yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
 
@@ -195,7 +201,7 @@ def _foreign_keys(stack: ReadStack) -> Iterator[str]:
 def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
     """Credentials in plain text. The emulator's are not secret."""
     for stack in stacks:
-        if stack.environment != PROJECT.local:
+        if stack.environment != DECLARATION.local:
             for key in sorted(stack.plain_credentials):
                 allowed = f"encrypted with `pulumi config set --secret {key}`; replace the exposed credential"
                 yield stack.finding(
@@ -212,7 +218,7 @@ def shared_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[F
 def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterator[Finding]:
     everywhere = policy.within == "everywhere"
     # Names in an emulator cannot clash with names elsewhere.
-    meeting = [stack for stack in stacks if not (everywhere and stack.environment == PROJECT.local)]
+    meeting = [stack for stack in stacks if not (everywhere and stack.environment == DECLARATION.local)]
     formed = [(pattern, stack) for stack in meeting for pattern in _formed_names(stack, policy)]
     by_value: defaultdict[str, list[ReadStack]] = defaultdict(list)
     # A stack with the same name as the value is regarded as its owner.
@@ -255,7 +261,7 @@ def _filled(pattern: str, texts: Mapping[str, str]) -> str:
 
 def _share_account(one: ReadStack, other: ReadStack) -> bool:
     """Whether two stacks can be in one account. They can unless they exclude it; an emulator is separate from AWS."""
-    if (one.environment == PROJECT.local) != (other.environment == PROJECT.local):
+    if (one.environment == DECLARATION.local) != (other.environment == DECLARATION.local):
         return False
     accounts = _accounts(one), _accounts(other)
     return not all(accounts) or not accounts[0].isdisjoint(accounts[1])
@@ -342,8 +348,8 @@ def _held(stack: ReadStack, setting: str) -> str | None:
 def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
     """Runtimes whose support has ended or ends soon."""
     for stack in stacks:
-        runtime = stack.good_value(PROJECT.function.runtime)
-        if runtime is None or stack.environment == PROJECT.local:
+        runtime = stack.good_value(DECLARATION.runtime)
+        if runtime is None or stack.environment == DECLARATION.local:
             continue
         until = policies.runtimes.supported_until[runtime]
         later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
@@ -351,12 +357,12 @@ def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date
         found = f"found {shown(runtime)}"
         if today > until:
             message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
-            yield stack.finding("runtime-ended", PROJECT.function.runtime, message, found=runtime, allowed=allowed)
+            yield stack.finding("runtime-ended", DECLARATION.runtime, message, found=runtime, allowed=allowed)
         elif until - today <= _days(policies):
             days = (until - today).days
             message = f"{found}, which AWS supports until {until}, for another {days} days; allowed: {allowed}"
             yield stack.finding(
-                "runtime-ending", PROJECT.function.runtime, message, found=runtime, allowed=allowed, severity="warning"
+                "runtime-ending", DECLARATION.runtime, message, found=runtime, allowed=allowed, severity="warning"
             )
 
 

@@ -4,10 +4,8 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 
-from infrastructure.project import PROJECT
-from tools.configuration.checks import PROJECT_NAME_KEY, Problem, find_problems
-from tools.configuration.documents import DocumentError
-from tools.configuration.stack_files import Place, Project, StackConfig, StackFile
+from tools.project import DECLARATION, DocumentError, Place, Project, StackConfig, StackFile
+from tools.settings import PROJECT_NAME_KEY, Problem, find_problems
 from tools.validate.report import Finding, Severity
 
 
@@ -39,7 +37,7 @@ class ReadStack:
     @property
     def environment(self) -> str:
         """The stack's environment; empty if it is unknown."""
-        return self.good_value(PROJECT.environment) or ""
+        return self.good_value(DECLARATION.environment) or ""
 
     @property
     def imports_environments(self) -> bool:

@@ -9,8 +9,8 @@ from unittest import mock
 import pytest
 
 from bootstrap import stacks
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, Aws, Deployment, deploy, example_account
+from tools.project import PROJECT_FOLDER
+from tools.testing import ACCOUNT_ID, PROJECT_NAME, Aws, Deployment, deploy, example_account
 
 BOOTSTRAP = f"{PROJECT_NAME}-bootstrap"
 REGION = "us-east-1"

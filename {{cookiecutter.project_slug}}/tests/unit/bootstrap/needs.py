@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from bootstrap.stacks import Stack
-from tools.account import Account
+from infrastructure.account import Account
+from tools.testing import PROJECT_NAME, Deployment, Resource, deploy, example_account, example_config
 from tools.testing.program import DeployedAws
-from tools.testing.recording import PROJECT_NAME, Deployment, Resource, deploy, example_account, example_config
 
 S3 = "arn:{partition}:s3:::{bucket}"
 TABLE = "arn:{partition}:dynamodb:{region}:{id}:table/{name}"

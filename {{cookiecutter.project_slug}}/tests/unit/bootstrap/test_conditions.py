@@ -11,7 +11,7 @@ from bootstrap.stacks import Stack
 from tests.unit.bootstrap.conftest import boundary_arn
 from tests.unit.bootstrap.evaluator import Context, Document, allows, listed, statements
 from tests.unit.conftest import KEY_ARN
-from tools.testing.recording import PROJECT_NAME, example_account
+from tools.testing import PROJECT_NAME, example_account
 
 OWN_KEY = Stack(
     name="dev",

@@ -14,9 +14,9 @@ from tests.unit.bootstrap.conftest import OTHER_ACCOUNT_ID
 from tests.unit.bootstrap.evaluator import Document, allows, listed, matches
 from tests.unit.bootstrap.needs import ROWS, Need, needs, run
 from tests.unit.conftest import CUSTOM_SETTINGS, KEY_ARN
-from tools.configuration.checks import PROJECT_MAX_LENGTH
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.testing.recording import PROJECT_NAME, Deployment, example_account
+from tools.project import PROJECT_FOLDER
+from tools.settings import PROJECT_MAX_LENGTH
+from tools.testing import PROJECT_NAME, Deployment, example_account
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 POLICY_CHARACTERS = 6144

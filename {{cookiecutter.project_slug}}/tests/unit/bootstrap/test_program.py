@@ -22,8 +22,8 @@ from tests.unit.bootstrap.conftest import (
     WriteStacks,
 )
 from tests.unit.bootstrap.evaluator import allows
-from tools.configuration.checks import SettingsError
-from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, Deployment, example_account
+from tools.settings import SettingsError
+from tools.testing import ACCOUNT_ID, PROJECT_NAME, Deployment, example_account
 
 POLICY, ROLE, ROLE_POLICY = "aws:iam/policy:Policy", "aws:iam/role:Role", "aws:iam/rolePolicy:RolePolicy"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"

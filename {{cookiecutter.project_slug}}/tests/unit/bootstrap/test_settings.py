@@ -8,9 +8,8 @@ import pytest
 
 from bootstrap.settings import BootstrapSettings
 from tests.unit.bootstrap.conftest import BOOTSTRAP, GITHUB, GITLAB, OTHER_ACCOUNT_ID, STATE, THIRD_ACCOUNT_ID
-from tools.configuration.checks import SettingsError
-from tools.configuration.model import SettingsModel
-from tools.configuration.stack_files import PROJECT_FOLDER, read_project
+from tools.project import PROJECT_FOLDER, read_project
+from tools.settings import SettingsError, SettingsModel
 
 KEY_ARN = f"arn:aws:kms:us-east-1:{OTHER_ACCOUNT_ID}:key/99999999-8888-7777-6666-555555555555"
 FOLDER = read_project(PROJECT_FOLDER / "bootstrap")

@@ -7,6 +7,7 @@ import pulumi
 import pytest
 
 from bootstrap.stacks import Stack, find_stacks
+from infrastructure.account import Account
 from tests.unit.bootstrap.conftest import (
     KEY_ARN,
     OTHER_ACCOUNT_ID,
@@ -16,9 +17,8 @@ from tests.unit.bootstrap.conftest import (
     boundary_arn,
     stack_file,
 )
-from tools.account import Account
-from tools.configuration.checks import SettingsError
-from tools.testing.recording import ACCOUNT_ID, PROJECT_NAME, example_account
+from tools.settings import SettingsError
+from tools.testing import ACCOUNT_ID, PROJECT_NAME, example_account
 
 ACCOUNT = example_account("us-east-1")
 DEV = STACKS["dev"]

@@ -9,7 +9,7 @@ from bootstrap.settings import BootstrapSettings
 from bootstrap.trust import deploy_statement, preview_statement
 from tests.unit.bootstrap.conftest import GITHUB, GITLAB
 from tests.unit.bootstrap.evaluator import allows
-from tools.testing.recording import example_account
+from tools.testing import example_account
 
 ACCOUNT = example_account("us-east-1")
 ASSUME = "sts:AssumeRoleWithWebIdentity"

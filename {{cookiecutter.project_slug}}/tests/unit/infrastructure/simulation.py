@@ -14,8 +14,8 @@ from typing import Final, Self
 from processor.errors import ERROR_CLASSES, ErrorClass
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
+from tools.testing import Deployment
 from tools.testing.cloudwatch import MINUTE, Metrics, metric_id
-from tools.testing.recording import Deployment
 
 # Settings with long times.
 LONG_TIMES: Final = {"lambdaTimeoutSeconds": "900", "messageAgeAlarmSeconds": "6000", "batchWindowSeconds": "300"}

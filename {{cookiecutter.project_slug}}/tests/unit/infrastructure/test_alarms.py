@@ -7,8 +7,8 @@ import pytest
 
 from tests.unit.conftest import Deploy, key_arn
 from tests.unit.infrastructure.simulation import LONG_TIMES
+from tools.testing import PROJECT_NAME, Deployment
 from tools.testing.cloudwatch import ALARM, OK, Value, calculate, next_state
-from tools.testing.recording import PROJECT_NAME, Deployment
 
 TYPE: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 # Of each alarm: a period that is just good, one that is just bad, and how many of how many periods must be bad. If an

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import pytest
 
-from tools.testing.recording import PROJECT_NAME, Deployment
+from tools.testing import PROJECT_NAME, Deployment
 
 # Each graph's title, and its metrics: namespace, name, the resource, and the statistic.
 GRAPHS: Final = {

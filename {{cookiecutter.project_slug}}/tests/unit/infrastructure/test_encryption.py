@@ -3,7 +3,7 @@
 import pytest
 
 from tests.unit.conftest import Deploy, key_arn
-from tools.testing.recording import PROJECT_NAME, Deployment
+from tools.testing import PROJECT_NAME, Deployment
 
 # What the key encrypts: type, logical name, and the input with the key's ARN. The buckets are in test_storage.py.
 ENCRYPTED = (

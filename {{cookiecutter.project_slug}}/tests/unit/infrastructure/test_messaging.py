@@ -2,7 +2,7 @@
 
 import pytest
 
-from tools.testing.recording import PROJECT_NAME, Deployment
+from tools.testing import PROJECT_NAME, Deployment
 
 QUEUES = ("queue", "dead-letter-queue")
 DAY = 24 * 60 * 60

@@ -4,8 +4,8 @@ import re
 
 from infrastructure.naming import Names
 from infrastructure.settings import SUFFIX_MAX_LENGTH, Settings
-from tools.configuration.checks import PROJECT_MAX_LENGTH, read_settings
-from tools.testing.recording import example_config
+from tools.settings import PROJECT_MAX_LENGTH, read_settings
+from tools.testing import example_config
 
 # Maximum lengths of names on AWS.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html

@@ -11,9 +11,9 @@ import pytest
 from processor.timing import CALL_SECONDS
 from tests.unit.conftest import Deploy
 from tests.unit.infrastructure.simulation import LONG_TIMES, Episode, Fault, Pipeline
-from tools.configuration.stack_files import PROJECT_FOLDER
+from tools.project import PROJECT_FOLDER
+from tools.testing import Deployment
 from tools.testing.cloudwatch import ALARM, INSUFFICIENT_DATA, MINUTE, Alarm, Metrics, Reading
-from tools.testing.recording import Deployment
 
 # Of each alarm: how many minutes after the outage begins it is raised, and how many minutes after the outage ends it is
 # over. It is negative if it is over before, and None if it is not over.

@@ -10,8 +10,8 @@ from pydantic.alias_generators import to_camel
 from infrastructure.processing import HANDLER
 from processor.environment import Environment, variable_name
 from tests.unit.conftest import Deploy, key_arn
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.testing.recording import PROJECT_NAME, Deployment
+from tools.project import PROJECT_FOLDER
+from tools.testing import PROJECT_NAME, Deployment
 
 NAMES = [field.name for field in fields(Environment)]
 

@@ -9,9 +9,9 @@ import pulumi_aws as aws
 import pytest
 
 from tests.unit.conftest import Deploy, key_arn
-from tools.configuration.checks import SettingsError
-from tools.configuration.stack_files import PROJECT_FOLDER
-from tools.testing.recording import PROJECT_NAME, Deployment, Resource, computed_outputs
+from tools.project import PROJECT_FOLDER
+from tools.settings import SettingsError
+from tools.testing import PROJECT_NAME, Deployment, Resource, computed_outputs
 from tools.validate.policies import read_policies
 
 # The input with the physical name, if it is not "name".

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.unit.conftest import Deploy
-from tools.testing.recording import Deployment
+from tools.testing import Deployment
 
 Rule = Callable[[Deployment], bool]
 

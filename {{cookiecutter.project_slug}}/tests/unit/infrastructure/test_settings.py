@@ -10,10 +10,10 @@ import pytest
 from infrastructure.settings import Settings
 from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tests.unit.conftest import KEY_ARN
-from tools.configuration.checks import KEYS, MODEL, find_problems, is_allowed, read_settings
-from tools.configuration.documents import shown
+from tools.project import shown
+from tools.settings import KEYS, MODEL, find_problems, is_allowed, read_settings
+from tools.testing import PROJECT_NAME, STACKS, example_config, readable_config
 from tools.testing.program import others
-from tools.testing.recording import PROJECT_NAME, STACKS, example_config, readable_config
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pytest
 
 from infrastructure.storage import TIMESTAMP_INDEX
 from tests.unit.conftest import Deploy, key_arn
-from tools.testing.recording import PROJECT_NAME, Deployment
+from tools.testing import PROJECT_NAME, Deployment
 
 BUCKETS = ("payloads", "access-logs")
 

@@ -1,13 +1,9 @@
 """The account and the region that a stack is deployed to."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
 import pulumi_aws as aws
-
-ARN: Final = re.compile(r"arn:(?P<partition>aws(-[a-z]+)*):[a-z0-9-]+:[a-z0-9-]*:(?P<account>[0-9]{12}):.+")
 
 
 @dataclass(frozen=True)
@@ -36,37 +32,6 @@ class Account:
             partition=partition.partition,
             dns_suffix=partition.dns_suffix,
         )
-
-    @classmethod
-    def of(cls, arn: str, region: str) -> Self:
-        """Read the account from an ARN.
-
-        Args:
-            arn: The ARN of a resource in the account.
-            region: The region that the stack is configured for.
-
-        Raises:
-            ValueError: If it is not an ARN with an account.
-        """
-        match = ARN.fullmatch(arn)
-        if not match:
-            raise ValueError(f"{arn} is not an ARN with an account")
-        dns_suffix = "amazonaws.com.cn" if match["partition"] == "aws-cn" else "amazonaws.com"
-        return cls(id=match["account"], region=region, partition=match["partition"], dns_suffix=dns_suffix)
-
-    @classmethod
-    def named_in(cls, texts: Iterable[str], region: str) -> Self | None:
-        """Find the account in the outputs of a stack.
-
-        Args:
-            texts: The outputs' values.
-            region: The region that the stack is configured for.
-
-        Returns:
-            The account of the first ARN that has one, or ``None``.
-        """
-        arn = next(filter(ARN.fullmatch, texts), None)
-        return cls.of(arn, region) if arn else None
 
     def arn(self, service: str, resource: str) -> str:
         """Return the ARN of a resource in this account and region.

@@ -1,0 +1,401 @@
+"""Base of a project's settings model, and the checks of a stack's configuration with it.
+
+The Pulumi CLI fills in the defaults of ``Pulumi.yaml`` and refuses missing keys and wrong types, but accepts unknown
+keys and wrong namespaces. This module checks the rest and reports all problems at once, before any resource is
+declared.
+"""
+
+import contextlib
+import difflib
+import functools
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import pulumi
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from tools.project import DECLARATION, load_declared, shown
+
+REGION_KEY: Final = "aws:region"
+EXAMPLE_REGION: Final = "us-east-1"
+REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]$"
+# The longest resource name with the project in it is a bucket's with the account ID. S3 allows 63 characters:
+# project (25) + "-" + a suffix (12) + "-access-logs-" (13) + account id (12) = 63.
+PROJECT_MAX_LENGTH: Final = 25
+PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
+PROJECT_NAME_KEY: Final = "name (Pulumi.yaml)"
+MASKED: Final = "[secret]"
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """A value that is valid on its own but contradicts other settings.
+
+    Attributes:
+        rule: Name of the rule, for example ``retention-too-short``.
+        key: The setting to change.
+        found: Its value, as text.
+        allowed: What is allowed.
+    """
+
+    rule: str
+    key: str
+    found: str
+    allowed: str
+
+
+class StackSettings(BaseModel):
+    """Base class of a project's settings model: a complete, valid stack configuration.
+
+    Fields are in snake case, keys of the stack files in camel case. Every field needs a ``description``. A string that
+    is not an enum needs ``json_schema_extra={"allowed": ...}``: the allowed values, in words. A field without a default
+    needs ``examples``: a value for tests. Values that depend on the region contain `EXAMPLE_REGION`.
+    """
+
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
+
+    @classmethod
+    def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:  # noqa: ARG003 # pylint: disable=unused-argument
+        """Find valid settings that contradict each other. Models override this if they have such settings.
+
+        Args:
+            good: The settings that are valid on their own, by their keys in the stack files, and `REGION_KEY`. Any of
+                them may be missing.
+        """
+        yield from ()
+
+
+Settings = TypeVar("Settings", bound=StackSettings)
+
+
+def _whole_number(value: object) -> object:
+    """Parse configuration text as an integer, but not lookalikes such as ``1.0`` and ``1_000``."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,17}", value) else value
+
+
+def _truth_value(value: object) -> object:
+    return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+
+
+WHOLE_NUMBER: Final = BeforeValidator(_whole_number)
+TRUTH_VALUE: Final = BeforeValidator(_truth_value)
+
+
+def as_text(value: object) -> str:
+    """Format a setting's value as configuration text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class SettingsModel:
+    """A settings model, by the keys of the stack files.
+
+    Args:
+        settings: The model.
+
+    Attributes:
+        settings: The model.
+        keys: The settings' keys, in the model's order.
+        schema: Each setting's JSON Schema, by its key.
+    """
+
+    def __init__(self, settings: type[StackSettings]) -> None:
+        self.settings = settings
+        self.schema: dict[str, dict[str, Any]] = settings.model_json_schema()["properties"]
+        self.keys: tuple[str, ...] = tuple(self.schema)
+
+    def default(self, key: str) -> str | None:
+        """Return a setting's default, or ``None`` if it is required."""
+        return as_text(self.schema[key]["default"]) if "default" in self.schema[key] else None
+
+    def example(self, key: str) -> str:
+        """Return a valid value of a setting.
+
+        Raises:
+            TypeError: If the model has neither a default nor an example.
+        """
+        schema = self.schema[key]
+        values = [schema["default"]] if "default" in schema else schema.get("examples", schema.get("enum", ()))
+        if not values:
+            raise TypeError(f"{key}: the model needs `examples`, because there is no default")
+        return as_text(values[0])
+
+    def allowed(self, key: str) -> str:
+        """Describe the allowed values of a setting in words.
+
+        Returns:
+            For example ``a whole number from 1 to 900``.
+
+        Raises:
+            TypeError: If the setting is a string and the model does not describe the allowed values.
+        """
+        schema = self.schema[key]
+        if "allowed" in schema:
+            return schema["allowed"]
+        if "enum" in schema:
+            return f"one of {', '.join(map(str, schema['enum']))}"
+        if schema["type"] == "integer":
+            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+        if schema["type"] == "boolean":
+            return "true or false"
+        raise TypeError(f"{key}: json_schema_extra needs `allowed`, which values are allowed in words")
+
+    def parse(self, key: str, text: str) -> Any:
+        """Parse a setting's value.
+
+        Raises:
+            pydantic.ValidationError: If it is not allowed.
+        """
+        return self._adapters[key].validate_python(text)
+
+    def allows(self, key: str, text: str) -> bool:
+        """Whether a value is allowed for a setting, contradictions with other settings aside."""
+        with contextlib.suppress(ValidationError):
+            self.parse(key, text)
+            return True
+        return False
+
+    @functools.cached_property
+    def _adapters(self) -> dict[str, TypeAdapter[Any]]:
+        """A validator for each single setting."""
+        return {
+            field.alias or name: TypeAdapter(
+                Annotated[field.annotation, Field(), *field.metadata],  # ty: ignore[invalid-type-form] # the model's
+                config=ConfigDict(strict=True),
+            )
+            for name, field in self.settings.model_fields.items()
+        }
+
+
+@functools.cache
+def model_of(settings: type[StackSettings]) -> SettingsModel:
+    """Return the description of a settings model."""
+    return SettingsModel(settings)
+
+
+def declared_model() -> SettingsModel:
+    """Return the settings model that the project declares."""
+    return model_of(load_declared(DECLARATION.settings))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One problem in a stack's configuration.
+
+    Attributes:
+        rule: Name of the rule, for example ``unknown-key``.
+        key: The key with its namespace.
+        message: What is wrong and what is allowed, for a person.
+        found: The value, or `MASKED` instead of a secret; ``None`` if the problem is not the value.
+        allowed: What is allowed.
+        is_contradiction: Whether the value is wrong only in combination with other settings.
+    """
+
+    rule: str
+    key: str
+    message: str
+    found: str | None
+    allowed: str
+    is_contradiction: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.message}"
+
+
+class SettingsError(pulumi.RunError):
+    """A stack's configuration was refused. The Pulumi CLI prints only the message, without a stack trace.
+
+    Attributes:
+        problems: All problems, in the order of the settings.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        listed = "".join(f"\n  - {problem}" for problem in self.problems)
+        count = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
+        super().__init__(f"the stack's configuration has {count}:{listed}")
+
+
+def load_settings(settings: type[Settings]) -> Settings:
+    """Read the settings of the current stack in the project's program.
+
+    Args:
+        settings: The project's model.
+
+    Raises:
+        SettingsError: If there are problems.
+    """
+    project, config = pulumi.get_project(), pulumi.runtime.get_config_env()
+    secret_keys = pulumi.runtime.get_config_secret_keys_env()
+    problems = find_problems(settings, project, config, secret_keys, os.environ)
+    if problems:
+        raise SettingsError(problems)
+    return settings.model_validate(own_settings(project, config))
+
+
+def find_problems(
+    settings: type[StackSettings],
+    project: str,
+    config: Mapping[str, str],
+    secret_keys: Collection[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> list[Problem]:
+    """Check a stack's whole configuration.
+
+    Args:
+        settings: The project's model.
+        project: The Pulumi project, which is the namespace of its keys.
+        config: The configuration: keys with their namespaces, values as text, defaults filled in.
+        secret_keys: Keys whose values must not be printed.
+        variables: Environment variables, whose AWS endpoint must fit the stack; not checked by default.
+
+    Returns:
+        All problems.
+    """
+    model = model_of(settings)
+    environment = config.get(f"{project}:{DECLARATION.environment}", "")
+    problems = [
+        *_project_problems(project),
+        *_namespace_problems(project, config, model.keys),
+        *_region_problems(config, secret_keys),
+        *own_problems(model, project, config, secret_keys),
+    ]
+    if environment == DECLARATION.local and "aws:endpoints" in config:
+        message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
+        problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
+    if variables is not None:
+        environments = model.schema[DECLARATION.environment]["enum"]
+        problems += _endpoint_problems(project, environment, environments, variables)
+    return problems
+
+
+def own_problems(
+    model: SettingsModel, project: str, config: Mapping[str, str], secret_keys: Collection[str] = ()
+) -> Iterator[Problem]:
+    """Check the settings in a project's namespace: missing, unknown and bad ones, and contradictions.
+
+    Args:
+        model: The model.
+        project: The namespace. The other arguments are those of `find_problems`.
+        config: The configuration.
+        secret_keys: Keys whose values must not be printed.
+    """
+    own = own_settings(project, config)
+    good: dict[str, Any] = {}
+    for key in model.keys:
+        full_key = f"{project}:{key}"
+        if key not in own:
+            if model.default(key) is None:
+                yield missing_key(full_key, model.allowed(key))
+            continue
+        try:
+            value = model.parse(key, own[key])
+        except ValidationError:
+            yield bad_value(full_key, MASKED if full_key in secret_keys else own[key], model.allowed(key))
+        else:
+            # The message of a contradiction has the values.
+            if full_key not in secret_keys:
+                good[key] = value
+    yield from (_unknown_key(project, key, model.keys) for key in own if key not in model.keys)
+    region = config.get(REGION_KEY, "")
+    if REGION_KEY not in secret_keys and re.fullmatch(REGION_PATTERN, region):
+        good[REGION_KEY] = region
+    for each in model.settings.contradictions(good):
+        message = f"found {shown(each.found)}; allowed: {each.allowed}"
+        key = f"{project}:{each.key}"
+        yield Problem(each.rule, key, message, each.found, each.allowed, is_contradiction=True)
+
+
+def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings in a project's namespace, by their keys without it."""
+    namespace = f"{project}:"
+    return {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
+
+
+def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
+    """Return a problem about a value that is not allowed, perhaps only under some circumstances."""
+    written = found if found == MASKED else shown(found)
+    message = f"found {written}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
+    return Problem(rule, key, message, found, allowed)
+
+
+def missing_key(key: str, allowed: str) -> Problem:
+    """Return a problem about a setting that is not set."""
+    return Problem("missing-key", key, f"missing; allowed: {allowed}", None, allowed)
+
+
+def _project_problems(project: str) -> Iterator[Problem]:
+    if len(project) > PROJECT_MAX_LENGTH or not re.fullmatch(PROJECT_PATTERN, project):
+        allowed = (
+            f"1 to {PROJECT_MAX_LENGTH} lower-case letters, digits and single hyphens, starting with a letter; "
+            "every AWS name starts with it"
+        )
+        yield bad_value(PROJECT_NAME_KEY, project, allowed)
+
+
+def _namespace_problems(project: str, config: Mapping[str, str], keys: Collection[str]) -> Iterator[Problem]:
+    """Find the project's keys in another namespace, where nothing reads them."""
+    for full_key in config:
+        namespace, _, key = full_key.rpartition(":")
+        if key in keys and namespace != project:
+            right = f"{project}:{key}"
+            message = f"wrong namespace {shown(namespace)}; the key is {right}"
+            yield Problem("wrong-namespace", full_key, message, None, right)
+
+
+def _region_problems(config: Mapping[str, str], secret_keys: Collection[str]) -> Iterator[Problem]:
+    region = config.get(REGION_KEY)
+    allowed = f"the name of an AWS region, for example {EXAMPLE_REGION}"
+    if region is None:
+        yield missing_key(REGION_KEY, allowed)
+    elif not re.fullmatch(REGION_PATTERN, region):
+        yield bad_value(REGION_KEY, MASKED if REGION_KEY in secret_keys else region, allowed)
+
+
+def _unknown_key(project: str, key: str, keys: Collection[str]) -> Problem:
+    close = difflib.get_close_matches(key.lower(), map(str.lower, keys), n=1)
+    nearest = [f"{project}:{known}" for known in keys if known.lower() in close]
+    allowed = nearest[0] if nearest else ", ".join(keys)
+    message = f"unknown key; did you mean {allowed}?" if nearest else f"unknown key; allowed: {allowed}"
+    return Problem("unknown-key", f"{project}:{key}", message, None, allowed)
+
+
+def _endpoint_problems(
+    project: str, environment: str, environments: Collection[str], variables: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Refuse to deploy a local stack to AWS, or another stack to an emulator.
+
+    The AWS SDKs read these variables: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
+    refused = functools.partial(bad_value, f"{project}:{DECLARATION.environment}", environment, rule="endpoint")
+    if environment != DECLARATION.local:
+        for name, value in endpoints.items():
+            if _is_loopback(value):
+                yield refused(DECLARATION.local, circumstances=f" while {name} points to this machine")
+        return
+    others = ", ".join(each for each in environments if each != DECLARATION.local)
+    if "AWS_ENDPOINT_URL" not in endpoints:
+        allowed = f"{others}, or set it to the emulator's address"
+        yield refused(allowed, circumstances=" while AWS_ENDPOINT_URL is not set")
+    for name, value in endpoints.items():
+        if not _is_loopback(value):
+            yield refused(others, circumstances=f" while {name} does not point to this machine")
+    if variables.get("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "").lower() == "true":
+        allowed = f"{others}, or unset it"
+        yield refused(allowed, circumstances=" while AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set")
+
+
+def _is_loopback(url: str) -> bool:
+    """Whether a URL, or an address without a scheme, points to this machine."""
+    try:
+        host = (urlsplit(url if "//" in url else f"//{url}").hostname or "").rstrip(".")
+        has_local_name = host == "localhost" or host.endswith((".localhost", "localhost.localstack.cloud"))
+        return has_local_name or ip_address(host).is_loopback or ip_address(host).is_unspecified
+    except ValueError:
+        return False

@@ -1,0 +1,301 @@
+"""Runs a program with Pulumi's mocks and records what it registers, for the unit tests.
+
+Tests make assertions on the record, never inside an ``apply``: an assertion that never runs cannot fail.
+"""
+
+import asyncio
+import contextvars
+import json
+import os
+import runpy
+import uuid
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
+from unittest import mock
+
+import pulumi
+from pulumi.runtime import mocks, rpc
+from pulumi.runtime.stack import Stack, run_pulumi_func
+
+from tools import package
+from tools.project import DECLARATION, PROJECT_FOLDER, read_project
+from tools.settings import EXAMPLE_REGION, REGION_KEY, declared_model
+
+PROJECT_NAME: Final = read_project().name
+STACKS: Final = read_project().stacks
+EMULATOR: Final = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
+ACCOUNT_ID: Final = "123456789012"
+# Other partitions than AWS's own, by the beginning of their regions' names.
+PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+# Services whose principals have another domain in China.
+REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
+
+# Outputs that AWS computes and a program may read.
+COMPUTED: Final = {
+    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}"},
+    "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{account}:table/{name}"},
+    "aws:iam/policy:Policy": {"arn": "arn:{partition}:iam::{account}:policy/{name}"},
+    "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{account}:role/{name}"},
+    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{account}:key/{uuid}", "keyId": "{uuid}"},
+    "aws:lambda/alias:Alias": {"arn": "arn:{partition}:lambda:{region}:{account}:function:{functionName}:{name}"},
+    "aws:lambda/function:Function": {
+        "arn": "arn:{partition}:lambda:{region}:{account}:function:{name}",
+        "version": "1",
+    },
+    "aws:s3/bucket:Bucket": {"arn": "arn:{partition}:s3:::{bucket}"},
+    "aws:sns/topic:Topic": {"arn": "arn:{partition}:sns:{region}:{account}:{name}"},
+    "aws:sqs/queue:Queue": {
+        "arn": "arn:{partition}:sqs:{region}:{account}:{name}",
+        "url": "https://sqs.{region}.{dns_suffix}/{account}/{name}",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A resource as the program registered it.
+
+    Attributes:
+        type: Pulumi's type token.
+        name: Logical name.
+        urn: Its URN.
+        parent: URN of its component.
+        inputs: Its inputs, in the provider's camel case.
+        protect: Whether Pulumi refuses to delete it.
+        retain_on_delete: Whether it stays in AWS when it is removed from the stack.
+        dependencies: URNs of the resources that it depends on.
+    """
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    inputs: dict[str, Any]
+    protect: bool
+    retain_on_delete: bool
+    dependencies: frozenset[str]
+
+    @property
+    def is_component(self) -> bool:
+        """Whether it is a component, which does not exist in AWS."""
+        return not self.type.startswith("aws:")
+
+    def document(self, key: str) -> dict[str, Any]:
+        """Parse an input that is JSON."""
+        return json.loads(self.inputs[key])
+
+
+@dataclass(frozen=True)
+class RecordedProgram:
+    """The record of one run of a program.
+
+    Attributes:
+        config: The program's configuration.
+        resources: Every resource, in the order of registration.
+        exports: The stack's outputs.
+        registered_outputs: The outputs that each component has registered, by its URN.
+    """
+
+    config: Mapping[str, str]
+    resources: list[Resource] = field(default_factory=list)
+    exports: dict[str, Any] = field(default_factory=dict)
+    registered_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def setting(self, key: str) -> str:
+        """Look up one of the project's settings."""
+        return self.config[f"{PROJECT_NAME}:{key}"]
+
+    @property
+    def region(self) -> str:
+        """The region that the stack is deployed to."""
+        return self.config.get(REGION_KEY, "")
+
+    def all(self, type_: str) -> dict[str, Resource]:
+        """Return the resources of a type, by logical name."""
+        return {resource.name: resource for resource in self.resources if resource.type == type_}
+
+    def one(self, type_: str, name: str) -> Resource:
+        """Return a resource by its type and logical name."""
+        return self.all(type_)[name]
+
+    def arn(self, type_: str, name: str) -> str:
+        """Return the ARN that the mocks gave a resource."""
+        return _computed(type_, name, self.one(type_, name).inputs, self.region)["arn"]
+
+
+def example_config(project: str = PROJECT_NAME, region: str = EXAMPLE_REGION, **settings: str) -> dict[str, str]:
+    """Return a complete configuration from the declared model's defaults and examples.
+
+    Args:
+        project: The namespace of its keys.
+        region: The region.
+        settings: Settings with other values.
+    """
+    model = declared_model()
+    own = {key: model.example(key) for key in model.keys} | settings
+    return {REGION_KEY: region} | {f"{project}:{key}": text for key, text in own.items()}
+
+
+def stack_config(stack: str) -> dict[str, str]:
+    """Read a stack's configuration. Secrets, which only the Pulumi CLI can decrypt, have example values."""
+    config = read_project().read_stack(stack)
+    examples = example_config()
+    return config.values | {key: examples.get(key, "") for key in config.secret_keys}
+
+
+def run_program(
+    config: Mapping[str, str], stack: str, *, folder: Path = PROJECT_FOLDER, project: str = PROJECT_NAME
+) -> RecordedProgram:
+    """Run a program with a configuration, as the Pulumi CLI would, and record what it registers.
+
+    An empty file stands in for the function's bundle.
+
+    Args:
+        config: The configuration: keys with their namespaces, values as text.
+        stack: Name of the stack.
+        folder: The folder of the program; by default that of the project.
+        project: Name of the program's Pulumi project.
+    """
+    recorded = RecordedProgram(config)
+    is_local = config.get(f"{PROJECT_NAME}:{DECLARATION.environment}") == DECLARATION.local
+
+    def run() -> None:
+        variables = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        variables |= {"PULUMI_CONFIG": json.dumps(dict(config))} | (EMULATOR if is_local else {})
+        monitor = _RecordingMonitor(recorded)
+        with (
+            mock.patch.dict(os.environ, variables, clear=True),
+            _any_bundle(),
+            _closed_event_loops(),
+            asyncio.Runner() as runner,
+        ):
+            asyncio.set_event_loop(runner.get_loop())
+            mocks.set_mocks(monitor.mocks, project=project, stack=stack, monitor=monitor)
+            runner.run(_run(folder, recorded.exports), context=contextvars.copy_context())
+
+    # Pulumi keeps its state in context variables: run in a copy of the context, so that nothing leaks.
+    contextvars.copy_context().run(run)
+    return recorded
+
+
+def _place(region: str) -> dict[str, str]:
+    """Return the parts of an ARN that depend on the region."""
+    partition = next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
+    dns_suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
+    return {"partition": partition, "dns_suffix": dns_suffix, "account": ACCOUNT_ID, "region": region}
+
+
+def _computed(type_: str, name: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:
+    """Return the outputs that AWS computes for a resource."""
+    parts = _place(region) | {**inputs} | {"uuid": uuid.uuid5(uuid.NAMESPACE_URL, name)}
+    return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
+
+
+class _Aws(mocks.Mocks):
+    """Mocks of an AWS provider for one region of an account."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """Return a resource's inputs with the values that AWS computes."""
+        return f"{args.name}-id", args.inputs | _computed(args.typ, args.name, args.inputs, self.region)
+
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
+        """Return the results of the provider functions that programs call.
+
+        https://www.pulumi.com/registry/packages/aws/api-docs/getserviceprincipal/
+        """
+        place, service = _place(self.region), args.args.get("serviceName")
+        domain = place["dns_suffix"] if service in REGIONAL_SERVICES else "amazonaws.com"
+        answers = {
+            "aws:index/getCallerIdentity:getCallerIdentity": {"accountId": ACCOUNT_ID},
+            "aws:index/getPartition:getPartition": {"partition": place["partition"], "dnsSuffix": place["dns_suffix"]},
+            "aws:index/getRegion:getRegion": {"region": self.region},
+            "aws:index/getServicePrincipal:getServicePrincipal": {
+                "name": f"{service}.{domain}",
+                "id": f"{service}.{self.region}.{domain}",
+                "suffix": domain,
+            },
+        }
+        return answers[args.token], []
+
+
+class _RecordingMonitor(mocks.MockMonitor):
+    """Pulumi's mock monitor, but it also records resource options, which mocks do not receive."""
+
+    def __init__(self, recorded: RecordedProgram) -> None:
+        super().__init__(_Aws(recorded.region))
+        self.recorded = recorded
+
+    def RegisterResource(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
+        """Record a resource."""
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.recorded.resources.append(
+                Resource(
+                    type=request.type,
+                    name=request.name,
+                    urn=response.urn,
+                    parent=request.parent,
+                    inputs=rpc.deserialize_properties(request.object),
+                    protect=request.protect,
+                    retain_on_delete=request.retainOnDelete,
+                    dependencies=frozenset(request.dependencies),
+                )
+            )
+        return response
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
+        """Record the outputs of a component."""
+        self.recorded.registered_outputs[request.urn] = rpc.deserialize_properties(request.outputs)
+        return super().RegisterResourceOutputs(request)
+
+
+async def _run(folder: Path, exports: dict[str, Any]) -> None:
+    """Run a program until every resource is registered, and resolve its outputs."""
+
+    def program() -> None:
+        runpy.run_path(str(folder / "__main__.py"))
+
+    await run_pulumi_func(program)
+    stack = cast(Stack, pulumi.runtime.get_root_resource())
+    for name, output in stack.outputs.items():
+        exports[name] = await pulumi.Output.from_input(output).future()
+
+
+@contextmanager
+def _closed_event_loops() -> Generator[None]:
+    """Close all event loops created in this context: Pulumi's mock monitor leaves one open in each of its threads."""
+    new_event_loop = asyncio.new_event_loop
+    made: list[asyncio.AbstractEventLoop] = []
+
+    def new_recorded_loop() -> asyncio.AbstractEventLoop:
+        made.append(new_event_loop())
+        return made[-1]
+
+    try:
+        with mock.patch.object(asyncio, "new_event_loop", new_recorded_loop):
+            yield
+    finally:
+        for loop in made:
+            loop.close()
+
+
+@contextmanager
+def _any_bundle() -> Generator[None]:
+    """Let the program find an empty file of the right name as its bundle."""
+    bundle_path = package.bundle_path
+    with TemporaryDirectory() as folder:
+
+        def created(environment: str, runtime: str, architecture: str) -> Path:
+            path = Path(folder) / bundle_path(environment, runtime, architecture).name
+            path.touch()
+            return path
+
+        with mock.patch.object(package, "bundle_path", created):
+            yield
