@@ -20,11 +20,11 @@ new: .venv/rendering ## Render a project into build/, or OUTPUT=folder; ANSWERS=
 	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
-	$(BIN)/pytest -n 2 -m "not alone"
+	$(BIN)/pytest -n logical -m "not alone"
 	$(BIN)/pytest -m alone
 
 test-fast: install ## Run the fast tests, in less than a minute
-	$(BIN)/pytest -n 2 -m "not slow"
+	$(BIN)/pytest -n logical -m "not slow"
 
 test-tools: install ## Run the tests of the tools in a rendered project, with their coverage
 	$(BIN)/pytest tests/test_tools.py
