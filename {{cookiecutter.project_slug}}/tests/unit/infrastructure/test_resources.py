@@ -1,0 +1,640 @@
+"""Every resource of an example stack with all of its inputs, what production keeps, and the stack's outputs."""
+
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+
+from infrastructure.monitoring import RUNBOOKS
+from tests.unit.conftest import recorded_inputs
+from tools.project import PROJECT_FOLDER
+from tools.settings import PROJECT_MAX_LENGTH
+from tools.testing import PROJECT_NAME, RecordedProgram, Resource, example_config, run_program
+
+NAME: Final = f"{PROJECT_NAME}-dev"
+FUNCTION: Final = f"{NAME}-processor"
+PAYLOADS: Final = f"{NAME}-payloads-123456789012"
+ACCESS_LOGS: Final = f"{NAME}-access-logs-123456789012"
+PLACE: Final = "us-east-1:123456789012"
+QUEUE_ARN: Final = f"arn:aws:sqs:{PLACE}:{NAME}-queue"
+DLQ_ARN: Final = f"arn:aws:sqs:{PLACE}:{NAME}-dead-letter-queue"
+QUEUE_URL: Final = f"https://sqs.us-east-1.amazonaws.com/123456789012/{NAME}-queue"
+DLQ_URL: Final = f"https://sqs.us-east-1.amazonaws.com/123456789012/{NAME}-dead-letter-queue"
+TOPIC_ARN: Final = f"arn:aws:sns:{PLACE}:{NAME}-notifications"
+ALARM_TOPIC_ARN: Final = f"arn:aws:sns:{PLACE}:{NAME}-alarms"
+TABLE_ARN: Final = f"arn:aws:dynamodb:{PLACE}:table/{NAME}-messages"
+FUNCTION_ARN: Final = f"arn:aws:lambda:{PLACE}:function:{FUNCTION}"
+ROLE_ARN: Final = f"arn:aws:iam::123456789012:role/{FUNCTION}"
+LOG_GROUP_ARN: Final = f"arn:aws:logs:{PLACE}:log-group:/aws/lambda/{FUNCTION}"
+# What the mocks give the key.
+KEY_ID: Final = "d4fb67b5-2bb7-536a-a9dd-722ab52d139a"
+KEY_ARN: Final = f"arn:aws:kms:{PLACE}:key/{KEY_ID}"
+TAGS: Final = {"Project": PROJECT_NAME, "Environment": "dev", "EnvironmentSuffix": "dev", "ManagedBy": "pulumi"}
+OUTPUTS: Final = {
+    "bucket_name": PAYLOADS,
+    "bucket_arn": f"arn:aws:s3:::{PAYLOADS}",
+    "table_name": f"{NAME}-messages",
+    "table_arn": TABLE_ARN,
+    "topic_arn": TOPIC_ARN,
+    "queue_url": QUEUE_URL,
+    "queue_arn": QUEUE_ARN,
+    "dlq_url": DLQ_URL,
+    "dlq_arn": DLQ_ARN,
+    "function_arn": FUNCTION_ARN,
+    "function_name": FUNCTION,
+    "lambda_role_arn": ROLE_ARN,
+    "alarm_topic_arn": ALARM_TOPIC_ARN,
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What is expected of a resource.
+
+    Attributes:
+        type: Pulumi's type token.
+        inputs: All of its inputs.
+        protected: Whether production protects it.
+        retained: Whether production retains it.
+        after: Logical name of a resource that must be created before, although no input refers to it.
+    """
+
+    type: str
+    inputs: dict[str, Any]
+    protected: bool = False
+    retained: bool = False
+    after: str = ""
+
+
+def document(*statements: dict[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [*statements]}
+
+
+def tls_only(action: str, *arns: str) -> dict[str, Any]:
+    return {
+        "Sid": "DenyInsecureTransport",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": action,
+        "Resource": [*arns],
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    }
+
+
+def allow(sid: str, action: str | list[str], resource: str, **more: Any) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource, **more}
+
+
+def service(name: str) -> dict[str, str]:
+    return {"Service": f"{name}.amazonaws.com"}
+
+
+def bucket(
+    name: str, bucket_name: str, *statements: dict[str, Any], encryption: dict[str, Any], expiry: dict[str, Any]
+) -> dict[str, Expected]:
+    """Expect a private bucket, with its default encryption and, if its objects expire, when."""
+    arn, of_bucket = f"arn:aws:s3:::{bucket_name}", {"bucket": f"{name}-id"}
+    expirations = {
+        "expire-noncurrent-versions": {"noncurrentVersionExpiration": {"noncurrentDays": 30}},
+        "abort-incomplete-uploads": {"abortIncompleteMultipartUpload": {"daysAfterInitiation": 7}},
+        **expiry,
+    }
+    rules = [{"id": key, "status": "Enabled", "filter": {"prefix": ""}, **each} for key, each in expirations.items()]
+    versioning = {**of_bucket, "versioningConfiguration": {"status": "Enabled"}}
+    public_access = {
+        **of_bucket,
+        "blockPublicAcls": True,
+        "blockPublicPolicy": True,
+        "ignorePublicAcls": True,
+        "restrictPublicBuckets": True,
+    }
+    policy = {**of_bucket, "policy": document(tls_only("s3:*", arn, f"{arn}/*"), *statements)}
+    return {
+        name: Expected(
+            "aws:s3/bucket:Bucket",
+            {"bucket": bucket_name, "forceDestroy": False, "tags": TAGS},
+            protected=True,
+            retained=True,
+        ),
+        f"{name}-versioning": Expected("aws:s3/bucketVersioning:BucketVersioning", versioning, retained=True),
+        f"{name}-encryption": Expected(
+            "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            {**of_bucket, "rules": [{**encryption, "blockedEncryptionTypes": ["SSE-C"]}]},
+            retained=True,
+        ),
+        f"{name}-ownership": Expected(
+            "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+            {**of_bucket, "rule": {"objectOwnership": "BucketOwnerEnforced"}},
+            retained=True,
+        ),
+        f"{name}-public-access": Expected(
+            "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock", public_access, retained=True
+        ),
+        # S3 rejects a rule for noncurrent versions until versioning is enabled.
+        f"{name}-lifecycle": Expected(
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+            {**of_bucket, "rules": rules},
+            retained=True,
+            after=f"{name}-versioning",
+        ),
+        # S3 rejects concurrent changes to a bucket's access.
+        f"{name}-policy": Expected(
+            "aws:s3/bucketPolicy:BucketPolicy", policy, retained=True, after=f"{name}-public-access"
+        ),
+    }
+
+
+# Where metrics come from: namespace, and the dimensions' names and values in turn.
+SOURCES: Final = {
+    "queue": ("AWS/SQS", "QueueName", f"{NAME}-queue"),
+    "dlq": ("AWS/SQS", "QueueName", f"{NAME}-dead-letter-queue"),
+    "function": ("AWS/Lambda", "FunctionName", FUNCTION),
+    "messages": ("EventPipeline", "service", FUNCTION),
+    "table": ("AWS/DynamoDB", "TableName", f"{NAME}-messages"),
+    "index": ("AWS/DynamoDB", "TableName", f"{NAME}-messages", "GlobalSecondaryIndexName", "timestamp-index"),
+    "topic": ("AWS/SNS", "TopicName", f"{NAME}-notifications"),
+}
+# The dashboard's graphs: source, statistic and names of their metrics.
+GRAPHS: Final = {
+    "Messages sent by producers, and received by Lambda": ["queue Sum NumberOfMessagesSent NumberOfMessagesReceived"],
+    "Messages by result": [
+        "messages Sum MessagesProcessed MessagesDeadLettered MessagesReturned MessagesMisconfigured"
+    ],
+    "Messages that wait or are in process": [
+        "queue Maximum ApproximateNumberOfMessagesVisible ApproximateNumberOfMessagesNotVisible"
+    ],
+    "Age of the oldest message, in seconds": ["queue Maximum ApproximateAgeOfOldestMessage"],
+    "Messages in the dead-letter queue": [
+        "dlq Maximum ApproximateNumberOfMessagesVisible ApproximateNumberOfMessagesNotVisible"
+    ],
+    "Duration of the function, in milliseconds": [
+        "function Average Duration",
+        "function p99 Duration",
+        "function Maximum Duration",
+    ],
+    "Concurrent executions of the function": ["function Maximum ConcurrentExecutions"],
+    "Invocations, errors and throttles of the function": ["function Sum Invocations Errors Throttles"],
+    "Throttled writes of the table and its index": ["table Sum WriteThrottleEvents", "index Sum WriteThrottleEvents"],
+    "Notifications": ["topic Sum NumberOfMessagesPublished NumberOfNotificationsDelivered NumberOfNotificationsFailed"],
+}
+
+
+def alarm(
+    name: str, description: str, *metrics: str, periods: int, expression: str = "", datapoints: int = 1, **inputs: Any
+) -> dict[str, Expected]:
+    """Expect an alarm about metrics: source, statistic, name and, in an expression, id."""
+    queries = []
+    for source, statistic, metric_name, *id_ in map(str.split, metrics):
+        namespace, key, value = SOURCES[source]
+        metric = {"namespace": namespace, "metricName": metric_name, "dimensions": {key: value}, "period": 60}
+        queries.append({"id": "".join(id_), "metric": metric | {"stat": statistic}})
+    if expression:
+        result = {"id": "value", "expression": expression, "label": name, "returnData": True}
+        inputs["metricQueries"] = [result, *queries]
+    else:
+        inputs |= metric | {"statistic": statistic}
+    common = {
+        "name": f"{NAME}-{name}",
+        "alarmDescription": f"{description} Runbook: {RUNBOOKS}#{name}",
+        "comparisonOperator": "GreaterThanThreshold",
+        "threshold": 0,
+        "datapointsToAlarm": datapoints,
+        "evaluationPeriods": periods,
+        "treatMissingData": "ignore",
+        "alarmActions": [ALARM_TOPIC_ARN],
+        "okActions": [ALARM_TOPIC_ARN],
+        "tags": TAGS,
+    }
+    type_ = "aws:cloudwatch/metricAlarm:MetricAlarm"
+    return {f"{name}-alarm": Expected(type_, common | inputs, after="alarm-topic-policy")}
+
+
+def graph(title: str, metrics: list[str]) -> dict[str, Any]:
+    lines = [
+        [SOURCES[source][0], name, *SOURCES[source][1:], {"stat": statistic}]
+        for source, statistic, *names in map(str.split, metrics)
+        for name in names
+    ]
+    properties = {"title": title, "region": "us-east-1", "period": 60, "metrics": lines}
+    return {"type": "metric", "width": 12, "height": 6, "properties": properties}
+
+
+EXPECTED: Final[dict[str, Expected]] = {
+    "key": Expected(
+        "aws:kms/key:Key",
+        {
+            "description": f"Encrypts the data and messages of {NAME}-*",
+            "enableKeyRotation": True,
+            "deletionWindowInDays": 30,
+            "policy": document(
+                allow("AllowTheAccount", "kms:*", "*", Principal={"AWS": "arn:aws:iam::123456789012:root"}),
+                allow(
+                    "AllowTheLogs",
+                    ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
+                    "*",
+                    Principal=service("logs.us-east-1"),
+                    Condition={"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": LOG_GROUP_ARN}},
+                ),
+            ),
+            "tags": TAGS,
+        },
+        protected=True,
+        retained=True,
+    ),
+    "key-alias": Expected("aws:kms/alias:Alias", {"name": f"alias/{NAME}-key", "targetKeyId": KEY_ID}),
+    **bucket(
+        "payloads",
+        PAYLOADS,
+        encryption={
+            "applyServerSideEncryptionByDefault": {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": KEY_ARN},
+            "bucketKeyEnabled": True,
+        },
+        expiry={},
+    ),
+    **bucket(
+        "access-logs",
+        ACCESS_LOGS,
+        allow(
+            "AllowAccessLogs",
+            "s3:PutObject",
+            f"arn:aws:s3:::{ACCESS_LOGS}/payloads/*",
+            Principal=service("logging.s3"),
+            Condition={
+                "ArnLike": {"aws:SourceArn": f"arn:aws:s3:::{PAYLOADS}"},
+                "StringEquals": {"aws:SourceAccount": "123456789012"},
+            },
+        ),
+        # S3 cannot deliver access logs to a bucket that is encrypted with KMS.
+        encryption={"applyServerSideEncryptionByDefault": {"sseAlgorithm": "AES256"}, "bucketKeyEnabled": False},
+        expiry={"expire-objects": {"expiration": {"days": 365}}},
+    ),
+    "payloads-logging": Expected(
+        "aws:s3/bucketLogging:BucketLogging",
+        {"bucket": "payloads-id", "targetBucket": "access-logs-id", "targetPrefix": "payloads/"},
+        retained=True,
+        # S3 checks the target bucket's policy when logging is enabled.
+        after="access-logs-policy",
+    ),
+    "table": Expected(
+        "aws:dynamodb/table:Table",
+        {
+            "name": f"{NAME}-messages",
+            "billingMode": "PAY_PER_REQUEST",
+            "hashKey": "message_id",
+            "attributes": [{"name": name, "type": "S"} for name in ("message_id", "date", "timestamp")],
+            "globalSecondaryIndexes": [
+                {
+                    "name": "timestamp-index",
+                    "keySchemas": [
+                        {"attributeName": "date", "keyType": "HASH"},
+                        {"attributeName": "timestamp", "keyType": "RANGE"},
+                    ],
+                    "projectionType": "INCLUDE",
+                    "nonKeyAttributes": ["object_key", "type"],
+                }
+            ],
+            "ttl": {"attributeName": "expires_at", "enabled": True},
+            "pointInTimeRecovery": {"enabled": True},
+            "serverSideEncryption": {"enabled": True, "kmsKeyArn": KEY_ARN},
+            "deletionProtectionEnabled": False,
+            "tags": TAGS,
+        },
+        protected=True,
+        retained=True,
+    ),
+    "queue": Expected(
+        "aws:sqs/queue:Queue",
+        {
+            "name": f"{NAME}-queue",
+            "kmsMasterKeyId": KEY_ARN,
+            "maxMessageSize": 256 * 1024,
+            "messageRetentionSeconds": 7 * 86_400,
+            "visibilityTimeoutSeconds": 720,
+            "policy": document(tls_only("sqs:*", QUEUE_ARN)),
+            "redrivePolicy": {"deadLetterTargetArn": DLQ_ARN, "maxReceiveCount": 10},
+            "tags": TAGS,
+        },
+        protected=True,
+    ),
+    "dead-letter-queue": Expected(
+        "aws:sqs/queue:Queue",
+        {
+            "name": f"{NAME}-dead-letter-queue",
+            "kmsMasterKeyId": KEY_ARN,
+            "maxMessageSize": 260 * 1024,
+            "messageRetentionSeconds": 14 * 86_400,
+            "policy": document(tls_only("sqs:*", DLQ_ARN)),
+            "tags": TAGS,
+        },
+        protected=True,
+    ),
+    "dead-letter-queue-redrive-allow": Expected(
+        "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
+        {
+            "queueUrl": DLQ_URL,
+            "redriveAllowPolicy": {"redrivePermission": "byQueue", "sourceQueueArns": [QUEUE_ARN]},
+        },
+    ),
+    "topic": Expected(
+        "aws:sns/topic:Topic",
+        {"name": f"{NAME}-notifications", "kmsMasterKeyId": KEY_ARN, "signatureVersion": 2, "tags": TAGS},
+        protected=True,
+    ),
+    "topic-policy": Expected(
+        "aws:sns/topicPolicy:TopicPolicy",
+        {"arn": TOPIC_ARN, "policy": document(tls_only("sns:Publish", TOPIC_ARN))},
+    ),
+    "function-logs": Expected(
+        "aws:cloudwatch/logGroup:LogGroup",
+        {
+            "name": f"/aws/lambda/{FUNCTION}",
+            "retentionInDays": 1,
+            "kmsKeyId": KEY_ARN,
+            "deletionProtectionEnabled": False,
+            "tags": TAGS,
+        },
+        protected=True,
+    ),
+    "function-role": Expected(
+        "aws:iam/role:Role",
+        {
+            "name": FUNCTION,
+            "assumeRolePolicy": document(
+                {"Effect": "Allow", "Principal": service("lambda"), "Action": "sts:AssumeRole"}
+            ),
+            "tags": TAGS,
+        },
+        protected=True,
+    ),
+    "function-role-policy": Expected(
+        "aws:iam/rolePolicy:RolePolicy",
+        {
+            "name": FUNCTION,
+            "role": "function-role-id",
+            "policy": document(
+                allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{LOG_GROUP_ARN}:*"),
+                allow(
+                    "ReceiveMessages",
+                    [
+                        "sqs:ChangeMessageVisibility",
+                        "sqs:DeleteMessage",
+                        "sqs:GetQueueAttributes",
+                        "sqs:ReceiveMessage",
+                    ],
+                    QUEUE_ARN,
+                ),
+                allow("DeadLetterMessages", "sqs:SendMessage", DLQ_ARN),
+                allow("StorePayloads", "s3:PutObject", f"arn:aws:s3:::{PAYLOADS}/messages/*"),
+                allow("IndexMessages", ["dynamodb:PutItem", "dynamodb:UpdateItem"], TABLE_ARN),
+                allow("Notify", "sns:Publish", TOPIC_ARN),
+                allow(
+                    "UseTheKey",
+                    ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+                    KEY_ARN,
+                    Condition={
+                        "StringEquals": {
+                            "kms:ViaService": [
+                                f"{name}.us-east-1.amazonaws.com" for name in ("dynamodb", "lambda", "s3", "sns", "sqs")
+                            ]
+                        }
+                    },
+                ),
+                allow("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
+            ),
+        },
+    ),
+    "function": Expected(
+        "aws:lambda/function:Function",
+        {
+            "name": FUNCTION,
+            "description": "Stores each message of the queue, indexes it, and sends a notification",
+            "role": ROLE_ARN,
+            "runtime": "python3.11",
+            "architectures": ["arm64"],
+            "handler": "processor.handler.lambda_handler",
+            "code": "processor-python3.11-arm64.zip",
+            "memorySize": 512,
+            "timeout": 120,
+            "publish": True,
+            "kmsKeyArn": KEY_ARN,
+            "tracingConfig": {"mode": "Active"},
+            "loggingConfig": {
+                "logFormat": "JSON",
+                "logGroup": f"/aws/lambda/{FUNCTION}",
+                "applicationLogLevel": "INFO",
+                "systemLogLevel": "INFO",
+            },
+            "deadLetterConfig": {"targetArn": DLQ_ARN},
+            "environment": {
+                "variables": {
+                    "BUCKET_NAME": PAYLOADS,
+                    "TABLE_NAME": f"{NAME}-messages",
+                    "TOPIC_ARN": TOPIC_ARN,
+                    "QUEUE_URL": QUEUE_URL,
+                    "DLQ_URL": DLQ_URL,
+                    "MAX_RECEIVE_COUNT": "10",
+                    "DATA_RETENTION_DAYS": "0",
+                    "ENVIRONMENT": "dev",
+                }
+            },
+            "tags": TAGS,
+        },
+        after="function-role-policy",
+    ),
+    "function-live": Expected(
+        "aws:lambda/alias:Alias",
+        {
+            "name": "live",
+            "description": "The version that processes messages",
+            "functionName": FUNCTION,
+            "functionVersion": "1",
+        },
+    ),
+    "function-event-source": Expected(
+        "aws:lambda/eventSourceMapping:EventSourceMapping",
+        {
+            "eventSourceArn": QUEUE_ARN,
+            "functionName": f"{FUNCTION_ARN}:live",
+            "batchSize": 10,
+            "maximumBatchingWindowInSeconds": 0,
+            "functionResponseTypes": ["ReportBatchItemFailures"],
+            "scalingConfig": {"maximumConcurrency": 10},
+            "tags": TAGS,
+        },
+    ),
+    "alarm-topic": Expected(
+        "aws:sns/topic:Topic", {"name": f"{NAME}-alarms", "signatureVersion": 2, "tags": TAGS}, protected=True
+    ),
+    "alarm-topic-policy": Expected(
+        "aws:sns/topicPolicy:TopicPolicy",
+        {
+            "arn": ALARM_TOPIC_ARN,
+            "policy": document(
+                tls_only("sns:Publish", ALARM_TOPIC_ARN),
+                allow(
+                    "AllowAlarms",
+                    "sns:Publish",
+                    ALARM_TOPIC_ARN,
+                    Principal=service("cloudwatch"),
+                    Condition={
+                        "StringEquals": {"aws:SourceAccount": "123456789012"},
+                        "ArnLike": {"aws:SourceArn": f"arn:aws:cloudwatch:{PLACE}:alarm:{NAME}-*"},
+                    },
+                ),
+            ),
+        },
+    ),
+    "alarm-subscription": Expected(
+        "aws:sns/topicSubscription:TopicSubscription",
+        {"topic": ALARM_TOPIC_ARN, "protocol": "email", "endpoint": "team@example.com"},
+    ),
+    **alarm(
+        "dead-letters",
+        "The dead-letter queue has messages. Read their attributes, fix the cause, and redrive them.",
+        "dlq Maximum ApproximateNumberOfMessagesVisible visible",
+        "dlq Maximum ApproximateNumberOfMessagesNotVisible hidden",
+        expression="visible + hidden",
+        periods=5,
+    ),
+    **alarm(
+        "errors",
+        "The function crashes or times out. Its messages are delivered again. Read the function's log.",
+        "function Sum Errors",
+        datapoints=2,
+        # A crashed batch waits for the visibility timeout of 12 minutes, and may take the timeout of 2 minutes again.
+        periods=12 + 2 + 5,
+    ),
+    **alarm(
+        "throttles",
+        "Lambda has no free execution for the function. Raise the quota, or lower maximumConcurrency.",
+        "function Sum Throttles",
+        datapoints=3,
+        periods=10,
+    ),
+    **alarm(
+        "oldest-message",
+        "A message has waited for too long. The function fails, or is too slow.",
+        "queue Maximum ApproximateAgeOfOldestMessage",
+        periods=5,
+        threshold=900,
+        treatMissingData="notBreaching",
+    ),
+    **alarm(
+        "returned",
+        "More than 25 % of the messages fail and are retried. See why in the log.",
+        "messages Sum MessagesReturned returned",
+        "messages Sum MessagesProcessed processed",
+        expression="100 * returned / (returned + processed)",
+        datapoints=3,
+        periods=10,
+        threshold=25,
+    ),
+    **alarm(
+        "misconfigured",
+        "AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
+        "messages Sum MessagesMisconfigured",
+        datapoints=3,
+        periods=10,
+    ),
+    **alarm(
+        "not-received",
+        "Messages wait, but Lambda receives none. Check the event source, the key and the permissions.",
+        "queue Maximum ApproximateNumberOfMessagesVisible waiting",
+        "queue Sum NumberOfMessagesReceived received",
+        expression="waiting - 1000000000 * received",
+        datapoints=5,
+        periods=5,
+    ),
+    **alarm(
+        "failed-notifications",
+        "SNS could not deliver notifications to a subscriber, and has given up. Check the subscriber.",
+        "topic Sum NumberOfNotificationsFailed",
+        periods=10,
+        treatMissingData="notBreaching",
+    ),
+    "dashboard": Expected(
+        "aws:cloudwatch/dashboard:Dashboard",
+        {
+            "dashboardName": f"{NAME}-dashboard",
+            "dashboardBody": {"widgets": [graph(title, metrics) for title, metrics in GRAPHS.items()]},
+        },
+    ),
+}
+
+
+def resources(program: RecordedProgram) -> dict[str, Resource]:
+    """Return the resources that exist in AWS by logical name."""
+    return {each.name: each for each in program.resources if not each.is_component}
+
+
+def test_the_stack_has_these_resources(example: RecordedProgram) -> None:
+    assert {name: each.type for name, each in resources(example).items()} == {
+        name: each.type for name, each in EXPECTED.items()
+    }
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_a_resource_has_these_inputs(example: RecordedProgram, name: str) -> None:
+    assert recorded_inputs(example)[name] == EXPECTED[name].inputs
+
+
+@pytest.mark.parametrize("name", [name for name, each in EXPECTED.items() if each.after])
+def test_a_resource_is_created_after_what_it_needs(example: RecordedProgram, name: str) -> None:
+    found = resources(example)
+
+    assert found[EXPECTED[name].after].urn in found[name].dependencies
+
+
+def test_production_protects_and_retains_data_and_what_secures_it(production: RecordedProgram) -> None:
+    kept = {name: (each.protect, each.retain_on_delete) for name, each in resources(production).items()}
+
+    assert kept == {name: (each.protected, each.retained) for name, each in EXPECTED.items()}
+
+
+def test_other_environments_can_be_destroyed(example: RecordedProgram) -> None:
+    assert not [each.name for each in resources(example).values() if each.protect or each.retain_on_delete]
+
+
+def test_ci_guards_the_types_that_production_protects_or_retains() -> None:
+    policies = tomllib.loads((PROJECT_FOLDER / "policies.toml").read_text(encoding="utf-8"))
+    kept = {each.type for each in EXPECTED.values() if each.protected or each.retained}
+
+    assert policies["data"]["types"] == sorted(kept), "the types under [data] in policies.toml"
+
+
+def test_the_stack_has_these_outputs(example: RecordedProgram) -> None:
+    assert example.exports == OUTPUTS
+
+
+def test_every_resource_belongs_to_a_component(example: RecordedProgram) -> None:
+    components = {each.urn for each in example.resources if each.is_component}
+
+    assert [each.name for each in example.resources if each.parent not in components] == ["pipeline"]
+    # Pulumi takes a component that registers no outputs for unfinished.
+    assert components <= example.registered_outputs.keys()
+
+
+def test_in_china_only_regional_names_have_another_domain(example: RecordedProgram) -> None:
+    china = run_program(example_config(region="cn-north-1"), "example")
+
+    text = json.dumps(recorded_inputs(example), sort_keys=True)
+    text = text.replace("us-east-1.amazonaws.com", "cn-north-1.amazonaws.com.cn")
+    text = text.replace("us-east-1", "cn-north-1").replace("arn:aws:", "arn:aws-cn:")
+    assert json.loads(text) == recorded_inputs(china)
+
+
+def test_the_suffix_is_a_part_of_every_name(example: RecordedProgram) -> None:
+    text = json.dumps(recorded_inputs(run_program(example_config(environmentSuffix="qa"), "example")))
+
+    text = text.replace(f"{PROJECT_NAME}-qa", NAME).replace('"EnvironmentSuffix": "qa"', '"EnvironmentSuffix": "dev"')
+    assert json.loads(text) == recorded_inputs(example)
+
+
+def test_the_longest_bucket_name_is_accepted_by_s3() -> None:
+    project = "p" * PROJECT_MAX_LENGTH
+    longest = run_program(example_config(project, environmentSuffix="s" * 12), "example", project=project)
+
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    assert len(recorded_inputs(longest)["access-logs"]["bucket"]) == 63
