@@ -275,12 +275,14 @@ def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def changes(before: RecordedProgram, after: RecordedProgram) -> dict[str, Any]:
-    """Return the inputs that differ, by resource and path, without the tags; ``None`` if a resource is gone."""
-    old, new = recorded_inputs(before), recorded_inputs(after)
-    paths = {path: value for name in old.keys() & new.keys() for path, value in flat(new[name], name)}
-    unchanged = {pair for name in old for pair in flat(old[name], name)}
-    changed = {path: value for path, value in paths.items() if (path, value) not in unchanged and ".tags." not in path}
-    return changed | dict.fromkeys(old.keys() - new.keys()) | {name: new[name] for name in new.keys() - old.keys()}
+    """Return the inputs that differ, by resource and path, without the tags; ``None`` if one is gone."""
+    gone = recorded_inputs(before).keys() - recorded_inputs(after)
+    old, new = (
+        {path: value for name, each in recorded_inputs(program).items() for path, value in flat(each, name)}
+        for program in (before, after)
+    )
+    differ = {path for path in old.keys() | new.keys() if old.get(path) != new.get(path) and ".tags." not in path}
+    return dict.fromkeys(gone) | {path: new.get(path) for path in differ if path.partition(".")[0] not in gone}
 
 
 def test_the_table_lists_the_settings() -> None:
