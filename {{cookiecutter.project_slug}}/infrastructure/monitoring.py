@@ -206,19 +206,6 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         evaluation_periods=10,
     )
     yield Alarm(
-        name="oldest-message",
-        description="A message has waited for too long. The function fails, or is too slow.",
-        metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
-        # A message that failed once is hidden, waits for a batch again, and is processed.
-        threshold=max(
-            OLDEST_SECONDS,
-            settings.visibility_timeout_seconds + settings.batch_window_seconds + settings.lambda_timeout_seconds,
-        ),
-        evaluation_periods=settled_minutes,
-        # SQS may report no age of an empty queue.
-        treat_missing_data="notBreaching",
-    )
-    yield Alarm(
         name="returned",
         description=f"More than {RETURNED_PERCENT} % of the messages fail and are retried. See why in the log.",
         metrics={"returned": metrics.messages(RETURNED), "processed": metrics.messages(PROCESSED)},
@@ -234,6 +221,19 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         # The permissions of a new role take effect after some seconds.
         datapoints_to_alarm=3,
         evaluation_periods=retry_minutes,
+    )
+    yield Alarm(
+        name="oldest-message",
+        description="A message has waited for too long. The function fails, or is too slow.",
+        metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
+        # A message that failed once is hidden, waits for a batch again, and is processed.
+        threshold=max(
+            OLDEST_SECONDS,
+            settings.visibility_timeout_seconds + settings.batch_window_seconds + settings.lambda_timeout_seconds,
+        ),
+        evaluation_periods=settled_minutes,
+        # SQS may report no age of an empty queue.
+        treat_missing_data="notBreaching",
     )
     yield Alarm(
         name="not-received",

@@ -2,11 +2,14 @@
 
 import json
 import tomllib
+from dataclasses import fields
 from typing import Any, Final
 
 import pytest
+from pydantic.alias_generators import to_camel
 
 from infrastructure.monitoring import RUNBOOKS
+from processor.environment import Environment
 from tests.unit.conftest import recorded_inputs
 from tools.project import PROJECT_FOLDER
 from tools.settings import PROJECT_MAX_LENGTH
@@ -191,6 +194,11 @@ def graph(title: str, metrics: list[str]) -> dict[str, Any]:
     return {"type": "metric", "width": 12, "height": 6, "properties": properties}
 
 
+# Each variable of the function is the output or the setting of the same name.
+VARIABLES: Final = {
+    each.name.upper(): OUTPUTS.get(each.name) or example_config().get(f"{PROJECT_NAME}:{to_camel(each.name)}")
+    for each in fields(Environment)
+}
 PERMISSIONS: Final = (
     allow("WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], f"{LOG_GROUP_ARN}:*"),
     allow(
@@ -361,18 +369,7 @@ EXPECTED: Final[dict[str, Resource]] = {
             "systemLogLevel": "INFO",
         },
         "deadLetterConfig": {"targetArn": DLQ_ARN},
-        "environment": {
-            "variables": {
-                "BUCKET_NAME": PAYLOADS,
-                "TABLE_NAME": f"{NAME}-messages",
-                "TOPIC_ARN": TOPIC_ARN,
-                "QUEUE_URL": QUEUE_URL,
-                "DLQ_URL": DLQ_URL,
-                "MAX_RECEIVE_COUNT": "10",
-                "DATA_RETENTION_DAYS": "0",
-                "ENVIRONMENT": "dev",
-            }
-        },
+        "environment": {"variables": VARIABLES},
         "tags": TAGS,
     },
     "function-live": {
