@@ -5,7 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-l
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -17,44 +17,32 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Whether a text matches a pattern with IAM's wildcards."""
-    return _expression(pattern).fullmatch(text) is not None
-
-
 @functools.cache
-def _expression(pattern: str) -> re.Pattern[str]:
-    parts = ({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in pattern)
-    return re.compile("".join(parts), re.DOTALL)
+def pattern_of(text: str) -> re.Pattern[str]:
+    """Translate a text with IAM's wildcards."""
+    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
 
 
-def equals(wanted: list[str], found: str | None) -> bool:
-    return found in wanted
+def matches(pattern: str, text: str) -> bool:
+    return pattern_of(pattern).fullmatch(text) is not None
 
 
 def like(wanted: list[str], found: str | None) -> bool:
     return found is not None and any(matches(pattern, found) for pattern in wanted)
 
 
-def equals_if_exists(wanted: list[str], found: str | None) -> bool:
-    return found is None or found in wanted
-
-
-def null(wanted: list[str], found: str | None) -> bool:
-    return wanted == ["true" if found is None else "false"]
-
-
+# Only IfExists and Null can be met by a request without the key.
 OPERATORS = {
-    "StringEquals": equals,
+    "StringEquals": lambda wanted, found: found in wanted,
     "StringLike": like,
     "ArnLike": like,
-    "StringEqualsIfExists": equals_if_exists,
-    "Null": null,
+    "StringEqualsIfExists": lambda wanted, found: found is None or found in wanted,
+    "Null": lambda wanted, found: wanted == ["true" if found is None else "false"],
 }
 
 
 def holds(statement: Document, context: Context) -> bool:
-    """Whether all conditions of a statement are met; an absent key meets none but those that ask for its absence."""
+    """Whether all conditions of a statement are met."""
     return all(
         OPERATORS[operator](listed(wanted), context.get(key))
         for operator, keys in statement.get("Condition", {}).items()
@@ -62,18 +50,13 @@ def holds(statement: Document, context: Context) -> bool:
     )
 
 
-def statements(documents: Iterable[Document]) -> Iterator[Document]:
-    """Yield the statements of documents."""
-    for document in documents:
-        yield from document["Statement"]
-
-
 def allows(documents: Iterable[Document], action: str, resource: str = "*", context: Context | None = None) -> bool:
     """Whether documents together allow an action: a statement allows it, and none denies it."""
     effects = {
         statement["Effect"]
-        for statement in statements(documents)
-        if any(matches(pattern.lower(), action.lower()) for pattern in listed(statement["Action"]))
+        for document in documents
+        for statement in document["Statement"]
+        if any(matches(pattern, action) for pattern in listed(statement["Action"]))
         and any(matches(pattern, resource) for pattern in listed(statement.get("Resource", "*")))
         and holds(statement, context or {})
     }
