@@ -1,11 +1,12 @@
 """Evaluates policies as IAM does, as far as the bootstrap program uses them; an unknown operator is an error.
 
+IAM's wildcards are those of `fnmatch`: no policy has a bracket.
+
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
 
-import functools
-import re
 from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 Document = Mapping[str, Any]
@@ -17,18 +18,8 @@ def listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, list) else [value]
 
 
-@functools.cache
-def pattern_of(text: str) -> re.Pattern[str]:
-    """Translate a text with IAM's wildcards."""
-    return re.compile(re.escape(text).replace(r"\*", ".*").replace(r"\?", "."), re.DOTALL)
-
-
-def matches(pattern: str, text: str) -> bool:
-    return pattern_of(pattern).fullmatch(text) is not None
-
-
 def like(wanted: list[str], found: str | None) -> bool:
-    return found is not None and any(matches(pattern, found) for pattern in wanted)
+    return found is not None and any(fnmatchcase(found, pattern) for pattern in wanted)
 
 
 # Only IfExists and Null can be met by a request without the key.
@@ -56,8 +47,8 @@ def allows(documents: Iterable[Document], action: str, resource: str = "*", cont
         statement["Effect"]
         for document in documents
         for statement in document["Statement"]
-        if any(matches(pattern, action) for pattern in listed(statement["Action"]))
-        and any(matches(pattern, resource) for pattern in listed(statement.get("Resource", "*")))
+        if any(fnmatchcase(action, pattern) for pattern in listed(statement["Action"]))
+        and any(fnmatchcase(resource, pattern) for pattern in listed(statement.get("Resource", "*")))
         and holds(statement, context or {})
     }
     return effects == {"Allow"}

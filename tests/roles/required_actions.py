@@ -237,12 +237,7 @@ def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, St
 
 
 def required_actions(program: RecordedProgram, stack: Stack) -> Iterator[Need]:
-    """Yield what a deployment needs.
-
-    Raises:
-        KeyError: If a type has no rows.
-        LookupError: If an input has no row.
-    """
+    """Yield what a deployment needs; a `LookupError` if a type or an input has no row."""
     # The mocks' ids: AWS's are the names.
     names = {f"{each.name}-id": each.inputs.get("bucket") or each.inputs.get("name") for each in program.resources}
     for resource in program.resources:

@@ -1,10 +1,12 @@
 """What the roles may do: all that a deployment of the program needs, and nothing that it does not."""
 
+import functools
 import itertools
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 import botocore.session
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from bootstrap.policies import documents
 from bootstrap.roles import POLICIES
 from bootstrap.stacks import Stack
-from tests.roles.evaluator import Context, Document, allows, listed, matches
+from tests.roles.evaluator import Context, Document, allows, listed
 from tests.roles.required_actions import ROWS, Need, required_actions, run
 from tools.project import PROJECT_FOLDER
 from tools.testing import PROJECT_NAME, RecordedProgram
@@ -75,23 +77,17 @@ TESTED: list[tuple[str, str, Context]] = [
 ]
 
 Ran = tuple[RecordedProgram, Stack]
+# A stack with a key of its own.
+PROGRAM, STACK = run()
 
 
-def parse(stack: Stack, *names: str) -> list[Document]:
-    """Return policies of a stack."""
-    return [json.loads(documents(stack)[name]) for name in names]
+@functools.cache
+def policies_of(stack: Stack, to: str) -> list[Document]:
+    """Return the policies of a role of CI's, or the boundary."""
+    return [json.loads(documents(stack)[name]) for name in POLICIES.get(to, [to])]
 
 
-def previews(stack: Stack) -> list[Document]:
-    return parse(stack, *POLICIES["preview"])
-
-
-def deploys(stack: Stack) -> list[Document]:
-    return parse(stack, *POLICIES["deploy"])
-
-
-def bounds(stack: Stack) -> list[Document]:
-    return parse(stack, "boundary")
+PREVIEW, DEPLOY = policies_of(STACK, "preview"), policies_of(STACK, "deploy")
 
 
 def statements(policies: list[Document]) -> Iterator[Document]:
@@ -118,18 +114,6 @@ def fixture_ran(request: pytest.FixtureRequest) -> Ran:
     return run(**request.param)
 
 
-@pytest.fixture(scope="module", name="usual")
-def fixture_usual() -> Ran:
-    """A run of the program with a key of the stack's own."""
-    return run()
-
-
-@pytest.fixture(scope="module", name="stack")
-def fixture_stack(usual: Ran) -> Stack:
-    """A stack with a key of its own."""
-    return usual[1]
-
-
 def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
     needs, stack = list(required_actions(*ran)), ran[1]
     # A preview creates nothing: only Lambda uses the key for it, when it reads the function's environment.
@@ -138,73 +122,69 @@ def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
     assert len(reading) > 50
     assert len(environment) == 1
 
-    assert refused(deploys(stack), needs) == []
+    assert refused(policies_of(stack, "deploy"), needs) == []
     reading += [each._replace(context={**each.context, **tags(stack)}) for each in environment]
-    assert refused(previews(stack), reading) == []
+    assert refused(policies_of(stack, "preview"), reading) == []
 
 
-def test_the_integration_tests_may_do_what_they_need(stack: Stack) -> None:
+def test_the_integration_tests_may_do_what_they_need() -> None:
     needs = [Need(action, on, context) for several, on, context in TESTED for action in several.split()]
 
-    assert refused(deploys(stack), needs) == []
+    assert refused(DEPLOY, needs) == []
 
 
-def test_nothing_is_granted_that_nobody_needs(usual: Ran) -> None:
-    needed = {need.action for need in required_actions(*usual)} | set(" ".join(each[0] for each in TESTED).split())
-    granted = actions(deploys(usual[1]))
+def test_nothing_is_granted_that_nobody_needs() -> None:
+    needed = {need.action for need in required_actions(PROGRAM, STACK)}
+    needed |= {action for each in TESTED for action in each[0].split()}
+    granted = actions(DEPLOY)
 
-    # The provider asks for its account.
-    assert {each for each in granted if not any(matches(each, action) for action in needed)} == {
-        "sts:GetCallerIdentity"
-    }
-    assert {*ROWS} == {each.type for each in usual[0].resources if not each.is_component}
+    unneeded = {each for each in granted if not any(fnmatchcase(action, each) for action in needed)}
+    assert unneeded == {"sts:GetCallerIdentity"}  # the provider asks for its account
+    assert {*ROWS} == {each.type for each in PROGRAM.resources if not each.is_component}
 
 
-def test_the_actions_in_the_documents_are_granted(stack: Stack) -> None:
+def test_the_actions_in_the_documents_are_granted() -> None:
     text = (PROJECT_FOLDER / "docs" / "validation.md").read_text(encoding="utf-8")
     named = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", text.partition("## Permissions")[2]))
 
-    assert named - actions(deploys(stack)) <= {"kms:GenerateDataKey", "kms:ViaService"}
+    assert named - actions(DEPLOY) <= {"kms:GenerateDataKey", "kms:ViaService"}
 
 
-def test_a_preview_reads_no_data_and_changes_nothing(stack: Stack) -> None:
-    granted = actions(previews(stack))
+def test_a_preview_reads_no_data_and_changes_nothing() -> None:
+    granted = actions(PREVIEW)
 
     assert [action for action in granted if not READING.fullmatch(action)] == []
     assert granted.isdisjoint({"dynamodb:GetItem", "s3:GetObject", "sqs:ReceiveMessage", "logs:GetLogEvents"})
+    assert not allows(PREVIEW, "kms:DescribeKey", KEY_ARN)
     for service, owner, expected in (("lambda", "dev", True), ("lambda", "prod", False), ("s3", "dev", False)):
-        context = through(service) | tags(replace(stack, suffix=owner))
-        assert allows(previews(stack), "kms:Decrypt", KEY_ARN, context) is expected
+        context = through(service) | tags(replace(STACK, suffix=owner))
+        assert allows(PREVIEW, "kms:Decrypt", KEY_ARN, context) is expected
 
 
-def test_only_actions_without_a_resource_are_for_all_resources(ran: Ran) -> None:
+def test_what_is_allowed_is_limited_to_the_stacks_names_or_tags_or_function(ran: Ran) -> None:
     _, stack = ran
-    for_all = [each for each in statements(deploys(stack) + bounds(stack)) if "*" in listed(each["Resource"])]
-
-    # What does not exist yet: its tags, or its function, must be the stack's.
     function = stack.account.arn("lambda", f"function:{stack.prefix}-*")
     limits = [{"StringEquals": tags(stack, "Request")}, {"ArnLike": {"lambda:FunctionArn": function}}]
-    unlimited = [each for each in for_all if each.get("Condition") not in limits]
+    bucket = re.escape(stack.bucket_name or "-")
+    # The name is what comes after the last colon or slash. AWS makes up the ids of keys and event source mappings.
+    named = re.compile(rf".+:(key/|event-source-mapping:)\*|.+[:/]{stack.prefix}-.+|arn:[a-z-]+:s3:::{bucket}(/.+)?")
+    unlimited = [
+        each
+        for each in statements(policies_of(stack, "deploy") + policies_of(stack, "boundary"))
+        if each["Effect"] == "Allow"
+        and each.get("Condition") not in limits
+        and not all(named.fullmatch(on) or on == stack.kms_key_arn for on in listed(each["Resource"]))
+    ]
+
     assert {action for each in unlimited for action in listed(each["Action"])} == UNRESTRICTABLE
 
 
-def test_everything_with_a_name_begins_with_the_stacks_prefix(ran: Ran) -> None:
-    _, stack = ran
-    allowed = [each for each in statements(deploys(stack) + bounds(stack)) if each["Effect"] == "Allow"]
-    resources = {resource for each in allowed for resource in listed(each["Resource"])} - {stack.kms_key_arn}
-    bucket = re.escape(stack.bucket_name or "-")
-    # The name is what comes after the last colon or slash. AWS makes up the ids of keys and event source mappings.
-    known = re.compile(rf"\*|.+:(key/|event-source-mapping:)\*|.+[:/]{stack.prefix}-.+|arn:[a-z-]+:s3:::{bucket}(/.+)?")
-
-    assert [each for each in resources if not known.fullmatch(each)] == []
-
-
 @pytest.mark.parametrize(("own", "other"), [("-dev-", "-prod-"), ("us-east-1", "us-west-2"), (ACCOUNT, ACCOUNT[::-1])])
-def test_a_role_changes_nothing_of_another_stack_region_or_account(usual: Ran, own: str, other: str) -> None:
+def test_a_role_changes_nothing_of_another_stack_region_or_account(own: str, other: str) -> None:
     def elsewhere(text: str) -> str:
         return text.replace(own, other) if text != own.strip("-") else other.strip("-")
 
-    needs = [need for need in required_actions(*usual) if not READING.fullmatch(need.action)]
+    needs = [need for need in required_actions(PROGRAM, STACK) if not READING.fullmatch(need.action)]
     there = [
         Need(need.action, elsewhere(need.resource), {key: elsewhere(each) for key, each in need.context.items()})
         for need in needs
@@ -212,7 +192,7 @@ def test_a_role_changes_nothing_of_another_stack_region_or_account(usual: Ran, o
     changed = [need for need in there if need not in needs]
 
     assert len(changed) > 50
-    assert refused(deploys(usual[1]), changed) == changed
+    assert refused(DEPLOY, changed) == changed
 
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
@@ -231,39 +211,39 @@ OTHERS = [
 OPERATIONS = botocore.session.get_session().get_service_model("iam").operation_names
 
 
-def best_case(stack: Stack) -> dict[str, str]:
-    """Return a request that meets every condition on IAM's actions."""
-    return {"iam:PermissionsBoundary": stack.boundary_arn, "iam:PassedToService": "lambda.amazonaws.com"}
+# A request that meets every condition on IAM's actions.
+BEST = {"iam:PermissionsBoundary": STACK.boundary_arn, "iam:PassedToService": "lambda.amazonaws.com"}
 
 
-def test_a_deployment_cannot_touch_the_permissions_of_others(stack: Stack) -> None:
+def test_a_deployment_cannot_touch_the_permissions_of_others() -> None:
     every = [*(f"iam:{name}" for name in OPERATIONS), "iam:PassRole", "sts:AssumeRole"]
-    everything = [*deploys(stack), {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
+    everything = [*DEPLOY, {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
 
     for resource in CI_OWN + OTHERS:
-        assert [each for each in every if allows(deploys(stack), each, resource, best_case(stack))] == []
-    assert [each for each in CI_OWN if allows(everything, "iam:PutRolePolicy", each, best_case(stack))] == []
-    assert allows(everything, "iam:PutRolePolicy", ROLE, best_case(stack))
+        assert [each for each in every if allows(DEPLOY, each, resource, BEST)] == []
+    assert [each for each in CI_OWN if allows(everything, "iam:PutRolePolicy", each, BEST)] == []
+    assert allows(everything, "iam:PutRolePolicy", ROLE, BEST)
 
 
-def test_a_role_is_written_with_the_boundary_only_and_passed_to_lambda_only(stack: Stack) -> None:
+def test_a_role_is_written_with_the_boundary_only_and_passed_to_lambda_only() -> None:
     other = {"iam:PermissionsBoundary": f"{IAM}:policy/other", "iam:PassedToService": "ec2.amazonaws.com"}
     written = ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "PassRole"]
     never = ["DeleteRolePermissionsBoundary", "AttachRolePolicy", "DetachRolePolicy"]
 
     def allowed(names: list[str], context: dict[str, str]) -> list[str]:
-        return [name for name in names if allows(deploys(stack), f"iam:{name}", ROLE, context)]
+        return [name for name in names if allows(DEPLOY, f"iam:{name}", ROLE, context)]
 
-    assert allowed(written + never, best_case(stack)) == written
+    assert allowed(written + never, BEST) == written
     assert allowed(written + never, other) == allowed(written + never, {}) == []
 
 
-def test_notifications_go_to_the_inbox_of_the_tests_only(stack: Stack) -> None:
-    topic = f"arn:aws:sns:us-east-1:{ACCOUNT}:{stack.prefix}-notifications"
-    elsewhere = [("email", "mallory@example.com"), ("sqs", INBOX.replace(ACCOUNT, ACCOUNT[::-1])), ("https", INBOX)]
+def test_alarms_go_to_addresses_and_notifications_to_the_inbox_of_the_tests_only() -> None:
+    abroad = INBOX.replace(ACCOUNT, ACCOUNT[::-1])
+    elsewhere = [("notifications", "email", "a@b.org"), ("notifications", "sqs", abroad), ("alarms", "sqs", INBOX)]
 
-    for protocol, endpoint in elsewhere:
-        assert not allows(deploys(stack), "sns:Subscribe", topic, {"sns:Protocol": protocol, "sns:Endpoint": endpoint})
+    for topic, protocol, endpoint in elsewhere:
+        context = {"sns:Protocol": protocol, "sns:Endpoint": endpoint}
+        assert not allows(DEPLOY, "sns:Subscribe", arn("sns", f"{PREFIX}-{topic}"), context)
 
 
 MANAGED = ["CancelKeyDeletion", "CreateAlias", "DisableKey", "DisableKeyRotation", "EnableKey", "PutKeyPolicy"]
@@ -283,30 +263,30 @@ PROJECT_TAG = {"aws:ResourceTag/Project": PROJECT_NAME}
         ({}, ["TagResource"]),
     ],
 )
-def test_only_the_stacks_key_can_be_changed(stack: Stack, key: dict[str, str], possible: list[str]) -> None:
+def test_only_the_stacks_key_can_be_changed(key: dict[str, str], possible: list[str]) -> None:
     def changes(of: Stack, request: dict[str, str]) -> list[str]:
-        return [each for each in MANAGED if allows(deploys(of), f"kms:{each}", KEY_ARN, request | key)]
+        return [each for each in MANAGED if allows(policies_of(of, "deploy"), f"kms:{each}", KEY_ARN, request | key)]
 
-    assert changes(stack, tags(stack, "Request")) == possible
-    assert changes(replace(stack, kms_key_arn=KEY_ARN), tags(stack, "Request")) == []
-    assert possible == MANAGED or changes(stack, {}) == []
+    assert changes(STACK, tags(STACK, "Request")) == possible
+    assert changes(replace(STACK, kms_key_arn=KEY_ARN), tags(STACK, "Request")) == []
+    assert possible == MANAGED or changes(STACK, {}) == []
 
 
-def test_a_key_is_created_with_the_stacks_tags_and_used_through_services_only(stack: Stack) -> None:
-    assert not allows(deploys(stack), "kms:CreateKey", "*", tags(replace(stack, suffix="prod"), "Request"))
+def test_a_key_is_used_through_services_only() -> None:
+    everything = DEPLOY + policies_of(STACK, "boundary")
     for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"):
         for context in ({}, through("ec2"), through("lambda", ACCOUNT[::-1])):
-            assert not allows(deploys(stack) + bounds(stack), action, KEY_ARN, context | tags(stack))
+            assert not allows(everything, action, KEY_ARN, context | tags(STACK))
 
 
 def test_the_boundary_allows_what_the_functions_role_allows_and_nothing_else(ran: Ran) -> None:
     program, stack = ran
     role_policy = program.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
 
-    assert actions(bounds(stack)) == actions([role_policy])
+    assert actions(policies_of(stack, "boundary")) == actions([role_policy])
     for statement in role_policy["Statement"]:
         services = statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", [""])
         for service in services:
             context = {"kms:ViaService": service, "kms:CallerAccount": ACCOUNT}
             requests = itertools.product(listed(statement["Action"]), listed(statement["Resource"]), [context])
-            assert refused(bounds(stack), list(itertools.starmap(Need, requests))) == []
+            assert refused(policies_of(stack, "boundary"), list(itertools.starmap(Need, requests))) == []

@@ -19,16 +19,12 @@ def job(environment: str, subject: str = NEW, **claims: str) -> dict[str, str]:
 # Which role each job may assume.
 JOBS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a preview of a pull request": (job("dev-preview", ref="refs/pull/7/merge"), {"preview"}),
-    "a preview, old": (job("dev-preview", OLD), {"preview"}),
     "a deployment": (job("dev"), {"deploy"}),
     "a deployment, old": (job("dev", OLD), {"deploy"}),
     "no environment": (job("", sub=f"{NEW}:ref:refs/heads/main"), set()),
     "the environment of another stack": (job("prod"), set()),
-    "the preview of another stack": (job("prod-preview"), set()),
     "an environment whose name begins like the stack's": (job("dev2"), set()),
-    "another branch": (job("dev", ref="refs/heads/other"), set()),
     "a tag with the branch's name": (job("dev", ref="refs/tags/main"), set()),
-    "a pull request in the environment": (job("dev", ref="refs/pull/7/merge"), set()),
     "a fork": (job("dev", "repo:mallory@666/orders@667", repository_id="667"), set()),
     "another repository of the owner": (job("dev", "repo:acme@123/other@457", repository_id="457"), set()),
     "a repository that has got our name, old": (job("dev", OLD, repository_id="999"), set()),
