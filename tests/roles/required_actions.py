@@ -6,16 +6,18 @@ deployment, add a row here, and the permission to ``bootstrap/policies.py``.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from bootstrap.stacks import Stack
 from infrastructure.account import Account
-from tools.testing import PROJECT_NAME, Deployment, Resource, deploy, example_account, example_config
-from tools.testing.program import DeployedAws
+from tools.testing import ACCOUNT_ID, PROJECT_NAME, RecordedProgram, Resource, example_config, run_program
 
+ACCOUNTS = {
+    "us-east-1": Account(ACCOUNT_ID, "us-east-1", "aws", "amazonaws.com"),
+    "cn-north-1": Account(ACCOUNT_ID, "cn-north-1", "aws-cn", "amazonaws.com.cn"),
+}
 S3 = "arn:{partition}:s3:::{bucket}"
 TABLE = "arn:{partition}:dynamodb:{region}:{id}:table/{name}"
-INSIGHTS = "arn:{partition}:dynamodb:{region}:{id}:table/{tableName}"
 QUEUE = "arn:{partition}:sqs:{region}:{id}:{name}"
 QUEUE_OF_PART = "arn:{partition}:sqs:{region}:{id}:{queue}"
 TOPIC = "arn:{partition}:sns:{region}:{id}:{name}"
@@ -23,50 +25,33 @@ FUNCTION = "arn:{partition}:lambda:{region}:{id}:function:{name}"
 FUNCTION_OF_ALIAS = "arn:{partition}:lambda:{region}:{id}:function:{functionName}"
 MAPPING = "arn:{partition}:lambda:{region}:{id}:event-source-mapping:99999999-8888-7777-6666-555555555555"
 ROLE = "arn:{partition}:iam::{id}:role/{name}"
-SERVICE_ROLES = "arn:{partition}:iam::{id}:role/aws-service-role"
-INSIGHTS_ROLE = "AWSServiceRoleForDynamoDBCloudWatchContributorInsights"
 ROLE_OF_POLICY = "arn:{partition}:iam::{id}:role/{role}"
 LOG_GROUP = "arn:{partition}:logs:{region}:{id}:log-group:{name}"
 ALARM = "arn:{partition}:cloudwatch:{region}:{id}:alarm:{name}"
 DASHBOARD = "arn:{partition}:cloudwatch::{id}:dashboard/{dashboardName}"
-RULE = "arn:{partition}:events:{region}:{id}:rule/{name}"
-RULE_OF_TARGET = "arn:{partition}:events:{region}:{id}:rule/{rule}"
 KEY = "{key}"
 ALIAS = "arn:{partition}:kms:{region}:{id}:{name}"
 EVERY = "*"
 
 OWN_ACCOUNT = {"aws:ResourceAccount": "{id}"}
-BOUNDED = {"iam:PermissionsBoundary": "{boundary}"}
+BOUNDED = {"iam:PermissionsBoundary": "{boundary_arn}"}
 TAGGED = {"aws:ResourceTag/Project": "{project}", "aws:ResourceTag/EnvironmentSuffix": "{suffix}"}
+OF_FUNCTION = {"lambda:FunctionArn": "{functionName}"}
 REQUESTED = {"aws:RequestTag/Project": "{project}", "aws:RequestTag/EnvironmentSuffix": "{suffix}"}
 # What DynamoDB and Lambda do with a key for whoever creates or changes a resource.
 USE_KEY = "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom"
 
 
-def through(service: str) -> dict[str, str]:
-    """Return what a request says that a service makes."""
-    return {"kms:ViaService": f"{service}.{{region}}.{{dns_suffix}}", "kms:CallerAccount": "{id}"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """What a resource of a type needs, if one of these inputs is set.
-
-    Attributes:
-        actions: The actions.
-        on: The ARN that they act on.
-        inputs: Names of the inputs; needed by every resource of the type if empty.
-        context: What the request says.
-    """
+class Row(NamedTuple):
+    """What a resource of a type needs if one of these inputs is set; without inputs, what each of the type needs."""
 
     actions: str
     on: str
     inputs: str = ""
-    context: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Need:
+class Need(NamedTuple):
     """An action that a deployment, or the preview of one, calls."""
 
     action: str
@@ -74,16 +59,23 @@ class Need:
     context: Mapping[str, str]
 
 
-def bucket_part(actions: str, inputs: str) -> tuple[Row, ...]:
-    """Return the row of a resource that configures a bucket."""
-    return (Row(actions, S3, f"bucket {inputs}", OWN_ACCOUNT),)
+def through(service: str) -> dict[str, str]:
+    """Return what a request says that a service makes."""
+    return {"kms:ViaService": f"{service}.{{region}}.{{dns_suffix}}", "kms:CallerAccount": "{id}"}
 
 
-def queue_part(inputs: str) -> tuple[Row, ...]:
-    """Return the row of a resource that configures a queue."""
-    return (Row("sqs:GetQueueAttributes sqs:SetQueueAttributes", QUEUE_OF_PART, f"queueUrl {inputs}"),)
-
-
+# What configures a bucket: the last part of the actions' names, and the inputs.
+BUCKET_PARTS = {
+    "LifecycleConfiguration": ("LifecycleConfiguration", "rules"),
+    "Logging": ("BucketLogging", "targetBucket targetPrefix"),
+    "OwnershipControls": ("BucketOwnershipControls", "rule"),
+    "PublicAccessBlock": (
+        "BucketPublicAccessBlock",
+        "blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets",
+    ),
+    "ServerSideEncryptionConfiguration": ("EncryptionConfiguration", "rules"),
+    "Versioning": ("BucketVersioning", "versioningConfiguration"),
+}
 ROWS: dict[str, tuple[Row, ...]] = {
     "aws:cloudwatch/dashboard:Dashboard": (
         Row(
@@ -92,16 +84,9 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "dashboardBody dashboardName",
         ),
     ),
-    "aws:cloudwatch/eventRule:EventRule": (
-        Row("events:DeleteRule events:DescribeRule events:PutRule", RULE, "description eventPattern name"),
-        Row("events:ListTagsForResource events:TagResource events:UntagResource", RULE, "tags"),
-    ),
-    "aws:cloudwatch/eventTarget:EventTarget": (
-        Row("events:ListTargetsByRule events:PutTargets events:RemoveTargets", RULE_OF_TARGET, "arn rule"),
-    ),
     "aws:cloudwatch/logGroup:LogGroup": (
-        Row("logs:CreateLogGroup logs:DeleteLogGroup", LOG_GROUP, "name"),
         Row("logs:DescribeLogGroups", EVERY),
+        Row("logs:CreateLogGroup logs:DeleteLogGroup", LOG_GROUP, "name"),
         Row("logs:PutLogGroupDeletionProtection", LOG_GROUP, "deletionProtectionEnabled"),
         Row("logs:AssociateKmsKey logs:DisassociateKmsKey", LOG_GROUP, "kmsKeyId"),
         Row("logs:DeleteRetentionPolicy logs:PutRetentionPolicy", LOG_GROUP, "retentionInDays"),
@@ -109,32 +94,18 @@ ROWS: dict[str, tuple[Row, ...]] = {
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": (
         Row(
-            "cloudwatch:DeleteAlarms cloudwatch:PutMetricAlarm",
+            "cloudwatch:DeleteAlarms cloudwatch:DescribeAlarms cloudwatch:PutMetricAlarm",
             ALARM,
             "alarmActions alarmDescription comparisonOperator datapointsToAlarm dimensions evaluationPeriods "
             "metricName metricQueries name namespace okActions period statistic threshold treatMissingData",
         ),
-        Row("cloudwatch:DescribeAlarms", EVERY),
         Row("cloudwatch:ListTagsForResource cloudwatch:TagResource cloudwatch:UntagResource", ALARM, "tags"),
-    ),
-    "aws:dynamodb/contributorInsights:ContributorInsights": (
-        Row("dynamodb:DescribeContributorInsights dynamodb:UpdateContributorInsights", INSIGHTS, "tableName"),
-        Row(
-            "dynamodb:DescribeContributorInsights dynamodb:UpdateContributorInsights",
-            INSIGHTS + "/index/{indexName}",
-            "indexName",
-        ),
-        Row(
-            "iam:CreateServiceLinkedRole",
-            f"{SERVICE_ROLES}/contributorinsights.dynamodb.amazonaws.com/{INSIGHTS_ROLE}",
-            context={"iam:AWSServiceName": "contributorinsights.dynamodb.amazonaws.com"},
-        ),
     ),
     "aws:dynamodb/table:Table": (
         Row(
             "dynamodb:CreateTable dynamodb:DeleteTable dynamodb:DescribeTable dynamodb:UpdateTable",
             TABLE,
-            "attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey name onDemandThroughput",
+            "attributes billingMode deletionProtectionEnabled globalSecondaryIndexes hashKey name",
         ),
         Row(
             "kms:DescribeKey",
@@ -187,15 +158,10 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(
             "lambda:CreateEventSourceMapping",
             EVERY,
-            "batchSize eventSourceArn functionName functionResponseTypes maximumBatchingWindowInSeconds metricsConfig "
-            "scalingConfig",
-            {"lambda:FunctionArn": "{functionName}"},
+            "batchSize eventSourceArn functionName functionResponseTypes maximumBatchingWindowInSeconds scalingConfig",
+            OF_FUNCTION,
         ),
-        Row(
-            "lambda:DeleteEventSourceMapping lambda:UpdateEventSourceMapping",
-            MAPPING,
-            context={"lambda:FunctionArn": "{functionName}"},
-        ),
+        Row("lambda:DeleteEventSourceMapping lambda:UpdateEventSourceMapping", MAPPING, context=OF_FUNCTION),
         Row("lambda:GetEventSourceMapping", MAPPING),
         Row("lambda:ListEventSourceMappings", EVERY),
         Row("lambda:ListTags lambda:TagResource lambda:UntagResource", MAPPING, "tags"),
@@ -210,11 +176,6 @@ ROWS: dict[str, tuple[Row, ...]] = {
         ),
         Row("lambda:UpdateFunctionCode", FUNCTION, "architectures code"),
         Row("lambda:ListVersionsByFunction lambda:PublishVersion", FUNCTION, "publish"),
-        Row(
-            "lambda:DeleteFunctionConcurrency lambda:GetFunctionConcurrency lambda:PutFunctionConcurrency",
-            FUNCTION,
-            "reservedConcurrentExecutions",
-        ),
         Row("iam:PassRole", "{role}", "role", {"iam:PassedToService": "lambda.amazonaws.com"}),
         Row("lambda:ListTags lambda:TagResource lambda:UntagResource", FUNCTION, "tags"),
         Row(USE_KEY, KEY, "kmsKeyArn", through("lambda")),
@@ -228,37 +189,8 @@ ROWS: dict[str, tuple[Row, ...]] = {
             "s3:GetReplicationConfiguration s3:ListBucket",
             S3,
         ),
-        Row(
-            "s3:GetBucketTagging s3:ListTagsForResource s3:PutBucketTagging s3:TagResource s3:UntagResource",
-            S3,
-            "tags",
-            OWN_ACCOUNT,
-        ),
-    ),
-    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": bucket_part(
-        "s3:GetLifecycleConfiguration s3:PutLifecycleConfiguration", "rules"
-    ),
-    "aws:s3/bucketLogging:BucketLogging": bucket_part(
-        "s3:GetBucketLogging s3:PutBucketLogging", "targetBucket targetPrefix"
-    ),
-    "aws:s3/bucketNotification:BucketNotification": bucket_part(
-        "s3:GetBucketNotification s3:PutBucketNotification", "eventbridge"
-    ),
-    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": bucket_part(
-        "s3:GetBucketOwnershipControls s3:PutBucketOwnershipControls", "rule"
-    ),
-    "aws:s3/bucketPolicy:BucketPolicy": bucket_part(
-        "s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy", "policy"
-    ),
-    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": bucket_part(
-        "s3:GetBucketPublicAccessBlock s3:PutBucketPublicAccessBlock",
-        "blockPublicAcls blockPublicPolicy ignorePublicAcls restrictPublicBuckets",
-    ),
-    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": bucket_part(
-        "s3:GetEncryptionConfiguration s3:PutEncryptionConfiguration", "rules"
-    ),
-    "aws:s3/bucketVersioning:BucketVersioning": bucket_part(
-        "s3:GetBucketVersioning s3:PutBucketVersioning", "versioningConfiguration"
+        Row("s3:GetBucketTagging s3:ListTagsForResource", S3, "tags"),
+        Row("s3:PutBucketTagging s3:TagResource s3:UntagResource", S3, "tags", OWN_ACCOUNT),
     ),
     "aws:sns/topic:Topic": (
         Row(
@@ -278,70 +210,50 @@ ROWS: dict[str, tuple[Row, ...]] = {
         Row(
             "sqs:CreateQueue sqs:DeleteQueue sqs:GetQueueAttributes sqs:GetQueueUrl sqs:SetQueueAttributes",
             QUEUE,
-            "kmsMasterKeyId maxMessageSize messageRetentionSeconds name redrivePolicy visibilityTimeoutSeconds",
+            "kmsMasterKeyId maxMessageSize messageRetentionSeconds name policy redrivePolicy visibilityTimeoutSeconds",
         ),
         Row("sqs:ListQueueTags sqs:TagQueue sqs:UntagQueue", QUEUE, "tags"),
     ),
-    "aws:sqs/queuePolicy:QueuePolicy": queue_part("policy"),
-    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": queue_part("redriveAllowPolicy"),
+    "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy": (
+        Row("sqs:GetQueueAttributes sqs:SetQueueAttributes", QUEUE_OF_PART, "queueUrl redriveAllowPolicy"),
+    ),
+    "aws:s3/bucketPolicy:BucketPolicy": (
+        Row("s3:DeleteBucketPolicy s3:GetBucketPolicy s3:PutBucketPolicy", S3, "bucket policy", OWN_ACCOUNT),
+    ),
+    **{
+        f"aws:s3/bucket{part}:Bucket{part}": (Row(f"s3:Get{name} s3:Put{name}", S3, f"bucket {inputs}", OWN_ACCOUNT),)
+        for part, (name, inputs) in BUCKET_PARTS.items()
+    },
 }
 
 
-def run(region: str, account_id: str = "123456789012", **settings: str) -> tuple[Deployment, Stack]:
-    """Run the program in an account, with the names that its resources have there.
-
-    Args:
-        region: The stack's region.
-        account_id: The account.
-        settings: The settings, besides the model's examples.
-
-    Returns:
-        What it registers, and the stack as the bootstrap program sees it.
-    """
-    partition = example_account(region).partition
-    account = Account.of(f"arn:{partition}:iam::{account_id}:root", region)
-    suffix = settings.get("environmentSuffix", example_config(PROJECT_NAME)[f"{PROJECT_NAME}:environmentSuffix"])
-    boundary = f"arn:{partition}:iam::{account_id}:policy/{PROJECT_NAME}-{suffix}-ci-boundary"
-    own = {"permissionsBoundaryArn": boundary} | settings
-    config = example_config(PROJECT_NAME, region) | {f"{PROJECT_NAME}:{key}": value for key, value in own.items()}
-    deployment = deploy(config, "example", provider=DeployedAws(account, {}))
-    stack = Stack(
-        name="example",
-        project=PROJECT_NAME,
-        account=account,
-        suffix=suffix,
-        bucket_name=deployment.setting("bucketName"),
-        kms_key_arn=deployment.setting("kmsKeyArn"),
-        boundary_arn=deployment.setting("permissionsBoundaryArn"),
-    )
-    return deployment, stack
+def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, Stack]:
+    """Run the program with settings, and return what it registers and the stack as the bootstrap program sees it."""
+    account = ACCOUNTS[region]
+    boundary = f"arn:{account.partition}:iam::{ACCOUNT_ID}:policy/{PROJECT_NAME}-dev-ci-boundary"
+    program = run_program(example_config(region=region, **{"permissionsBoundaryArn": boundary} | settings), "example")
+    keys = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
+    return program, Stack("example", PROJECT_NAME, account, *map(program.setting, keys))
 
 
-def needs(deployment: Deployment, stack: Stack) -> Iterator[Need]:
-    """Yield what a deployment needs.
-
-    Raises:
-        KeyError: If a type has no rows.
-        LookupError: If an input has no row.
-    """
-    for resource in deployment.resources:
+def required_actions(program: RecordedProgram, stack: Stack) -> Iterator[Need]:
+    """Yield what a deployment needs; a `LookupError` if a type or an input has no row."""
+    # The mocks' ids: AWS's are the names.
+    names = {f"{each.name}-id": each.inputs.get("bucket") or each.inputs.get("name") for each in program.resources}
+    for resource in program.resources:
         if not resource.is_component:
-            yield from _needs(resource, deployment, stack)
+            yield from _required(resource, names, program, stack)
 
 
-def _needs(resource: Resource, deployment: Deployment, stack: Stack) -> Iterator[Need]:
+def _required(resource: Resource, names: Mapping[str, Any], program: RecordedProgram, stack: Stack) -> Iterator[Need]:
     rows, inputs = ROWS[resource.type], resource.inputs
     unknown = set(inputs).difference(*(row.inputs.split() for row in rows))
     if unknown:
         raise LookupError(f"{resource.type} needs a row for {', '.join(sorted(unknown))}")
-    places = asdict(stack.account) | {
-        **inputs,
-        "project": stack.project,
-        "suffix": stack.suffix,
-        "boundary": stack.boundary_arn,
-        "key": stack.kms_key_arn or deployment.arn("aws:kms/key:Key", "key"),
-        "queue": inputs.get("queueUrl", "").rpartition("/")[2],
-    }
+    places = vars(stack) | vars(stack.account) | inputs
+    places |= {key: names[inputs[key]] for key in ("bucket", "role") if inputs.get(key) in names}
+    places["key"] = stack.kms_key_arn or program.arn("aws:kms/key:Key", "key")
+    places["queue"] = inputs.get("queueUrl", "").rpartition("/")[2]
     for row in rows:
         if not row.inputs or not set(row.inputs.split()).isdisjoint(inputs):
             context = {key: value.format(**places) for key, value in row.context.items()}
