@@ -190,10 +190,7 @@ def test_own_project_is_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.
     assert project.load_declared("processor.handler:EXAMPLE")["type"] == "order.created"
 
 
-def test_tasks_and_the_command_before_them_are_read(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[tool.poe.tasks.lint]\ncmd = "ruff"\n', encoding="utf-8")
-
-    assert project.read_tasks(tmp_path) == {"lint": {"cmd": "ruff"}}
+def test_command_before_a_task_is_the_package_managers(tmp_path: Path) -> None:
     assert project.run_prefix(tmp_path) == "uv run poe"
     (tmp_path / "Pipfile").touch()
     assert project.run_prefix(tmp_path) == "pipenv run"

@@ -78,11 +78,11 @@ def validate(folder: Path, names: Collection[str], today: date, *, live: bool = 
         try:
             stacks.append(check_stack(project, name, policies))
         except DocumentError as error:
-            file, line = error.file, error.line or 1
-            unread = Finding(rule="unreadable-file", message=error.problem, stacks=(name,), file=file, line=line)
+            unread = Finding(
+                rule="unreadable-file", message=error.problem, stacks=(name,), file=error.file, line=error.line or 1
+            )
             findings.append(unread)
-    order = {environment: number for number, environment in enumerate(ENVIRONMENTS)}
-    stacks.sort(key=lambda stack: (order.get(stack.environment, len(order)), stack.name))
+    stacks.sort(key=lambda stack: ([*ENVIRONMENTS, ""].index(stack.environment), stack.name))
     findings += apply_rules(project, stacks, policies, today)
     chosen = [stack for stack in stacks if (stack.name in names if names else stack.name != DECLARATION.local)]
     inspected = {stack.name: inspect_stack(stack) for stack in chosen} if live else {}
