@@ -31,7 +31,7 @@ test-tools: install ## Run the tests of the tools in a rendered project, with th
 
 test-engine: install ## Deploy rendered projects with the real engine, in about 40 minutes; needs the Pulumi CLI
 	@echo This takes about 40 minutes, mostly fixed waits of the AWS provider.
-	$(BIN)/pytest tests/test_engine.py -k pulumi
+	$(BIN)/pytest tests/test_engine.py
 
 lint: install ## Lint the template and the code that it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)
