@@ -275,6 +275,10 @@ class Project:
             DocumentError: If its file cannot be read.
         """
         name = f"Pulumi.{stack}.yaml"
+        if stack not in self.stacks:
+            known = nearest(stack, self.stacks)
+            allowed = f"did you mean {known}?" if known else f"the stacks are {', '.join(self.stacks)}"
+            raise DocumentError(name, f"does not exist; {allowed}")
         sections = read_document(self.folder / name)
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}
