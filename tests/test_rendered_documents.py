@@ -61,21 +61,20 @@ RECORD = """
 import json, sys
 from dataclasses import asdict
 from infrastructure.settings import Settings
-from tools.testing.recording import deploy, readable_config
+from tools.testing import run_program, stack_config
 
-resources = [asdict(resource) for resource in deploy(readable_config("prod"), "prod").resources]
+resources = [asdict(resource) for resource in run_program(stack_config("prod"), "prod").resources]
 (refused,) = Settings.contradictions({"batchSize": 10_000, "lambdaTimeoutSeconds": int(sys.argv[1])})
 print(json.dumps({"resources": resources, "batch": refused.allowed}, default=str))
 """
 # Prices in USD in us-east-1: for a million requests, writes or invocations, for a GB and second of the function, and
-# for a metric, an alarm's metric or a rule of Contributor Insights in a month. https://calculator.aws
+# for a metric or an alarm's metric in a month. https://calculator.aws
 SQS_REQUESTS = 0.40
 DYNAMODB_WRITES = 0.625
 LAMBDA_INVOCATIONS = 0.20
 LAMBDA_GB_SECOND = 0.0000133334
 METRIC = 0.30
 ALARM_METRIC = 0.10
-INSIGHTS_RULE = 0.50
 MILLION = 1_000_000
 DAY_SECONDS = 86_400
 MONTH_SECONDS = 30 * DAY_SECONDS
@@ -139,6 +138,7 @@ WRITTEN_BY_TASKS = (
 PATH_ENDINGS = (".json", ".lock", ".md", ".py", ".toml", ".yaml")
 # Sections of the troubleshooting with messages of other programs.
 FOREIGN_MESSAGES = {"Pulumi and AWS", "No message"}
+MONITORING = "infrastructure/monitoring.py"
 TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 BACKENDS = {
     "pulumi-cloud": "kept in [Pulumi Cloud]",
@@ -230,19 +230,25 @@ def source_texts(project: Project) -> Iterator[str]:
 
 
 def alarms(project: Project) -> list[str]:
-    """Find the roles of the alarms that the program declares."""
-    tree = ast.parse(project.read("infrastructure/alarms.py"))
+    """Find the names of the alarms that the program declares."""
+    tree = ast.parse(project.read(MONITORING))
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     declared = [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Alarm"]
-    roles = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "role"]
-    assert roles
-    return roles
+    names = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "name"]
+    assert names
+    return names
+
+
+def runbooks(project: Project) -> str:
+    """Return the page that the alarms' descriptions lead to."""
+    (page,) = re.findall(r'^RUNBOOKS = "(.+)"$', project.read(MONITORING), flags=re.MULTILINE)
+    return project.read(page)
 
 
 def roles(project: Project) -> set[str]:
     """Return the ends of physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
-    return {role for text in texts for role in re.findall(r"""names\.of\(["']([a-z-]+)["']\)""", text)}
+    return {role for text in texts for role in re.findall(r"""context\.name\(["']([a-z-]+)["']\)""", text)}
 
 
 def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
@@ -511,17 +517,19 @@ def test_the_python_example_calls_what_exists(project: Project) -> None:
 
 
 def test_every_alarm_has_a_runbook(project: Project) -> None:
-    runbooks = section(project.read("docs/errors-and-operations.md"), "Alarms")
+    assert headings(section(runbooks(project), "Alarms")) == [f"`{name}`" for name in alarms(project)]
 
-    assert headings(runbooks) == [f"`{role}`" for role in alarms(project)]
+
+def test_the_address_in_an_alarms_description_leads_to_a_heading(project: Project) -> None:
+    assert 'Runbook: {RUNBOOKS}#{alarm.name}"' in project.read(MONITORING)
+    assert set(alarms(project)) <= anchors(runbooks(project))
 
 
 def test_a_runbook_says_what_the_alarm_means_how_to_look_and_what_to_do(project: Project) -> None:
-    text = project.read("docs/errors-and-operations.md")
-
-    for role in alarms(project):
-        parts = re.findall(r"^\*\*(.+)\.\*\*", section(text, f"`{role}`", level=3), flags=re.MULTILINE)
-        assert parts == ["What it means", "How to look", "What to do"], role
+    for name in alarms(project):
+        runbook = section(runbooks(project), f"`{name}`", level=3)
+        parts = re.findall(r"^\*\*(.+)\.\*\*", runbook, flags=re.MULTILINE)
+        assert parts == ["What it means", "How to look", "What to do"], name
 
 
 def test_every_class_of_errors_is_described(project: Project) -> None:
@@ -580,10 +588,6 @@ def test_the_costs_follow_from_the_program(default_project: Project, recorded: d
     counters = len(constants(default_project, "processor/names.py")["COUNTERS"])
     polls = POLLERS * MONTH_SECONDS // POLL_SECONDS
     to_table, to_index = writes(default_project, recorded)
-    table_inputs = inputs_of(recorded, "aws:dynamodb/table:Table")["table"]
-    keys = [[table_inputs["hashKey"]], *(index["keySchemas"] for index in table_inputs["globalSecondaryIndexes"])]
-    # Of the table and of its index: the keys that are used most and throttled most, without and with a sort key.
-    rules = sum(2 * len(parts) for parts in keys)
     expected = {
         f"alarms, 0.10 for each of the {alarms_watch} metrics that they watch": ALARM_METRIC * alarms_watch,
         f"polling: Lambda keeps {POLLERS} requests of {POLL_SECONDS} seconds open, {polls:,} a month": (
@@ -595,10 +599,6 @@ def test_the_costs_follow_from_the_program(default_project: Project, recorded: d
             DYNAMODB_WRITES * (to_table + to_index)
         ),
         "Lambda, at 100 ms and 512 MB on arm64": LAMBDA_INVOCATIONS + MILLION * 0.1 * 0.5 * LAMBDA_GB_SECOND,
-        f"`contributorInsights`, 0.50 for each of {rules} rules, and 0.03 for each million reads and writes": (
-            INSIGHTS_RULE * rules
-        ),
-        "`idleAlarmMinutes`, 1 metric": ALARM_METRIC,
     }
 
     rows = dict(re.findall(r"^\| (.+) \| (.+) \|$", default_project.read("docs/costs.md"), flags=re.MULTILINE))
