@@ -536,6 +536,13 @@ def test_ci_guards_the_types_that_production_protects_or_retains() -> None:
     assert policies["stateful"]["types"] == sorted(types), "the types under [stateful] in policies.toml"
 
 
+def test_the_functions_handler_exists() -> None:
+    module, _, name = EXPECTED["function"]["handler"].rpartition(".")
+    source = (PROJECT_FOLDER / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+
+    assert f"def {name}(" in source
+
+
 def test_the_stack_has_these_outputs(example: RecordedProgram) -> None:
     assert example.exports == OUTPUTS
 
