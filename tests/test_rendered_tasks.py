@@ -271,7 +271,7 @@ def test_a_bad_setting_is_refused_before_the_engine_is_called(
 
     assert finished.returncode != 0
     assert 'wrong namespace "event-pipline"; the key is event-pipeline:lambdaMemoryMb' in finished.stdout
-    assert "event-pipeline:lambdaMemoryMb: missing; allowed: a whole number from 128 to 10240" in finished.stdout
+    assert "event-pipeline:lambdaMemoryMb: is not set; allowed: a whole number from 128 to 10240" in finished.stdout
     assert "Traceback" not in finished.stdout
     assert calls() == []
 
