@@ -37,7 +37,6 @@ Operation = Literal["changed", "deleted", "create", "update", "replace", "delete
 
 
 def change(operation: Operation, name: str, *paths: str, type_: str = TOPIC) -> Change:
-    """Return a change, whose values are secret enough not to be shown."""
     properties = tuple(Property(path=path, found='"NOT-FOR-COMMENTS"', expected=None) for path in paths)
     return Change(urn=f"urn:{name}", name=name, type=type_, operation=operation, properties=properties)
 
@@ -52,9 +51,11 @@ class Stack:
         self.set()
 
     def set(self, *drift: Change, pending: tuple[Change, ...] = (), is_deployed: bool = True, notes: Any = ()) -> None:
+        """Set what a preview sees."""
         self.seen = Preview(drift, pending, {}, is_deployed, notes)
 
     def preview(self, stack: str, *, plan: Path | None = None) -> Preview:
+        """Preview it."""
         assert stack == "dev"
         if plan:
             assert not self.plan.exists()
@@ -92,7 +93,6 @@ def fixture_cli(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> StandInPulumi:
 
 
 def refusal(command: str, stack: str = "dev") -> str:
-    """Run a command that must fail, and return its reason."""
     with pytest.raises(SystemExit) as exit_:
         ci.main(command, stack)
     return str(exit_.value).removeprefix(f"ci: {command} {stack}: ")
@@ -272,10 +272,11 @@ def test_what_waits_for_a_deployment_is_no_drift(stack: Stack, is_deployed: bool
 def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: Stack) -> None:
     ci.main("deploy", "dev")
 
-    up, *_, saved, tested = cli.calls
+    up, *_, history, saved, tested = cli.calls
     assert (
         up == f"up --yes --skip-preview --color never --refresh --plan {stack.plan} --exec-kind auto.local --stack dev"
     )
+    assert "--show-secrets" not in history
     assert (saved, tested) == ("outputs of dev", INTEGRATION_TESTS)
     assert "\n\ndeployed, and the integration tests passed\n\n- 1 outputs\n" in stack.text
 
