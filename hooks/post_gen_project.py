@@ -12,6 +12,18 @@ import sys
 
 # Python files are copied as they are, and their names are not rendered either.
 ONLY_IF_CI_DEPLOYS = ("bootstrap", os.path.join("tests", "unit", "bootstrap"))  # noqa: PTH118 # pathlib starts slowly
+# An answer, and the Python files that only projects with it have, each with its name there.
+ONLY_WITH = {
+    ("ci", "gitlab"): {
+        "bootstrap/trust_gitlab.py": "bootstrap/trust.py",
+        "tests/unit/bootstrap/test_trust_gitlab.py": "tests/unit/bootstrap/test_trust.py",
+    },
+    ("state_backend", "s3"): {
+        "bootstrap/main_s3.py": "bootstrap/__main__.py",
+        "bootstrap/state.py": "bootstrap/state.py",
+        "tests/unit/bootstrap/test_state.py": "tests/unit/bootstrap/test_state.py",
+    },
+}
 # All files in these may have names that rendered empty. Other empty folders may be git's, if a project is overwritten.
 ONLY_IF_NOT_EMPTY = (".github", ".gitlab")
 
@@ -80,8 +92,15 @@ def say(lines):
 
 
 def main(answers):
-    """Remove folders that were not asked for, then print what to type next."""
-    if not ci_deploys(answers):
+    """Remove what was not asked for, then print what to type next."""
+    if ci_deploys(answers):
+        for (question, answer), files in ONLY_WITH.items():
+            for file, name in files.items():
+                if answers[question] == answer:
+                    os.replace(file, name)  # noqa: PTH105
+                else:
+                    os.remove(file)  # noqa: PTH107
+    else:
         for folder in ONLY_IF_CI_DEPLOYS:
             shutil.rmtree(folder, ignore_errors=True)
     for top in ONLY_IF_NOT_EMPTY:

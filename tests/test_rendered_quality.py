@@ -192,3 +192,16 @@ def test_every_component_registers_its_outputs(default_project: Project) -> None
     assert components
     for name, node in components:
         assert "self.register_outputs(" in ast.unparse(node), f"{name}: {node.name}"
+
+
+def test_no_dataclass_that_components_or_invocations_share_can_be_changed(default_project: Project) -> None:
+    decorators = [
+        (name, ast.unparse(decorator))
+        for name, tree in trees(default_project)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and name.startswith(("infrastructure/", "processor/"))
+        for decorator in node.decorator_list
+    ]
+
+    assert [each for each in decorators if "dataclass" in each[1] and "frozen=True" not in each[1]] == []
+    assert any("dataclass" in text for _, text in decorators)

@@ -165,7 +165,7 @@ def test_a_wrong_stack_is_refused_in_lines_that_say_why_before_pulumi_is_called(
 
     assert (refused.returncode != 0, unknown.returncode != 0) == (True, True)
     assert 'wrong namespace "event-pipline"; the key is event-pipeline:lambdaMemoryMb' in refused.stdout
-    assert "event-pipeline:lambdaMemoryMb: missing; allowed: a whole number from 128 to 10240" in refused.stdout
+    assert "event-pipeline:lambdaMemoryMb: is not set; allowed: a whole number from 128 to 10240" in refused.stdout
     assert "Pulumi.qa.yaml" in unknown.stdout
     assert "Traceback" not in refused.stdout + unknown.stdout
     assert calls() == []

@@ -66,8 +66,8 @@ MISTAKES: dict[str, Mistake] = {
     ),
     "another identity after a redrive": Mistake(
         "processor/identity.py",
-        "    if first.message_id and",
-        "    if not first.message_id and",
+        "    if is_identity and",
+        "    if not is_identity and",
         (SENT_BACK,),
     ),
     "two notifications": Mistake(

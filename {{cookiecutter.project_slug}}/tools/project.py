@@ -3,6 +3,7 @@
 ``[tool.pipeline]`` in ``pyproject.toml`` declares what the tools know of the project; they import nothing else of it.
 """
 
+import difflib
 import functools
 import importlib
 import itertools
@@ -193,6 +194,12 @@ def shown(text: str) -> str:
     return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a wrong name was probably meant to be, if there is one."""
+    names = {each.lower(): each for each in known}
+    return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), None)
+
+
 class Place(NamedTuple):
     """The place where a value is set.
 
@@ -268,6 +275,10 @@ class Project:
             DocumentError: If its file cannot be read.
         """
         name = f"Pulumi.{stack}.yaml"
+        if stack not in self.stacks:
+            known = nearest(stack, self.stacks)
+            allowed = f"did you mean {known}?" if known else f"the stacks are {', '.join(self.stacks)}"
+            raise DocumentError(name, f"does not exist; {allowed}")
         sections = read_document(self.folder / name)
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}
