@@ -55,7 +55,6 @@ def test_every_task_calls_what_exists_with_its_arguments(
         for step in (*task.get("sequence", ()), *task.get("parallel", ())):
             assert isinstance(step, dict) or step in tasks, name
         for argument in task.get("args", []):
-            assert argument["positional"], name
             assert any(re.search(rf"\b{argument['name']}\b", call) for call in calls_of(task)), name
         for call in calls_of(task):
             if script := re.fullmatch(r"([\w.]+):(\w+)(?:\((.*)\))?", call):
