@@ -343,6 +343,11 @@ def create_role_policy(aws: Clients, inputs: Inputs) -> None:
     aws["iam"].put_role_policy(RoleName=inputs["role"], **policy)
 
 
+@creates("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
+def create_role_policy_attachment(aws: Clients, inputs: Inputs) -> None:
+    aws["iam"].attach_role_policy(RoleName=inputs["role"], PolicyArn=inputs["policyArn"])
+
+
 def function_arguments(inputs: Inputs) -> Inputs:
     """Return the arguments for creating or updating a function."""
     same = (

@@ -163,12 +163,12 @@ class Pipeline:
         """Return a message's dead letters, whether the function or SQS has sent them; look for new ones likewise."""
         return results_of(self._letters, message) or results_of(self._take_letters(), message)
 
-    def counts_of(self, *messages: str) -> list[tuple[int, int, int]]:
+    def counts_of(self, *messages: str) -> list[list[int]]:
         """Count payloads, notifications and dead letters of messages, after some time for what should not come."""
         time.sleep(SETTLING_SECONDS)
         taken = (self._take_notifications(), self._take_letters())
-        counts = [[len(results_of(results, message)) for results in taken] for message in messages]
-        return [(len(self._versions_of(message)), *each) for message, each in zip(messages, counts, strict=True)]
+        counts = {each: [len(results_of(results, each)) for results in taken] for each in messages}
+        return [[len(self._versions_of(message)), *count] for message, count in counts.items()]
 
     def _take_notifications(self) -> Results:
         for received in self._received(self._inbox_url):

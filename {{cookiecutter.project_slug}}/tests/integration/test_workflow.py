@@ -22,8 +22,8 @@ MALFORMED = {
 }
 BAD_BODY = next(iter(MALFORMED))
 # Payloads, notifications and dead letters of a message.
-ONCE = (1, 1, 0)
-DEAD_LETTERED = (0, 0, 1)
+ONCE = [1, 1, 0]
+DEAD_LETTERED = [0, 0, 1]
 # The tester's clock and that of SQS may differ.
 CLOCK_SECONDS = 600
 # A delivery must end before the next one.
@@ -130,7 +130,7 @@ def test_message_that_fails_too_often_is_dead_lettered_with_the_reason(pipeline:
         (message,) = pipeline.send(BODY)
         (letter,) = pipeline.wait_for(pipeline.letters_of, message)
 
-    assert (letter["Body"], texts_of(letter)["ErrorCode"]) == (BODY, "NoSuchBucket")
+    assert (letter["Body"], texts_of(letter).get("ErrorCode")) == (BODY, "NoSuchBucket")
     assert len(failures_of(pipeline, message)) == DELIVERIES
 
 
