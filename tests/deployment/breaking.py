@@ -91,7 +91,6 @@ BREAKAGES = {
     "alarms: names": Breakage("errors-alarm", None),
     "alarms: without action": Breakage("returned-alarm", {"alarmActions": []}),
     "alarms: disabled actions": Breakage("throttles-alarm", {"actionsEnabled": False}),
-    "dashboard": Breakage("dashboard", None),
     "function: alias": Breakage("function-live", {"routingConfig": {"additionalVersionWeights": {"99": 0.5}}}),
     "function: runtime": Breakage("function", {"runtime": "python3.11"}),
     "function: architecture": Breakage("function", {"architectures": ["x86_64"]}),

@@ -124,7 +124,6 @@ ROLE_POLICIES = Call("iam", "list_role_policies", ROLE)
 ATTACHED_POLICIES = Call("iam", "list_attached_role_policies", ROLE)
 LOG_GROUPS = Call("logs", "describe_log_groups", {"logGroupNamePrefix": "/aws/lambda/$function_name"})
 METRIC_ALARMS = Call("cloudwatch", "describe_alarms", {"AlarmNames": [f"$prefix-{alarm}" for alarm in ALARMS]})
-DASHBOARD = Call("cloudwatch", "get_dashboard", {"DashboardName": "$prefix-dashboard"})
 ROTATION = Call("kms", "get_key_rotation_status", {"KeyId": "alias/$prefix-key"})
 
 PRIVATE = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
@@ -211,7 +210,6 @@ ROWS = {
     ),
     "alarms: without action": Row(METRIC_ALARMS, 'MetricAlarms[?AlarmActions!=`["$alarm_topic_arn"]`].AlarmName', []),
     "alarms: disabled actions": Row(METRIC_ALARMS, "MetricAlarms[?!ActionsEnabled].AlarmName", []),
-    "dashboard": Row(DASHBOARD, "DashboardName", lambda stack: f"{stack.prefix}-dashboard"),
     "function: alias": Row(
         ALIAS,
         "[AliasArn, RoutingConfig.AdditionalVersionWeights]",
