@@ -2,8 +2,7 @@
 
 import sys
 
-from benchmarks.measure import print_table
-from benchmarks.rendered import rendered
+from benchmarks.measure import print_table, rendered
 from tests.deployment.loaded import report_of_load
 
 MESSAGES = 1000

@@ -1,16 +1,36 @@
-"""Measuring and printing."""
+"""A rendered project to measure, the time of actions, and a table in Markdown."""
 
 import statistics
+import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
+from cookiecutter.main import cookiecutter
 
-Action = Callable[[], object]
+from tests.combinations import ROOT
+from tests.projects import Environment, Project
 
 
-def in_turn(actions: Mapping[str, Action], rounds: int) -> dict[str, float]:
+@contextmanager
+def rendered() -> Generator[tuple[Project, Environment]]:
+    """Render the default project into a temporary folder, and create its environment."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        config = write_config(folder)
+        project = Project(Path(cookiecutter(str(ROOT), no_input=True, output_dir=name, config_file=str(config))), {})
+        yield project, Environment.create(folder / "environment", project.requirements())
+
+
+def write_config(folder: Path) -> Path:
+    """Write a configuration with which Cookiecutter leaves the home directory alone."""
+    config = folder / "config.yaml"
+    config.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
+    return config
+
+
+def in_turn(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Run actions alternately, so that a slow moment of the machine affects all of them.
 
     Args:
@@ -31,10 +51,7 @@ def in_turn(actions: Mapping[str, Action], rounds: int) -> dict[str, float]:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with names on the left and figures on the right."""
-    table = Table(title=title, title_justify="left")
-    for number, column in enumerate(columns):
-        table.add_column(column, justify="right" if number else "left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    """Print a table with names on the left and figures on the right, as `benchmarks/README.md` has it."""
+    alignments = ["---", *["--:"] * (len(columns) - 1)]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (columns, *rows)]
+    print(f"\n{title}\n", lines[0], "|" + "|".join(alignments) + "|", *lines[1:], sep="\n", flush=True)

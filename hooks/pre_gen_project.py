@@ -1,4 +1,4 @@
-"""Refuses bad answers before a file is written, and says what to type next when all are good.
+"""Refuses bad answers before a file is written.
 
 Cookiecutter renders this file and runs it in the new, still empty folder, which it removes if this exits with an error.
 The answers come in as one JSON literal, so that no answer can become code. ``make new`` imports this module instead,
@@ -6,10 +6,7 @@ because it checks each answer as it is given.
 """
 
 import json
-import os
 import re
-import shlex
-import shutil
 import sys
 import unicodedata
 
@@ -64,18 +61,6 @@ PRIVATE = {
     "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
     "_new_lines": "\n",
 }
-
-FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
-# What the project needs on the PATH: what for, and how to get it.
-MANAGERS = {
-    "uv": ("which runs every task", "https://docs.astral.sh/uv/getting-started/installation/"),
-    "pipenv": ("which runs every task", "https://pipenv.pypa.io/en/latest/installation.html"),
-}
-TOOLS = {
-    "git": ("for the project's history and pre-commit", "https://git-scm.com/downloads"),
-    "pulumi": ("to deploy, also to the local stack", "https://www.pulumi.com/docs/install/"),
-}
-PYTHON_PAGE = "https://www.python.org/downloads/"
 
 
 def is_refused(character):
@@ -165,62 +150,14 @@ def refusals(answers):
             yield f"{setting}: {shown(answers[setting])} is refused; it is the template's own and cannot be changed"
 
 
-def has_python(oldest):
-    """Whether this machine has a Python of this version or a newer one, as ``X.Y``, on the PATH or running this."""
-    import subprocess  # noqa: PLC0415 # only one package manager needs to know, and every rendering would pay for it
-
-    def parsed(version):
-        return tuple(map(int, version.split(".")))
-
-    needed = parsed(oldest)
-    if sys.version_info[:2] >= needed:
-        return True
-    newer = (f"python{version}" for version in CHOICES["python_version"] if parsed(version) >= needed)
-    found = filter(None, map(shutil.which, ("python3", "python", "py", *newer)))
-    # A name on the PATH may be a shim of pyenv's or of Windows's store with nothing behind it.
-    program = f"import sys; sys.exit(sys.version_info < {needed})"
-    return any(not subprocess.run([path, "-c", program], capture_output=True, check=False).returncode for path in found)
-
-
-def missing(answers):
-    """Yield a line for each tool that the project needs and this machine lacks: what it is for, and how to get it."""
-    manager = answers["package_manager"]
-    for tool, (purpose, page) in {manager: MANAGERS[manager], **TOOLS}.items():
-        if not shutil.which(tool):
-            yield f"{tool}, {purpose}: {page}"
-    oldest = answers["python_version"]
-    # uv downloads a Python by itself.
-    if manager == "pipenv" and not has_python(oldest):
-        yield f"Python {oldest} or newer, which you chose for the project: {PYTHON_PAGE}"
-
-
-def closing_words(answers, project):
-    """Say where the project is, what this machine lacks, and the first commands, as lines."""
-    # Neither cmd.exe nor PowerShell reads a shell's quoting; a path on Windows cannot contain a quotation mark.
-    folder = f'"{project}"' if os.name == "nt" else shlex.quote(project)
-    yield f"\nYour project is in {project}."
-    lacking = list(missing(answers))
-    if lacking:
-        yield from ("\nNot on the PATH of this machine yet:\n", *(f"    {line}" for line in lacking))
-    yield "\nNext:\n"
-    yield from (f"    {command}" for command in (f"cd {folder}", *FIRST_COMMANDS[answers["package_manager"]]))
-    yield ""
-
-
 def refused(lines):
     """Write refusals as one message."""
     answers = "1 answer" if len(lines) == 1 else f"{len(lines)} answers"
     return "\n".join([f"{answers} refused, nothing was written:", *(f"  - {line}" for line in lines)])
 
 
-def say(lines):
-    """Print lines. Characters of a folder's name that the terminal cannot show are escaped."""
-    encoding = sys.stdout.encoding
-    print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding))
-
-
 def main(answers):
-    """Print every refusal and exit with an error, or print what to type next."""
+    """Print every refusal and exit with an error, if there is one."""
     found = list(refusals(answers))
     if found:
         print(
@@ -228,9 +165,6 @@ def main(answers):
             file=sys.stderr,
         )
         sys.exit(1)
-    # cruft renders without an output folder, to compare versions of the template: then there is nothing to type.
-    if "_output_dir" in answers:
-        say(closing_words(answers, os.path.join(answers["_output_dir"], answers["project_slug"])))  # noqa: PTH118
 
 
 if __name__ == "__main__":

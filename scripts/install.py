@@ -100,6 +100,8 @@ def main() -> None:
         sys.exit(
             f"install: {sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=..."
         )
+    if ENVIRONMENT.is_symlink():
+        sys.exit(f"install: {ENVIRONMENT} is a link, and what it leads to may be in use; remove the link: rm .venv")
     # If everything is installed, everything is updated.
     only_rendering = only_rendering and not INSTALLED.exists()
     for mark in (RENDERING, INSTALLED):

@@ -1,4 +1,4 @@
-"""Renders a project, and says where it is and how to go on.
+"""Renders a project.
 
 Cookiecutter does the work. What is added: each answer is checked as soon as it is given, answers in a file are text and
 not Jinja, those that nobody asked for are refused and not ignored, and a failure is a message and not a stack trace.
@@ -21,7 +21,7 @@ from cookiecutter.prompt import prompt_for_config, read_user_choice, read_user_v
 from cookiecutter.utils import create_env_with_context
 from jinja2 import TemplateError
 
-from hooks.pre_gen_project import closing_words, refusal, refusals, refused, say
+from hooks.pre_gen_project import refusal, refusals, refused
 
 ROOT = Path(__file__).resolve().parent.parent
 QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
@@ -51,12 +51,11 @@ def main() -> None:
         config = Path(arguments.answers).expanduser() if arguments.answers else None
         given = read_answers(config) if config else {}
         answers = answer(output, config, given, ask=sys.stdin.isatty())
-        project = render(output, config, {question: answers[question] for question in ASKED})
+        render(output, config, {question: answers[question] for question in ASKED})
     except (AnswersError, CookiecutterException, OSError, TemplateError, UnicodeError) as error:
         sys.exit(f"make new: {error}")
     except (EOFError, KeyboardInterrupt):
         sys.exit("\nmake new: stopped, nothing was written")
-    say(closing_words(answers, str(project)))
 
 
 def read_answers(path: Path) -> Answers:
@@ -149,32 +148,28 @@ def folder_problem(output: Path, question: str, slug: str) -> str | None:
     return f"{question}: {folder} already exists; choose another slug, move that folder away, or give another OUTPUT="
 
 
-def render(output: Path, config: Path | None, answers: Answers) -> Path:
+def render(output: Path, config: Path | None, answers: Answers) -> None:
     """Render a project with answers that were checked, and leave nothing behind if that fails.
-
-    Returns:
-        The project's folder.
 
     Raises:
         CookiecutterException: If Cookiecutter fails.
         OSError: If the folder cannot be written.
     """
+    # What was asked comes before what the hooks print.
+    sys.stdout.flush()
     try:
-        rendered = cookiecutter(
+        cookiecutter(
             str(ROOT),
             no_input=True,
             extra_context={question: as_default(question, text) for question, text in answers.items()},
             output_dir=str(output),
             config_file=str(config) if config else None,
-            # The only hook checks the answers and says what is next, as is done here.
-            accept_hooks=False,
         )
     except OutputDirExistsException:
         raise
     except BaseException:
         shutil.rmtree(output / answers["project_slug"], ignore_errors=True)
         raise
-    return Path(rendered)
 
 
 def as_default(question: str, answer: str) -> str:

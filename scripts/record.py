@@ -42,7 +42,6 @@ DURATION = re.compile(
 )
 INTERPRETER = re.compile(rf"(?<=interpreter at: )({COLOUR})[^\r\n\x1b]+")
 PATIENCE_S = 600
-MOST_QUESTIONS = 100
 
 PROMPT = "\x1b[1;32m$\x1b[0m "
 # Times in the picture, in milliseconds.
@@ -199,13 +198,10 @@ def converse(terminal: fdspawn, scene: Scene) -> list[Step]:
 
     Returns:
         What it printed, and what was typed.
-
-    Raises:
-        RecordingError: If it keeps asking.
     """
     steps: list[Step] = [Step("\r\n")]
     answers = iter(scene.answers)
-    for _ in range(MOST_QUESTIONS):
+    while True:
         ended = terminal.expect([QUESTION, pexpect.EOF]) == 1
         steps.append(Step(f"{terminal.before}{'' if ended else terminal.after}"))
         if ended:
@@ -215,7 +211,6 @@ def converse(terminal: fdspawn, scene: Scene) -> list[Step]:
             terminal.expect_exact(answer)
             steps.append(Step(answer, typed=True))
         terminal.send("\n")
-    raise RecordingError(f"{scene.command} asked {MOST_QUESTIONS} questions and did not end")
 
 
 def neutral(text: str, folder: Path) -> str:

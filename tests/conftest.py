@@ -15,12 +15,14 @@ from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
-DEPLOYING = {
+# Modules whose tests share something expensive: what they deploy, or the checks of projects that do not differ.
+IN_ONE_PROCESS = {
     "test_emulator.py",
     "test_engine.py",
     "test_rendered_load.py",
     "test_rendered_local.py",
     "test_rendered_promises.py",
+    "test_rendered_quality.py",
     "test_rendered_workflow.py",
 }
 NAMES = [name(combination) for combination in COMBINATIONS]
@@ -34,13 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
 class SharedWork(LoadScopeScheduling):
     """Runs tests that share something expensive in one process, which creates it once.
 
-    These are all tests of a combination of answers, and all tests of a module that deploys. xdist's own groups are lost
+    These are all tests of a combination of answers, and all tests of some modules. xdist's own groups are lost
     with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, test = nodeid.partition("::")
-        if Path(module).name in DEPLOYING:
+        if Path(module).name in IN_ONE_PROCESS:
             return module
         return next((combination for combination in NAMES if combination in test), nodeid)
 
@@ -126,16 +128,6 @@ def packaged_project(
 ) -> Project:
     """The default project with the local stack's bundle."""
     project = default_project.copy(tmp_path_factory.mktemp("packaged"))
-    finished = environment.task(project, "package", "local")
+    finished = environment.run(project, "python", "-c", "from tools.package import build_bundle; build_bundle('local')")
     assert finished.returncode == 0, finished.stdout
     return project
-
-
-def refusal(cookies: Cookies, capfd: pytest.CaptureFixture[str], **answers: Any) -> str:
-    """Render with answers that must be refused, and return the message.
-
-    Cookiecutter drops a failing hook's message; it is on standard error.
-    """
-    result = cookies.bake(extra_context=answers)
-    assert result.exit_code != 0, f"{answers} were accepted"
-    return capfd.readouterr().err

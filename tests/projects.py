@@ -1,6 +1,7 @@
 """Rendered projects, and the environments that their tasks run in."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -70,6 +71,14 @@ class Project:
     def python_files(self) -> list[str]:
         """List its Python files."""
         return sorted(name for name in self.names() if name.endswith(".py"))
+
+    def stack_files(self) -> list[str]:
+        """List the files of its stacks."""
+        return sorted(path.name for path in self.path.glob("Pulumi.*.yaml"))
+
+    def exports(self) -> list[str]:
+        """List the program's outputs."""
+        return re.findall(r'^pulumi\.export\("(\w+)", ', self.read("__main__.py"), flags=re.MULTILINE)
 
     def requirements(self) -> list[str]:
         """List all of its dependencies as pip requirements, for either package manager."""

@@ -1,7 +1,8 @@
-"""The bootstrap program of a rendered project: its tasks, its settings, and what of its state is committed."""
+"""The bootstrap program of a rendered project: its task, settings, state, and what its roles may do."""
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
 # Starts the program's modules as the engine does: in the folder of the program, and with its own folder first.
@@ -33,6 +35,9 @@ NOT_DEPLOYED = [
     {"ci": "github", "state_backend": "local-file"},
 ]
 TASK = "bootstrap"
+FILES = ("Pulumi.account.yaml", "Pulumi.yaml", "README.md")
+# They need a project and its environment.
+ROLES = ROOT / "tests" / "roles"
 
 Bake = Callable[..., Project]
 deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".join(answers.values()))
@@ -79,24 +84,26 @@ def test_state_in_a_file_has_an_empty_passphrase(
 
 
 @deployed
-def test_the_settings_are_for_the_platform_and_the_backend(bake: Bake, answers: dict[str, str]) -> None:
+def test_only_what_the_answers_need_is_rendered(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers, aws_region_prod="eu-west-1")
+    on_github, with_bucket = answers["ci"] == "github", answers["state_backend"] == "s3"
     config = project.yaml("bootstrap/Pulumi.account.yaml")["config"]
-    own = {key.removeprefix("event-pipeline-bootstrap:"): value for key, value in config.items()}
+    program = {name.removeprefix("bootstrap/") for name in project.names() if name.startswith("bootstrap/")}
+    tests = {Path(name).name for name in project.names() if name.startswith("tests/unit/bootstrap/")}
 
-    expected: dict[str, object] = {
-        "aws:region": "eu-west-1",
-        "aws:allowedAccountIds": [],
-        "ci": answers["ci"],
-        "repository": "",
-        "branch": "main",
-        "createOidcProvider": True,
+    own = {"repository": "", "branch": "main", "createOidcProvider": True}
+    own |= {"repositoryId": ""} if on_github else {}
+    own |= {"stateKeyArn": ""} if with_bucket else {}
+    assert config == {"aws:region": "eu-west-1", "aws:allowedAccountIds": []} | {
+        f"event-pipeline-bootstrap:{key}": value for key, value in own.items()
     }
-    if answers["ci"] == "github":
-        expected |= {"repositoryId": "", "repositoryOwnerId": ""}
-    if answers["state_backend"] == "s3":
-        expected |= {"stateBucket": "event-pipeline-pulumi-state", "stateKeyArn": "", "stateAccountIds": []}
-    assert own == expected
+    modules = {"__init__", "__main__", "policies", "roles", "settings", "stacks", "trust"}
+    of_state = {"state"} if with_bucket else set()
+    assert program == {f"{name}.py" for name in modules | of_state} | {*FILES}
+    tested = {"policies", "program", "stacks", "trust"}
+    assert tests == {f"test_{name}.py" for name in tested | of_state} | {"conftest.py"}
+    assert ("token.actions.githubusercontent.com" in project.read("bootstrap/trust.py")) is on_github
+    assert ("state_key_arn" in project.read("bootstrap/__main__.py")) is with_bucket
 
 
 @deployed
@@ -111,22 +118,14 @@ def test_only_a_program_that_creates_the_bucket_keeps_its_state_in_a_file(bake: 
 def test_the_programs_own_state_is_committed_without_its_history(bake: Bake, tmp_path: Path) -> None:
     project = bake(state_backend="s3").copy(tmp_path)
     subprocess.run(["git", "init", "--quiet"], cwd=project.path, check=True)
-    folder = "bootstrap/.pulumi"
-    names = [f"{folder}/{name}" for name in ("meta.yaml", "stacks/x/account.json", "history/x", "backups/x", "locks/x")]
+    kept = ["meta.yaml", "stacks/x/account.json"]
+    left = ["meta.yaml.attrs", "stacks/x/account.json.bak", "stacks/x/account.json.attrs", "history/x", "backups/x"]
+    names = [f"bootstrap/.pulumi/{name}" for name in (*kept, *left, "locks/x")]
 
     ignored = subprocess.run(
         ["git", "check-ignore", *names], cwd=project.path, check=False, capture_output=True, encoding="utf-8"
     )
-    assert ignored.stdout.splitlines() == names[2:]
-
-
-@deployed
-def test_the_gate_covers_the_program(bake: Bake, answers: dict[str, str]) -> None:
-    pyproject = bake(**answers).toml("pyproject.toml")["tool"]
-
-    assert pyproject["poe"]["tasks"]["lint"]["sequence"][1]["cmd"].split()[2] == "bootstrap"
-    assert pyproject["coverage"]["run"]["source"] == ["."]
-    assert not [each for each in pyproject["coverage"]["run"]["omit"] if each.startswith("bootstrap")]
+    assert ignored.stdout.splitlines() == names[len(kept) :]
 
 
 @pytest.mark.parametrize("answers", NOT_DEPLOYED, ids=lambda answers: "-".join(answers.values()))
@@ -135,3 +134,15 @@ def test_a_project_that_ci_does_not_deploy_does_not_mention_it(bake: Bake, answe
 
     assert TASK not in project.tasks()
     assert [path for path in project.files() if "bootstrap" in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.slow
+def test_the_roles_may_do_what_a_deployment_needs_and_nothing_else(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    project = default_project.copy(tmp_path)
+    shutil.copytree(ROLES, project.path / "tests" / "roles", ignore=shutil.ignore_patterns("__pycache__"))
+
+    for command in (("pytest", "-q", "tests/roles"), ("ty", "check", "tests/roles")):
+        finished = environment.run(project, *command)
+        assert finished.returncode == 0, finished.stdout

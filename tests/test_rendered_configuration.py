@@ -1,102 +1,109 @@
-"""The configuration of every rendered project: stack files, schema, settings and documents agree."""
+"""The configuration of every rendered project: stack files, schema, answers and design agree."""
 
+import re
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import pytest
 
+from tests.combinations import QUESTIONS
 from tests.projects import Environment, Project
 
 STACKS = ("dev", "local", "prod", "staging")
 # The values in the design.
 MEMORY = {"dev": 512, "staging": 512, "prod": 1024, "local": 512}
-# Off unless a stack file says otherwise, as they cost something; prod pays for the first.
-OPTIONS = {"eventSourceMetrics": {"prod"}, "contributorInsights": set(), "eventbridgeNotifications": set()}
+# Derives the key as Pulumi does: PBKDF2 with SHA-256, a million times, then AES-256-GCM.
+# https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/config/crypt.go
+DECRYPT = """
+import base64, hashlib, sys
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from tools.local import PASSPHRASE
+version, salt, cipher, nonce, text = sys.argv[1].split(':')
+assert (version, cipher) == ('v1', 'v1')
+salt, nonce, text = map(base64.b64decode, (salt, nonce, text))
+key = hashlib.pbkdf2_hmac('sha256', PASSPHRASE.encode(), salt, 1_000_000, 32)
+print(AESGCM(key).decrypt(nonce, text, None).decode())
+"""
 
 
-def schema(project: Project) -> dict[str, dict[str, Any]]:
-    return project.yaml("Pulumi.yaml")["config"]
+def test_stack_files_set_what_the_schema_asks_and_no_other_key(project: Project) -> None:
+    schema = project.yaml("Pulumi.yaml")["config"]
+    types = {"string": str, "integer": int, "boolean": bool}
+    needed = {f"{project.slug}:{key}" for key, declared in schema.items() if "default" not in declared}
 
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_every_key_is_under_the_projects_namespace_or_the_providers(project: Project, stack: str) -> None:
-    for key in project.yaml(f"Pulumi.{stack}.yaml")["config"]:
-        namespace, _, name = key.partition(":")
-        assert namespace in {project.slug, "aws"}, key
-        assert namespace == "aws" or name in schema(project), key
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_every_key_without_a_default_is_set(project: Project, stack: str) -> None:
-    config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
-
-    for key, declared in schema(project).items():
-        assert "default" in declared or f"{project.slug}:{key}" in config, key
+    for stack in STACKS:
+        config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
+        own = {key for key in config if not key.startswith("aws:")}
+        assert needed <= own <= {f"{project.slug}:{key}" for key in schema}, stack
+        # Only the emulator's stack has credentials, of which none is real.
+        credentials = {key: config[key] for key in ("aws:accessKey", "aws:secretKey", "aws:token") if key in config}
+        assert set(credentials.values()) == ({"testing"} if stack == "local" else set()), stack
+    for key, declared in schema.items():
+        assert type(declared.get("default", types[declared["type"]]())) is types[declared["type"]], key
 
 
 def test_generated_texts_are_up_to_date(project: Project, environment_of: Callable[[Project], Environment]) -> None:
-    finished = environment_of(project).run(project, "python", "-c", "from tools.generate import check; check()")
+    module, function = project.toml("pyproject.toml")["tool"]["poe"]["tasks"]["_generate"]["script"].split(":")
+    program = f"from {module} import {function}; {function}()"
+
+    finished = environment_of(project).run(project, "python", "-c", program)
 
     assert finished.returncode == 0, finished.stdout
 
 
-def test_defaults_match_the_types_of_the_schema(project: Project) -> None:
-    types = {"string": str, "integer": int, "boolean": bool}
-
-    for key, declared in schema(project).items():
-        if "default" in declared:
-            assert type(declared["default"]) is types[declared["type"]], key
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_an_option_that_costs_something_is_on_where_the_design_says(project: Project, option: str) -> None:
-    configs = {stack: project.yaml(f"Pulumi.{stack}.yaml")["config"] for stack in STACKS}
-
-    assert schema(project)[option]["default"] is False
-    assert {stack for stack in STACKS if configs[stack].get(f"{project.slug}:{option}")} == OPTIONS[option]
-
-
-@pytest.mark.parametrize("stack", STACKS)
-def test_a_stacks_settings_match_its_name(project: Project, stack: str) -> None:
-    config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
-
-    assert config[f"{project.slug}:environment"] == stack
-    assert config[f"{project.slug}:environmentSuffix"] == stack
-    assert config[f"{project.slug}:lambdaMemoryMb"] == MEMORY[stack]
-    assert config[f"{project.slug}:lambdaRuntime"] == project.answers["lambda_runtime"]
-    assert config[f"{project.slug}:lambdaArchitecture"] == project.answers["lambda_architecture"]
+def test_a_stacks_settings_are_its_name_the_answers_and_the_designs(project: Project) -> None:
+    for stack in STACKS:
+        config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
+        settings = {key.removeprefix(f"{project.slug}:"): value for key, value in config.items()}
+        expected = {
+            "environment": stack,
+            "environmentSuffix": stack,
+            "lambdaMemoryMb": MEMORY[stack],
+            "lambdaRuntime": project.answers["lambda_runtime"],
+            "lambdaArchitecture": project.answers["lambda_architecture"],
+            "notificationEmail": QUESTIONS["author_email"],
+            "aws:region": QUESTIONS[f"aws_region_{'dev' if stack == 'local' else stack}"],
+        }
+        assert settings.items() >= expected.items(), stack
 
 
-def test_regions_and_address_come_from_the_answers(bake: Callable[..., Project]) -> None:
-    answered = bake(
+def test_the_answers_are_where_they_belong(bake: Callable[..., Project]) -> None:
+    orders = bake(
+        project_name="Orders",
+        description="Keeps orders.",
+        author_name="A Team",
+        author_email="a-team@example.com",
         aws_region_dev="eu-west-1",
         aws_region_staging="eu-west-2",
         aws_region_prod="eu-central-1",
         notification_email="alerts@example.com",
     )
+    metadata, program = orders.toml("pyproject.toml")["project"], orders.yaml("Pulumi.yaml")
 
+    assert (program["name"], program["description"]) == ("orders", "Keeps orders.")
+    assert (metadata["name"], metadata["description"]) == ("orders-infrastructure", "Keeps orders.")
+    assert metadata["authors"] == [{"name": "A Team", "email": "a-team@example.com"}]
     for stack, region in {"dev": "eu-west-1", "staging": "eu-west-2", "prod": "eu-central-1"}.items():
-        config = answered.yaml(f"Pulumi.{stack}.yaml")["config"]
-        assert config["aws:region"] == region
-        assert config["event-pipeline:notificationEmail"] == "alerts@example.com"
+        config = orders.yaml(f"Pulumi.{stack}.yaml")["config"]
+        assert {key.partition(":")[0] for key in config} == {"orders", "aws"}
+        assert (config["aws:region"], config["orders:notificationEmail"]) == (region, "alerts@example.com")
 
 
-def test_the_local_stack_has_dummy_credentials_and_no_endpoint(project: Project) -> None:
-    config = project.yaml("Pulumi.local.yaml")["config"]
+def test_every_key_of_the_provider_exists(default_project: Project, environment: Environment) -> None:
+    where = "import importlib.util as u; print(*u.find_spec('pulumi_aws').submodule_search_locations)"
+    folder = environment.run(default_project, "python", "-c", where).stdout.strip()
+    stub = (Path(folder) / "config" / "__init__.pyi").read_text(encoding="utf-8")
+    known = {f"aws:{key}" for key in re.findall(r"^(\w+): ", stub, flags=re.MULTILINE)}
 
-    assert config["aws:accessKey"] == config["aws:secretKey"] == "testing"
-    assert "aws:endpoints" not in config
-
-
-@pytest.mark.parametrize("stack", ["dev", "staging", "prod"])
-def test_no_other_stack_has_credentials(project: Project, stack: str) -> None:
-    assert not {"aws:accessKey", "aws:secretKey", "aws:token"} & set(project.yaml(f"Pulumi.{stack}.yaml")["config"])
-
-
-def test_a_renamed_project_has_a_renamed_namespace(bake: Callable[..., Project]) -> None:
-    orders = bake(project_name="Orders")
-
-    assert orders.yaml("Pulumi.yaml")["name"] == "orders"
     for stack in STACKS:
-        namespaces = {key.partition(":")[0] for key in orders.yaml(f"Pulumi.{stack}.yaml")["config"]}
-        assert namespaces == {"orders", "aws"}
+        config = default_project.yaml(f"Pulumi.{stack}.yaml")["config"]
+        assert {key for key in config if key.startswith("aws:")} <= known, stack
+
+
+@pytest.mark.slow
+def test_the_salt_of_the_local_stack_goes_with_its_passphrase(
+    default_project: Project, environment: Environment
+) -> None:
+    salt = default_project.yaml("Pulumi.local.yaml")["encryptionsalt"]
+
+    assert environment.run(default_project, "python", "-c", DECRYPT, salt).stdout == "pulumi\n"

@@ -1,31 +1,131 @@
-"""The policies that a project is rendered with, as far as the tools cannot know what they should be."""
+"""The policies that a project is rendered with: each line changes what `validate` finds."""
 
+import json
 import re
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from tests.projects import Project
+from tests.combinations import CHOICES, QUESTIONS
+from tests.projects import Environment, Project
+
+# Values that break every policy, in the stacks' files, in place of those for the same keys.
+BROKEN: dict[str, dict[str, Any]] = {
+    "local": {"lambdaRuntime": "python3.13"},
+    "dev": {
+        "lambdaRuntime": "python3.11",
+        "eventSourceMetrics": True,
+        "bucketName": "event-pipeline-staging-access-logs-123456789012",
+        "aws:region": "eu-west-1",
+    },
+    "staging": {
+        "lambdaRuntime": "python3.12",
+        "bucketName": "event-pipeline-prod-payloads-123456789012",
+        "kmsKeyArn": "arn:aws:kms:eu-west-2:123456789012:key/99999999-8888-7777-6666-555555555555",
+        "aws:region": "eu-west-2",
+        "pulumi:disable-default-providers": ["kubernetes"],
+    },
+    "prod": {
+        "lambdaRuntime": "python3.14",
+        "lambdaMemoryMb": 256,
+        "lambdaTimeoutSeconds": 119,
+        "maxReceiveCount": 9,
+        "messageRetentionSeconds": 604799,
+        "noncurrentVersionDays": 29,
+        "logRetentionDays": 60,
+        "eventSourceMetrics": False,
+        "forceDestroy": True,
+        "notificationEmail": "platform@example.com",
+        "aws:region": "eu-west-3",
+        "aws:accessKey": "a",
+        "aws:secretKey": "b",
+        "aws:token": "c",
+    },
+}
+# A mistake in a key hides another one in it.
+BROKEN_TOO: dict[str, dict[str, Any]] = {
+    "dev": {"bucketName": "a-bucket"},
+    "staging": {"environmentSuffix": "dev", "notificationEmail": "", "forceDestroy": True},
+    "prod": {"notificationEmail": "", "bucketName": "a-bucket"},
+}
+# What is stronger counts on the way to another environment, too.
+ANOTHER_WAY = ('prod = ["dev", "staging"]\n', 'prod = ["dev", "staging"]\nstaging = ["dev"]\n')
+# 90 days before the end of python3.12.
+A_DAY = "2028-08-02"
+# Takes away one line of policies.toml after the other, and prints those that change nothing of what is found.
+MUTATE = """
+import contextlib, io, pathlib, runpy, sys
+sys.path.insert(0, ".")
+POLICIES = pathlib.Path("policies.toml")
+text = POLICIES.read_text(encoding="utf-8")
+
+def found():
+    said = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    sys.argv = ["validate", "--format", "json", "--date", sys.argv[-1]]
+    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
+        runpy.run_module("tools.validate", run_name="__main__")
+    said.flush()
+    return said.buffer.getvalue().decode()
+
+before = found()
+assert '"findings"' in before, before
+lines = text.splitlines()
+for number, line in enumerate(lines):
+    if line and not line.startswith("#"):
+        POLICIES.write_text("\\n".join([*lines[:number], *lines[number + 1 :], ""]), encoding="utf-8")
+        if found() == before:
+            print(f"unnoticed: {line} ({lines[:number].count(line) + 1})")
+"""
 
 
-def is_placeholder(project: Project, address: str) -> bool:
-    """Ask the project's policies whether an address is one that nobody reads."""
-    (policy,) = (each for each in project.toml("policies.toml")["values"] if each["rule"] == "placeholder-email")
-    return re.fullmatch(policy["forbidden"], address) is not None
+def unnoticed(project: Project, environment: Environment, broken: dict[str, dict[str, Any]]) -> set[str]:
+    """Break the stacks' files, and return the lines of the policies whose removal `validate` does not notice."""
+    schema = project.yaml("Pulumi.yaml")["config"]
+    for stack, values in broken.items():
+        kept = {key if ":" in key else f"{project.slug}:{key}": value for key, value in values.items()}
+        kept = {key: value for key, value in kept.items() if key.partition(":")[2] in schema or project.slug not in key}
+        path = project.path / f"Pulumi.{stack}.yaml"
+        lines = [line for line in path.read_text("utf-8").splitlines() if line.strip().rpartition(": ")[0] not in kept]
+        added = [f"  {key}: {json.dumps(value)}" for key, value in kept.items()]
+        path.write_text("\n".join([*lines, *added, ""]), encoding="utf-8")
+    finished = environment.run(project, "python", "-c", MUTATE, A_DAY)
+    assert finished.returncode == 0, finished.stdout
+    return set(re.findall(r"^unnoticed: (.+)$", finished.stdout, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize(
-    "domain", ["example.com", "Mail.EXAMPLE.net", "example.org", "example", "orders.test", "b.invalid"]
-)
-def test_a_placeholder_is_told_from_an_address(default_project: Project, domain: str) -> None:
-    assert is_placeholder(default_project, f"example.com@{domain}")
+@pytest.mark.slow
+def test_every_line_of_the_policies_changes_what_is_found(
+    default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    first, second = (default_project.copy(tmp_path_factory.mktemp("policies")) for _ in range(2))
+    second.replace("policies.toml", *ANOTHER_WAY)
+
+    left = unnoticed(first, environment, BROKEN) & unnoticed(second, environment, BROKEN_TOO)
+
+    # CI reads these types; a unit test of the project compares them with the program.
+    assert [line for line in left if not re.match(r' {2}"aws:[^"]+",', line)] == []
 
 
-@pytest.mark.parametrize("domain", ["example.dev", "orders-example.com", "example.com.dev", "test.dev", "mytest"])
-def test_an_address_that_resembles_a_placeholder_is_none(default_project: Project, domain: str) -> None:
-    assert not is_placeholder(default_project, f"example.com@{domain}")
+def test_a_placeholder_is_told_from_an_address(default_project: Project) -> None:
+    (policy,) = (
+        each for each in default_project.toml("policies.toml")["values"] if each["rule"] == "placeholder-email"
+    )
+    placeholders = ("example.com", "Mail.EXAMPLE.net", "example.org", "example", "orders.test", "b.invalid")
+    addresses = ("example.dev", "orders-example.com", "example.com.dev", "test.dev", "mytest")
+
+    matched = [
+        domain for domain in placeholders + addresses if re.fullmatch(policy["forbidden"], f"example.com@{domain}")
+    ]
+    assert matched == list(placeholders)
 
 
-def test_the_dates_of_the_runtimes_have_their_source(default_project: Project) -> None:
-    text = default_project.read("policies.toml")
+def test_questions_and_policies_say_the_same_of_the_runtimes(default_project: Project) -> None:
+    supported = default_project.toml("policies.toml")["runtimes"]["supported_until"]
+    labels = QUESTIONS["__prompts__"]["lambda_runtime"]
 
-    assert re.search(r"# https://docs\.aws\.amazon\.com/lambda/\S+\n\[runtimes\]", text)
+    assert supported.keys() == set(CHOICES["lambda_runtime"])
+    for runtime, day in supported.items():
+        assert labels[runtime] == f"Python {runtime[6:]}, supported by AWS until {day:%B %Y}"
+        # AWS ends it with a month: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+        assert (day + timedelta(days=1)).day == 1, runtime

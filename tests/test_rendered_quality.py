@@ -1,8 +1,11 @@
-"""Every rendered project is clean as rendered, without running a formatter or fixer."""
+"""Every rendered project is clean, typed and tested as rendered, without running a formatter or fixer."""
 
 import ast
+import json
 import re
+import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,105 +14,162 @@ from tests.projects import Environment, Project
 EnvironmentOf = Callable[[Project], Environment]
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
+RUNS_ON = re.compile(r"^  \S+:lambda(?:Runtime|Architecture): (.*)$", flags=re.MULTILINE)
+# A plugin of pytest's, for the second of two runs: no test depends on one before it.
+REVERSE = "def pytest_collection_modifyitems(items):\n    items.reverse()\n"
+# Runs a task with signals ignored, as nohup, background shells and some CI runners do.
+IGNORING_SIGNALS = """
+import signal, subprocess, sys
+for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+sys.exit(subprocess.run([sys.executable, "-m", "poethepoet", "test-py-unit"], stdin=subprocess.DEVNULL).returncode)
+"""
 
-@pytest.mark.parametrize("command", ["ruff check", "ruff format --check", "ty check"])
-def test_a_tool_finds_no_problems(project: Project, environment_of: EnvironmentOf, command: str) -> None:
-    finished = environment_of(project).run(project, *command.split())
 
-    assert finished.returncode == 0, finished.stdout
+Passed = set[tuple[str, ...]]
 
 
-@pytest.fixture(scope="session", name="pylint_results")
-def fixture_pylint_results() -> dict[str, tuple[int, str]]:
-    """Pylint's results by its configuration; the Python files are always the same."""
-    return {}
+@pytest.fixture(scope="session", name="passed")
+def fixture_passed() -> Passed:
+    """The checks that have passed, each with what it has read: projects that do not differ in that share a run.
+
+    All tests of this module run in one process.
+    """
+    return set()
+
+
+@pytest.mark.parametrize("tool", ["ruff check", "ruff format --check", "ty check"])
+def test_a_tool_finds_no_problems(project: Project, environment_of: EnvironmentOf, passed: Passed, tool: str) -> None:
+    settings = str(project.toml("pyproject.toml")["tool"][tool.split(maxsplit=1)[0]])
+    run = (tool, settings, *map(project.read, project.python_files()))
+    if run not in passed:
+        finished = environment_of(project).run(project, *tool.split())
+        assert finished.returncode == 0, finished.stdout
+        passed.add(run)
 
 
 @pytest.mark.slow
-def test_pylint_finds_no_problems(
-    project: Project, environment_of: EnvironmentOf, pylint_results: dict[str, tuple[int, str]]
-) -> None:
-    configuration = str(project.toml("pyproject.toml")["tool"]["pylint"])
-    if configuration not in pylint_results:
-        targets = ["__main__.py", "bootstrap", "infrastructure", "processor", "scripts", "tests"]
-        targets = [name for name in targets if (project.path / name).exists()]
-        finished = environment_of(project).run(project, "pylint", *targets)
-        pylint_results[configuration] = finished.returncode, finished.stdout
+def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentOf, passed: Passed) -> None:
+    (command,) = (step["cmd"] for step in project.tasks()["lint"]["sequence"] if step["cmd"].startswith("pylint "))
+    names = [name for name in project.python_files() if not name.startswith("tools/")]
+    assert command.split()[1:] == sorted({name.partition("/")[0] for name in names})
+    # It looks at one file after the other.
+    settings = str(project.toml("pyproject.toml")["tool"]["pylint"])
+    runs = {("pylint", settings, name, project.read(name)): name for name in names}
+    left = [name for run, name in runs.items() if run not in passed]
+    if left:
+        finished = environment_of(project).run(project, *(command.split() if left == names else ("pylint", *left)))
+        assert finished.returncode == 0, finished.stdout
+        passed |= runs.keys()
 
-    status, output = pylint_results[configuration]
-    assert status == 0, output
+
+def assert_covered(project: Project, names: set[str]) -> None:
+    """Check that all lines and branches of these files are covered, and that nothing is left out."""
+    summary = json.loads(project.read("coverage/coverage-summary.json"))
+    assert summary["totals"]["percent_covered"] == 100
+    assert summary["totals"]["num_branches"] == summary["totals"]["covered_branches"] > 0
+    files = {name.replace("\\", "/"): covered for name, covered in summary["files"].items()}
+    assert set(files) == names
+    for name, covered in files.items():
+        lines = project.read(name).splitlines()
+        # coverage.py leaves out imports that are only for type checking.
+        for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
+            assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
+
+
+@pytest.mark.slow
+def test_the_unit_tests_pass_and_cover_everything(
+    project: Project, environment_of: EnvironmentOf, passed: Passed, tmp_path: Path
+) -> None:
+    tools = project.toml("pyproject.toml")["tool"]
+    settings = project.yaml("Pulumi.yaml")["config"], tools["pytest"], tools["coverage"], project.requirements()
+    names = set(project.python_files())
+    # Nothing imports it, and its tests are its own: projects may differ in it alone.
+    bootstrap = {name for name in names if "bootstrap" in name.split("/")}
+    # Another test varies the runtime and the architecture.
+    rest = [RUNS_ON.sub("", project.read(name)) for name in (*project.stack_files(), "policies.toml")]
+    rest += [project.read(name) for name in sorted(names - bootstrap)]
+    of_all = ("all", str((settings, tools["poe"]["tasks"]["test-py-unit"])), str(bool(bootstrap)), *rest)
+    of_bootstrap = ("bootstrap", str(settings), *(project.read(name) for name in sorted(bootstrap)))
+    code = {name for name in names if not name.startswith(("tests/", "tools/"))}
+    copy, environment = project.copy(tmp_path), environment_of(project)
+    if of_all not in passed:
+        (tmp_path / "reverse_order.py").write_text(REVERSE, encoding="utf-8")
+        is_second = any(run[0] == "all" for run in passed)
+        variables = {"PYTEST_ADDOPTS": "-p reverse_order", "PYTHONPATH": str(tmp_path)} if is_second else {}
+        command = ("python", "-c", IGNORING_SIGNALS) if is_second else ("poe", "test-py-unit")
+
+        finished = environment.run(copy, *command, **variables)
+
+        assert finished.returncode == 0, finished.stdout
+        assert re.search(r"\b\d{3,} passed in ", finished.stdout)
+        assert "skipped" not in finished.stdout.splitlines()[-1]
+        assert_covered(copy, code)
+        report = ET.fromstring(copy.read("coverage/coverage.xml"))  # noqa: S314 # written by the task
+        assert (report.get("line-rate"), report.get("branch-rate")) == ("1", "1")
+        assert "100%" in copy.read("coverage/html/index.html")
+        left = {name.partition("/")[0] for name in copy.names() - project.names() if "__pycache__" not in name}
+        assert left <= {"coverage", ".coverage", ".pytest_cache"}
+    elif bootstrap and of_bootstrap not in passed:
+        finished = environment.run(
+            copy, "pytest", "-q", "tests/unit/bootstrap", "--cov=bootstrap", "--cov-report=json", "--cov-report=term"
+        )
+
+        assert finished.returncode == 0, finished.stdout
+        assert_covered(copy, code & bootstrap)
+    passed |= {of_all, of_bootstrap}
+
+
+@pytest.mark.slow
+def test_the_unit_tests_pass_for_every_runtime_and_architecture(
+    project: Project, environment_of: EnvironmentOf, passed: Passed
+) -> None:
+    runs = {("runs on", each) for each in RUNS_ON.findall(project.read("Pulumi.dev.yaml"))}
+    assert len(runs) == 2
+    if not runs <= passed:
+        finished = environment_of(project).run(
+            project, "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/infrastructure"
+        )
+        assert finished.returncode == 0, finished.stdout
+        passed |= runs
 
 
 def trees(project: Project) -> Iterator[tuple[str, ast.Module]]:
     return ((name, ast.parse(project.read(name))) for name in project.python_files())
 
 
-def constant_statements(body: list[ast.stmt]) -> list[ast.Expr]:
-    return [each for each in body if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)]
-
-
-def test_nothing_has_two_docstrings_or_an_empty_one(default_project: Project) -> None:
-    for name, tree in trees(default_project):
-        for node in ast.walk(tree):
-            if isinstance(node, Documented):
-                docstring = ast.get_docstring(node)
-                assert docstring is None or docstring.strip(), f"{name}:{getattr(node, 'lineno', 1)}"
-                texts = [each for each in constant_statements(node.body[:2]) if isinstance(each.value, ast.Constant)]
-                assert len(texts) < 2, f"{name}:{getattr(node, 'lineno', 1)}"
-
-
-def test_no_string_is_pointless(default_project: Project) -> None:
-    for name, tree in trees(default_project):
-        for node in ast.walk(tree):
-            for field in ("body", "orelse", "finalbody"):
-                body = getattr(node, field, None)
-                if not isinstance(body, list):
-                    continue
-                allowed = body[:1] if isinstance(node, Documented) else []
-                for statement in constant_statements(body):
-                    documents_an_attribute = isinstance(node, ast.ClassDef) and isinstance(
-                        body[body.index(statement) - 1], ast.Assign | ast.AnnAssign
-                    )
-                    assert statement in allowed or documents_an_attribute, f"{name}:{statement.lineno}"
-
-
-def test_every_public_thing_outside_the_tests_is_documented(default_project: Project) -> None:
-    for name, tree in trees(default_project):
-        if name.startswith("tests/"):
-            continue
-        assert ast.get_docstring(tree), name
-        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
-        for node in [*tree.body, *(member for each in classes for member in each.body)]:
-            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
-                assert ast.get_docstring(node), f"{name}:{node.lineno}"
-
-
-def test_no_two_docstrings_say_the_same(default_project: Project) -> None:
+def test_every_public_thing_outside_the_tests_has_one_docstring_of_its_own(default_project: Project) -> None:
     seen: dict[str, str] = {}
     for name, tree in trees(default_project):
         for node in ast.walk(tree):
-            docstring = ast.get_docstring(node) if isinstance(node, Documented) else None
+            if not isinstance(node, Documented):
+                continue
+            place = f"{name}:{getattr(node, 'lineno', 1)}"
+            texts = [
+                each for each in node.body[:2] if isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant)
+            ]
+            assert len(texts) < 2, place
+            docstring = ast.get_docstring(node)
+            assert docstring is None or docstring.strip(), place
             if docstring:
-                place = f"{name}:{getattr(node, 'lineno', 1)}"
                 assert docstring not in seen, f"{place} and {seen[docstring]}"
                 seen[docstring] = place
+        if name.startswith("tests/"):
+            continue
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [tree, *tree.body, *(member for each in classes for member in each.body)]:
+            if isinstance(node, Documented) and not getattr(node, "name", "").startswith("_"):
+                assert ast.get_docstring(node), f"{name}:{getattr(node, 'lineno', 1)}"
 
 
-def test_nothing_is_exempt_from_coverage(default_project: Project) -> None:
+def test_nothing_is_exempt_from_coverage_and_every_suppression_says_why(default_project: Project) -> None:
     for name in default_project.python_files():
-        assert not re.search(r"pragma:\s*no\s*(cover|branch)", default_project.read(name)), name
-    report = default_project.toml("pyproject.toml")["tool"]["coverage"]
-    assert report["run"] == {"branch": True, "source": ["."], "omit": ["tests/*", "tools/*"]}
-    assert report["report"]["fail_under"] == 100
-    assert "exclude_also" not in report["report"]
-
-
-def test_every_suppression_says_why(default_project: Project) -> None:
-    for name in default_project.python_files():
-        for line in default_project.read(name).splitlines():
-            suppression = re.search(r"# (noqa|pylint: disable|ty: ignore|type: ignore).*", line)
-            if suppression and not name.startswith("tests/"):
-                assert suppression[0].count("#") > 1, f"{name}: {line}"
+        text = default_project.read(name)
+        assert not re.search(r"pragma:\s*no\s*(cover|branch)", text), name
+        for suppression in re.findall(r"# (?:noqa|pylint: disable|ty: ignore|type: ignore).*", text):
+            assert suppression.count("#") > 1 or name.startswith("tests/"), f"{name}: {suppression}"
+    assert "exclude_also" not in default_project.toml("pyproject.toml")["tool"]["coverage"]["report"]
 
 
 def test_no_broad_exception_is_caught(default_project: Project) -> None:
@@ -129,6 +189,19 @@ def test_every_component_registers_its_outputs(default_project: Project) -> None
         if isinstance(node, ast.ClassDef) and any("ComponentResource" in ast.unparse(base) for base in node.bases)
     ]
 
-    assert len(components) == 10
+    assert components
     for name, node in components:
         assert "self.register_outputs(" in ast.unparse(node), f"{name}: {node.name}"
+
+
+def test_no_dataclass_that_components_or_invocations_share_can_be_changed(default_project: Project) -> None:
+    decorators = [
+        (name, ast.unparse(decorator))
+        for name, tree in trees(default_project)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef) and name.startswith(("infrastructure/", "processor/"))
+        for decorator in node.decorator_list
+    ]
+
+    assert [each for each in decorators if "dataclass" in each[1] and "frozen=True" not in each[1]] == []
+    assert any("dataclass" in text for _, text in decorators)

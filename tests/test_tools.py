@@ -20,16 +20,9 @@ TEMPLATE = ROOT / "{{cookiecutter.project_slug}}"
 TOOLS = TEMPLATE / "tools"
 TESTS = ROOT / "tests" / "tools"
 PROJECT = TESTS / "project"
-# Creates in moto what the program registers.
-APPLIER = ("applier.py", "breakages.py")
 CACHES = shutil.ignore_patterns("__pycache__", ".*")
-DECLARED_IN = "infrastructure.project"
-# A word that Pulumi, Lambda and shells use, too.
-COMMON_WORDS = frozenset({"environment"})
-# Properties of AWS resources that settings and resources of the project have the same names as.
-PROPERTIES = {
-    "testing/readers.py": {"contributorInsights", "forceDestroy", "kmsKeyArn", "messageRetentionSeconds", "topic"}
-}
+# Words that Pulumi, Lambda and shells use, too, and the table in pyproject.toml that the tools read.
+COMMON_WORDS = frozenset({"environment", "pipeline"})
 PYTHON_FILES = sorted(path.relative_to(TOOLS).as_posix() for path in TOOLS.rglob("*.py"))
 
 
@@ -40,9 +33,6 @@ def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     shutil.copytree(PROJECT, folder, ignore=CACHES)
     shutil.copytree(TOOLS, folder / "tools", ignore=CACHES)
     shutil.copytree(TESTS, folder / "tests", ignore=shutil.ignore_patterns("__pycache__", PROJECT.name))
-    (folder / "deployment").mkdir()
-    for name in APPLIER:
-        shutil.copy(ROOT / "tests" / "deployment" / name, folder / "deployment")
     return Project(folder, {})
 
 
@@ -53,8 +43,6 @@ class WithTests(Project):
         """List its requirements and those of the tools' tests, with the template's bounds."""
         template = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         besides = [each for each in template["dependency-groups"]["dev"] if "jsonschema" in each]
-        # In a project, Cosmic Ray has an environment of its own.
-        besides += re.findall(r'"(cosmic-ray==[\d.]+)"', (TOOLS / "mutate.py").read_text(encoding="utf-8"))
         return sorted([*super().requirements(), *besides])
 
 
@@ -96,9 +84,9 @@ def fixture_run(project: Project, environment: Environment) -> Run:
 
 
 @pytest.mark.slow
-def test_the_tests_of_the_tools_pass(run: Run) -> None:
+def test_tests_of_the_tools_pass(run: Run) -> None:
     assert run.status == 0, run.output
-    assert run.counted["tests"] > 1100
+    assert run.counted["tests"] > 400
     assert run.counted["failures"] == run.counted["errors"] == 0
 
 
@@ -109,7 +97,7 @@ def test_no_test_of_the_tools_is_skipped(run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_every_line_and_branch_of_the_tools_is_covered_and_none_is_exempt(run: Run) -> None:
+def test_every_line_and_branch_of_the_tools_is_covered(run: Run) -> None:
     covered = {name.replace("\\", "/"): report for name, report in run.covered.items()}
 
     assert sorted(covered) == [f"tools/{name}" for name in PYTHON_FILES]
@@ -125,7 +113,7 @@ def test_ty_finds_no_problems_in_the_tools_and_their_tests(project: Project, env
     assert finished.returncode == 0, finished.stdout
 
 
-def test_a_rendered_project_contains_no_tests_of_the_tools(default_project: Project) -> None:
+def test_rendered_project_contains_no_tests_of_the_tools(default_project: Project) -> None:
     tests = [name for name in default_project.names() if name.startswith("tests/")]
     of_the_tools = {path.name for path in TESTS.glob("**/test_*.py")}
 
@@ -147,12 +135,10 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_import_nothing_from_the_project_but_its_declaration(name: str) -> None:
+def test_tools_import_nothing_of_the_project(name: str) -> None:
     own = {path.stem for path in TEMPLATE.iterdir() if path.is_dir()} | {"__main__"}
 
-    of_the_project = {module for module in imported(TOOLS / name) if module.partition(".")[0] in own - {"tools"}}
-
-    assert of_the_project <= {DECLARED_IN}
+    assert [module for module in imported(TOOLS / name) if module.partition(".")[0] in own - {"tools"}] == []
 
 
 def settings_fields() -> list[str]:
@@ -190,21 +176,19 @@ OUTPUTS = [text for function, text in calls() if function == "pulumi.export"]
 LOGICAL_NAMES = sorted({text for function, text in calls() if re.match(r"aws\.|[A-Z]\w+$", function)} - COMMON_WORDS)
 
 
-def test_the_settings_the_outputs_and_the_names_of_the_project_are_found() -> None:
+def test_settings_outputs_and_logical_names_are_found() -> None:
     assert {"batch_size", "batchSize"} <= {*SETTINGS}
     assert len(OUTPUTS) > 10
     assert len(LOGICAL_NAMES) > 10
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_mention_no_setting_and_no_output_of_the_project(name: str) -> None:
+def test_tools_mention_no_setting_and_no_output(name: str) -> None:
     text = (TOOLS / name).read_text(encoding="utf-8")
 
-    found = {word for word in (*SETTINGS, *OUTPUTS) if re.search(rf"\b{word}\b", text)}
-
-    assert found <= PROPERTIES.get(name, set())
+    assert [word for word in (*SETTINGS, *OUTPUTS) if re.search(rf"\b{word}\b", text)] == []
 
 
 @pytest.mark.parametrize("name", PYTHON_FILES)
-def test_the_tools_mention_no_resource_of_the_project(name: str) -> None:
-    assert {*texts(TOOLS / name)} & {*LOGICAL_NAMES} <= PROPERTIES.get(name, set())
+def test_tools_mention_no_resource(name: str) -> None:
+    assert {*texts(TOOLS / name)} & {*LOGICAL_NAMES} == set()

@@ -6,7 +6,7 @@ from infrastructure.pipeline import Pipeline
 from infrastructure.settings import Settings
 from tools.settings import load_settings
 
-pipeline = Pipeline("pipeline", load_settings(Settings))
+pipeline = Pipeline(load_settings(Settings))
 
 pulumi.export("bucket_name", pipeline.storage.bucket.bucket)
 pulumi.export("bucket_arn", pipeline.storage.bucket.arn)

@@ -1,4 +1,4 @@
-"""The emulator: start in its own environment, keep or end it, find it, and stop it with all its processes."""
+"""The emulator: started in its own environment, kept, found, and stopped with all its processes."""
 
 import os
 import socket
@@ -13,7 +13,6 @@ import pytest
 
 from tests import stand_in_emulator
 from tools import emulator
-from tools.watchdog import Watchdog, is_running
 
 
 @pytest.fixture(name="folder")
@@ -36,48 +35,38 @@ def function_of(folder: Path) -> psutil.Process:
     return psutil.Process(int((folder / emulator.TEMPORARY_FOLDER / "function").read_text(encoding="utf-8")))
 
 
-@pytest.mark.usefixtures("stand_in")
-def test_an_emulator_that_is_not_kept_ends_with_the_task(folder: Path) -> None:
-    folder.mkdir()
-    (folder / "left by an earlier one").touch()
-
-    with Watchdog() as watchdog:
-        address = emulator.start_emulator(watchdog, folder)
-        function = function_of(folder)
-        assert address.startswith("http://127.0.0.1:")
-        assert emulator.answers(address)
-        assert emulator.find_emulator(folder) is None
-        assert not (folder / "left by an earlier one").exists()
-
-    assert not emulator.answers(address)
-    assert not is_running(function.pid)
+def ended(process: psutil.Process) -> bool:
+    """Whether a process has ended."""
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_kept_emulator_is_found_and_stopped_with_its_functions(folder: Path) -> None:
-    with Watchdog() as watchdog:
-        address = emulator.start_emulator(watchdog, folder)
-        emulator.keep_emulator(watchdog, folder)
+def test_a_started_emulator_is_found_once_kept_and_stopped_with_its_functions(folder: Path) -> None:
+    address = emulator.start_emulator(folder)
     function = function_of(folder)
+    assert address.startswith("http://127.0.0.1:")
+    assert emulator.answers(address)
+    assert emulator.find_emulator(folder) is None
 
+    emulator.keep_emulator(folder)
     assert emulator.find_emulator(folder) == address
-    emulator.stop_emulator(folder)
 
+    emulator.stop_emulator(folder)
     assert not emulator.answers(address)
-    assert not is_running(function.pid)
+    assert ended(function)
     assert not folder.exists()
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_an_emulator_left_by_an_earlier_task_is_stopped_by_the_next_start(folder: Path) -> None:
-    with Watchdog() as watchdog:
-        first = emulator.start_emulator(watchdog, folder)
-        watchdog.forget(emulator.Record.model_validate_json((folder / emulator.RECORD_FILE).read_bytes()).pid)
+def test_a_start_stops_an_emulator_that_a_killed_task_has_left(folder: Path) -> None:
+    first = emulator.start_emulator(folder)
+    (folder / "left").touch()
 
-        second = emulator.start_emulator(watchdog, folder)
+    second = emulator.start_emulator(folder)
 
-        assert first != second
-        assert not emulator.answers(first)
+    assert first != second
+    assert (emulator.answers(first), emulator.answers(second)) == (False, True)
+    assert not (folder / "left").exists()
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -98,25 +87,23 @@ def test_the_emulator_does_not_inherit_this_shells_variables(folder: Path, monke
     monkeypatch.setenv("AWS_PROFILE", "of an account")
     monkeypatch.setenv("GATEWAY_PORT", "4566")
 
-    with Watchdog() as watchdog:
-        address = emulator.start_emulator(watchdog, folder)
-        seen = function_of(folder).environ()
+    address = emulator.start_emulator(folder)
+    seen = function_of(folder).environ()
 
     temporary = str(folder / emulator.TEMPORARY_FOLDER)
-    promised = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "MINISTACK_ACCOUNT_ID": "123456789012", "TZ": "UTC"}
-    promised |= {"GATEWAY_PORT": address.rpartition(":")[2]}
-    promised |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
+    expected = {"BIND_HOST": "127.0.0.1", "IOT_MTLS_ENABLED": "0", "MINISTACK_ACCOUNT_ID": "123456789012", "TZ": "UTC"}
+    expected |= {"GATEWAY_PORT": address.rpartition(":")[2]}
+    expected |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), temporary)
     assert "AWS_PROFILE" not in seen
     assert "HOME" not in seen
     assert seen["PATH"] == os.environ["PATH"]
-    assert seen | promised == seen
+    assert seen | expected == seen
 
 
 def test_without_a_start_nothing_is_kept(folder: Path) -> None:
     folder.mkdir()
 
-    with Watchdog() as watchdog:
-        emulator.keep_emulator(watchdog, folder)
+    emulator.keep_emulator(folder)
 
     assert emulator.find_emulator(folder) is None
 
@@ -171,11 +158,8 @@ def test_an_emulator_that_does_not_start_is_reported_with_its_log(
 ) -> None:
     monkeypatch.setattr(emulator, "COMMAND", ("-m", "nothing_of_this_name"))
 
-    with (
-        Watchdog() as watchdog,
-        pytest.raises(SystemExit, match=r"^the emulator did not start; its log is .*emulator\.log$"),
-    ):
-        emulator.start_emulator(watchdog, folder)
+    with pytest.raises(SystemExit, match=r"^the emulator did not start; its log is .*emulator\.log$"):
+        emulator.start_emulator(folder)
 
     assert "No module named nothing_of_this_name" in (folder / emulator.LOG_FILE).read_text(encoding="utf-8")
 
@@ -185,8 +169,8 @@ def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monk
     monkeypatch.setattr(emulator, "START_SECONDS", -1)
     monkeypatch.setattr(emulator, "answers", lambda _: False)
 
-    with Watchdog() as watchdog, pytest.raises(SystemExit, match=r"^the emulator did not start"):
-        emulator.start_emulator(watchdog, folder)
+    with pytest.raises(SystemExit, match=r"^the emulator did not start"):
+        emulator.start_emulator(folder)
 
 
 class Uv:
@@ -229,7 +213,7 @@ def test_a_cached_environment_needs_no_network(monkeypatch: pytest.MonkeyPatch) 
     assert emulator.find_interpreter() == "/cache/bin/python"
 
     assert len(uv.calls) == 1
-    assert {"--offline", emulator.MINISTACK, *emulator.COMPANIONS} <= {*uv.calls[0]}
+    assert {"--offline", emulator.MINISTACK, emulator.COMPANION} <= {*uv.calls[0]}
     # The bundle is built for this interpreter.
     assert uv.calls[0][uv.calls[0].index("--python") + 1] == sys.executable
 
@@ -239,7 +223,3 @@ def test_an_environment_that_cannot_be_installed_is_reported(monkeypatch: pytest
 
     with pytest.raises(SystemExit, match=r"^the emulator cannot be installed: no network$"):
         emulator.find_interpreter()
-
-
-def test_all_packages_of_the_emulator_are_pinned() -> None:
-    assert all(package.count("==") == 1 for package in (emulator.MINISTACK, *emulator.COMPANIONS))

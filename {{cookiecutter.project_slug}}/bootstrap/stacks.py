@@ -1,33 +1,21 @@
 """The stacks that are deployed to an account, as their files describe them."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Final
 
 import pulumi
 
 from infrastructure.account import Account
-from tools.project import (
-    ACCOUNTS_KEY,
-    DECLARATION,
-    PROJECT_FOLDER,
-    DocumentError,
-    Project,
-    StackConfig,
-    read_accounts,
-    read_project,
-    shown,
-)
-from tools.settings import REGION_KEY, Problem, SettingsError, is_allowed
+from tools.project import ACCOUNTS_KEY, DECLARATION, Project, StackConfig, load_declared, read_accounts
+from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_problems
 
-# What the policies depend on.
-SUFFIX, BUCKET, KEY, BOUNDARY = "environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn"
-# The last part of a name that no role of the program itself may have: see `bootstrap.policies.KEEP_OUT`.
-CI: Final = "ci"
-# In the ARN of a policy that AWS manages, this is in the place of the account.
-AWS_MANAGED: Final = "aws"
+# The settings that the policies depend on, in the order of `Stack`.
+SETTINGS: Final = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
+# Names of CI have the first part, and the names of the state's bucket and key begin with the second. The deploy role
+# must not change either: see `KeepOut` in `bootstrap.policies`.
+RESERVED: Final = re.compile(r"-ci(-|$)|^pulumi$")
 
 
 @dataclass(frozen=True)
@@ -59,112 +47,57 @@ class Stack:
 
     def ci_name(self, role: str) -> str:
         """Name something that belongs to CI, for example ``orders-dev-ci-deploy``."""
-        return f"{self.prefix}-{CI}-{role}"
+        return f"{self.prefix}-ci-{role}"
 
     @property
     def own_boundary_arn(self) -> str:
-        """ARN of the permissions boundary that this program creates."""
+        """ARN of the permissions boundary that this program creates, unless the stack has one of the organisation."""
         return f"arn:{self.account.partition}:iam::{self.account.id}:policy/{self.ci_name('boundary')}"
 
-    @property
-    def has_own_boundary(self) -> bool:
-        """Whether the stack uses that boundary, and not one of the organisation's."""
-        return self.boundary_arn == self.own_boundary_arn
+
+def deployed_configs(project: Project) -> list[StackConfig]:
+    """Read the files of all stacks that are deployed to AWS."""
+    return [project.read_stack(name) for name in project.stacks if name != DECLARATION.local]
 
 
-def require_account(account: Account, config: Mapping[str, str]) -> None:
-    """Refuse credentials of an account that is not the bootstrap stack's: its roles would be deleted from the state.
-
-    Args:
-        account: The account of the credentials.
-        config: The configuration of the bootstrap stack.
-
-    Raises:
-        SettingsError: If the configuration does not name that account, and no other.
-    """
-    text = config.get(ACCOUNTS_KEY, "")
-    if read_accounts(text) != (account.id,):
-        allowed = f'["{account.id}"], the account of the credentials in this shell'
-        raise SettingsError([_problem(ACCOUNTS_KEY, shown(text), allowed)])
-
-
-def find_stacks(account: Account, folder: Path | None = None) -> list[Stack]:
+def find_stacks(project: Project, account: Account) -> list[Stack]:
     """Find the stacks whose files name an account.
-
-    Args:
-        account: The account.
-        folder: The project's folder; by default that of this project.
 
     Raises:
         SettingsError: If a stack cannot be deployed from CI, or none names the account, with every reason.
-        pulumi.RunError: If a file cannot be read.
     """
-    try:
-        project = read_project(folder or PROJECT_FOLDER)
-        configs = {name: project.configure(project.read_stack(name)) for name in project.stacks}
-    except DocumentError as error:
-        raise pulumi.RunError(str(error)) from error
-    named = {name: config.values.get(ACCOUNTS_KEY, "") for name, config in configs.items() if name != DECLARATION.local}
-    for name, text in named.items():
-        if read_accounts(text) == ():
-            pulumi.log.warn(f"CI cannot deploy {name}: Pulumi.{name}.yaml does not set {ACCOUNTS_KEY}")
-    here = [name for name, text in named.items() if account.id in text]
-    problems = [problem for name in here for problem in _problems(project, name, configs[name])]
-    stacks = [] if problems else [_stack(project, name, configs[name], account) for name in here]
-    problems += [problem for stack in stacks for problem in _boundary_problems(stack)]
-    if not here:
+    stacks: list[Stack] = []
+    problems: list[Problem] = []
+    for config in deployed_configs(project):
+        accounts = config.values.get(ACCOUNTS_KEY, "")
+        if account.id in accounts:
+            settings = (config.values.get(f"{project.name}:{key}", "") for key in SETTINGS)
+            region = config.values.get(REGION_KEY, "")
+            stack = Stack(config.stack, project.name, replace(account, region=region), *settings)
+            stacks.append(stack)
+            problems += (replace(each, key=f"{config.file}: {each.key}") for each in _problems(config, stack))
+        elif not read_accounts(accounts):
+            pulumi.log.warn(f"CI cannot deploy {config.stack}: {config.file} does not set {ACCOUNTS_KEY}")
+    if not stacks:
         allowed = f'["{account.id}"] in the file of each stack that is deployed to it'
-        problems = [_problem(ACCOUNTS_KEY, "no stack with this account", allowed)]
+        problems.append(Problem("bad-value", ACCOUNTS_KEY, f"in no stack's file; allowed: {allowed}", None, allowed))
     if problems:
         raise SettingsError(problems)
     return stacks
 
 
-def _own(project: Project, config: StackConfig, key: str) -> str:
-    return config.values.get(f"{project.name}:{key}", "")
-
-
-def _stack(project: Project, name: str, config: StackConfig, account: Account) -> Stack:
-    return Stack(
-        name=name,
-        project=project.name,
-        account=replace(account, region=config.values[REGION_KEY]),
-        suffix=_own(project, config, SUFFIX),
-        bucket_name=_own(project, config, BUCKET),
-        kms_key_arn=_own(project, config, KEY),
-        boundary_arn=_own(project, config, BOUNDARY),
-    )
-
-
-def _problem(key: str, found: str, allowed: str) -> Problem:
-    return Problem("bad-value", key, f"found {found}; allowed: {allowed}", found, allowed)
-
-
-def _problems(project: Project, name: str, config: StackConfig) -> Iterator[Problem]:
+def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     """Find what keeps a stack from being deployed from CI."""
-    file = f"Pulumi.{name}.yaml"
-    text = config.values[ACCOUNTS_KEY]
-    if len(read_accounts(text) or ()) != 1:
-        yield _problem(f"{file}: {ACCOUNTS_KEY}", shown(text), "a list with one account")
-    if not config.values.get(REGION_KEY):
-        yield _problem(f"{file}: {REGION_KEY}", "nothing", "the stack's region")
-    for key in (SUFFIX, BUCKET, KEY, BOUNDARY):
-        value = _own(project, config, key)
-        if not is_allowed(key, value):
-            yield _problem(f"{file}: {project.name}:{key}", shown(value), "what the task `validate` says")
-    suffix = _own(project, config, SUFFIX)
-    if re.search(rf"-{CI}(-|$)", suffix):
-        # The deploy role may not change what is named so.
-        yield _problem(f"{file}: {project.name}:{SUFFIX}", shown(suffix), f"a suffix without -{CI}")
-
-
-def _boundary_problems(stack: Stack) -> Iterator[Problem]:
-    """Ask for a boundary: without one, the deploy role may not create the function's role.
-
-    Neither another stack's boundary nor one of another account is of use.
-    """
-    arn = stack.boundary_arn
-    is_of_another_stack = arn.endswith(f"-{CI}-boundary") and not stack.has_own_boundary
-    if not arn or is_of_another_stack or arn.split(":")[4] not in (stack.account.id, AWS_MANAGED):
-        key = f"Pulumi.{stack.name}.yaml: {stack.project}:{BOUNDARY}"
-        yield _problem(key, shown(arn), f"{stack.own_boundary_arn}, or a boundary of your organisation")
+    accounts, boundary = config.values[ACCOUNTS_KEY], stack.boundary_arn
+    if len(read_accounts(accounts) or ()) != 1:
+        yield bad_value(ACCOUNTS_KEY, accounts, "a list with one account")
+    keys = {REGION_KEY, *(f"{stack.project}:{key}" for key in SETTINGS)}
+    found = find_problems(load_declared(DECLARATION.settings), stack.project, config.values, config.secret_keys)
+    yield from (problem for problem in found if problem.key in keys)
+    if RESERVED.search(stack.suffix):
+        yield bad_value(f"{stack.project}:environmentSuffix", stack.suffix, "a suffix without -ci, and not pulumi")
+    # Without a boundary, the deploy role may not create the function's role. AWS's own policies have `aws` as account.
+    is_organisations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
+    if boundary != stack.own_boundary_arn and not is_organisations:
+        allowed = f"{stack.own_boundary_arn}, or a boundary of your organisation"
+        yield bad_value(f"{stack.project}:permissionsBoundaryArn", boundary, allowed)

@@ -1,26 +1,41 @@
 """The bucket for Pulumi's state and the key that encrypts it, and the stacks' secrets."""
 
+import itertools
+import re
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import pulumi
 import pulumi_aws as aws
+from pydantic import Field
 
-from bootstrap.settings import BootstrapSettings
-from bootstrap.stacks import Stack
+from bootstrap.roles import StackRoles
+from bootstrap.stacks import Stack, deployed_configs
+from bootstrap.trust import TrustSettings
 from infrastructure import iam
 from infrastructure.account import Account
 from infrastructure.buckets import PrivateBucket
+from tools.project import ACCOUNTS_KEY, Project, read_accounts, shown
 
 DELETION_WINDOW_DAYS: Final = 30
 NONCURRENT_DAYS: Final = 365
-STATE_FOLDER: Final = ".pulumi"
-KEY_ACTIONS: Final = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
-OBJECT_ACTIONS: Final = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
+
+
+class StateSettings(TrustSettings):
+    """The settings, with the place of the state."""
+
+    state_key_arn: Annotated[
+        str,
+        Field(
+            pattern=r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            description="Key of the state bucket of another account",
+            json_schema_extra={"allowed": "empty (this account has the bucket), or the ARN of a KMS key"},
+        ),
+    ] = ""
 
 
 class State(pulumi.ComponentResource):
-    """Where Pulumi's state is: a key for secrets, and a bucket, unless it is in another account.
+    """Where Pulumi's state is: a key for secrets, and the bucket of ``backend.url``, unless another account has it.
 
     Everything is protected: without it, Pulumi knows nothing of what is deployed.
 
@@ -32,93 +47,97 @@ class State(pulumi.ComponentResource):
     bucket_arn: str
     key_arns: list[pulumi.Input[str]]
 
-    def __init__(self, settings: BootstrapSettings, account: Account, project: str) -> None:
+    def __init__(self, settings: StateSettings, project: Project, account: Account) -> None:
         super().__init__("pipeline:bootstrap:State", "state")
-        self.bucket_arn = f"arn:{account.partition}:s3:::{settings.state_bucket}"
-        tags = {"Project": project, "ManagedBy": "pulumi"}
+        bucket = bucket_name(project)
+        self.bucket_arn = f"arn:{account.partition}:s3:::{bucket}"
+        tags = {"Project": project.name, "ManagedBy": "pulumi"}
         kept = pulumi.ResourceOptions(parent=self, protect=True, retain_on_delete=True)
-        roots = [f"arn:{account.partition}:iam::{each}:root" for each in settings.state_account_ids]
+        roots = _roots_of_others(project, account)
+        key_actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
         key = aws.kms.Key(
             "state-key",
-            description=f"Encrypts Pulumi's state and secrets of {project}",
+            description=f"Encrypts Pulumi's state and secrets of {project.name}",
             enable_key_rotation=True,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
-            policy=iam.document(iam.allow_the_account(account), *_shared(roots, KEY_ACTIONS, ["*"])),
+            policy=iam.document(iam.allow_the_account(account), *_shared("Use", roots, key_actions, "*")),
             tags=tags,
             opts=kept,
         )
         # The stacks' secrets provider calls the key by this name.
-        aws.kms.Alias("state-key-alias", name=f"alias/{project}-pulumi-secrets", target_key_id=key.key_id, opts=kept)
+        name = f"alias/{project.name}-pulumi-secrets"
+        aws.kms.Alias("state-key-alias", name=name, target_key_id=key.key_id, opts=kept)
         self.key_arns = [settings.state_key_arn, key.arn] if settings.state_key_arn else [key.arn]
-        if settings.has_own_bucket:
+        if not settings.state_key_arn:
+            objects = ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"]
             PrivateBucket(
                 "state",
-                bucket_name=settings.state_bucket,
+                bucket_name=bucket,
                 tags=tags,
                 noncurrent_days=NONCURRENT_DAYS,
                 is_kept=True,
                 kms_key_arn=key.arn,
                 statements=(
-                    *_shared(roots, ["s3:ListBucket"], [self.bucket_arn], "List"),
-                    *_shared(roots, OBJECT_ACTIONS, [f"{self.bucket_arn}/{STATE_FOLDER}/*"]),
+                    *_shared("List", roots, ["s3:ListBucket"], self.bucket_arn),
+                    *_shared("Use", roots, objects, f"{self.bucket_arn}/.pulumi/*"),
                 ),
                 # What secures the bucket inherits the protection.
                 opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
         self.register_outputs({"bucket_arn": self.bucket_arn})
 
+    def grant_access(self, roles: StackRoles) -> None:
+        """Let the roles of a stack read its state, and the deploy role write it."""
+        for name, role in roles.roles.items():
+            aws.iam.RolePolicy(
+                f"{roles.stack.name}-{name}-state",
+                name="state",
+                role=role.name,
+                policy=iam.document(*self._statements(roles.stack, writes=name == "deploy")),
+                opts=pulumi.ResourceOptions(parent=roles),
+            )
 
-def state_statements(state: State, stack: Stack, *, writes: bool) -> list[iam.Statement]:
-    """Return what a role may do with the state: read that of its stack and, to deploy, write it.
+    def _statements(self, stack: Stack, *, writes: bool) -> list[iam.Statement]:
+        """Return what a role may do with the state.
 
-    Pulumi looks for a stack among the names of all, and reads how the bucket is laid out. A role cannot do `stack ls`,
-    which reads every stack of the project. A preview needs no lock, so it writes nothing.
-
-    Args:
-        state: The bucket and the keys.
-        stack: The stack.
-        writes: Whether the role may write.
-    """
-    folder = f"{state.bucket_arn}/{STATE_FOLDER}"
-    own = [f"{folder}/stacks/{stack.project}/{stack.name}.{kind}" for kind in ("json", "json.*", "pulumi-tags")]
-    own += [f"{folder}/{kind}/{stack.project}/{stack.name}/*" for kind in ("history", "backups", "locks/organization")]
-    statements: list[iam.Statement] = [
-        {"Sid": "ListState", "Effect": "Allow", "Action": "s3:ListBucket", "Resource": state.bucket_arn},
-        {
-            "Sid": "ReadOwnState",
-            "Effect": "Allow",
-            "Action": "s3:GetObject",
-            "Resource": [f"{folder}/meta.yaml", *own],
-        },
-        {
-            "Sid": "UseStateKeys",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"] if writes else "kms:Decrypt",
-            "Resource": state.key_arns,
-        },
-    ]
-    if writes:
-        statements.append(
-            {
-                "Sid": "WriteOwnState",
-                "Effect": "Allow",
-                "Action": ["s3:DeleteObject", "s3:PutObject"],
-                "Resource": own,
-            }
-        )
-    return statements
+        Pulumi looks for a stack among the names of all, and reads how the bucket is laid out. A role cannot do
+        `stack ls`, which reads every stack of the project. A preview needs no lock, so it writes nothing.
+        """
+        folder, own = f"{self.bucket_arn}/.pulumi", f"{stack.project}/{stack.name}"
+        files = [f"{folder}/stacks/{own}.{kind}" for kind in ("json", "json.*", "pulumi-tags")]
+        files += [f"{folder}/{kind}/{own}/*" for kind in ("history", "backups", "locks/organization")]
+        key_actions = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"] if writes else ["kms:Decrypt"]
+        granted: list[tuple[str, list[str], Sequence[pulumi.Input[str]]]] = [
+            ("ListState", ["s3:ListBucket"], [self.bucket_arn]),
+            ("ReadOwnState", ["s3:GetObject"], [f"{folder}/meta.yaml", *files]),
+            ("UseStateKeys", key_actions, self.key_arns),
+        ]
+        if writes:
+            granted.append(("WriteOwnState", ["s3:DeleteObject", "s3:PutObject"], files))
+        return [
+            {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+            for sid, actions, resources in granted
+        ]
 
 
-def _shared(roots: Sequence[str], actions: list[str], resources: list[str], what: str = "Use") -> list[iam.Statement]:
+def bucket_name(project: Project) -> str:
+    """Read the name of the bucket from the address of the backend."""
+    backend = next((entry.value for entry in project.sections if entry.key == "backend"), {})
+    found = re.fullmatch(r"s3://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])(\?.*)?", backend.get("url", ""))
+    if not found:
+        allowed = "s3://BUCKET?region=REGION&awssdk=v2"
+        raise pulumi.RunError(f"Pulumi.yaml: backend: found {shown(str(backend))}; allowed: url: {allowed}")
+    return found[1]
+
+
+def _roots_of_others(project: Project, account: Account) -> list[str]:
+    """Return the other accounts that stacks of the project are deployed to: they keep their state here, too."""
+    listed = (read_accounts(config.values.get(ACCOUNTS_KEY, "")) or () for config in deployed_configs(project))
+    ids = {*itertools.chain.from_iterable(listed)} - {account.id}
+    return [f"arn:{account.partition}:iam::{each}:root" for each in sorted(ids)]
+
+
+def _shared(what: str, roots: list[str], actions: list[str], resource: str) -> list[iam.Statement]:
     """Let other accounts decide by their own policies who uses something of this one."""
-    if not roots:
-        return []
-    return [
-        {
-            "Sid": f"LetOtherAccounts{what}",
-            "Effect": "Allow",
-            "Principal": {"AWS": list(roots)},
-            "Action": actions,
-            "Resource": resources,
-        }
-    ]
+    statement = {"Sid": f"LetOtherAccounts{what}", "Effect": "Allow", "Principal": {"AWS": roots}}
+    return [{**statement, "Action": actions, "Resource": resource}] if roots else []

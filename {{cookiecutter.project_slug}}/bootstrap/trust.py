@@ -1,94 +1,61 @@
-"""Who may assume the roles: jobs of this project's repository, found by what their tokens say about them.
+"""Who may assume the roles: jobs of the repository on GitHub, found by what their tokens say about them.
 
 https://docs.github.com/en/actions/reference/security/oidc
-https://docs.gitlab.com/ci/cloud_services/aws/
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Any, Final
+
+from pydantic import Field
 
 from bootstrap.settings import BootstrapSettings
-from infrastructure.account import Account
-from infrastructure.iam import Statement
+
+ISSUER: Final = "token.actions.githubusercontent.com"
+AUDIENCE: Final = "sts.amazonaws.com"
 
 
-@dataclass(frozen=True)
-class Issuer:
-    """Who issues the tokens.
+class TrustSettings(BootstrapSettings):
+    """The settings, with the repository."""
 
-    Attributes:
-        host: Its address, which is also the beginning of the condition keys.
-        audience: Whom the tokens are for.
-    """
-
-    host: str
-    audience: str
-
-    @property
-    def url(self) -> str:
-        """URL of the issuer."""
-        return f"https://{self.host}"
-
-    def provider_arn(self, account: Account) -> str:
-        """Return the ARN of the issuer's OIDC provider in an account."""
-        return f"arn:{account.partition}:iam::{account.id}:oidc-provider/{self.host}"
-
-
-ISSUERS: Final = {
-    "github": Issuer("token.actions.githubusercontent.com", "sts.amazonaws.com"),
-    "gitlab": Issuer("gitlab.com", "https://gitlab.com"),
-}
-
-
-def preview_statement(settings: BootstrapSettings, account: Account) -> Statement:
-    """Let in every job of the repository: any branch, any pull request from within.
-
-    A job of a fork belongs to the fork, or gets no token.
-    """
-    if settings.ci == "github":
-        return _statement(settings, account, _github_identity(settings), [f"{each}:*" for each in _subjects(settings)])
-    return _statement(settings, account, {}, [f"project_path:{settings.repository}:ref_type:branch:ref:*"])
-
-
-def deploy_statement(settings: BootstrapSettings, account: Account, stack: str) -> Statement:
-    """Let in jobs of the branch that is deployed; on GitHub only in the environment of the stack, if it lets them.
-
-    On GitLab a token's subject does not name the environment: protect the branch.
-    """
-    if settings.ci == "github":
-        exact = {**_github_identity(settings), "environment": stack, "ref": f"refs/heads/{settings.branch}"}
-        return _statement(settings, account, exact, [f"{each}:environment:{stack}" for each in _subjects(settings)])
-    subject = f"project_path:{settings.repository}:ref_type:branch:ref:{settings.branch}"
-    return _statement(settings, account, {}, [subject])
-
-
-def _github_identity(settings: BootstrapSettings) -> dict[str, str]:
-    """Return the claims that identify a repository. Somebody else may get its name one day."""
-    return {"repository_id": settings.repository_id, "repository_owner_id": settings.repository_owner_id}
-
-
-def _subjects(settings: BootstrapSettings) -> list[str]:
-    """Return how the subject begins: with names or, in repositories since 2026-07-15, with names and numbers.
-
-    AWS refuses a trust policy for GitHub without a condition on the subject.
-    """
-    owner, name = settings.repository.split("/")
-    return [
-        f"repo:{owner}/{name}",
-        f"repo:{owner}@{settings.repository_owner_id}/{name}@{settings.repository_id}",
+    repository: Annotated[
+        str,
+        Field(
+            pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+$",
+            description="The repository",
+            examples=["acme/orders"],
+            json_schema_extra={"allowed": "OWNER/NAME"},
+        ),
+    ]
+    repository_id: Annotated[
+        str,
+        Field(
+            pattern=r"^[1-9][0-9]*$",
+            description="Number of the repository, which no other repository ever gets",
+            examples=["456"],
+            json_schema_extra={"allowed": "what `gh api repos/OWNER/NAME --jq .id` prints"},
+        ),
     ]
 
 
-def _statement(settings: BootstrapSettings, account: Account, exact: dict[str, str], subjects: list[str]) -> Statement:
-    issuer = ISSUERS[settings.ci]
+def conditions(settings: TrustSettings, stack: str) -> dict[str, dict[str, Any]]:
+    """Return what a token must say to assume each role of a stack.
+
+    The preview role trusts jobs in the environment ``STACK-preview``, of every branch and pull request from within: a
+    job of a fork belongs to the fork, or gets no token. The deploy role trusts jobs of the branch that is deployed, in
+    the environment of the stack, whose rules GitHub enforces.
+    """
     return {
-        "Effect": "Allow",
-        "Principal": {"Federated": issuer.provider_arn(account)},
-        "Action": "sts:AssumeRoleWithWebIdentity",
-        "Condition": {
-            "StringEquals": {
-                f"{issuer.host}:{claim}": value for claim, value in {"aud": issuer.audience, **exact}.items()
-            },
-            "StringLike": {f"{issuer.host}:sub": subjects},
-        },
+        "preview": _conditions(settings, f"{stack}-preview"),
+        "deploy": _conditions(settings, stack, ref=f"refs/heads/{settings.branch}"),
+    }
+
+
+def _conditions(settings: TrustSettings, environment: str, **claims: str) -> dict[str, Any]:
+    owner, name = settings.repository.split("/")
+    exact = {"aud": AUDIENCE, "repository_id": settings.repository_id, "environment": environment, **claims}
+    # A subject has names or, in repositories since 2026-07-15, names and numbers. AWS requires a condition on it, but
+    # somebody else may get the names one day: the number above identifies the repository.
+    subjects = [f"repo:{owner}/{name}", f"repo:{owner}@*/{name}@{settings.repository_id}"]
+    return {
+        "StringEquals": {f"{ISSUER}:{claim}": value for claim, value in exact.items()},
+        "StringLike": {f"{ISSUER}:sub": [f"{subject}:environment:{environment}" for subject in subjects]},
     }

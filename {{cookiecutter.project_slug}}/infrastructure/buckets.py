@@ -1,6 +1,7 @@
 """The S3 bucket that keeps its content private."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -8,6 +9,7 @@ import pulumi_aws as aws
 from infrastructure import iam
 
 INCOMPLETE_UPLOAD_DAYS = 7
+NONCURRENT_DAYS = 30
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -17,9 +19,9 @@ class PrivateBucket(pulumi.ComponentResource):
         name: Logical name.
         bucket_name: Name in S3.
         tags: The bucket's tags.
-        noncurrent_days: Days after which old versions expire.
         is_kept: Whether the bucket is protected and, like all that secures it, retained when it is deleted from Pulumi.
         force_destroy: Whether the bucket is deleted even if it has objects.
+        noncurrent_days: Days after which old versions expire.
         expiration_days: Days after which objects expire; never by default.
         kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) by default.
         statements: Bucket policy statements in addition to the one that requires TLS.
@@ -29,17 +31,15 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket: The bucket itself.
     """
 
-    bucket: aws.s3.Bucket
-
     def __init__(
         self,
         name: str,
         *,
         bucket_name: str,
         tags: Mapping[str, str],
-        noncurrent_days: int,
         is_kept: bool,
         force_destroy: bool = False,
+        noncurrent_days: int = NONCURRENT_DAYS,
         expiration_days: int | None = None,
         kms_key_arn: pulumi.Input[str] | None = None,
         statements: tuple[iam.Statement, ...] = (),
@@ -108,33 +108,21 @@ class PrivateBucket(pulumi.ComponentResource):
             # S3 rejects concurrent changes to a bucket's access (OperationAborted).
             opts=pulumi.ResourceOptions.merge(part, pulumi.ResourceOptions(depends_on=access)),
         )
-        self.register_outputs({"bucket_name": self.bucket.bucket, "bucket_arn": self.bucket.arn})
+        self.register_outputs({})
 
 
 def _lifecycle_rules(
     noncurrent_days: int, expiration_days: int | None
 ) -> list[aws.s3.BucketLifecycleConfigurationRuleArgsDict]:
-    rules: list[aws.s3.BucketLifecycleConfigurationRuleArgsDict] = [
-        {
-            "id": "expire-noncurrent-versions",
-            "status": "Enabled",
-            "filter": {"prefix": ""},
-            "noncurrent_version_expiration": {"noncurrent_days": noncurrent_days},
+    expirations: dict[str, Any] = {
+        "expire-noncurrent-versions": {"noncurrent_version_expiration": {"noncurrent_days": noncurrent_days}},
+        "abort-incomplete-uploads": {
+            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS}
         },
-        {
-            "id": "abort-incomplete-uploads",
-            "status": "Enabled",
-            "filter": {"prefix": ""},
-            "abort_incomplete_multipart_upload": {"days_after_initiation": INCOMPLETE_UPLOAD_DAYS},
-        },
-    ]
+    }
     if expiration_days is not None:
-        rules.append(
-            {
-                "id": "expire-objects",
-                "status": "Enabled",
-                "filter": {"prefix": ""},
-                "expiration": {"days": expiration_days},
-            }
-        )
-    return rules
+        expirations["expire-objects"] = {"expiration": {"days": expiration_days}}
+    return [
+        {"id": id_, "status": "Enabled", "filter": {"prefix": ""}, **expiration}
+        for id_, expiration in expirations.items()
+    ]

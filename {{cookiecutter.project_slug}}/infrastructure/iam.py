@@ -21,6 +21,11 @@ def document(*statements: Statement) -> pulumi.Output[str]:
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
 
 
+def allow(sid: str, action: str | list[str], resource: pulumi.Input[str]) -> dict[str, Any]:
+    """Allow actions on a resource, in the policy of a role."""
+    return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
+
+
 def service_principal(service: str) -> dict[str, pulumi.Output[str]]:
     """Return the principal of an AWS service in the stack's partition.
 

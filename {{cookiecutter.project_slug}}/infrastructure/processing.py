@@ -4,7 +4,6 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
-from infrastructure.account import Account
 from infrastructure.context import Context
 from infrastructure.messaging import Messaging
 from infrastructure.storage import Storage
@@ -29,56 +28,50 @@ class Processing(pulumi.ComponentResource):
         role: The function's execution role.
     """
 
-    function: aws.lambda_.Function
-    role: aws.iam.Role
-
     def __init__(
         self,
-        name: str,
-        *,
         context: Context,
+        kms_key_arn: pulumi.Input[str],
+        *,
         storage: Storage,
         messaging: Messaging,
-        kms_key_arn: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
+        opts: pulumi.ResourceOptions,
     ) -> None:
-        super().__init__("pipeline:infrastructure:Processing", name, None, opts)
-        settings, names = context.settings, context.names
+        super().__init__("pipeline:infrastructure:Processing", "processing", None, opts)
+        settings = context.settings
         child = pulumi.ResourceOptions(parent=self)
         protected = context.protected_options(parent=self)
         log_group = aws.cloudwatch.LogGroup(
             "function-logs",
-            name=names.log_group,
+            name=context.log_group_name,
             retention_in_days=settings.log_retention_days,
             kms_key_id=kms_key_arn,
             deletion_protection_enabled=settings.is_production,
-            tags=names.tags,
+            tags=context.tags,
             opts=protected,
         )
         self.role = aws.iam.Role(
             "function-role",
-            name=names.function,
+            name=context.function_name,
             assume_role_policy=iam.document(
-                {
-                    "Effect": "Allow",
-                    "Principal": iam.service_principal("lambda"),
-                    "Action": "sts:AssumeRole",
-                }
+                {"Effect": "Allow", "Principal": iam.service_principal("lambda"), "Action": "sts:AssumeRole"}
             ),
             permissions_boundary=settings.permissions_boundary_arn or None,
-            tags=names.tags,
+            tags=context.tags,
             opts=protected,
         )
         role_policy = aws.iam.RolePolicy(
             "function-role-policy",
-            name=names.function,
+            name=context.function_name,
             role=self.role.id,
-            policy=iam.document(*_function_statements(context.account, storage, messaging, log_group, kms_key_arn)),
+            policy=iam.document(
+                *_permissions(context, kms_key_arn, storage=storage, messaging=messaging, log_group=log_group)
+            ),
             opts=child,
         )
         self.function = aws.lambda_.Function(
             "function",
-            name=names.function,
+            name=context.function_name,
             description="Stores each message of the queue, indexes it, and sends a notification",
             role=self.role.arn,
             runtime=settings.lambda_runtime,
@@ -87,7 +80,6 @@ class Processing(pulumi.ComponentResource):
             code=bundle_archive(settings.environment, settings.lambda_runtime, settings.lambda_architecture),
             memory_size=settings.lambda_memory_mb,
             timeout=settings.lambda_timeout_seconds,
-            reserved_concurrent_executions=settings.lambda_reserved_concurrency,
             publish=True,
             kms_key_arn=kms_key_arn,
             tracing_config={"mode": "Active"},
@@ -110,7 +102,7 @@ class Processing(pulumi.ComponentResource):
                     environment=settings.environment,
                 ).variables()
             },
-            tags=names.tags,
+            tags=context.tags,
             opts=pulumi.ResourceOptions(parent=self, depends_on=role_policy),
         )
         live = aws.lambda_.Alias(
@@ -129,86 +121,41 @@ class Processing(pulumi.ComponentResource):
             maximum_batching_window_in_seconds=settings.batch_window_seconds,
             function_response_types=["ReportBatchItemFailures"],
             scaling_config={"maximum_concurrency": settings.maximum_concurrency},
-            metrics_config={"metrics": ["EventCount"]} if settings.event_source_metrics else None,
-            tags=names.tags,
+            tags=context.tags,
             opts=child,
         )
-        self.register_outputs(
-            {
-                "function_arn": self.function.arn,
-                "function_name": self.function.name,
-                "lambda_role_arn": self.role.arn,
-            }
-        )
+        self.register_outputs({})
 
 
-def _function_statements(
-    account: Account,
+def _permissions(
+    context: Context,
+    kms_key_arn: pulumi.Input[str],
+    *,
     storage: Storage,
     messaging: Messaging,
     log_group: aws.cloudwatch.LogGroup,
-    kms_key_arn: pulumi.Input[str],
 ) -> list[iam.Statement]:
     """Return the role's permissions, by least privilege: each action on one resource only."""
+    account = context.account
+    hosts = [f"{service}.{account.region}.{account.dns_suffix}" for service in KEY_USERS]
     return [
+        iam.allow(
+            "WriteLogs", ["logs:CreateLogStream", "logs:PutLogEvents"], pulumi.Output.concat(log_group.arn, ":*")
+        ),
+        iam.allow(
+            "ReceiveMessages",
+            ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"],
+            messaging.queue.arn,
+        ),
+        iam.allow("DeadLetterMessages", "sqs:SendMessage", messaging.dead_letter_queue.arn),
+        iam.allow("StorePayloads", "s3:PutObject", pulumi.Output.concat(storage.bucket.arn, "/", OBJECT_PREFIX, "*")),
+        iam.allow("IndexMessages", ["dynamodb:PutItem", "dynamodb:UpdateItem"], storage.table.arn),
+        iam.allow("Notify", "sns:Publish", messaging.topic.arn),
         {
-            "Sid": "WriteLogs",
-            "Effect": "Allow",
-            "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
-            "Resource": pulumi.Output.concat(log_group.arn, ":*"),
+            **iam.allow("UseTheKey", ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], kms_key_arn),
+            "Condition": {"StringEquals": {"kms:ViaService": hosts}},
         },
-        {
-            "Sid": "ReceiveMessages",
-            "Effect": "Allow",
-            "Action": [
-                "sqs:ChangeMessageVisibility",
-                "sqs:DeleteMessage",
-                "sqs:GetQueueAttributes",
-                "sqs:ReceiveMessage",
-            ],
-            "Resource": messaging.queue.arn,
-        },
-        {
-            "Sid": "DeadLetterMessages",
-            "Effect": "Allow",
-            "Action": "sqs:SendMessage",
-            "Resource": messaging.dead_letter_queue.arn,
-        },
-        {
-            "Sid": "StorePayloads",
-            "Effect": "Allow",
-            "Action": "s3:PutObject",
-            "Resource": pulumi.Output.concat(storage.bucket.arn, "/", OBJECT_PREFIX, "*"),
-        },
-        {
-            "Sid": "IndexMessages",
-            "Effect": "Allow",
-            "Action": ["dynamodb:PutItem", "dynamodb:UpdateItem"],
-            "Resource": storage.table.arn,
-        },
-        {
-            "Sid": "Notify",
-            "Effect": "Allow",
-            "Action": "sns:Publish",
-            "Resource": messaging.topic.arn,
-        },
-        {
-            "Sid": "UseTheKey",
-            "Effect": "Allow",
-            "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
-            "Resource": kms_key_arn,
-            "Condition": {
-                "StringEquals": {
-                    "kms:ViaService": [f"{service}.{account.region}.{account.dns_suffix}" for service in KEY_USERS]
-                }
-            },
-        },
-        {
-            # X-Ray has no resource-level permissions:
-            # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
-            "Sid": "WriteTraces",
-            "Effect": "Allow",
-            "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
-            "Resource": "*",
-        },
+        # X-Ray has no resource-level permissions:
+        # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
+        iam.allow("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
     ]

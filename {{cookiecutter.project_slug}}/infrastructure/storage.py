@@ -6,15 +6,12 @@ import pulumi
 import pulumi_aws as aws
 
 from infrastructure import iam
-from infrastructure.account import Account
 from infrastructure.buckets import PrivateBucket
 from infrastructure.context import Context
-from infrastructure.settings import Settings
 from processor.names import EXPIRY_ATTRIBUTE
 
 ACCESS_LOG_DAYS = 365
 TIMESTAMP_INDEX = "timestamp-index"
-NO_MAXIMUM = -1
 
 
 class Storage(pulumi.ComponentResource):
@@ -25,38 +22,26 @@ class Storage(pulumi.ComponentResource):
         table: Holds one item for each message.
     """
 
-    bucket: aws.s3.Bucket
-    table: aws.dynamodb.Table
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        context: Context,
-        kms_key_arn: pulumi.Input[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        super().__init__("pipeline:infrastructure:Storage", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        settings, names, account = context.settings, context.names, context.account
+    def __init__(self, context: Context, kms_key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
+        super().__init__("pipeline:infrastructure:Storage", "storage", None, opts)
+        settings = context.settings
         create_bucket = functools.partial(
             PrivateBucket,
-            tags=names.tags,
-            noncurrent_days=settings.noncurrent_version_days,
+            tags=context.tags,
             is_kept=settings.is_production,
             force_destroy=settings.force_destroy,
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        access_log_bucket_name = names.access_log_bucket(account.id)
+        access_log_bucket_name = context.name(f"access-logs-{context.account.id}")
         access_logs = create_bucket(
             "access-logs",
             bucket_name=access_log_bucket_name,
             expiration_days=ACCESS_LOG_DAYS,
-            statements=(_allow_access_logs(account, access_log_bucket_name, names.payload_bucket(account.id)),),
+            statements=(_allow_access_logs(context, access_log_bucket_name),),
         )
         self.bucket = create_bucket(
             "payloads",
-            bucket_name=names.payload_bucket(account.id),
+            bucket_name=context.payload_bucket_name,
             expiration_days=settings.data_retention_days or None,
             kms_key_arn=kms_key_arn,
         ).bucket
@@ -66,19 +51,11 @@ class Storage(pulumi.ComponentResource):
             target_bucket=access_logs.bucket.id,
             target_prefix="payloads/",
             # S3 checks the target bucket's policy when logging is enabled.
-            opts=context.part_options(parent=self, after=access_logs),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=access_logs, retain_on_delete=settings.is_production),
         )
-        if settings.eventbridge_notifications:
-            aws.s3.BucketNotification(
-                "payloads-notification",
-                bucket=self.bucket.id,
-                eventbridge=True,
-                opts=context.part_options(parent=self),
-            )
-        throughput = _on_demand_throughput(settings)
         self.table = aws.dynamodb.Table(
             "table",
-            name=names.of("messages"),
+            name=context.name("messages"),
             billing_mode="PAY_PER_REQUEST",
             hash_key="message_id",
             attributes=[
@@ -96,55 +73,33 @@ class Storage(pulumi.ComponentResource):
                     "projection_type": "INCLUDE",
                     # What a query needs to find the payload. To mark an item as announced does not write to the index.
                     "non_key_attributes": ["object_key", "type"],
-                    "on_demand_throughput": throughput,
                 }
             ],
-            on_demand_throughput=throughput,
             # Only items with this attribute expire; with dataRetentionDays, the function writes it.
             ttl={"attribute_name": EXPIRY_ATTRIBUTE, "enabled": True},
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn},
-            deletion_protection_enabled=context.settings.is_production,
-            tags=names.tags,
+            deletion_protection_enabled=settings.is_production,
+            tags=context.tags,
             opts=context.data_options(parent=self),
         )
-        if settings.contributor_insights:
-            for logical_name, index in (("table-insights", None), ("index-insights", TIMESTAMP_INDEX)):
-                aws.dynamodb.ContributorInsights(logical_name, table_name=self.table.name, index_name=index, opts=child)
-        self.register_outputs(
-            {
-                "bucket_name": self.bucket.bucket,
-                "bucket_arn": self.bucket.arn,
-                "table_name": self.table.name,
-                "table_arn": self.table.arn,
-            }
-        )
+        self.register_outputs({})
 
 
-def _on_demand_throughput(settings: Settings) -> aws.dynamodb.TableOnDemandThroughputArgsDict | None:
-    """Return the maximums of the table and of its index; ``None`` if there are none."""
-    reads, writes = settings.table_max_read_units, settings.table_max_write_units
-    if not reads and not writes:
-        return None
-    return {
-        "max_read_request_units": reads or NO_MAXIMUM,
-        "max_write_request_units": writes or NO_MAXIMUM,
-    }
-
-
-def _allow_access_logs(account: Account, log_bucket: str, source_bucket: str) -> iam.Statement:
-    """Let S3 deliver one bucket's access logs.
+def _allow_access_logs(context: Context, log_bucket: str) -> iam.Statement:
+    """Let S3 deliver the payload bucket's access logs.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """
+    prefix = f"arn:{context.account.partition}:s3:::"
     return {
         "Sid": "AllowAccessLogs",
         "Effect": "Allow",
         "Principal": iam.service_principal("logging.s3"),
         "Action": "s3:PutObject",
-        "Resource": f"arn:{account.partition}:s3:::{log_bucket}/payloads/*",
+        "Resource": f"{prefix}{log_bucket}/payloads/*",
         "Condition": {
-            "ArnLike": {"aws:SourceArn": f"arn:{account.partition}:s3:::{source_bucket}"},
-            "StringEquals": {"aws:SourceAccount": account.id},
+            "ArnLike": {"aws:SourceArn": f"{prefix}{context.payload_bucket_name}"},
+            "StringEquals": {"aws:SourceAccount": context.account.id},
         },
     }

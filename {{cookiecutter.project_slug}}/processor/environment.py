@@ -5,11 +5,10 @@ This module imports only the standard library: the infrastructure imports it wit
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Any
 
-# What a variable is in the function. In the infrastructure it may be a Pulumi output of that type.
-Text = Annotated[Any, str]
-Number = Annotated[Any, int]
+# A text in the function. In the infrastructure it may be a Pulumi output, too.
+Text = Any
 
 
 @dataclass(frozen=True)
@@ -32,19 +31,13 @@ class Environment:
     topic_arn: Text
     queue_url: Text
     dlq_url: Text
-    max_receive_count: Number
-    data_retention_days: Number
-    environment: Text
+    max_receive_count: int
+    data_retention_days: int
+    environment: str
 
     def variables(self) -> dict[str, Any]:
         """Return the variables by name: strings, and outputs that resolve to strings."""
-        values = {variable_name(field.name): getattr(self, field.name) for field in fields(self)}
-        return {name: str(value) if isinstance(value, int) else value for name, value in values.items()}
-
-
-def variable_name(field: str) -> str:
-    """Return the name of a field's variable."""
-    return field.upper()
+        return {name.upper(): str(value) if isinstance(value, int) else value for name, value in vars(self).items()}
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
@@ -57,5 +50,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         KeyError: If a variable is missing.
         ValueError: If a number is not one.
     """
-    hints = get_type_hints(Environment, include_extras=True)
-    return Environment(**{name: hint.__metadata__[0](variables[variable_name(name)]) for name, hint in hints.items()})
+    values: dict[str, Any] = {}
+    for field in fields(Environment):
+        value = variables[field.name.upper()]
+        values[field.name] = int(value) if field.type is int else value
+    return Environment(**values)

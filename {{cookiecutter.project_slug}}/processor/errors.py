@@ -1,8 +1,7 @@
 """Classes of errors, by AWS's error code."""
 
-from collections.abc import Mapping
+import re
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Final
 
 from aws_lambda_powertools.utilities.parser import ValidationError
@@ -21,136 +20,51 @@ class ErrorClass(StrEnum):
     """This function's own validation refuses the message: it goes to the dead-letter queue at once."""
 
     MISCONFIGURED = "misconfigured"
-    """Every message fails until somebody fixes the cause: it returns to its queue, and an alarm is raised."""
+    """Every message fails until somebody fixes the cause: it returns to its queue, and an alarm fires."""
 
 
-_CODES: Final[Mapping[ErrorClass, frozenset[str]]] = MappingProxyType(
+# What each service puts around a code: for a disabled KMS key, S3 answers KMS.DisabledException, and SNS KMSDisabled.
+_AFFIXES: Final = re.compile(r"^(.*\.)?(KMS|Kms)?|Exception$")
+
+# AWS's error codes without affixes, and botocore's exceptions. Once a message has passed this function's own
+# validation, nothing in it can make AWS refuse it. So if AWS's validation refuses a call, all messages fail: the table
+# has another key, for example.
+_MISCONFIGURED: Final = frozenset(
     {
-        # The SDK has already retried most of these:
-        # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-        ErrorClass.TRANSIENT: frozenset(
-            {
-                "AWS.SimpleQueueService.MessageNotInflight",
-                "BandwidthLimitExceeded",
-                "BatchOutOfTimeError",
-                "ConditionalRequestConflict",
-                "ConnectTimeoutError",
-                "ConnectionClosedError",
-                "EndpointConnectionError",
-                "InternalError",
-                "InternalErrorException",
-                "InternalFailure",
-                "InternalServerError",
-                "KMS.ThrottlingException",
-                "KMSThrottling",
-                "KMSThrottlingException",
-                "KmsThrottled",
-                "LimitExceededException",
-                "MessageNotInflight",
-                "OperationAborted",
-                "PriorRequestNotComplete",
-                "ProvisionedThroughputExceededException",
-                "ReadTimeoutError",
-                "ReceiptHandleIsInvalid",
-                "ReplicatedWriteConflictException",
-                "RequestLimitExceeded",
-                "RequestThrottled",
-                "RequestThrottledException",
-                "RequestTimeout",
-                "RequestTimeoutException",
-                "SSLError",
-                "ServiceUnavailable",
-                "SlowDown",
-                "ThrottledException",
-                "Throttling",
-                "ThrottlingException",
-                "TooManyRequestsException",
-                "TransactionConflictException",
-                "TransactionInProgressException",
-            }
-        ),
-        # Once a message has passed this function's own validation, nothing in it can make AWS refuse it. So if AWS's
-        # validation refuses a call, all messages fail: the table has another key, for example.
-        ErrorClass.MISCONFIGURED: frozenset(
-            {
-                "AWS.SimpleQueueService.NonExistentQueue",
-                "AWS.SimpleQueueService.UnsupportedOperation",
-                "AccessDenied",
-                "AccessDeniedException",
-                "AllAccessDisabled",
-                "AuthorizationError",
-                "AuthorizationErrorException",
-                "AuthorizationHeaderMalformed",
-                "EncryptionTypeMismatch",
-                "EndpointDisabled",
-                "EndpointDisabledException",
-                "EntityTooLarge",
-                "ExpiredToken",
-                "ExpiredTokenException",
-                "IncompleteSignature",
-                "InvalidAccessKeyId",
-                "InvalidAddress",
-                "InvalidClientTokenId",
-                "InvalidMessageContents",
-                "InvalidParameter",
-                "InvalidParameterException",
-                "InvalidParameterValue",
-                "InvalidParameterValueException",
-                "InvalidRequest",
-                "InvalidSecurity",
-                "InvalidSecurityException",
-                "InvalidWriteOffset",
-                "ItemCollectionSizeLimitExceededException",
-                "KMS.AccessDeniedException",
-                "KMS.DisabledException",
-                "KMS.InvalidKeyUsageException",
-                "KMS.InvalidStateException",
-                "KMS.KMSInvalidStateException",
-                "KMS.NotFoundException",
-                "KMS.OptInRequired",
-                "KMSAccessDenied",
-                "KMSAccessDeniedException",
-                "KMSDisabled",
-                "KMSDisabledException",
-                "KMSInvalidState",
-                "KMSInvalidStateException",
-                "KMSNotFound",
-                "KMSNotFoundException",
-                "KMSOptInRequired",
-                "KeyTooLongError",
-                "KmsAccessDenied",
-                "KmsDisabled",
-                "KmsInvalidKeyUsage",
-                "KmsInvalidState",
-                "KmsNotFound",
-                "KmsOptInRequired",
-                "MaxMessageLengthExceeded",
-                "MissingAuthenticationToken",
-                "NoCredentialsError",
-                "NoSuchBucket",
-                "NotFound",
-                "NotFoundException",
-                "OptInRequired",
-                "ParamValidationError",
-                "ParameterValueInvalid",
-                "PermanentRedirect",
-                "PlatformApplicationDisabled",
-                "PlatformApplicationDisabledException",
-                "QueueDoesNotExist",
-                "ResourceNotFoundException",
-                "SignatureDoesNotMatch",
-                "TooManyParts",
-                "UnrecognizedClientException",
-                "UnsupportedOperation",
-                "ValidationError",
-                "ValidationException",
-            }
-        ),
+        "AccessDenied",
+        "AllAccessDisabled",
+        "AuthorizationError",
+        "AuthorizationHeaderMalformed",
+        "Disabled",
+        "ExpiredToken",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidAddress",
+        "InvalidClientTokenId",
+        "InvalidKeyUsage",
+        "InvalidMessageContents",
+        "InvalidParameter",
+        "InvalidParameterValue",
+        "InvalidRequest",
+        "InvalidSecurity",
+        "InvalidState",
+        "MissingAuthenticationToken",
+        "NoCredentialsError",
+        "NoSuchBucket",
+        "NonExistentQueue",
+        "NotFound",
+        "OptInRequired",
+        "ParamValidationError",
+        "ParameterValueInvalid",
+        "PermanentRedirect",
+        "QueueDoesNotExist",
+        "ResourceNotFound",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClient",
+        "UnsupportedOperation",
+        "Validation",
+        "ValidationError",
     }
-)
-
-ERROR_CLASSES: Final[Mapping[str, ErrorClass]] = MappingProxyType(
-    {code: error_class for error_class, codes in _CODES.items() for code in codes}
 )
 
 
@@ -164,15 +78,8 @@ def classify(error: BaseException) -> ErrorClass:
     """Return an error's class. An unknown error may pass, so it counts as transient."""
     if isinstance(error, ValidationError):
         return ErrorClass.POISON
-    return ERROR_CLASSES.get(error_code(error), ErrorClass.TRANSIENT)
-
-
-def _names_the_cause(error: ClientError) -> bool:
-    """Whether AWS's text names the missing permission or resource, and nothing of a message.
-
-    The parameters of SendMessage are a message's body and attributes, and AWS may quote them.
-    """
-    return classify(error) is ErrorClass.MISCONFIGURED and error.operation_name != "SendMessage"
+    is_misconfigured = _AFFIXES.sub("", error_code(error)) in _MISCONFIGURED
+    return ErrorClass.MISCONFIGURED if is_misconfigured else ErrorClass.TRANSIENT
 
 
 def describe(error: BaseException) -> str:
@@ -182,11 +89,15 @@ def describe(error: BaseException) -> str:
         At most 256 characters that SQS accepts in a message attribute.
     """
     if isinstance(error, ValidationError):
-        problems = error.errors(include_url=False, include_context=False, include_input=False)
-        reason = "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'body'}: {problem['msg']}" for problem in problems)
-    elif isinstance(error, ClientError):
-        reason = str(error) if _names_the_cause(error) else f"{error_code(error)} from {error.operation_name}"
-    else:
+        places = [(".".join(map(str, problem["loc"])) or "body", problem["msg"]) for problem in error.errors()]
+        reason = "; ".join(f"{place}: {message}" for place, message in places)
+    elif not isinstance(error, ClientError):
         reason = type(error).__name__
+    elif classify(error) is ErrorClass.MISCONFIGURED and error.operation_name != "SendMessage":
+        # AWS's text names the missing permission or resource. About SendMessage, whose parameters are a message's
+        # body and attributes, it may quote them.
+        reason = str(error)
+    else:
+        reason = f"{error_code(error)} from {error.operation_name}"
     printable = "".join(character if character.isprintable() else " " for character in reason)
     return printable[:REASON_MAX_LENGTH]

@@ -19,21 +19,15 @@ from aws_lambda_powertools.utilities.batch.types import PartialItemFailureRespon
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from processor.environment import read_environment
-from processor.errors import ERROR_CLASSES, ErrorClass, classify, describe, error_code
+from processor.errors import ErrorClass, classify, describe, error_code
 from processor.identity import identify
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.queues import Queues, UnreadableAttributesError
 from processor.storage import MessageStore
-from processor.timing import (
-    ATTEMPTS,
-    CALL_SECONDS,
-    CONNECT_TIMEOUT_SECONDS,
-    MESSAGE_SECONDS,
-    READ_TIMEOUT_SECONDS,
-)
+from processor.timing import ATTEMPTS, CALL_SECONDS, CONNECT_TIMEOUT_SECONDS, MESSAGE_SECONDS, READ_TIMEOUT_SECONDS
 
 # The SDK retries a call with backoff before its error is classified:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -42,7 +36,6 @@ CLIENT_CONFIG: Final = Config(
     read_timeout=READ_TIMEOUT_SECONDS,
     retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
 )
-MILLISECONDS: Final = 1000
 SERVICE: Final = os.environ["AWS_LAMBDA_FUNCTION_NAME"]
 
 logger = Logger(service=SERVICE)
@@ -94,7 +87,11 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
             logger.warning("Message returned to its queue", extra=_details(record, error))
             _count(RETURNED)
         if may_call and not is_last_delivery:
-            _delay(record)
+            try:
+                queues.delay(record)
+            except (BotoCoreError, ClientError) as refused:
+                # The queue's visibility timeout applies.
+                logger.warning("Message not delayed", extra=_details(record, refused))
         return super().failure_handler(record, exception)
 
 
@@ -117,16 +114,8 @@ def _report_misconfiguration(record: SQSRecord, error: BaseException) -> None:
     _count(MISCONFIGURED)
 
 
-def _delay(record: SQSRecord) -> None:
-    """Delay the next delivery of a message. If that fails, the queue's visibility timeout applies."""
-    try:
-        queues.delay(record)
-    except (BotoCoreError, ClientError) as error:
-        logger.warning("Message not delayed", extra=_details(record, error))
-
-
 def _has_time(context: LambdaContext, seconds: int) -> bool:
-    return context.get_remaining_time_in_millis() >= seconds * MILLISECONDS
+    return context.get_remaining_time_in_millis() >= seconds * 1000
 
 
 def _count(counter: str, messages: int = 1) -> None:
@@ -134,12 +123,10 @@ def _count(counter: str, messages: int = 1) -> None:
 
 
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
-    """Describe a failure without the exception's text, which may contain parts of the message.
-
-    For an error that is not AWS's or not known, the details include where it was raised.
-    """
+    """Describe a failure without the exception's text, which may contain parts of the message."""
     details = {"message_id": identify(record).message_id, "error_code": error_code(error), "reason": describe(error)}
-    if error_code(error) in ERROR_CLASSES and not isinstance(error, ParamValidationError):
+    # The reason names the call that AWS refused, or what is wrong in the message. Any other error has only its name.
+    if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
         return details
     return details | {"raised_at": traceback.format_tb(error.__traceback__)}
 

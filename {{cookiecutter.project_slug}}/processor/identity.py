@@ -45,17 +45,13 @@ class Identity:
 def identify(record: SQSRecord) -> Identity:
     """Return a message's identity: the one in its attributes, if it was sent back, or the one that SQS gave it."""
     given = Identity(record.message_id, record.attributes.sent_timestamp)
-    first = Identity(
-        _attribute(record, ORIGINAL_MESSAGE_ID, _MESSAGE_ID),
-        _attribute(record, ORIGINAL_SENT_TIMESTAMP, _MILLISECONDS),
+    # A producer may set these attributes to anything.
+    attributes = record.raw_event["messageAttributes"]
+    message_id, sent_timestamp = (
+        str(attributes.get(name, {}).get("stringValue")) for name in (ORIGINAL_MESSAGE_ID, ORIGINAL_SENT_TIMESTAMP)
     )
+    is_identity = _MESSAGE_ID.fullmatch(message_id) and _MILLISECONDS.fullmatch(sent_timestamp)
     # Nobody can send a message back before it was sent first.
-    if first.message_id and first.sent_timestamp and first.sent_timestamp <= given.sent_timestamp:
-        return first
+    if is_identity and sent_timestamp <= given.sent_timestamp:
+        return Identity(message_id, sent_timestamp)
     return given
-
-
-def _attribute(record: SQSRecord, name: str, allowed: re.Pattern[str]) -> str:
-    """Read an attribute. A producer may set it to anything, so what is not allowed is left out."""
-    value = str(record.raw_event["messageAttributes"].get(name, {}).get("stringValue"))
-    return value if allowed.fullmatch(value) else ""

@@ -45,8 +45,8 @@ class Queues:
         """Hide a message that is returned to its queue: the longer, the more often it has failed.
 
         Raises:
-            botocore.exceptions.ClientError: If SQS refused; the queue's visibility timeout then applies.
-            botocore.exceptions.BotoCoreError: If SQS could not be reached; as above.
+            botocore.exceptions.ClientError: If SQS refused it.
+            botocore.exceptions.BotoCoreError: If SQS could not be reached.
         """
         self.sqs.change_message_visibility(
             QueueUrl=self.environment.queue_url,

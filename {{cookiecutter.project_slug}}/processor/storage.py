@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -60,12 +61,15 @@ class MessageStore:
             Message=json.dumps(item, sort_keys=True),
             MessageAttributes={"type": {"DataType": "String", "StringValue": event.type}},
         )
-        self.dynamodb.update_item(
-            TableName=self.environment.table_name,
-            Key={"message_id": {"S": item["message_id"]}},
-            UpdateExpression="SET announced = :true",
-            ExpressionAttributeValues={":true": {"BOOL": True}},
-        )
+        # An item that has expired since then would be written again, without its expiry.
+        with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
+            self.dynamodb.update_item(
+                TableName=self.environment.table_name,
+                Key={"message_id": {"S": item["message_id"]}},
+                UpdateExpression="SET announced = :true",
+                ConditionExpression="attribute_exists(message_id)",
+                ExpressionAttributeValues={":true": {"BOOL": True}},
+            )
 
     def _store_payload(self, key: str, payload: bytes) -> None:
         """Store the payload unless an earlier delivery has: a second version would only cost."""
@@ -97,9 +101,7 @@ class MessageStore:
                 ConditionExpression="attribute_not_exists(message_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-        except ClientError as error:
-            if error_code(error) != "ConditionalCheckFailedException":
-                raise
+        except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
             # The type of a client's errors lacks what this operation adds to the response.
             return cast(dict[str, Any], error.response)["Item"]["announced"]["BOOL"]
         return False

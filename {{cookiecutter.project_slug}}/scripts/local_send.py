@@ -43,13 +43,11 @@ def send(body: str = "", *, follow: bool = False) -> None:
         print(f"Sent to {outputs['queue_url']}:\n    {body}\n", flush=True)
         print(*wait_for_result(outputs, message), "\nThe function's log:", sep="\n")
         time.sleep(LOG_SECONDS)
-        for line in log:
+        while (line := next(log)) or follow:
             if line:
                 print(f"    {line}", flush=True)
-            elif follow:
-                time.sleep(PAUSE_SECONDS)
             else:
-                break
+                time.sleep(PAUSE_SECONDS)
 
 
 def read_log(function: str, since: int) -> Iterator[str]:

@@ -11,12 +11,12 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import yaml
 
 from tools.markdown import table
-from tools.project import DECLARATION, PROJECT_FILE, PROJECT_FOLDER, load_declared, read_tasks, run_prefix
+from tools.project import DECLARATION, PROJECT_FILE, PROJECT_FOLDER, load_declared, run_prefix
 from tools.pulumi_cli import exports
 from tools.settings import declared_model
 
@@ -136,18 +136,6 @@ def _outputs(folder: Path) -> Iterator[str]:
     )
 
 
-def _tasks(folder: Path) -> Iterator[str]:
-    listed = ((name, task) for name, task in read_tasks(folder).items() if not name.startswith("_"))
-    yield from table(
-        ("task", "what it does"),
-        ((f"`{' '.join([run_prefix(folder), name, *_arguments(task)])}`", task["help"]) for name, task in listed),
-    )
-
-
-def _arguments(task: dict[str, Any]) -> list[str]:
-    return [argument["name"].upper() for argument in task.get("args", ())]
-
-
 def _event(_folder: Path) -> Iterator[str]:
     yield ""
     yield "```json"
@@ -161,6 +149,5 @@ WRITERS: Final[dict[tuple[str, str], Writer]] = {
     (".yaml", "settings"): _schema,
     (".md", "settings"): _settings,
     (".md", "outputs"): _outputs,
-    (".md", "tasks"): _tasks,
     (".md", "event"): _event,
 }

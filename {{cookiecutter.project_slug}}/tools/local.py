@@ -87,7 +87,7 @@ def test() -> None:
         build_bundle(STACK)
         with _new_emulator() as address, _outputs_restored():
             _deploy_to_new(address)
-            failed = _run_disposable(INTEGRATION_TESTS, local_variables(address))
+            failed = run_disposable(INTEGRATION_TESTS, local_variables(address))
         if failed:
             sys.exit(failed)
 
@@ -179,13 +179,13 @@ def _deploy_to_new(address: str) -> dict[str, Any]:
 
 
 def _pulumi(address: str, *arguments: str, is_disposable: bool = False) -> None:
-    run = _run_disposable if is_disposable else run_to_its_end
+    run = run_disposable if is_disposable else run_to_its_end
     status = run([find_pulumi(), *arguments], local_variables(address))
     if status:
         sys.exit(f"`pulumi {' '.join(arguments)}` failed with exit status {status}; its message is above")
 
 
-def _run_disposable(command: Sequence[str], variables: Mapping[str, str]) -> int:
+def run_disposable(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command in the project's folder, and kill it if the task is interrupted: its emulator is stopped then.
 
     Args:

@@ -3,6 +3,7 @@
 ``[tool.pipeline]`` in ``pyproject.toml`` declares what the tools know of the project; they import nothing else of it.
 """
 
+import difflib
 import functools
 import importlib
 import itertools
@@ -53,11 +54,9 @@ class Declaration:
     example: str
 
 
-def _read_pyproject(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
-    return tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
-
-
-DECLARATION: Final = Declaration(**_read_pyproject()["pipeline"])
+DECLARATION: Final = Declaration(
+    **tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pipeline"]
+)
 
 
 def load_declared(reference: str) -> Any:
@@ -68,11 +67,6 @@ def load_declared(reference: str) -> Any:
     """
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
-
-
-def read_tasks(folder: Path = PROJECT_FOLDER) -> dict[str, dict[str, Any]]:
-    """Read the definitions of the project's tasks, by name."""
-    return _read_pyproject(folder)["poe"]["tasks"]
 
 
 def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
@@ -200,6 +194,12 @@ def shown(text: str) -> str:
     return cut if len(text) <= LONGEST_SHOWN else f"{cut}... ({len(text)} characters)"
 
 
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that a wrong name was probably meant to be, if there is one."""
+    names = {each.lower(): each for each in known}
+    return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), None)
+
+
 class Place(NamedTuple):
     """The place where a value is set.
 
@@ -275,6 +275,10 @@ class Project:
             DocumentError: If its file cannot be read.
         """
         name = f"Pulumi.{stack}.yaml"
+        if stack not in self.stacks:
+            known = nearest(stack, self.stacks)
+            allowed = f"did you mean {known}?" if known else f"the stacks are {', '.join(self.stacks)}"
+            raise DocumentError(name, f"does not exist; {allowed}")
         sections = read_document(self.folder / name)
         values: dict[str, Any] = {}
         places: dict[str, Place] = {}

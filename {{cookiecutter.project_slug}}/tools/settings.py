@@ -6,7 +6,6 @@ declared.
 """
 
 import contextlib
-import difflib
 import functools
 import os
 import re
@@ -20,7 +19,7 @@ import pulumi
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from tools.project import DECLARATION, load_declared, shown
+from tools.project import DECLARATION, load_declared, nearest, shown
 
 REGION_KEY: Final = "aws:region"
 EXAMPLE_REGION: Final = "us-east-1"
@@ -326,7 +325,7 @@ def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", ci
 
 def missing_key(key: str, allowed: str) -> Problem:
     """Return a problem about a setting that is not set."""
-    return Problem("missing-key", key, f"missing; allowed: {allowed}", None, allowed)
+    return Problem("missing-key", key, f"is not set; allowed: {allowed}", None, allowed)
 
 
 def _project_problems(project: str) -> Iterator[Problem]:
@@ -358,10 +357,9 @@ def _region_problems(config: Mapping[str, str], secret_keys: Collection[str]) ->
 
 
 def _unknown_key(project: str, key: str, keys: Collection[str]) -> Problem:
-    close = difflib.get_close_matches(key.lower(), map(str.lower, keys), n=1)
-    nearest = [f"{project}:{known}" for known in keys if known.lower() in close]
-    allowed = nearest[0] if nearest else ", ".join(keys)
-    message = f"unknown key; did you mean {allowed}?" if nearest else f"unknown key; allowed: {allowed}"
+    known = nearest(key, keys)
+    allowed = f"{project}:{known}" if known else ", ".join(keys)
+    message = f"unknown key; did you mean {allowed}?" if known else "unknown key; remove this line"
     return Problem("unknown-key", f"{project}:{key}", message, None, allowed)
 
 

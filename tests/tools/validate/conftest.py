@@ -6,23 +6,11 @@ import pytest
 
 from tests.validate.folder import ProjectFolder
 
-# Environment variables of shells and workflows that affect the output.
-OF_THE_SHELL = (
-    "NO_COLOR",
-    "FORCE_COLOR",
-    "COLUMNS",
-    "LINES",
-    "TERM",
-    "GITHUB_WORKSPACE",
-    "TTY_COMPATIBLE",
-    "TTY_INTERACTIVE",
-)
-
 
 @pytest.fixture(autouse=True)
 def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove environment variables of shells and workflows that affect the output."""
-    for name in OF_THE_SHELL:
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "GITHUB_WORKSPACE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
 
 

@@ -1,7 +1,5 @@
 """Entry point of the task ``validate``."""
 
-import sys
-
 from tools.validate.command import main
 
-sys.exit(main())
+raise SystemExit(main())

@@ -4,100 +4,111 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Sequence
-from datetime import date
+from collections.abc import Collection, Sequence
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from rich.console import Console
 
-from tools.project import PROJECT_FOLDER, printable, run_prefix
+from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, read_project, run_prefix
 from tools.pulumi_cli import interruptible
-from tools.validate.configuration import CannotValidateError, validate_configuration
-from tools.validate.formats import print_report, to_github, to_json, to_markdown
-from tools.validate.report import Report, Status
+from tools.validate.live import inspect_stack
+from tools.validate.policies import ENVIRONMENTS, PoliciesError, read_policies
+from tools.validate.report import Finding, Report, print_report, to_github, to_markdown
+from tools.validate.rules import CheckedStack, apply_rules, check_stack, compare, merged
 
-DESCRIPTION = (
-    "Compare the stack files with each other and with policies.toml, and the deployed stacks with their files."
-)
-EPILOG = """\
-exit status:
-  0  no problems found, or warnings only
-  1  an error was found
-  2  wrong usage, or something could not be read
+DESCRIPTION: Final = "Compare the stack files with each other, with policies.toml, and with what is deployed."
+EPILOG: Final = """\
+exit status: 0 no problems or warnings only, 1 an error was found, 2 wrong usage or something could not be read
 
 examples:
   {run} validate
-  {run} validate --stack staging --stack prod --strict
+  {run} validate staging prod --strict
   {run} validate --live
-  {run} validate --format json > report.json
-  {run} validate --format github
-  {run} validate --date 2027-06-01
 """
 
 
-class _Console(Console):
-    """A rich console that lets `main` handle a closed pipe."""
-
-    def on_broken_pipe(self) -> None:
-        """Report the closed pipe to `main`.
-
-        Raises:
-            BrokenPipeError: Always.
-        """
-        raise BrokenPipeError
-
-
-def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER) -> int:
-    """Validate, and print the report.
+def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, today: date | None = None) -> int:
+    """Validate a project, print the report, and return its status.
 
     Args:
         arguments: The command-line arguments; by default those of the process.
         folder: The project's folder.
-
-    Returns:
-        The exit status, one of `Status`.
+        today: The date for which the runtimes' support is checked; by default today (UTC).
 
     Raises:
-        SystemExit: If the arguments are wrong (status 2) or ask for help.
+        SystemExit: If the arguments are wrong, or the project or its policies cannot be read (status 2).
     """
-    options = _parser(folder).parse_args(arguments)
-    # Escape characters that the encoding lacks: on Windows, pipes have a legacy encoding.
-    for stream in (sys.stdout, sys.stderr):
-        cast(io.TextIOWrapper, stream).reconfigure(errors="backslashreplace")
+    parser = _parser(folder)
+    options = parser.parse_args(arguments)
     with interruptible("validate"):
         try:
-            report = validate_configuration(
-                folder, stacks=options.stack, live=options.live, strict=options.strict, today=options.date
-            )
-        except CannotValidateError as error:
-            print("\n".join(f"validate: {printable(line)}" for line in str(error).splitlines()), file=sys.stderr)
-            return Status.NOT_VALIDATED.value
+            day = today or datetime.now(tz=UTC).date()
+            report = validate(folder, options.stacks, day, live=options.live, strict=options.strict)
+        except (DocumentError, PoliciesError) as error:
+            parser.exit(2, "".join(f"validate: {line}\n" for line in str(error).splitlines()))
+    # Escape characters that the encoding lacks: on Windows, pipes have a legacy encoding.
+    cast(io.TextIOWrapper, sys.stdout).reconfigure(errors="backslashreplace")
     try:
-        _write(report, folder, options)
-        sys.stdout.flush()
+        print(_formatted(report, folder, options), flush=True)
     except BrokenPipeError:
         # The reader, such as `head`, closed the pipe: https://docs.python.org/3/library/signal.html#note-on-sigpipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        print(f"validate: the report cannot be written: {error.strerror}", file=sys.stderr)
-        return Status.NOT_VALIDATED.value
     return report.status
 
 
-def _write(report: Report, folder: Path, options: argparse.Namespace) -> None:
-    """Print the report in the requested format."""
+def validate(folder: Path, names: Collection[str], today: date, *, live: bool = False, strict: bool = False) -> Report:
+    """Compare the stack files of a project with each other, and the deployed stacks with their files.
+
+    Args:
+        folder: The project's folder.
+        names: The stacks to report on; they are compared with all. By default all, but of the local one only findings.
+        today: The date for which the runtimes' support is checked.
+        live: Whether to check the deployed stacks, too.
+        strict: Whether to treat warnings as errors.
+
+    Raises:
+        DocumentError, PoliciesError: If Pulumi.yaml or policies.toml cannot be read.
+    """
+    project, policies = read_project(folder), read_policies(folder)
+    stacks: list[CheckedStack] = []
+    findings: list[Finding] = []
+    for name in {*project.stacks, *names}:
+        try:
+            stacks.append(check_stack(project, name, policies))
+        except DocumentError as error:
+            unread = Finding(
+                rule="unreadable-file", message=error.problem, stacks=(name,), file=error.file, line=error.line or 1
+            )
+            findings.append(unread)
+    stacks.sort(key=lambda stack: ([*ENVIRONMENTS, ""].index(stack.environment), stack.name))
+    findings += apply_rules(project, stacks, policies, today)
+    chosen = [stack for stack in stacks if (stack.name in names if names else stack.name != DECLARATION.local)]
+    inspected = {stack.name: inspect_stack(stack) for stack in chosen} if live else {}
+    findings += [finding for _, found in inspected.values() for finding in found]
+    return Report(
+        project=project.name,
+        stacks=tuple(stack.name for stack in chosen),
+        findings=tuple(
+            finding.model_copy(update={"severity": "error"}) if strict else finding
+            for finding in merged(findings)
+            if not names or {*names} & {*finding.stacks}
+        ),
+        settings=tuple(compare(project.name, chosen)),
+        deployments={stack: state for stack, (state, _) in inspected.items()} if live else None,
+    )
+
+
+def _formatted(report: Report, folder: Path, options: argparse.Namespace) -> str:
     if options.format == "json":
-        print(to_json(report))
-    elif options.format == "github":
-        print(*to_github(report, folder), sep="\n")
-    elif options.format == "markdown":
-        print(*to_markdown(report), sep="\n")
-    else:
-        # Any non-empty value counts: https://no-color.org
-        plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        print_report(report, _Console(color_system=None if plain else "auto"), quiet=options.quiet)
+        return report.model_dump_json(indent=2, ensure_ascii=True)
+    if options.format == "text":
+        console = Console()
+        with console.capture() as captured:
+            print_report(report, console, quiet=options.quiet)
+        return captured.get().rstrip("\n")
+    return "\n".join(to_github(report, folder) if options.format == "github" else to_markdown(report))
 
 
 def _parser(folder: Path) -> argparse.ArgumentParser:
@@ -109,38 +120,12 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument(
-        "--stack",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="report on this stack only, compared with all; repeatable; the local stack is shown only if named",
-    )
-    parser.add_argument(
-        "--live", action="store_true", help="also check the deployed stacks; needs the Pulumi CLI and changes nothing"
-    )
+    stacks = "report on these stacks only, compared with all; the local stack is shown only if named"
+    parser.add_argument("stacks", nargs="*", metavar="STACK", help=stacks)
+    live = "also check the deployed stacks; needs the Pulumi CLI and changes nothing"
+    parser.add_argument("--live", action="store_true", help=live)
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     parser.add_argument("--quiet", action="store_true", help="print only the problems, without the comparison")
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "github", "markdown"),
-        default="text",
-        help="format of the report; text by default",
-    )
-    parser.add_argument(
-        "--no-color", action="store_true", help="no colours; the environment variable NO_COLOR does the same"
-    )
-    parser.add_argument(
-        "--date",
-        type=_date,
-        metavar="YYYY-MM-DD",
-        help="check the runtimes' support as of this date; today by default",
-    )
+    formats = ("text", "json", "github", "markdown")
+    parser.add_argument("--format", choices=formats, default="text", help="format of the report; text by default")
     return parser
-
-
-def _date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"found {text!r}; allowed: a date like 2027-06-01") from error

@@ -1,144 +1,146 @@
-"""The report of ``validate``. Its JSON Schema is ``report.schema.json`` in this folder."""
+"""The report of ``validate``, and its formats: text, JSON, Markdown, and annotations of a pull request."""
 
-from datetime import date
-from enum import IntEnum
-from typing import Annotated, Final, Literal
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, computed_field
+from pydantic import BaseModel, computed_field
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-# Increased by one with every incompatible change.
-SCHEMA_VERSION: Final = 1
+from tools import markdown
+from tools.project import printable
+
 # Rules for what could not be read; the report is then incomplete.
 UNREADABLE: Final = frozenset({"unreadable-file", "unreadable-stack"})
+WIDEST: Final = 100_000
+STYLES: Final = {"error": "bold red", "warning": "yellow"}
+LEGEND: Final = "* the stacks differ; (value) a default of Pulumi.yaml; - not set; [secret] not shown"
+# https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
+ESCAPED: Final = str.maketrans({"%": "%25"})
+ESCAPED_IN_PROPERTIES: Final = ESCAPED | str.maketrans({":": "%3A", ",": "%2C"})
 
 Severity = Literal["error", "warning"]
-Line = Annotated[int, Field(ge=1)]
+State = Literal["deployed", "not-deployed", "unreadable"]
 
 
-class Status(IntEnum):
-    """Exit status of ``validate``."""
+class Finding(BaseModel, frozen=True):
+    """A problem, or a warning of one, in a file of the project's folder.
 
-    NO_PROBLEMS = 0
-    PROBLEMS_FOUND = 1
-    NOT_VALIDATED = 2
+    The key has its namespace. It can also be the name of an output or a resource, or empty.
+    """
 
-
-class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_serialization_defaults_required=True)
-
-
-class Finding(_Model):
-    """One problem, or a warning of one."""
-
-    rule: Annotated[str, Field(description="Name of the broken rule; docs/validation.md lists them")]
-    severity: Severity
-    message: Annotated[str, Field(description="What is wrong and what is allowed, for a person")]
-    stacks: Annotated[tuple[str, ...], Field(description="Names of the affected stacks")] = ()
-    file: Annotated[str | None, Field(description="The file to change, relative to the project's folder")] = None
-    line: Annotated[Line | None, Field(description="The line in that file")] = None
-    key: Annotated[
-        str | None, Field(description="The key with its namespace, or the name of an output or resource")
-    ] = None
-    found: Annotated[
-        str | None, Field(description="The value that was found; null if there is none, or more than one")
-    ] = None
-    allowed: Annotated[str | None, Field(description="What is allowed instead")] = None
+    rule: str
+    severity: Severity = "error"
+    message: str
+    stacks: tuple[str, ...] = ()
+    file: str
+    line: int = 1
+    key: str = ""
 
 
-class Value(_Model):
-    """The value of one setting in one stack."""
+class Setting(BaseModel, frozen=True):
+    """A setting's values, by stack: null if not set, ``[secret]`` if secret; and where the value is a default."""
 
-    text: Annotated[str | None, Field(description="The value; null if it is missing or a secret")] = None
-    origin: Annotated[
-        Literal["set", "default", "missing"],
-        Field(description="Set in the stack file, a default of Pulumi.yaml, or missing in both"),
-    ]
-    secret: Annotated[bool, Field(description="Whether it is a secret, which is not shown")] = False
+    key: str
+    differs: bool
+    values: dict[str, str | None]
+    defaults: tuple[str, ...]
 
 
-class Setting(_Model):
-    """One setting, compared between the stacks."""
+class Report(BaseModel, frozen=True):
+    """The report of ``validate``: stacks in order of promotion, deployments by stack, or null without ``--live``.
 
-    key: Annotated[str, Field(description="The key with its namespace")]
-    differs: Annotated[bool, Field(description="Whether the stacks differ; secrets count as equal")]
-    values: Annotated[dict[str, Value], Field(description="By stack name")]
+    An incompatible change increases the schema's version.
+    """
 
+    schema_version: Literal[2] = 2
+    project: str
+    stacks: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    settings: tuple[Setting, ...]
+    deployments: dict[str, State] | None = None
 
-class Stack(_Model):
-    """One stack of the comparison."""
-
-    name: str
-    file: Annotated[str, Field(description="Its file, relative to the project's folder")]
-    environment: Annotated[
-        str | None, Field(description="The environment; null if it is missing, secret or not allowed")
-    ] = None
-
-
-class Property(_Model):
-    """One property in which a resource differs."""
-
-    path: Annotated[str, Field(description="Path in the resource, as the engine writes it: tags.Team, rules[0].id")]
-    found: Annotated[str | None, Field(description="The value found, as JSON; null if not set")] = None
-    expected: Annotated[str | None, Field(description="The value expected, as JSON; null if it should not be set")] = (
-        None
-    )
-
-
-class Resource(_Model):
-    """One resource that differs from what is expected."""
-
-    urn: Annotated[str, Field(description="Its URN")]
-    name: Annotated[str, Field(description="Its logical name")]
-    type: Annotated[str, Field(description="Its type, for example aws:sqs/queue:Queue")]
-    operation: Annotated[
-        Literal["changed", "deleted", "create", "update", "delete", "replace", "import"],
-        Field(description="What has happened to it (changed, deleted), or what the next update would do with it"),
-    ]
-    properties: tuple[Property, ...] = ()
-
-
-class Deployment(_Model):
-    """The deployment of one stack."""
-
-    stack: str
-    state: Annotated[
-        Literal["deployed", "not-deployed", "unreadable"],
-        Field(description="Whether the stack is deployed and could be read"),
-    ]
-    drift: Annotated[
-        tuple[Resource, ...], Field(description="Resources that were changed outside Pulumi since the last update")
-    ] = ()
-    pending: Annotated[
-        tuple[Resource, ...],
-        Field(description="Resources that the next update would change for other reasons than drift"),
-    ] = ()
-
-
-class Report(_Model):
-    """The report of ``validate``."""
-
-    model_config = ConfigDict(
-        title=f"Report of validate, version {SCHEMA_VERSION}",
-        json_schema_extra={"$schema": "https://json-schema.org/draft/2020-12/schema"},
-    )
-
-    schema_version: Annotated[Literal[1], Field(description="Version of this format")] = SCHEMA_VERSION
-    project: Annotated[str, Field(description="Name of the Pulumi project")]
-    date: Annotated[date, Field(description="The date for which the runtimes' support was checked")]
-    strict: Annotated[bool, Field(description="Whether warnings were treated as errors")]
-    stacks: tuple[Stack, ...]
-    findings: Annotated[tuple[Finding, ...], Field(description="Sorted by file and line")]
-    settings: Annotated[tuple[Setting, ...], Field(description="The comparison, by key")]
-    deployments: Annotated[tuple[Deployment, ...] | None, Field(description="null without --live")] = None
-
-    @computed_field(
-        description="Exit status: 0 no problems or warnings only, 1 an error was found, 2 something could not be read"
-    )
+    @computed_field
     @property
     def status(self) -> Literal[0, 1, 2]:
-        """Exit status of ``validate`` for this report."""
+        """Exit status: 0 no problems or warnings only, 1 an error was found, 2 something could not be read."""
         if any(finding.rule in UNREADABLE for finding in self.findings):
-            return Status.NOT_VALIDATED.value
-        if any(finding.severity == "error" for finding in self.findings):
-            return Status.PROBLEMS_FOUND.value
-        return Status.NO_PROBLEMS.value
+            return 2
+        return 1 if any(finding.severity == "error" for finding in self.findings) else 0
+
+
+def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
+    """Print a report as text, without the comparison if it is quiet. Only a terminal breaks lines."""
+    if report.stacks and not quiet:
+        if not console.is_terminal:
+            console.width = WIDEST
+        console.print(_table(report))
+        console.print(Text(LEGEND, style="dim"), soft_wrap=True)
+    for finding in report.findings:
+        severity = (finding.severity, STYLES[finding.severity])
+        line = Text.assemble(f"{_place(finding)}: ", severity, f": {_message(finding)} [{finding.rule}]")
+        console.print(line, soft_wrap=True)
+    console.print(Text("\n".join(_summary(report))), soft_wrap=True)
+
+
+def to_github(report: Report, folder: Path) -> Iterator[str]:
+    """Format the findings of a folder in the repository as GitHub's commands that annotate its files."""
+    folder = folder.resolve()
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder).resolve()
+    prefix = folder.relative_to(workspace) if folder.is_relative_to(workspace) else Path()
+    for finding in report.findings:
+        file = printable((prefix / finding.file).as_posix()).translate(ESCAPED_IN_PROPERTIES)
+        message = _message(finding).translate(ESCAPED)
+        yield f"::{finding.severity} file={file},line={finding.line},title={finding.rule}::{message}"
+    yield from _summary(report)
+
+
+def to_markdown(report: Report) -> Iterator[str]:
+    """Format a report without the comparison as Markdown: a table and the summary."""
+    if report.findings:
+        cells = ((each.severity, _place(each), _message(each), each.rule) for each in report.findings)
+        rows = ((severity, *map(markdown.code, rest)) for severity, *rest in cells)
+        yield from (*markdown.table(("severity", "place", "finding", "rule"), rows), "")
+    yield "\n\n".join(_summary(report))
+
+
+def _summary(report: Report) -> Iterator[str]:
+    """Describe each deployment, and count the stacks and the findings."""
+    yield from (f"{stack}: {state}" for stack, state in (report.deployments or {}).items())
+    found = [each.severity for each in report.findings]
+    counts = [_counted(found.count(severity), severity) for severity in STYLES if severity in found]
+    unread = sorted(stack for each in report.findings if each.rule == "unreadable-file" for stack in each.stacks)
+    left_out = f", not {', '.join(unread)}" if unread else ""
+    yield f"{_counted(len(report.stacks), 'stack')} compared{left_out}: {', '.join(counts) or 'no problems found'}"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def _table(report: Report) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for header in ("", f"setting of {printable(report.project)}", *report.stacks):
+        table.add_column(Text(header), overflow="fold")
+    for setting in report.settings:
+        label = Text(printable(setting.key.removeprefix(f"{report.project}:")))
+        mark, style = ("*", "bold") if setting.differs else ("", "")
+        table.add_row(mark, label, *(_cell(setting, stack) for stack in report.stacks), style=style)
+    return table
+
+
+def _cell(setting: Setting, stack: str) -> Text:
+    value = setting.values[stack]
+    text = "-" if value is None else printable(value or '""')
+    return Text(f"({text})", style="dim") if stack in setting.defaults else Text(text)
+
+
+def _place(finding: Finding) -> str:
+    return printable(f"{finding.file}:{finding.line}")
+
+
+def _message(finding: Finding) -> str:
+    return printable(f"{finding.key}: {finding.message}" if finding.key else finding.message)

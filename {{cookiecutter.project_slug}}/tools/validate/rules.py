@@ -1,381 +1,275 @@
-"""The rules for stack files. Each checks all stacks and yields its findings."""
+"""The rules for stack files."""
 
-import difflib
 import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from tools.project import (
-    ACCOUNTS_KEY,
-    DECLARATION,
-    PROJECT_FILE,
-    Entry,
-    Place,
-    Project,
-    mappings_in,
-    read_accounts,
-    shown,
-)
-from tools.settings import KEYS, REGION_KEY
-from tools.validate.policies import FILE, PLACEHOLDER, PROJECT_PLACEHOLDER, Direction, Policies, UniquePolicy
-from tools.validate.report import Finding
-from tools.validate.stacks import ReadStack, bare
+from tools.project import ACCOUNTS_KEY, DECLARATION, Entry, Project, StackConfig, mappings_in, read_accounts, shown
+from tools.settings import MASKED, PROJECT_NAME_KEY, REGION_KEY, Problem, find_problems
+from tools.validate.policies import FILE, MODEL, Policies, UniquePolicy
+from tools.validate.report import Finding, Setting, Severity
 
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
-ESC_SECTION: Final = "environment"
-SECTIONS: Final = ("config", ESC_SECTION, "secretsprovider", "encryptedkey", "encryptionsalt")
+SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
 STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
-MISNAMED: Final = frozenset({"unknown-key", "wrong-namespace"})
-STRENGTHS: Final[dict[Direction, Callable[[str], int]]] = {
-    "higher": int,
-    "lower": lambda text: -int(text),
-    "true": lambda text: text == "true",
-    "false": lambda text: text == "false",
-    "set": bool,
-    "empty": lambda text: not text,
-}
-ALLOWED: Final[dict[Direction, str]] = {
-    "higher": "{best} or more",
-    "lower": "{best} or less",
-    "true": "true",
-    "false": "false",
-    "set": "a non-empty value",
-    "empty": "an empty value",
+# How strong a value is, and the values that are strong enough.
+STRENGTHS: Final[dict[str, tuple[Callable[[str], int], str]]] = {
+    "higher": (int, "{best} or more"),
+    "lower": (lambda text: -int(text), "{best} or less"),
+    "true": (lambda text: text == "true", "true"),
+    "false": (lambda text: text == "false", "false"),
+    "set": (bool, "a non-empty value"),
+    "empty": (lambda text: not text, "an empty value"),
 }
 
 
-def ignored_files(project: Project) -> Iterator[Finding]:
-    """Files that look like stack files, but that Pulumi does not read."""
-    read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
-    for path in sorted(project.stack_folder.iterdir()):
-        if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
-            yield Finding(
-                rule="ignored-file",
-                severity="warning",
-                message="Pulumi does not read this file; allowed: Pulumi.STACK.yaml",
-                file=project.file_name(path),
-                allowed="Pulumi.STACK.yaml",
-            )
+@dataclass(frozen=True)
+class CheckedStack:
+    """A stack's configuration, checked with the program's own settings model.
+
+    Credentials in plain text count as secrets, too. Only the Pulumi CLI can decrypt and check secrets.
+    """
+
+    name: str
+    project: Project
+    config: StackConfig
+    problems: tuple[Problem, ...]
+    plain_credentials: frozenset[str]
+
+    @property
+    def environment(self) -> str:
+        """The stack's environment; empty if it is unknown."""
+        return self.good_value(DECLARATION.environment) or ""
+
+    def full_key(self, setting: str) -> str:
+        """Add the project's namespace to the key of one of its settings."""
+        return f"{self.project.name}:{setting}" if setting in MODEL.keys else setting
+
+    def good_value(self, setting: str) -> str | None:
+        """Return a setting's value unless it is missing, refused or a secret. A provider's key may be empty."""
+        key = self.full_key(setting)
+        if key in self.config.secret_keys or any(problem.key == key for problem in self.problems):
+            return None
+        return self.config.values.get(key, "" if key == setting else None)
+
+    def shown_value(self, key: str) -> str | None:
+        """Return a value as it may be shown; ``None`` if it is not set."""
+        return MASKED if key in self.config.secret_keys else self.config.values.get(key)
+
+    def place(self, setting: str, *, own: bool = False) -> tuple[str, int]:
+        """Return the place where a setting is set, or should be; with ``own``, a default's is in the stack file."""
+        places = {PROJECT_NAME_KEY: self.project.name_place} | self.config.places
+        place = places.get(self.full_key(setting), self.config.config_place)
+        return self.config.config_place if own and place.file != self.config.file else place
+
+    def finding(self, rule: str, key: str, message: str, severity: Severity = "error", *, own: bool = False) -> Finding:
+        """Create a finding about a setting."""
+        return _finding(rule, self.place(key, own=own), self.full_key(key), message, self.name, severity=severity)
 
 
-def duplicate_keys_of_project(project: Project) -> Iterator[Finding]:
-    """Duplicate keys in a mapping of ``Pulumi.yaml``."""
-    yield from _duplicates(project.sections, project.name, ())
+def _finding(
+    rule: str, place: tuple[str, int], key: str, message: str, *stacks: str, severity: Severity = "error"
+) -> Finding:
+    file, line = place
+    return Finding(rule=rule, severity=severity, message=message, stacks=stacks, file=file, line=line, key=key)
 
 
-def duplicate_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Duplicate keys in a mapping of a stack file: YAML forbids them, and the engine refuses them."""
+def check_stack(project: Project, stack: str, policies: Policies) -> CheckedStack:
+    """Read a stack's file and check it with the settings model.
+
+    Raises:
+        DocumentError: If the file cannot be read.
+    """
+    config = project.read_stack(stack)
+    credentials = {*map(_bare, policies.credentials)}
+    plain = frozenset(key for key in config.values if _bare(key) in credentials) - config.secret_keys
+    config = replace(config, secret_keys=config.secret_keys | plain)
+    problems = find_problems(MODEL.settings, project.name, config.values, config.secret_keys)
+    readable = tuple(problem for problem in problems if problem.key not in config.secret_keys)
+    return CheckedStack(stack, project, config, readable, plain)
+
+
+def _bare(key: str) -> str:
+    """Normalize the spelling of a key: case, hyphens and underscores."""
+    return re.sub(r"[-_]", "", key).casefold()
+
+
+def apply_rules(project: Project, stacks: Sequence[CheckedStack], policies: Policies, today: date) -> Iterator[Finding]:
+    """Apply every rule to the stack files."""
+    yield from _ignored_files(project)
+    yield from _duplicate_keys(project.sections, project.name)
     for stack in stacks:
-        yield from _duplicates(stack.file.sections, stack.project.name, (stack.name,))
+        yield from _duplicate_keys(stack.config.sections, project.name, stack.name)
+        yield from _unknown_sections(stack)
+        yield from _refused_settings(stack)
+        yield from _hidden_settings(stack)
+        yield from _unknown_namespaces(stack, policies)
+        yield from _plain_credentials(stack)
+        yield from _forbidden_values(stack, policies)
+        yield from _ending_runtimes(stack, policies, today)
+    for policy in policies.unique:
+        yield from _shared_values(stacks, policy)
+    for setting in policies.stronger:
+        yield from _weaker_settings(stacks, setting, policies)
 
 
-def _duplicates(sections: tuple[Entry, ...], project: str, stacks: tuple[str, ...]) -> Iterator[Finding]:
-    mappings = [(sections, "")]
+def _ignored_files(project: Project) -> Iterator[Finding]:
+    """Find files that look like stack files, but that Pulumi does not read."""
+    read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
+    for path in project.folder.iterdir():
+        if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
+            message = "Pulumi does not read this file; allowed: Pulumi.STACK.yaml"
+            yield Finding(rule="ignored-file", severity="warning", message=message, file=path.name)
+
+
+def _duplicate_keys(sections: tuple[Entry, ...], project: str, *stacks: str) -> Iterator[Finding]:
+    """Find duplicate keys in each mapping of a file."""
+    mappings = [("", sections)]
     for section in sections:
         # A key of the configuration without a namespace is the project's.
         outermost, *inner = [*mappings_in(section)] or [()]
-        mappings += [(outermost, f"{project}:" if section.key == "config" else ""), *((each, "") for each in inner)]
-    for entries, namespace in mappings:
-        seen: dict[str, Entry] = {}
+        mappings += [(f"{project}:" if section.key == "config" else "", outermost), *(("", each) for each in inner)]
+    for namespace, entries in mappings:
+        lines: dict[str, int] = {}
         for entry in entries:
             key = entry.key if ":" in entry.key else f"{namespace}{entry.key}"
-            first = seen.setdefault(key, entry)
-            if first is not entry:
-                yield Finding(
-                    rule="duplicate-key",
-                    severity="error",
-                    message=f"the key is already on line {first.line}; allowed: once",
-                    stacks=stacks,
-                    file=entry.file,
-                    line=entry.line,
-                    key=key,
-                    allowed="once",
-                )
+            if key in lines:
+                message = f"duplicate key; first defined on line {lines[key]}"
+                yield _finding("duplicate-key", (entry.file, entry.line), key, message, *stacks)
+            lines.setdefault(key, entry.line)
 
 
-def unknown_sections(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Unknown top-level keys of a stack file, which Pulumi ignores silently."""
-    for stack in stacks:
-        for entry in stack.file.sections:
-            if entry.key == ESC_SECTION and not stack.imports_environments:
-                elsewhere = f", or {stack.full_key(ESC_SECTION)} under config" if ESC_SECTION in KEYS else ""
-                allowed = f"a list of Pulumi ESC environments here{elsewhere}"
-                message = f"lists no environments; allowed: {allowed}"
-            elif entry.key not in SECTIONS:
-                nearest = difflib.get_close_matches(entry.key.lower(), SECTIONS, n=1)
-                allowed = nearest[0] if nearest else ", ".join(SECTIONS)
-                question = f"did you mean {allowed}?" if nearest else f"allowed: {allowed}"
-                message = f"Pulumi has no such section; {question}"
-            else:
-                continue
-            yield Finding(
-                rule="unknown-section",
-                severity="error",
-                message=message,
-                stacks=(stack.name,),
-                file=entry.file,
-                line=entry.line,
-                key=entry.key,
-                allowed=allowed,
-            )
+def _unknown_sections(stack: CheckedStack) -> Iterator[Finding]:
+    """Find top-level keys of a stack file that Pulumi ignores silently."""
+    for entry in stack.config.sections:
+        if entry.key not in SECTIONS:
+            message = f"unknown section; allowed: {', '.join(SECTIONS)}"
+            yield _finding("unknown-section", (entry.file, entry.line), entry.key, message, stack.name)
 
 
-def refused_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Settings that the program would refuse: bad or missing values, unknown keys, wrong namespaces, contradictions."""
-    for stack in stacks:
-        # A misspelt key is one mistake: do not report the key that was meant as missing.
-        meant = {problem.allowed for problem in stack.problems if problem.rule in MISNAMED}
-        for problem in stack.problems:
-            if problem.rule == "missing-key" and problem.key in meant:
-                continue
-            place = stack.own_place(problem.key) if problem.is_contradiction else None
-            if stack.imports_environments and problem.rule == "missing-key":
-                message = f"{problem.message}; an imported Pulumi ESC environment may set it"
-                yield stack.finding(problem.rule, problem.key, message, allowed=problem.allowed, severity="warning")
-            else:
-                yield stack.finding(
-                    problem.rule,
-                    problem.key,
-                    problem.message,
-                    found=problem.found,
-                    allowed=problem.allowed,
-                    place=place,
-                )
+def _refused_settings(stack: CheckedStack) -> Iterator[Finding]:
+    """Report what the program would refuse: bad or missing values, unknown keys, wrong namespaces, contradictions."""
+    # A misspelt key is one mistake: do not report the key that was meant as missing.
+    meant = {problem.allowed for problem in stack.problems if problem.rule in {"unknown-key", "wrong-namespace"}}
+    for problem in stack.problems:
+        if problem.rule != "missing-key" or problem.key not in meant:
+            yield stack.finding(problem.rule, problem.key, problem.message, own=problem.is_contradiction)
 
 
-def misspelt_keys(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Provider keys that differ only in case, hyphens or underscores from one that is known or used as often."""
-    uses = Counter(key for stack in stacks for key in _foreign_keys(stack))
-    for known in (REGION_KEY, *policies.credentials):
-        uses[known] += len(stacks)
-    spellings: defaultdict[str, list[str]] = defaultdict(list)
-    for key, _ in uses.most_common():
-        spellings[bare(key)].append(key)
-    for stack in stacks:
-        for key in _foreign_keys(stack):
-            usual = next((other for other in spellings[bare(key)] if other != key and uses[other] >= uses[key]), None)
-            if usual:
-                message = f"differs in spelling from {usual}, which is known or used elsewhere; allowed: {usual}"
-                yield stack.finding("misspelt-key", key, message, allowed=usual)
+def _hidden_settings(stack: CheckedStack) -> Iterator[Finding]:
+    """Find settings that are secrets. Without the environment, most rules do not apply at all."""
+    for key in (REGION_KEY, *MODEL.keys):
+        if stack.full_key(key) in stack.config.secret_keys:
+            message = "is encrypted, so no rule can check it; allowed: plain text, unless the value is confidential"
+            severity = "error" if key == DECLARATION.environment else "warning"
+            yield stack.finding("secret-setting", key, message, severity)
 
 
-def hidden_settings(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Settings that are secrets, which no rule can check. Without the environment, most rules cannot apply at all."""
-    for stack in stacks:
-        for key in (REGION_KEY, *map(stack.full_key, KEYS)):
-            if key in stack.config.secret_keys:
-                severity = "error" if key == stack.full_key(DECLARATION.environment) else "warning"
-                message = "a secret, which no rule can check; allowed: plain text, unless the value is confidential"
-                yield stack.finding("secret-setting", key, message, allowed="plain text", severity=severity)
+def _unknown_namespaces(stack: CheckedStack, policies: Policies) -> Iterator[Finding]:
+    """Find keys in a namespace that is neither the project's nor a provider's."""
+    known = (stack.project.name, *policies.namespaces)
+    for key in stack.config.values:
+        namespace, _, setting = key.rpartition(":")
+        if namespace not in known and setting not in MODEL.keys:
+            message = f"unknown namespace {shown(namespace)}; allowed: {', '.join(known)} ({FILE} lists the providers)"
+            yield stack.finding("unknown-namespace", key, message)
 
 
-def missing_declared_keys(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Missing keys that ``Pulumi.yaml`` declares in addition to the settings."""
-    for stack in stacks:
-        settings = {REGION_KEY, *map(stack.full_key, KEYS)}
-        for key, _ in stack.project.config:
-            if key not in stack.config.values and key not in settings and not stack.imports_environments:
-                message = f"missing; allowed: a value as declared in {PROJECT_FILE}"
-                place = Place(stack.file.name, stack.file.config_line)
-                yield stack.finding("missing-key", key, message, place=place)
+def _plain_credentials(stack: CheckedStack) -> Iterator[Finding]:
+    """Find credentials in plain text. The emulator's are not secret."""
+    for key in stack.plain_credentials if stack.environment != DECLARATION.local else ():
+        message = f"found in plain text; encrypt it with `pulumi config set --secret {key}`, and replace the credential"
+        yield stack.finding("plain-credential", key, message)
 
 
-def unknown_namespaces(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Keys in a namespace that is neither the project's nor a provider's."""
-    for stack in stacks:
-        known = (stack.project.name, *policies.namespaces)
-        for key in _foreign_keys(stack):
-            namespace, _, setting = key.rpartition(":")
-            if namespace not in known and setting not in KEYS:
-                allowed = ", ".join(known)
-                message = f"unknown namespace {shown(namespace)}; allowed: {allowed} ({FILE} lists the providers)"
-                yield stack.finding("unknown-namespace", key, message, allowed=allowed)
+def _forbidden_values(stack: CheckedStack, policies: Policies) -> Iterator[Finding]:
+    """Find values that ``policies.toml`` does not allow in the stack's environment."""
+    for policy in policies.values:
+        text = stack.good_value(policy.setting)
+        if stack.environment not in policy.environments or text is None or policy.permits(text):
+            continue
+        message = f"found {shown(text)}; allowed in {stack.environment}: {policy.permitted} ({FILE})"
+        if stack.full_key(policy.setting) not in stack.config.values:
+            message = f"is not set; {stack.environment} requires {policy.permitted} ({FILE})"
+        yield stack.finding(policy.rule, policy.setting, message, policy.severity, own=True)
 
 
-def _foreign_keys(stack: ReadStack) -> Iterator[str]:
-    return (key for key in stack.config.values if not key.startswith(f"{stack.project.name}:"))
+def _ending_runtimes(stack: CheckedStack, policies: Policies, today: date) -> Iterator[Finding]:
+    """Find runtimes whose support has ended or ends soon."""
+    runtime = stack.good_value(DECLARATION.runtime)
+    if runtime is None or stack.environment == DECLARATION.local:
+        return
+    ends = policies.runtimes.supported_until
+    late = [name for name in sorted(ends) if ends[name] - today > timedelta(days=policies.runtimes.warning_days)]
+    allowed = " or ".join(late) or f"a newer one, once it is in the settings model and {FILE}"
+    if ends[runtime] < today:
+        message = f"found {shown(runtime)}, which AWS supported until {ends[runtime]}; allowed: {allowed}"
+        yield stack.finding("runtime-ended", DECLARATION.runtime, message)
+    elif runtime not in late:
+        message = f"found {shown(runtime)}, which AWS supports until {ends[runtime]}; allowed: {allowed}"
+        yield stack.finding("runtime-ending", DECLARATION.runtime, message, "warning")
 
 
-def plain_credentials(stacks: Sequence[ReadStack]) -> Iterator[Finding]:
-    """Credentials in plain text. The emulator's are not secret."""
-    for stack in stacks:
-        if stack.environment != DECLARATION.local:
-            for key in sorted(stack.plain_credentials):
-                allowed = f"encrypted with `pulumi config set --secret {key}`; replace the exposed credential"
-                yield stack.finding(
-                    "plain-credential", key, f"found in plain text; allowed: {allowed}", allowed=allowed
-                )
-
-
-def shared_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that must be unique but are shared by two stacks."""
-    for policy in policies.unique:
-        yield from _shared_values(stacks, policy)
-
-
-def _shared_values(stacks: Sequence[ReadStack], policy: UniquePolicy) -> Iterator[Finding]:
-    everywhere = policy.within == "everywhere"
-    # Names in an emulator cannot clash with names elsewhere.
-    meeting = [stack for stack in stacks if not (everywhere and stack.environment == DECLARATION.local)]
-    formed = [(pattern, stack) for stack in meeting for pattern in _formed_names(stack, policy)]
-    by_value: defaultdict[str, list[ReadStack]] = defaultdict(list)
+def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iterator[Finding]:
+    """Find values that must be unique but are shared by two stacks."""
+    by_value: defaultdict[str, list[CheckedStack]] = defaultdict(list)
     # A stack with the same name as the value is regarded as its owner.
-    for stack in sorted(meeting, key=lambda stack: stack.name != stack.good_value(policy.setting)):
-        value = stack.good_value(policy.setting)
-        if not value:
-            continue
-        others = [each for each in by_value[value] if everywhere or _share_account(stack, each)]
+    for stack in sorted(stacks, key=lambda stack: stack.name != stack.good_value(policy.setting)):
+        value = stack.good_value(policy.setting) or ""
+        other = next((each for each in by_value[value] if _can_clash(stack, each, policy)), None)
         by_value[value].append(stack)
-        others = others or [each for pattern, each in formed if pattern.fullmatch(value)]
-        if not others:
-            continue
-        other = others[0]
-        whose = (
-            "which the stack uses for another resource" if other is stack else f"{_which(other, policy.setting)} too"
-        )
-        reason = f", {policy.because}" if policy.because else ""
-        message = f"found {shown(value)}, {whose}{reason}; allowed: {policy.instead} ({FILE})"
-        finding = stack.finding(policy.rule, policy.setting, message, found=value, allowed=policy.instead)
-        yield _shared(stack, other, finding)
+        if value and other:
+            also = f"which {_located(other, policy.setting)} has too{policy.because and f', {policy.because}'}"
+            message = f"found {shown(value)}, {also}; allowed: {policy.instead} ({FILE})"
+            finding = stack.finding(policy.rule, policy.setting, message)
+            yield finding.model_copy(update={"stacks": (other.name, stack.name)})
 
 
-def _which(stack: ReadStack, setting: str) -> str:
-    return f"which {_located(stack, setting)} has"
-
-
-def _formed_names(stack: ReadStack, policy: UniquePolicy) -> Iterator[re.Pattern[str]]:
-    """Build patterns of the names that the program generates for a stack, if the settings in them are known."""
-    empty = stack.good_value(policy.setting) == ""
-    for pattern in (*policy.besides, *(policy.when_empty if empty else ())):
-        texts = {key: stack.good_value(key) for key in PLACEHOLDER.findall(pattern) if key != PROJECT_PLACEHOLDER}
-        known = {key: text for key, text in texts.items() if text} | {PROJECT_PLACEHOLDER: stack.project.name}
-        if known.keys() >= texts.keys():
-            yield re.compile(_filled(pattern, known))
-
-
-def _filled(pattern: str, texts: Mapping[str, str]) -> str:
-    return PLACEHOLDER.sub(lambda match: re.escape(texts[match[1]]), pattern)
-
-
-def _share_account(one: ReadStack, other: ReadStack) -> bool:
-    """Whether two stacks can be in one account. They can unless they exclude it; an emulator is separate from AWS."""
+def _can_clash(one: CheckedStack, other: CheckedStack, policy: UniquePolicy) -> bool:
+    """Whether values of two stacks can clash: an emulator is separate from AWS, and stacks may exclude an account."""
     if (one.environment == DECLARATION.local) != (other.environment == DECLARATION.local):
         return False
-    accounts = _accounts(one), _accounts(other)
-    return not all(accounts) or not accounts[0].isdisjoint(accounts[1])
+    accounts, others = ({*(read_accounts(each.good_value(ACCOUNTS_KEY) or "") or ())} for each in (one, other))
+    return policy.within == "everywhere" or not accounts or not others or not accounts.isdisjoint(others)
 
 
-def _accounts(stack: ReadStack) -> frozenset[str]:
-    """Return the accounts that a stack allows; empty if it does not restrict them."""
-    return frozenset(read_accounts(stack.good_value(ACCOUNTS_KEY) or "") or ())
-
-
-def _located(stack: ReadStack, setting: str) -> str:
-    place = stack.place(setting)
-    return f"{stack.name} ({place.file}:{place.line})"
-
-
-def _shared(stack: ReadStack, other: ReadStack, finding: Finding) -> Finding:
-    names = dict.fromkeys([other.name, stack.name])
-    return finding.model_copy(update={"stacks": tuple(names)})
-
-
-def forbidden_values(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Values that ``policies.toml`` does not allow in an environment."""
-    for stack in stacks:
-        for policy in policies.values:
-            text = stack.good_value(policy.setting)
-            if stack.environment not in policy.environments or (text is not None and policy.permits(text)):
-                continue
-            # A missing setting is already reported, and a secret cannot be checked.
-            if text is None and (stack.is_there(policy.setting) or policy.permits("")):
-                continue
-            found = "missing" if text is None else f"found {shown(text)}"
-            yield stack.finding(
-                policy.rule,
-                policy.setting,
-                f"{found}; allowed in {stack.environment}: {policy.permitted} ({FILE})",
-                found=text,
-                allowed=policy.permitted,
-                severity=policy.severity,
-                place=stack.own_place(policy.setting),
-            )
-
-
-def weaker_settings(stacks: Sequence[ReadStack], policies: Policies) -> Iterator[Finding]:
-    """Settings that are weaker in an environment than in one before it."""
-    for setting, direction in policies.stronger.items():
-        yield from _weaker(stacks, setting, direction, policies.comes_after)
-
-
-def _weaker(
-    stacks: Sequence[ReadStack],
-    setting: str,
-    direction: Direction,
-    comes_after: Mapping[str, Sequence[str]],
-) -> Iterator[Finding]:
-    def strength(held: tuple[ReadStack, str]) -> int:
-        return STRENGTHS[direction](held[1])
-
-    values = [(stack, text) for stack in stacks if (text := _held(stack, setting)) is not None]
-    strongest: dict[str, tuple[ReadStack, str]] = {}
+def _weaker_settings(stacks: Sequence[CheckedStack], setting: str, policies: Policies) -> Iterator[Finding]:
+    """Find settings that are weaker in an environment than in one before it."""
+    strength, enough = STRENGTHS[policies.stronger[setting]]
+    values = [(stack, text) for stack in stacks if (text := stack.good_value(setting)) is not None]
     for stack, text in values:
-        strongest[stack.environment] = max(strongest.get(stack.environment, (stack, text)), (stack, text), key=strength)
-    before = {
-        later: max((strongest[each] for each in earlier if each in strongest), key=strength, default=None)
-        for later, earlier in comes_after.items()
-    }
-    for stack, text in values:
-        best = before.get(stack.environment)
-        if best and strength(best) > strength((stack, text)):
-            allowed = ALLOWED[direction].format(best=best[1])
+        before = [held for held in values if held[0].environment in policies.comes_after.get(stack.environment, ())]
+        other, best = max(before, key=lambda held: strength(held[1]), default=(stack, text))
+        if strength(best) > strength(text):
             message = (
-                f"found {shown(text)}, weaker than {shown(best[1])} of {_located(best[0], setting)}, which comes "
-                f"before {stack.environment}; allowed: {allowed} ({FILE})"
+                f"found {shown(text)}, weaker than {shown(best)} of {_located(other, setting)}, which comes before "
+                f"{stack.environment}; allowed: {enough.format(best=best)} ({FILE})"
             )
-            place = stack.own_place(setting)
-            yield stack.finding("weaker-setting", setting, message, found=text, allowed=allowed, place=place)
+            yield stack.finding("weaker-setting", setting, message, own=True)
 
 
-def _held(stack: ReadStack, setting: str) -> str | None:
-    """Return a stack's value of a setting. A missing provider key counts as empty."""
-    lacks = ":" in setting and not stack.is_there(setting)
-    return "" if lacks else stack.good_value(setting)
+def _located(stack: CheckedStack, setting: str) -> str:
+    file, line = stack.place(setting)
+    return f"{stack.name} ({file}:{line})"
 
 
-def ending_runtimes(stacks: Sequence[ReadStack], policies: Policies, today: date) -> Iterator[Finding]:
-    """Runtimes whose support has ended or ends soon."""
-    for stack in stacks:
-        runtime = stack.good_value(DECLARATION.runtime)
-        if runtime is None or stack.environment == DECLARATION.local:
-            continue
-        until = policies.runtimes.supported_until[runtime]
-        later = [name for name, end in policies.runtimes.supported_until.items() if end - today > _days(policies)]
-        allowed = " or ".join(sorted(later)) or f"a newer one, once it is in the settings model and {FILE}"
-        found = f"found {shown(runtime)}"
-        if today > until:
-            message = f"{found}, which AWS supported until {until}; allowed: {allowed}"
-            yield stack.finding("runtime-ended", DECLARATION.runtime, message, found=runtime, allowed=allowed)
-        elif until - today <= _days(policies):
-            days = (until - today).days
-            message = f"{found}, which AWS supports until {until}, for another {days} days; allowed: {allowed}"
-            yield stack.finding(
-                "runtime-ending", DECLARATION.runtime, message, found=runtime, allowed=allowed, severity="warning"
-            )
-
-
-def _days(policies: Policies) -> timedelta:
-    return timedelta(days=policies.runtimes.warning_days)
-
-
-def merged(findings: Iterable[Finding]) -> list[Finding]:
-    """Merge equal findings of several stacks, for example about a default of ``Pulumi.yaml``."""
-    once: dict[tuple[object, ...], Finding] = {}
+def merged(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Merge equal findings of several stacks, for example about a default of ``Pulumi.yaml``, and sort them."""
+    once: defaultdict[Finding, list[str]] = defaultdict(list)
     for finding in findings:
-        key = (finding.rule, finding.file, finding.line, finding.key, finding.message)
-        first = once.setdefault(key, finding)
-        together = dict.fromkeys([*first.stacks, *finding.stacks])
-        once[key] = first.model_copy(update={"stacks": tuple(together)})
-    return list(once.values())
+        once[finding.model_copy(update={"stacks": ()})].extend(finding.stacks)
+    for finding in sorted(once, key=lambda each: (each.file, each.line, each.key, each.rule)):
+        yield finding.model_copy(update={"stacks": tuple(dict.fromkeys(once[finding]))})
+
+
+def compare(project: str, stacks: Sequence[CheckedStack]) -> Iterator[Setting]:
+    """Compare the stacks: the project's settings in the model's order, then all other keys."""
+    own = [f"{project}:{key}" for key in MODEL.keys]
+    others = sorted({key for stack in stacks for key in stack.config.values} - {*own})
+    for key in (*own, *others):
+        values = {stack.name: stack.shown_value(key) for stack in stacks}
+        defaults = tuple(stack.name for stack in stacks if stack.place(key)[0] != stack.config.file)
+        yield Setting(key=key, differs=len({*values.values()}) > 1, values=values, defaults=defaults)

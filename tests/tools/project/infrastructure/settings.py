@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from tools.configuration.model import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
+from tools.settings import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
 
 
 class Settings(StackSettings):

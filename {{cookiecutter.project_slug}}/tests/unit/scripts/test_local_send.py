@@ -1,124 +1,114 @@
-"""The ``local-send`` task: what it prints about a message."""
+"""The ``local-send`` task: what it sends, and what it prints about the message."""
 
 import json
+import time
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import boto3
 import pytest
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-from botocore.exceptions import ClientError
 
-from processor.errors import describe
 from processor.events import EXAMPLE
 from processor.queues import Queues
 from processor.storage import MessageStore
 from scripts import local_send
-from tests.unit.emulated import MESSAGE_ID, Emulated, failing, sqs_record
-from tests.unit.processor.test_errors import client_error, validation_error
-from tools.testing.deployed import NotDeployedError
+from tests.unit.emulated import MESSAGE_ID, Emulated, sqs_record
 
 BODY = json.dumps(EXAMPLE)
+Capture = pytest.CaptureFixture[str]
 RECORD = SQSRecord(sqs_record(BODY))
 
 
-class Local:
-    """A running local stack: the emulated AWS, and a log of two lines."""
-
-    def __init__(self, aws: Emulated) -> None:
-        self.aws = aws
-        # These variables are outputs, too.
-        self.outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
-
-    def client(self, service: str) -> Any:
-        """Return a client for a service."""
-        return getattr(self.aws, service)
-
-    @property
-    def session(self) -> Any:
-        """What has the clients."""
-        return self
-
-    def read(self) -> list[str]:
-        """Read the log."""
-        return ["START", "END"]
-
-
-@pytest.fixture(name="local")
-def fixture_local(aws: Emulated, monkeypatch: pytest.MonkeyPatch) -> Local:
-    """A local stack without a function or waiting times."""
-    local = Local(aws)
-    monkeypatch.setattr(local_send, "enter_local_stack", lambda task: f"the emulator of {task}")
-    monkeypatch.setattr(local_send, "find_deployed", lambda: local)
-    monkeypatch.setattr(local_send, "FunctionLog", lambda _address, since: local if since else None)
+@pytest.fixture(name="outputs")
+def fixture_outputs(aws: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The outputs of a local stack without waiting times, whose function has only written two lines to its log."""
+    # The function's variables are outputs, too.
+    outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
+    outputs["function_name"] = "processor"
+    (tmp_path / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
+    monkeypatch.setattr(local_send, "enter_local_stack", lambda _task: None)
+    monkeypatch.setattr(local_send, "OUTPUTS_FILE", tmp_path / "outputs.json")
     monkeypatch.setattr(local_send, "DEADLINE_SECONDS", 0.01)
     monkeypatch.setattr(local_send, "PAUSE_SECONDS", 0)
     monkeypatch.setattr(local_send, "LOG_SECONDS", 0)
-    return local
+    logs: Any = boto3.client("logs")
+    stream = {"logGroupName": "/aws/lambda/processor", "logStreamName": "stream"}
+    logs.create_log_group(logGroupName="/aws/lambda/processor")
+    logs.create_log_stream(**stream)
+    later = int(time.time() * 1000) + 1000
+    logs.put_log_events(**stream, logEvents=[{"timestamp": later, "message": text} for text in ("START\n", "END")])
+    return outputs
 
 
-def test_the_result_of_a_processed_message_is_shown(local: Local, store: MessageStore) -> None:
+def test_the_result_of_a_processed_message(outputs: dict[str, str], store: MessageStore) -> None:
     store.store(RECORD)
 
-    assert local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID) == [
-        f"Object:       s3://{local.outputs['bucket_name']}/messages/2026-03-01/{MESSAGE_ID}.json",
-        f"Item:         {MESSAGE_ID} in the table {local.outputs['table_name']}, sent at 2026-03-01T12:00:00.123+00:00",
-        f"Notification: published to {local.outputs['topic_arn']}",
+    assert local_send.wait_for_result(outputs, MESSAGE_ID) == [
+        f"Object:       s3://{outputs['bucket_name']}/messages/2026-03-01/{MESSAGE_ID}.json",
+        f"Item:         {MESSAGE_ID} in the table {outputs['table_name']}, sent at 2026-03-01T12:00:00.123+00:00",
+        f"Notification: published to {outputs['topic_arn']}",
     ]
 
 
-def test_a_dead_letter_is_found_among_others_with_its_reason(local: Local, aws: Emulated, queues: Queues) -> None:
+def test_the_result_of_a_dead_letter_among_others(outputs: dict[str, str], aws: Emulated, queues: Queues) -> None:
     for number in range(11):
-        aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=str(number))
-    reason = validation_error("{}")
-    queues.dead_letter(RECORD, reason)
+        aws.sqs.send_message(QueueUrl=outputs["dlq_url"], MessageBody=str(number))
+    queues.dead_letter(RECORD, TimeoutError("too slow"))
 
-    assert local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID) == [
-        f"Dead letter:  in {aws.environment.dlq_url}",
-        f"Reason:       ValidationError: {describe(reason)}",
-    ]
+    queue, reason = local_send.wait_for_result(outputs, MESSAGE_ID)
+    assert queue == f"Dead letter:  in {outputs['dlq_url']}"
+    assert reason.startswith("Reason:       TimeoutError: ")
 
 
-def test_a_message_that_was_received_too_often_is_found(local: Local, aws: Emulated) -> None:
-    message = aws.sqs.send_message(QueueUrl=aws.environment.dlq_url, MessageBody=BODY)["MessageId"]
+def test_the_result_of_a_message_that_was_received_too_often(outputs: dict[str, str], aws: Emulated) -> None:
+    message = aws.sqs.send_message(QueueUrl=outputs["dlq_url"], MessageBody=BODY)["MessageId"]
 
-    assert local_send.wait_for_result(local.session, local.outputs, message)[1] == "Reason:       received too often: "
-
-
-def test_a_message_without_its_notification_is_not_finished(local: Local, store: MessageStore, aws: Emulated) -> None:
-    with failing(aws.sns, "publish", client_error("Throttling")), pytest.raises(ClientError):
-        store.store(RECORD)
-
-    with pytest.raises(SystemExit, match=f"{MESSAGE_ID} was not processed within"):
-        local_send.wait_for_result(local.session, local.outputs, MESSAGE_ID)
+    assert local_send.wait_for_result(outputs, message)[1] == "Reason:       received too often: "
 
 
-@pytest.mark.parametrize(("argument", "body"), [("", BODY), ('{"type": 1}', '{"type": 1}')])
-def test_the_message_is_sent(local: Local, monkeypatch: pytest.MonkeyPatch, argument: str, body: str) -> None:
-    monkeypatch.setattr(local_send, "wait_for_result", lambda *_: [])
+def test_a_message_without_its_notification_is_not_processed(outputs: dict[str, str], aws: Emulated) -> None:
+    item = {"message_id": {"S": MESSAGE_ID}, "announced": {"BOOL": False}}
+    aws.dynamodb.put_item(TableName=outputs["table_name"], Item=item)
 
-    local_send.send(argument)
-
-    (message,) = local.client("sqs").receive_message(QueueUrl=local.outputs["queue_url"])["Messages"]
-    assert message["Body"] == body
+    with pytest.raises(SystemExit, match=f"local-send: {MESSAGE_ID} was not processed within 0.01 seconds"):
+        local_send.wait_for_result(outputs, MESSAGE_ID)
 
 
-def test_the_result_is_printed_with_the_log(
-    local: Local, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("argument", ["", '{"type": 1}'])
+def test_the_message_is_sent_and_its_result_printed_with_the_log(
+    outputs: dict[str, str], aws: Emulated, monkeypatch: pytest.MonkeyPatch, capsys: Capture, argument: str
 ) -> None:
     monkeypatch.setattr(local_send, "wait_for_result", lambda *_: ["the result"])
 
-    local_send.send()
+    local_send.send(argument)
 
+    (message,) = aws.sqs.receive_message(QueueUrl=outputs["queue_url"])["Messages"]
+    body = argument or BODY
+    assert message["Body"] == body
     assert capsys.readouterr().out == (
-        f"Sent to {local.outputs['queue_url']}:\n    {BODY}\n\nthe result\n\nThe function's log:\n    START\n    END\n"
+        f"Sent to {outputs['queue_url']}:\n    {body}\n\nthe result\n\nThe function's log:\n    START\n    END\n"
     )
 
 
-@pytest.mark.usefixtures("local")
-def test_a_missing_stack_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    def find_none() -> None:
-        raise NotDeployedError("deploy first")
+@pytest.mark.usefixtures("outputs")
+def test_the_log_is_followed_until_an_interrupt(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    sleep = mock.Mock(side_effect=[None, None, KeyboardInterrupt])
+    monkeypatch.setattr(local_send, "wait_for_result", lambda *_: [])
+    monkeypatch.setattr(time, "sleep", sleep)
 
-    monkeypatch.setattr(local_send, "find_deployed", find_none)
+    with pytest.raises(SystemExit):
+        local_send.send(follow=True)
 
-    with pytest.raises(SystemExit, match=r"^local-send: deploy first$"):
+    printed = capsys.readouterr()
+    assert printed.out.endswith("\nThe function's log:\n    START\n    END\n")
+    assert (printed.err, sleep.call_count) == ("\nlocal-send: interrupted\n", 3)
+
+
+@pytest.mark.usefixtures("outputs")
+def test_missing_outputs_are_reported_with_the_task_that_writes_them(tmp_path: Path) -> None:
+    (tmp_path / "outputs.json").unlink()
+
+    with pytest.raises(SystemExit, match=r"^local-send: .*outputs\.json does not exist; `outputs local` writes it$"):
         local_send.send()

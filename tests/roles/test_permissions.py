@@ -1,0 +1,292 @@
+"""What the roles may do: all that a deployment of the program needs, and nothing that it does not."""
+
+import functools
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+import botocore.session
+import pytest
+
+from bootstrap.policies import documents
+from bootstrap.roles import POLICIES
+from bootstrap.stacks import Stack
+from tests.roles.evaluator import Context, Document, allows, listed
+from tests.roles.required_actions import ROWS, Need, required_actions, run
+from tools.project import PROJECT_FOLDER
+from tools.testing import PROJECT_NAME, RecordedProgram
+
+ACCOUNT = "123456789012"
+KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/99999999-8888-7777-6666-555555555555"
+# Stacks whose resources, policies or names differ.
+PROGRAMS: dict[str, dict[str, str]] = {
+    "defaults": {},
+    "nobody gets alarms": {"notificationEmail": ""},
+    "production": {"environment": "prod", "dataRetentionDays": "90"},
+    "a bucket and a key of its own": {"bucketName": "our-own-bucket", "kmsKeyArn": KEY_ARN},
+    "another boundary": {"permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/everybody"},
+    "China": {"region": "cn-north-1"},
+}
+READING = re.compile(r"[a-z0-9]+:(Describe|Get|List)\w+|kms:Decrypt")
+# Actions that AWS cannot limit to resources.
+UNRESTRICTABLE = {
+    "kms:ListAliases",
+    "lambda:ListEventSourceMappings",
+    "logs:DescribeLogGroups",
+    "sns:GetSubscriptionAttributes",
+    "sns:SetSubscriptionAttributes",
+    "sns:Unsubscribe",
+    "sts:GetCallerIdentity",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+}
+PREFIX = f"{PROJECT_NAME}-dev"
+
+
+def arn(service: str, resource: str) -> str:
+    return f"arn:aws:{service}:us-east-1:{ACCOUNT}:{resource}"
+
+
+def through(service: str, account: str = ACCOUNT) -> dict[str, str]:
+    """Return what a request says that a service makes with a key."""
+    return {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": account}
+
+
+# What the integration tests do besides reading: actions, resource, and what the request says.
+INBOX, TABLE = arn("sqs", f"{PREFIX}-processor-test-0123"), arn("dynamodb", f"table/{PREFIX}-messages")
+PAYLOADS = f"arn:aws:s3:::{PREFIX}-payloads-{ACCOUNT}"
+TESTED: list[tuple[str, str, Context]] = [
+    ("sqs:SendMessage", arn("sqs", f"{PREFIX}-queue"), {}),
+    (
+        "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:ReceiveMessage",
+        arn("sqs", f"{PREFIX}-dead-letter-queue"),
+        {},
+    ),
+    ("sqs:CreateQueue sqs:DeleteMessage sqs:DeleteQueue sqs:ReceiveMessage sqs:TagQueue", INBOX, {}),
+    ("sns:Subscribe", arn("sns", f"{PREFIX}-notifications"), {"sns:Protocol": "sqs", "sns:Endpoint": INBOX}),
+    ("sns:Unsubscribe", "*", {}),
+    ("lambda:InvokeFunction", arn("lambda", f"function:{PREFIX}-processor:live"), {}),
+    ("dynamodb:DeleteItem dynamodb:GetItem dynamodb:Query", TABLE, {}),
+    ("dynamodb:Query", f"{TABLE}/index/timestamp-index", {}),
+    ("s3:ListBucketVersions", PAYLOADS, {}),
+    ("s3:DeleteObjectVersion s3:GetObject", f"{PAYLOADS}/messages/2026-01-01/1.json", {}),
+    *(("kms:Decrypt kms:GenerateDataKey", KEY_ARN, through(each)) for each in ("dynamodb", "lambda", "s3", "sqs")),
+]
+
+Ran = tuple[RecordedProgram, Stack]
+# A stack with a key of its own.
+PROGRAM, STACK = run()
+
+
+@functools.cache
+def policies_of(stack: Stack, to: str) -> list[Document]:
+    """Return the policies of a role of CI's, or the boundary."""
+    return [json.loads(documents(stack)[name]) for name in POLICIES.get(to, [to])]
+
+
+PREVIEW, DEPLOY = policies_of(STACK, "preview"), policies_of(STACK, "deploy")
+
+
+def statements(policies: list[Document]) -> Iterator[Document]:
+    for policy in policies:
+        yield from policy["Statement"]
+
+
+def actions(policies: list[Document]) -> set[str]:
+    return {action for each in statements(policies) if each["Effect"] == "Allow" for action in listed(each["Action"])}
+
+
+def tags(stack: Stack, of: str = "Resource") -> dict[str, str]:
+    """Return the tags of a resource or of a request, as a policy sees them."""
+    return {f"aws:{of}Tag/Project": stack.project, f"aws:{of}Tag/EnvironmentSuffix": stack.suffix}
+
+
+def refused(policies: list[Document], needs: list[Need]) -> list[Need]:
+    return [need for need in needs if not allows(policies, *need)]
+
+
+@pytest.fixture(scope="module", name="ran", params=PROGRAMS.values(), ids=[*PROGRAMS])
+def fixture_ran(request: pytest.FixtureRequest) -> Ran:
+    """A run of the program, and its stack."""
+    return run(**request.param)
+
+
+def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
+    needs, stack = list(required_actions(*ran)), ran[1]
+    # A preview creates nothing: only Lambda uses the key for it, when it reads the function's environment.
+    reading = [each for each in needs if READING.fullmatch(each.action) and "kms:ViaService" not in each.context]
+    environment = [each for each in needs if each.action == "kms:Decrypt" and "lambda." in str(each.context)]
+    assert len(reading) > 50
+    assert len(environment) == 1
+
+    assert refused(policies_of(stack, "deploy"), needs) == []
+    reading += [each._replace(context={**each.context, **tags(stack)}) for each in environment]
+    assert refused(policies_of(stack, "preview"), reading) == []
+
+
+def test_the_integration_tests_may_do_what_they_need() -> None:
+    needs = [Need(action, on, context) for several, on, context in TESTED for action in several.split()]
+
+    assert refused(DEPLOY, needs) == []
+
+
+def test_nothing_is_granted_that_nobody_needs() -> None:
+    needed = {need.action for need in required_actions(PROGRAM, STACK)}
+    needed |= {action for each in TESTED for action in each[0].split()}
+    granted = actions(DEPLOY)
+
+    unneeded = {each for each in granted if not any(fnmatchcase(action, each) for action in needed)}
+    assert unneeded == {"sts:GetCallerIdentity"}  # the provider asks for its account
+    assert {*ROWS} == {each.type for each in PROGRAM.resources if not each.is_component}
+
+
+def test_the_actions_in_the_documents_are_granted() -> None:
+    text = (PROJECT_FOLDER / "docs" / "validation.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", text.partition("## Permissions")[2]))
+
+    assert named - actions(DEPLOY) <= {"kms:GenerateDataKey", "kms:ViaService"}
+
+
+def test_a_preview_reads_no_data_and_changes_nothing() -> None:
+    granted = actions(PREVIEW)
+
+    assert [action for action in granted if not READING.fullmatch(action)] == []
+    assert granted.isdisjoint({"dynamodb:GetItem", "s3:GetObject", "sqs:ReceiveMessage", "logs:GetLogEvents"})
+    assert not allows(PREVIEW, "kms:DescribeKey", KEY_ARN)
+    for service, owner, expected in (("lambda", "dev", True), ("lambda", "prod", False), ("s3", "dev", False)):
+        context = through(service) | tags(replace(STACK, suffix=owner))
+        assert allows(PREVIEW, "kms:Decrypt", KEY_ARN, context) is expected
+
+
+def test_what_is_allowed_is_limited_to_the_stacks_names_or_tags_or_function(ran: Ran) -> None:
+    _, stack = ran
+    function = stack.account.arn("lambda", f"function:{stack.prefix}-*")
+    limits = [{"StringEquals": tags(stack, "Request")}, {"ArnLike": {"lambda:FunctionArn": function}}]
+    bucket = re.escape(stack.bucket_name or "-")
+    # The name is what comes after the last colon or slash. AWS makes up the ids of keys and event source mappings.
+    named = re.compile(rf".+:(key/|event-source-mapping:)\*|.+[:/]{stack.prefix}-.+|arn:[a-z-]+:s3:::{bucket}(/.+)?")
+    unlimited = [
+        each
+        for each in statements(policies_of(stack, "deploy") + policies_of(stack, "boundary"))
+        if each["Effect"] == "Allow"
+        and each.get("Condition") not in limits
+        and not all(named.fullmatch(on) or on == stack.kms_key_arn for on in listed(each["Resource"]))
+    ]
+
+    assert {action for each in unlimited for action in listed(each["Action"])} == UNRESTRICTABLE
+
+
+@pytest.mark.parametrize(("own", "other"), [("-dev-", "-prod-"), ("us-east-1", "us-west-2"), (ACCOUNT, ACCOUNT[::-1])])
+def test_a_role_changes_nothing_of_another_stack_region_or_account(own: str, other: str) -> None:
+    def elsewhere(text: str) -> str:
+        return text.replace(own, other) if text != own.strip("-") else other.strip("-")
+
+    needs = [need for need in required_actions(PROGRAM, STACK) if not READING.fullmatch(need.action)]
+    there = [
+        Need(need.action, elsewhere(need.resource), {key: elsewhere(each) for key, each in need.context.items()})
+        for need in needs
+    ]
+    changed = [need for need in there if need not in needs]
+
+    assert len(changed) > 50
+    assert refused(DEPLOY, changed) == changed
+
+
+IAM = f"arn:aws:iam::{ACCOUNT}"
+ROLE = f"{IAM}:role/{PREFIX}-processor"
+# What nobody who can only deploy may ever change: first what is CI's own, whatever else allows it.
+CI_OWN = [
+    *(f"{IAM}:role/{PROJECT_NAME}-{name}" for name in ("dev-ci-deploy", "dev-ci-preview", "prod-ci-deploy")),
+    *(f"{IAM}:policy/{PROJECT_NAME}-{name}" for name in ("dev-ci-boundary", "dev-ci-compute", "prod-ci-boundary")),
+    f"{IAM}:oidc-provider/token.actions.githubusercontent.com",
+]
+OTHERS = [
+    *(f"{IAM}:role/{name}" for name in (f"{PROJECT_NAME}-dev-admin", f"{PROJECT_NAME}-prod-processor", "admin")),
+    *(f"{IAM}:{name}" for name in ("policy/everybody", "user/admin", "group/admins", "instance-profile/admin")),
+    "*",
+]
+OPERATIONS = botocore.session.get_session().get_service_model("iam").operation_names
+
+
+# A request that meets every condition on IAM's actions.
+BEST = {"iam:PermissionsBoundary": STACK.boundary_arn, "iam:PassedToService": "lambda.amazonaws.com"}
+
+
+def test_a_deployment_cannot_touch_the_permissions_of_others() -> None:
+    every = [*(f"iam:{name}" for name in OPERATIONS), "iam:PassRole", "sts:AssumeRole"]
+    everything = [*DEPLOY, {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
+
+    for resource in CI_OWN + OTHERS:
+        assert [each for each in every if allows(DEPLOY, each, resource, BEST)] == []
+    assert [each for each in CI_OWN if allows(everything, "iam:PutRolePolicy", each, BEST)] == []
+    assert allows(everything, "iam:PutRolePolicy", ROLE, BEST)
+
+
+def test_a_role_is_written_with_the_boundary_only_and_passed_to_lambda_only() -> None:
+    other = {"iam:PermissionsBoundary": f"{IAM}:policy/other", "iam:PassedToService": "ec2.amazonaws.com"}
+    written = ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "PassRole"]
+    never = ["DeleteRolePermissionsBoundary", "AttachRolePolicy", "DetachRolePolicy"]
+
+    def allowed(names: list[str], context: dict[str, str]) -> list[str]:
+        return [name for name in names if allows(DEPLOY, f"iam:{name}", ROLE, context)]
+
+    assert allowed(written + never, BEST) == written
+    assert allowed(written + never, other) == allowed(written + never, {}) == []
+
+
+def test_alarms_go_to_addresses_and_notifications_to_the_inbox_of_the_tests_only() -> None:
+    abroad = INBOX.replace(ACCOUNT, ACCOUNT[::-1])
+    elsewhere = [("notifications", "email", "a@b.org"), ("notifications", "sqs", abroad), ("alarms", "sqs", INBOX)]
+
+    for topic, protocol, endpoint in elsewhere:
+        context = {"sns:Protocol": protocol, "sns:Endpoint": endpoint}
+        assert not allows(DEPLOY, "sns:Subscribe", arn("sns", f"{PREFIX}-{topic}"), context)
+
+
+MANAGED = ["CancelKeyDeletion", "CreateAlias", "DisableKey", "DisableKeyRotation", "EnableKey", "PutKeyPolicy"]
+MANAGED += ["ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDescription"]
+PROJECT_TAG = {"aws:ResourceTag/Project": PROJECT_NAME}
+
+
+# The README tells of the exception: nothing shows whether a key without tags and aliases is new or somebody's.
+@pytest.mark.parametrize(
+    ("key", "possible"),
+    [
+        (PROJECT_TAG | {"aws:ResourceTag/EnvironmentSuffix": "dev"}, MANAGED),
+        (PROJECT_TAG | {"aws:ResourceTag/EnvironmentSuffix": "prod"}, []),
+        (PROJECT_TAG | {"kms:ResourceAliases": f"alias/{PROJECT_NAME}-pulumi-secrets"}, []),
+        ({"aws:ResourceTag/Project": "other", "aws:ResourceTag/EnvironmentSuffix": "dev"}, []),
+        ({"kms:ResourceAliases": "alias/billing"}, []),
+        ({}, ["TagResource"]),
+    ],
+)
+def test_only_the_stacks_key_can_be_changed(key: dict[str, str], possible: list[str]) -> None:
+    def changes(of: Stack, request: dict[str, str]) -> list[str]:
+        return [each for each in MANAGED if allows(policies_of(of, "deploy"), f"kms:{each}", KEY_ARN, request | key)]
+
+    assert changes(STACK, tags(STACK, "Request")) == possible
+    assert changes(replace(STACK, kms_key_arn=KEY_ARN), tags(STACK, "Request")) == []
+    assert possible == MANAGED or changes(STACK, {}) == []
+
+
+def test_a_key_is_used_through_services_only() -> None:
+    everything = DEPLOY + policies_of(STACK, "boundary")
+    for action in ("kms:Decrypt", "kms:GenerateDataKey", "kms:CreateGrant"):
+        for context in ({}, through("ec2"), through("lambda", ACCOUNT[::-1])):
+            assert not allows(everything, action, KEY_ARN, context | tags(STACK))
+
+
+def test_the_boundary_allows_what_the_functions_role_allows_and_nothing_else(ran: Ran) -> None:
+    program, stack = ran
+    role_policy = program.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
+
+    assert actions(policies_of(stack, "boundary")) == actions([role_policy])
+    for statement in role_policy["Statement"]:
+        services = statement.get("Condition", {}).get("StringEquals", {}).get("kms:ViaService", [""])
+        for service in services:
+            context = {"kms:ViaService": service, "kms:CallerAccount": ACCOUNT}
+            requests = itertools.product(listed(statement["Action"]), listed(statement["Resource"]), [context])
+            assert refused(policies_of(stack, "boundary"), list(itertools.starmap(Need, requests))) == []

@@ -1,0 +1,46 @@
+"""Who may assume the roles on GitHub: the trust policies, evaluated against the tokens of jobs."""
+
+import pytest
+
+from bootstrap.trust import ISSUER, TrustSettings, conditions
+from tests.roles.evaluator import holds
+
+SETTINGS = TrustSettings.model_validate({"repository": "acme/orders", "repositoryId": "456"})
+# What the subject of a token says of the repository: before 2026-07-15, and in repositories since then.
+OLD, NEW = "repo:acme/orders", "repo:acme@123/orders@456"
+
+
+def job(environment: str, subject: str = NEW, **claims: str) -> dict[str, str]:
+    """Return what the token of a job on main says."""
+    usual = {"aud": "sts.amazonaws.com", "repository_id": "456", "ref": "refs/heads/main", "environment": environment}
+    return usual | {"sub": f"{subject}:environment:{environment}"} | claims
+
+
+# Which role each job may assume.
+JOBS: dict[str, tuple[dict[str, str], set[str]]] = {
+    "a preview of a pull request": (job("dev-preview", ref="refs/pull/7/merge"), {"preview"}),
+    "a deployment": (job("dev"), {"deploy"}),
+    "a deployment, old": (job("dev", OLD), {"deploy"}),
+    "no environment": (job("", sub=f"{NEW}:ref:refs/heads/main"), set()),
+    "the environment of another stack": (job("prod"), set()),
+    "an environment whose name begins like the stack's": (job("dev2"), set()),
+    "a tag with the branch's name": (job("dev", ref="refs/tags/main"), set()),
+    "a fork": (job("dev", "repo:mallory@666/orders@667", repository_id="667"), set()),
+    "another repository of the owner": (job("dev", "repo:acme@123/other@457", repository_id="457"), set()),
+    "a repository that has got our name, old": (job("dev", OLD, repository_id="999"), set()),
+    "our repository, given to another owner": (job("dev", "repo:mallory@666/orders@456"), set()),
+    "a subject of another environment": (job("dev", sub=f"{NEW}:environment:prod"), set()),
+    "a token for somebody else": (job("dev", aud="https://github.com/acme"), set()),
+}
+
+
+@pytest.mark.parametrize(("claims", "roles"), JOBS.values(), ids=JOBS)
+def test_only_jobs_of_the_repository_in_the_environment_are_trusted(claims: dict[str, str], roles: set[str]) -> None:
+    context = {f"{ISSUER}:{claim}": value for claim, value in claims.items()}
+    trusted = conditions(SETTINGS, "dev")
+
+    assert {role for role, condition in trusted.items() if holds({"Condition": condition}, context)} == roles
+    # Every claim must be there.
+    for role, condition in trusted.items():
+        needed = [key for keys in condition.values() for key in keys]
+        assert not [each for each in needed if holds({"Condition": condition}, context | {each: ""})], role

@@ -1,0 +1,11 @@
+"""Markdown that keeps the meaning of any text."""
+
+from tools.markdown import code, table
+
+
+def test_a_table_escapes_what_separates_cells() -> None:
+    assert [*table(("a", "b"), [("1|2", "3")])] == ["| a | b |", "|---|---|", "| 1\\|2 | 3 |"]
+
+
+def test_code_is_one_line_without_the_characters_that_end_it() -> None:
+    assert [code(text) for text in ("a`b\n\x1b[31m", "")] == ["`a'b\\n\\x1b[31m`", ""]

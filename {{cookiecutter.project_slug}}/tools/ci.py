@@ -1,0 +1,227 @@
+"""The task ``ci``, which previews, plans or deploys one stack, or looks for its drift.
+
+What it finds out goes to the log, to the job's summary, and to ``build/ci/STACK.md`` for a comment.
+"""
+
+import dataclasses
+import json
+import os
+import re
+import sys
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from pulumi import automation
+
+from tools.local import INTEGRATION_TESTS
+from tools.markdown import code
+from tools.package import BUILD_FOLDER
+from tools.preview import Change, Preview, PreviewError, opened_stack, preview_stack
+from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, nearest, read_project, shown
+from tools.pulumi_cli import interruptible, run_to_its_end, save_outputs
+from tools.validate.policies import DriftPolicy, PoliciesError, read_policies
+
+FOLDER: Final = BUILD_FOLDER / "ci"
+# A person sets these to the name of a stack, for one run.
+ALLOW_DATA_LOSS: Final = "CI_ALLOW_DATA_LOSS"
+ALLOW_DRIFT: Final = "CI_ALLOW_DRIFT"
+# A comment on GitHub has at most 65,536 characters: https://docs.github.com/en/rest/issues/comments
+LONGEST_LIST: Final = 100
+NEW_PLAN: Final = "re-run all jobs to create a new plan"
+# The ways in which the Pulumi CLI says that a deployment is not what was planned.
+VIOLATION: Final = re.compile(
+    r"(?P<before>\S*) *error: (?P<message>.*(?:violates plan|not allowed by the plan|no plan for resource"
+    r"|expected resource operations for).*)"
+)
+URN_NAME: Final = re.compile(r"urn:pulumi:\S+::(?P<name>[^\s:]+)")
+
+
+def main(command: str, stack: str) -> None:
+    """Run a command for a stack: the task ``ci``.
+
+    Args:
+        command: One of `COMMANDS`.
+        stack: Name of the stack.
+
+    Raises:
+        SystemExit: If it fails, with the reason in one line.
+    """
+    with interruptible("ci"):
+        _check_name("command", command, COMMANDS)
+        try:
+            _check_name("stack", stack, [name for name in read_project().stacks if name != DECLARATION.local])
+        except DocumentError as error:
+            sys.exit(f"ci: {error}")
+        title, run = COMMANDS[command]
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        lines: list[str] = []
+        failure = ""
+        try:
+            result = run(stack, lines)
+        except (PoliciesError, PreviewError, SystemExit) as error:
+            failure = "; ".join(str(error).splitlines())
+            result = f"**failed**: {code(failure)}"
+        _write(stack, [f"### {title}: {code(stack)}", "", result, "", *lines])
+        if failure:
+            sys.exit(f"ci: {command} {stack}: {failure}")
+
+
+def _check_name(kind: str, name: str, allowed: Collection[str]) -> None:
+    if name not in allowed:
+        close = nearest(name, allowed)
+        suggestion = f"did you mean {close}? " if close else ""
+        sys.exit(f"ci: there is no {kind} {shown(name)}; {suggestion}allowed: {', '.join(allowed)}")
+
+
+def _write(stack: str, lines: Sequence[str]) -> None:
+    text = "\n".join(lines).rstrip() + "\n"
+    print(text)
+    (FOLDER / f"{stack}.md").write_text(text, encoding="utf-8")
+    summary = Path(os.environ.get("GITHUB_STEP_SUMMARY") or FOLDER / "summary.md")
+    with summary.open("a", encoding="utf-8") as file:
+        file.write(f"{text}\n")
+
+
+def _preview(stack: str, lines: list[str]) -> str:
+    stateful = read_policies(PROJECT_FOLDER).stateful.types
+    preview = preview_stack(stack)
+    lines += _described(preview, stateful)
+    return _counted(stack, preview)
+
+
+def _plan(stack: str, lines: list[str]) -> str:
+    """Plan a deployment, unless there is drift that it may not repair, or data would be lost."""
+    policies = read_policies(PROJECT_FOLDER)
+    plan = _plan_file(stack)
+    draft = plan.with_suffix(".draft")
+    plan.unlink(missing_ok=True)
+    try:
+        preview = preview_stack(stack, plan=draft)
+        lines += _described(preview, policies.stateful.types)
+        repairable, refused = _sort_drift(preview.drift, policies.drift)
+        if refused and os.environ.get(ALLOW_DRIFT) != stack:
+            sys.exit(f"{_refusal(refused)}; or deploy over it in one run with {ALLOW_DRIFT}={stack}")
+        if repairable or refused:
+            lines.append(f"- repairs what was changed outside Pulumi: {', '.join(map(code, repairable + refused))}")
+        lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]
+        if lost and os.environ.get(ALLOW_DATA_LOSS) != stack:
+            sys.exit(
+                f"it would delete or replace stateful resources: {', '.join(lost)}; a run with "
+                f"{ALLOW_DATA_LOSS}={stack} may do so"
+            )
+        # `deploy` must not find a plan that is not accepted.
+        draft.replace(plan)
+    finally:
+        draft.unlink(missing_ok=True)
+    return _counted(stack, preview)
+
+
+def _deploy(stack: str, lines: list[str]) -> str:
+    """Deploy what was planned, write the outputs, and run the integration tests."""
+    plan = _plan_file(stack)
+    if not plan.is_file():
+        sys.exit(f"{plan.name} is not in {plan.parent}; {NEW_PLAN}")
+    with opened_stack(stack) as opened:
+        try:
+            opened.up(refresh=True, plan=str(plan), color="never", on_output=print, show_secrets=False)
+        except automation.CommandError as error:
+            violation = VIOLATION.search(str(error))
+            if not violation:
+                raise
+            urn = URN_NAME.search(violation["message"])
+            name = urn["name"] if urn else violation["before"]
+            print(error, file=sys.stderr)
+            sys.exit(f"update of {name} violates the saved plan; {NEW_PLAN}")
+    lines.append(f"- {len(save_outputs(stack))} outputs")
+    if run_to_its_end(INTEGRATION_TESTS):
+        sys.exit("the integration tests failed; what was deployed stays deployed")
+    return "deployed, and the integration tests passed"
+
+
+def _drift(stack: str, lines: list[str]) -> str:
+    preview = preview_stack(stack)
+    lines += _described(dataclasses.replace(preview, pending=()))
+    if not preview.is_deployed:
+        return "skipped: it is not deployed"
+    repairable, refused = _sort_drift(preview.drift, read_policies(PROJECT_FOLDER).drift)
+    if refused:
+        sys.exit(_refusal(refused))
+    if repairable:
+        sys.exit(f"changed outside Pulumi: {', '.join(repairable)}; the next deployment repairs it")
+    return "no drift"
+
+
+def _plan_file(stack: str) -> Path:
+    return FOLDER / f"{stack}.plan.json"
+
+
+def _sort_drift(changes: Sequence[Change], policy: DriftPolicy) -> tuple[list[str], list[str]]:
+    """Return the drift that a deployment may repair, and that which stops it, without that which is ignored."""
+    ignored = [(each.type, each.property) for each in policy.ignore]
+    repaired = [(type_, path) for type_, _, path in (each.partition(" ") for each in policy.repair)]
+    repairable, refused = [], []
+    for change in changes:
+        for path in [each.path for each in change.properties] or [""]:
+            if not _is_listed(change.type, path, ignored):
+                drift = repairable if _is_listed(change.type, path, repaired) else refused
+                drift.append(f"{change.name} ({path or 'deleted'})")
+    return repairable, refused
+
+
+def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool:
+    """Whether a list of types and paths has a property, or what it is a part of; an empty path is all of a resource."""
+    general = re.sub(r"\[\d+\]", "[*]", path)
+    return any(
+        type_ == each and (not part or general == part or general.startswith((f"{part}.", f"{part}[")))
+        for each, part in listed
+    )
+
+
+def _refusal(refused: Sequence[str]) -> str:
+    return (
+        f"changed outside Pulumi: {', '.join(refused)}; undo it, or list it in policies.toml under [drift], as "
+        "`repair` if deployments may undo it, as `ignore` if AWS changes it by itself"
+    )
+
+
+def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:
+    """Describe a preview. Whoever reads comments may not read the values of properties."""
+    yield from (f"- {note}" for note in preview.notes)
+    lines = [f"- {code(each.name)} was {each.operation} outside Pulumi{_paths(each)}" for each in preview.drift]
+    for change in preview.pending:
+        mark = "**" if _loses_data(change, stateful) else ""
+        lines.append(f"- {mark}will {change.operation} {code(change.name)}{mark}{_paths(change)}")
+    yield from lines[:LONGEST_LIST]
+    if len(lines) > LONGEST_LIST:
+        yield f"- and {len(lines) - LONGEST_LIST} more"
+
+
+def _paths(change: Change) -> str:
+    return f" ({', '.join(code(each.path) for each in change.properties)})" if change.properties else ""
+
+
+def _loses_data(change: Change, stateful: Collection[str]) -> bool:
+    return change.operation in {"delete", "replace"} and change.type in stateful
+
+
+def _counted(stack: str, preview: Preview) -> str:
+    """Count the pending changes, also for GitLab's widget.
+
+    https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsterraform
+    """
+    counts = Counter(change.operation for change in preview.pending)
+    widget = {operation: counts[operation] for operation in ("create", "update", "delete")}
+    widget["create"] += counts["import"] + counts["replace"]
+    widget["delete"] += counts["replace"]
+    (FOLDER / f"{stack}.terraform.json").write_text(json.dumps(widget), encoding="utf-8")
+    return ", ".join(f"{count} to {operation}" for operation, count in counts.items()) or "no changes"
+
+
+COMMANDS: Final[dict[str, tuple[str, Callable[[str, list[str]], str]]]] = {
+    "preview": ("What a deployment would change", _preview),
+    "plan": ("What this deployment will change", _plan),
+    "deploy": ("Deployment", _deploy),
+    "drift": ("What was changed outside Pulumi", _drift),
+}

@@ -1,1 +1,0 @@
-"""The tasks of CI. Workflows only call them, and a person can call them too."""
