@@ -49,29 +49,18 @@ class Applier:
         recorded: The program.
         bundles: The folder of the function's bundle.
         before: State of the earlier deployment: inputs and outputs of each resource, by type and logical name.
-        preview: Whether creations and updates are only planned.
 
     Attributes:
         aws: Clients of the emulator.
         state: State of this deployment.
-        steps: What is done to each resource: ``create``, ``update`` or ``same``.
     """
 
-    def __init__(
-        self,
-        recorded: RecordedProgram,
-        bundles: Path,
-        before: Mapping[str, Inputs] | None = None,
-        *,
-        preview: bool = False,
-    ) -> None:
+    def __init__(self, recorded: RecordedProgram, bundles: Path, before: Mapping[str, Inputs] | None = None) -> None:
         self.aws = Clients(recorded.region)
-        self.before = before or {}
         self.state: dict[str, Inputs] = {}
-        self.steps: dict[str, str] = {}
+        self._before = before or {}
         self._recorded = recorded
         self._bundles = bundles
-        self._preview = preview
         self._ids: dict[str, str] = {}
         # What the mocks made up.
         self._made_up = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
@@ -101,17 +90,13 @@ class Applier:
                 each["outputs"]["version"] for each in self.state.values() if "version" in each["outputs"]
             )
         comparable = json.loads(json.dumps(inputs, default=lambda code: hashlib.sha256(self._real(code)).hexdigest()))
-        earlier = self.before.get(key)
-        step = "create" if earlier is None else "same" if earlier["inputs"] == comparable else "update"
-        outputs: Inputs = {} if earlier is None else earlier["outputs"]
-        if step != "same" and self._preview:
-            outputs = outputs | {"version": f"(after the {step})"}
-        elif step != "same":
-            known = CREATORS if step == "create" else UPDATERS
+        earlier = self._before.get(key, {"inputs": None, "outputs": {}})
+        outputs: Inputs = earlier["outputs"]
+        if earlier["inputs"] != comparable:
+            known = UPDATERS if key in self._before else CREATORS
             if resource.type not in known:
-                raise CannotApplyError(f"{step} {resource.type}")
+                raise CannotApplyError(key)
             outputs = outputs | (known[resource.type](self.aws, self._real(inputs)) or {})
-        self.steps[key] = step
         self.state[key] = {"inputs": comparable, "outputs": outputs}
         self._ids[f"{resource.name}-id"] = (
             outputs.get("id") or inputs.get("bucket") or inputs.get("name") or resource.name
@@ -280,7 +265,6 @@ def create_queue(aws: Clients, inputs: Inputs) -> Inputs:
         "maxMessageSize": "MaximumMessageSize",
         "messageRetentionSeconds": "MessageRetentionPeriod",
         "policy": "Policy",
-        "redriveAllowPolicy": "RedriveAllowPolicy",
         "redrivePolicy": "RedrivePolicy",
         "visibilityTimeoutSeconds": "VisibilityTimeout",
     }
@@ -428,22 +412,7 @@ def create_dashboard(aws: Clients, inputs: Inputs) -> None:
     aws["cloudwatch"].put_dashboard(**pascal(inputs))
 
 
-@creates("aws:sqs/queuePolicy:QueuePolicy")
-def create_queue_policy(aws: Clients, inputs: Inputs) -> None:
-    aws["sqs"].set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes={"Policy": inputs["policy"]})
-
-
 @creates("aws:sqs/redriveAllowPolicy:RedriveAllowPolicy")
 def create_redrive_allow_policy(aws: Clients, inputs: Inputs) -> None:
     attributes = {"RedriveAllowPolicy": inputs["redriveAllowPolicy"]}
     aws["sqs"].set_queue_attributes(QueueUrl=inputs["queueUrl"], Attributes=attributes)
-
-
-@creates("aws:cloudwatch/eventRule:EventRule")
-def create_rule(aws: Clients, inputs: Inputs) -> None:
-    aws["events"].put_rule(**pascal(inputs) | {"Tags": listed(inputs["tags"])})
-
-
-@creates("aws:cloudwatch/eventTarget:EventTarget")
-def create_target(aws: Clients, inputs: Inputs) -> None:
-    aws["events"].put_targets(Rule=inputs["rule"], Targets=[{"Id": "target", "Arn": inputs["arn"]}])

@@ -1,7 +1,8 @@
 """Breaks a deployment, and reports which integration tests notice it.
 
 Runs in a rendered project's folder and environment, after `driver`: ``python breaking.py`` prints a report as JSON. In
-several rounds, it deploys the program with other inputs of its resources, and compares the rows of `test_resources`. Then the function makes mistakes, and those tests of `test_workflow` run that should notice them.
+several rounds, it deploys the program with other inputs of its resources, and compares all rows of `test_resources`. Then
+the function makes mistakes, and those tests of `test_workflow` run that should notice them.
 """
 
 import dataclasses
@@ -10,6 +11,7 @@ import io
 import json
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -128,7 +130,6 @@ BREAKAGES = {
     ),
     "log: retention": Breakage("function-logs", {"retentionInDays": 1}),
     "log: encryption": Breakage("function-logs", {"kmsKeyId": None}),
-    "key: rotation": Breakage("key", {"enableKeyRotation": False}),
 }
 
 
@@ -285,7 +286,8 @@ def bundle_with(mistakes: tuple[Mistake, ...]) -> bytes:
                         raise LookupError(f"{mistake.old} is not in {file}")
                     source = source.replace(mistake.old, mistake.new)
             # The last entry of a name is the one that is unpacked.
-            content.writestr(file, source)
+            with warnings.catch_warnings(action="ignore"):
+                content.writestr(file, source)
     return archive.getvalue()
 
 
@@ -310,5 +312,10 @@ def noticed_mistakes() -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    report = {"rounds": list(compare_resources()), "noticed": list(noticed_mistakes())}
+    report = {
+        "rows": [*ROWS],
+        "rounds": [*compare_resources()],
+        "workflow": [name for name in vars(test_workflow) if name.startswith("test_")],
+        "noticed": [*noticed_mistakes()],
+    }
     json.dump(report, sys.stdout)

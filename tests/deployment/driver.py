@@ -22,20 +22,16 @@ from tools.testing import run_program as record
 from tools.testing import stack_config
 
 
-def run_program(
-    before: Mapping[str, Any] | None = None, *, preview: bool = False, stack: str = DECLARATION.local
-) -> tuple[Applier, dict[str, Any]]:
-    """Run the program, and create or update its resources.
+def run_program(before: Mapping[str, Any] | None = None) -> tuple[Applier, dict[str, Any]]:
+    """Run the program, and create its resources or update those of an earlier deployment.
 
     Args:
-        before: State of an earlier deployment.
-        preview: Whether creations and updates are only planned.
-        stack: Name of the stack.
+        before: State of the earlier deployment.
 
     Returns:
         The applier, and the stack's outputs.
     """
-    applier = Applier(record(stack_config(stack), stack), BUILD_FOLDER, before, preview=preview)
+    applier = Applier(record(stack_config(DECLARATION.local), DECLARATION.local), BUILD_FOLDER, before)
     return applier, applier.run()
 
 

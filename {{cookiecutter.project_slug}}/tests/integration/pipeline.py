@@ -120,20 +120,19 @@ class Pipeline:
     def _seconds(self, on_aws: float, local: float) -> float:
         return (local if self.stack.is_local else on_aws) + self.stack.settings.batch_window_seconds
 
-    def payloads_of(self, message: str) -> list[bytes]:
-        """Read all versions of a message's payload: each time it is stored adds one."""
-        return [self._object("get_object", version)["Body"].read() for version in self._versions_of(message)]
+    def payload_of(self, message: str) -> bytes | None:
+        """Read a message's payload."""
+        versions, bucket = self._versions_of(message), self.stack.outputs["bucket_name"]
+        if not versions:
+            return None
+        return self.stack.client("s3").get_object(Bucket=bucket, Key=versions[0]["Key"])["Body"].read()
 
     def _versions_of(self, message: str) -> list[dict[str, Any]]:
+        """List the versions of a message's payload: each time it is stored adds one."""
         item = self._item_of(message)
         key = item["object_key"]["S"] if item else f"messages/{self.sent[message].date()}/{message}.json"
         bucket = self.stack.outputs["bucket_name"]
         return self.stack.client("s3").list_object_versions(Bucket=bucket, Prefix=key).get("Versions", [])
-
-    def _object(self, call: str, version: Mapping[str, Any]) -> Any:
-        """Make a call for a version of an object."""
-        arguments = {"Bucket": self.stack.outputs["bucket_name"], "Key": version["Key"]}
-        return getattr(self.stack.client("s3"), call)(**arguments, VersionId=version["VersionId"])
 
     def item_of(self, message: str) -> dict[str, str] | None:
         """Query a message's item through the index, by the time at which the message was sent."""
@@ -222,11 +221,11 @@ class Pipeline:
         deadline = time.monotonic() + self._seconds(DEADLINE_SECONDS, LOCAL_DEADLINE_SECONDS)
         while (left := [each for each in self.sent if not self._is_done(each)]) and time.monotonic() < deadline:
             time.sleep(PAUSE_SECONDS)
+        bucket, table = self.stack.outputs["bucket_name"], self.stack.outputs["table_name"]
         for message in self.sent:
-            for version in self._versions_of(message):
-                self._object("delete_object", version)
-            key, table = {"message_id": {"S": message}}, self.stack.outputs["table_name"]
-            self.stack.client("dynamodb").delete_item(TableName=table, Key=key)
+            for each in self._versions_of(message):
+                self.stack.client("s3").delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+            self.stack.client("dynamodb").delete_item(TableName=table, Key={"message_id": {"S": message}})
         assert not left, f"these messages have no result, and may still leave something behind: {left}"
 
     def _is_done(self, message: str) -> bool:

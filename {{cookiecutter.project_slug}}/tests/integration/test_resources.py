@@ -51,13 +51,6 @@ def key_arn(stack: Stack) -> str:
     return stack.client("kms").describe_key(KeyId=f"alias/{stack.prefix}-key")["KeyMetadata"]["Arn"]
 
 
-def rotation_of_own_key(stack: Stack) -> bool:
-    """Return whether the stack's own key must be rotated; skip the test if the stack uses another key."""
-    if stack.settings.kms_key_arn:
-        pytest.skip("the key in kmsKeyArn is not the stack's")
-    return True
-
-
 def environment(stack: Stack) -> dict[str, str]:
     """Return the function's environment variables."""
     return {
@@ -124,7 +117,6 @@ ROLE_POLICIES = Call("iam", "list_role_policies", ROLE)
 ATTACHED_POLICIES = Call("iam", "list_attached_role_policies", ROLE)
 LOG_GROUPS = Call("logs", "describe_log_groups", {"logGroupNamePrefix": "/aws/lambda/$function_name"})
 METRIC_ALARMS = Call("cloudwatch", "describe_alarms", {"AlarmNames": [f"$prefix-{alarm}" for alarm in ALARMS]})
-ROTATION = Call("kms", "get_key_rotation_status", {"KeyId": "alias/$prefix-key"})
 
 PRIVATE = dict.fromkeys(("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"), True)
 STATEMENTS = 'Policy.Statement[].[Effect, Condition.Bool."aws:SecureTransport"]'
@@ -257,7 +249,6 @@ ROWS = {
         LOG_GROUPS, f"{LOG_GROUP}.retentionInDays", lambda stack: [stack.settings.log_retention_days]
     ),
     "log: encryption": Row(LOG_GROUPS, f"{LOG_GROUP}.kmsKeyId", lambda stack: [key_arn(stack)]),
-    "key: rotation": Row(ROTATION, "KeyRotationEnabled", rotation_of_own_key),
 }
 
 

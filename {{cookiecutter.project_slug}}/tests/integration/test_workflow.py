@@ -42,7 +42,7 @@ def fixture_message(pipeline: Pipeline) -> str:
 
 
 def test_payload_is_stored_byte_for_byte(pipeline: Pipeline, message: str) -> None:
-    assert pipeline.wait_for(pipeline.payloads_of, message) == [BODY.encode()]
+    assert pipeline.wait_for(pipeline.payload_of, message) == BODY.encode()
 
 
 def test_item_is_found_by_time(pipeline: Pipeline, message: str) -> None:
@@ -96,7 +96,7 @@ def test_dead_letter_that_is_sent_back_keeps_its_identity(pipeline: Pipeline) ->
     pipeline.send_back(letter, BODY)
 
     item = pipeline.wait_for(pipeline.item_of, message)
-    assert pipeline.payloads_of(message) == [BODY.encode()]
+    assert pipeline.payload_of(message) == BODY.encode()
     milliseconds = round(datetime.fromisoformat(item["timestamp"]).timestamp() * 1000)
     assert str(milliseconds) == texts_of(letter)["OriginalSentTimestamp"]
 
@@ -110,7 +110,7 @@ def test_nine_of_ten_messages_are_processed_once_if_one_is_malformed(pipeline: P
         pipeline.wait_for(pipeline.notifications_of, message)
     pipeline.wait_for(pipeline.letters_of, bad)
     assert pipeline.counts_of(*good, bad) == [ONCE] * len(good) + [DEAD_LETTERED]
-    assert [pipeline.payloads_of(message) for message in good] == [[body.encode()] for body in bodies]
+    assert [pipeline.payload_of(message) for message in good] == [body.encode() for body in bodies]
 
 
 @emulator_only
@@ -121,7 +121,7 @@ def test_message_that_fails_is_retried_and_processed(pipeline: Pipeline) -> None
 
     pipeline.wait_for(pipeline.notifications_of, message)
     assert pipeline.counts_of(message) == [ONCE]
-    assert pipeline.payloads_of(message) == [BODY.encode()]
+    assert pipeline.payload_of(message) == BODY.encode()
 
 
 @emulator_only
