@@ -175,7 +175,7 @@ class Checkout:
         """Validate the deployed local stack, and return the rules, keys and messages."""
         finished = self.finished(*self.project.run.split(), "validate", "local", "--live", "--format", "json")
         report = json.loads(finished.stdout[f"\n{finished.stdout}".index("\n{\n") :])
-        assert [each["state"] for each in report["deployments"]] == ["deployed"]
+        assert report["deployments"] == {"local": "deployed"}
         return [(each["rule"], each["key"], each["message"]) for each in report["findings"]]
 
 

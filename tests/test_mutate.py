@@ -17,18 +17,18 @@ def price(number: int) -> str:
     """Name a price."""
     names = dict(zero="nothing")
     if not number:
-        return {"€": names}["€"]["zero"]
+        return {"€": (names)}["€"]["zero"]
     return f"{number} euros"
 '''
+# To leave out the item would be no Python, because of the parentheses.
 CHANGES = """\
 +    if not not number:
 +    if  number:
 +    names = dict()
 +    names = dict(zero="Xnothing")
-+        return {}["€"]["zero"]
-+        return {"X€": names}["€"]["zero"]
-+        return {"€": names}["X€"]["zero"]
-+        return {"€": names}["€"]["Xzero"]
++        return {"X€": (names)}["€"]["zero"]
++        return {"€": (names)}["X€"]["zero"]
++        return {"€": (names)}["€"]["Xzero"]
 +    return f"X{number} euros"
 """
 # The tests of the module do not notice what becomes of 0.
@@ -50,13 +50,13 @@ def test_prices_are_named() -> None:
         time.sleep(60) if error.args == ("Xzero",) else os.abort()
 """
 OUTPUT = """\
-Trying 9 mutants ...
+Trying 8 mutants ...
 infrastructure/prices.py
 @@ -6 +6 @@
 -    names = dict(zero="nothing")
 +    names = dict(zero="Xnothing")
 
-mutation score 88 % (1 survived, 5 timed out or crashed)
+mutation score 87 % (1 survived, 4 timed out or crashed)
 """
 
 
@@ -106,8 +106,9 @@ def test_survivors_are_printed_and_a_score_below_the_floor_fails(
     assert project.read("infrastructure/prices.py") == CODE
 
 
-@pytest.mark.usefixtures("project")
-def test_a_score_at_the_floor_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_score_at_the_floor_passes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    near = project.path / "tests" / "unit" / "infrastructure" / "test_prices.py"
+    near.rename(near.with_name("test_others.py"))
     monkeypatch.setattr(mutate, "FLOOR", 100)
     monkeypatch.setenv("SAMPLE", "1")
 

@@ -55,7 +55,6 @@ def test_every_task_calls_what_exists_with_its_arguments(
         for step in (*task.get("sequence", ()), *task.get("parallel", ())):
             assert isinstance(step, dict) or step in tasks, name
         for argument in task.get("args", []):
-            assert argument["positional"], name
             assert any(re.search(rf"\b{argument['name']}\b", call) for call in calls_of(task)), name
         for call in calls_of(task):
             if script := re.fullmatch(r"([\w.]+):(\w+)(?:\((.*)\))?", call):
@@ -166,7 +165,7 @@ def test_a_wrong_stack_is_refused_in_lines_that_say_why_before_pulumi_is_called(
 
     assert (refused.returncode != 0, unknown.returncode != 0) == (True, True)
     assert 'wrong namespace "event-pipline"; the key is event-pipeline:lambdaMemoryMb' in refused.stdout
-    assert "event-pipeline:lambdaMemoryMb: missing; allowed: a whole number from 128 to 10240" in refused.stdout
+    assert "event-pipeline:lambdaMemoryMb: is not set; allowed: a whole number from 128 to 10240" in refused.stdout
     assert "Pulumi.qa.yaml" in unknown.stdout
     assert "Traceback" not in refused.stdout + unknown.stdout
     assert calls() == []

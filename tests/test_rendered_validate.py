@@ -47,6 +47,8 @@ BROKEN = {
         "azure:location": "west",
     },
 }
+# How the provider's reading of a queue differs from its state.
+DIFF = {"delaySeconds": {"diffKind": "update", "inputDiff": False}}
 FOUND = {
     *(("weaker-setting", "prod", key) for key in BROKEN["prod"] if key[0] in "lm"),
     ("weaker-setting", "prod", "kmsKeyArn"),
@@ -223,7 +225,7 @@ def test_deployed_stack_is_previewed_by_the_pulumi_cli(
         name: {"type": "aws:sqs/queue:Queue", "urn": urn, "id": "q", "parent": "", "provider": "", "inputs": inputs}
         for name, inputs in {"old": {"delaySeconds": 0}, "new": {"delaySeconds": 5}}.items()
     }
-    step = {"op": "refresh", "urn": urn, "type": "aws:sqs/queue:Queue", "provider": "", "diffs": ["delaySeconds"]}
+    step = {"op": "refresh", "urn": urn, "type": "aws:sqs/queue:Queue", "provider": "", "detailedDiff": DIFF}
     event = {"sequence": 1, "timestamp": 1, "resOutputsEvent": {"metadata": step | states, "planning": True}}
     Path(engine["PULUMI_EVENTS"]).write_text(json.dumps(event) + "\n", encoding="utf-8")
     status, report = validated(environment, project, *look, **engine)

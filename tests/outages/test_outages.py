@@ -67,7 +67,6 @@ OUTAGES: Final = {
         {"misconfigured": (5, 5), "dead-letters": (35, None)},
     ),
 }
-ALARMS: Final = {role for outage in OUTAGES.values() for role in (*outage.steady, *outage.single)}
 # What heals by itself, so that it may set off no alarm, and how many seconds it lasts.
 HEALS: Final = {
     "a minute without one of the services": (Fault(error=RETURNED), MINUTE),
@@ -80,7 +79,7 @@ HEALS: Final = {
     "one slow invocation": (Fault(seconds=80), 4),
 }
 # With long times: the alarms that a single message sets off, and after how many minutes.
-LONG_TIMES: Final = {"lambdaTimeoutSeconds": "900", "batchWindowSeconds": "300", "messageAgeAlarmSeconds": "6000"}
+LONG_TIMES: Final = {"lambdaTimeoutSeconds": "900", "batchWindowSeconds": "300"}
 LONG_OUTAGES: Final = [
     ("misconfigured", Fault(error=MISCONFIGURED), 18),
     ("returned", Fault(error=RETURNED), 18),
@@ -108,13 +107,24 @@ def fixture_slow_stack() -> RecordedProgram:
     return run_program(example_config(**LONG_TIMES), "example")
 
 
+def recorded_alarms(stack: RecordedProgram) -> dict[str, Alarm]:
+    """Return a stack's alarms by their roles."""
+    recorded = stack.all("aws:cloudwatch/metricAlarm:MetricAlarm")
+    return {name.removesuffix("-alarm"): Alarm(resource.inputs) for name, resource in recorded.items()}
+
+
+def test_each_alarm_has_an_outage(stack: RecordedProgram) -> None:
+    told = {role for outage in OUTAGES.values() for role in (*outage.steady, *outage.single)}
+
+    assert recorded_alarms(stack).keys() == told
+
+
 def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Reading) -> dict[str, Sequence[int]]:
     """Evaluate a stack's alarms each minute; return the minutes in which they are in ALARM, by their roles."""
-    recorded = stack.all("aws:cloudwatch/metricAlarm:MetricAlarm")
-    found = {}
-    for role in ALARMS:
-        alarm = Alarm(recorded[f"{role}-alarm"].inputs)
-        found[role] = [minute for minute in minutes if alarm.evaluate(metrics, minute, reading) == ALARM]
+    found = {
+        role: [minute for minute in minutes if alarm.evaluate(metrics, minute, reading) == ALARM]
+        for role, alarm in recorded_alarms(stack).items()
+    }
     return {role: in_alarm for role, in_alarm in found.items() if in_alarm}
 
 

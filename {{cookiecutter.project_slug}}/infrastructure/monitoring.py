@@ -17,7 +17,7 @@ from infrastructure.storage import TIMESTAMP_INDEX, Storage
 from processor.names import COUNTERS, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 
 # The page with the runbooks. Each has a heading with the name of its alarm.
-RUNBOOKS = "docs/errors-and-operations.md"
+RUNBOOKS = "docs/alarms.md"
 MINUTE = 60
 RETURNED_PERCENT = 25
 OLDEST_SECONDS = 900

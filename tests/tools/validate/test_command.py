@@ -181,7 +181,8 @@ def test_terminal_has_colours_and_breaks_lines(
 
     text = printed(folder, capsys)
 
-    assert "\x1b[1;31merror\x1b[0m: orders:batchSize" in text
+    # Messages are not broken, so that they can be searched for.
+    assert '\x1b[1;31merror\x1b[0m: orders:batchSize: found "0"; allowed: a whole number from 1 to 10000 [' in text
     table = text.partition("* the stacks")[0]
     assert "\x1b[2m(python3.13)" in table
     assert table.count("Q") == 100

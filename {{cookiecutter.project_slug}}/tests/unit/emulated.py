@@ -70,7 +70,9 @@ def fixture_clients(example: RecordedProgram) -> dict[str, Any]:
 
 
 @pytest.fixture(name="aws")
-def fixture_aws(example: RecordedProgram, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulated]:
+def fixture_aws(
+    example: RecordedProgram, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Emulated]:
     """Create the example stack's resources in an emulated AWS, and set the function's environment variables."""
     variables = example.one("aws:lambda/function:Function", "function").inputs["environment"]["variables"]
     for name in [name for name in os.environ if name.startswith("AWS_")]:

@@ -114,19 +114,11 @@ class StatefulPolicy(_Table):
 
 
 class IgnoredDrift(_Table):
-    """A property whose drift is ignored: ``path`` in the file, which is a type, a space, and the property."""
+    """A property whose drift is ignored."""
 
     type: Type
     property: Text
     reason: Text
-
-    @model_validator(mode="before")
-    @classmethod
-    def _split(cls, table: Any) -> Any:
-        if not isinstance(table, dict) or "path" not in table:
-            return table
-        type_, _, path = str(table["path"]).partition(" ")
-        return {key: value for key, value in table.items() if key != "path"} | {"type": type_, "property": path}
 
 
 class DriftPolicy(_Table):

@@ -533,7 +533,14 @@ def test_ci_guards_the_types_that_production_protects_or_retains() -> None:
     policies = tomllib.loads((PROJECT_FOLDER / "policies.toml").read_text(encoding="utf-8"))
 
     types = {EXPECTED[name]["type"] for name in PROTECTED | RETAINED}
-    assert policies["data"]["types"] == sorted(types), "the types under [data] in policies.toml"
+    assert policies["stateful"]["types"] == sorted(types), "the types under [stateful] in policies.toml"
+
+
+def test_the_functions_handler_exists() -> None:
+    module, _, name = EXPECTED["function"]["handler"].rpartition(".")
+    source = (PROJECT_FOLDER / module.replace(".", "/")).with_suffix(".py").read_text(encoding="utf-8")
+
+    assert f"def {name}(" in source
 
 
 def test_the_stack_has_these_outputs(example: RecordedProgram) -> None:
