@@ -114,11 +114,10 @@ def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
     return {job: extended(job) for job in found if job not in reserved and not job.startswith(".")}
 
 
-def run(*command: str, folder: Path) -> None:
-    """Run a command of the template's environment, or of a path, that must succeed."""
-    finished = subprocess.run(
-        [str(BINARIES / command[0]), *command[1:]], cwd=folder, check=False, capture_output=True, text=True
-    )
+def run(program: str, *arguments: str, folder: Path) -> None:
+    """Run a program of the template's environment, or at a path, that must succeed."""
+    command = [str(BINARIES / program), *arguments]
+    finished = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
@@ -252,8 +251,7 @@ def test_a_command_is_a_task_or_one_of_another_program(bake: Bake, answers: dict
     others = [command for command in commands if not command.startswith(f"{project.run} ")]
 
     called = {task.split()[0] for task in tasks}
-    assert called - {"ci"} == {"check", "validate", "test-local"}
-    assert called <= project.tasks().keys()
+    assert called - {"ci"} == {"check", "validate", "test-local"} <= called <= project.tasks().keys()
     assert [command for command in others if not PROGRAM.match(command)] == []
     assert [command for command in commands if re.search(r"\n|;|&&|\|\||\$\(", command)] == []
 
