@@ -108,8 +108,11 @@ def wait_to_be_interrupted() -> None:
         while os.read(0, 1) != b"\x03":
             pass
     else:
+        parent = os.getppid()
         while not received:
             time.sleep(0.05)
+            if os.getppid() != parent:
+                sys.exit("killed, like the process that ran it")
     # A deployment finishes the current operations; a second signal would lose its state.
     time.sleep(3)
     waiting.write_text(json.dumps(received), encoding="utf-8")
