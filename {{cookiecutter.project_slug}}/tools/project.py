@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Self
 
 import yaml
 
@@ -110,7 +110,7 @@ class Entry:
         return _plain(self.file, self.node)
 
     @property
-    def keys(self) -> tuple["Entry", ...]:
+    def keys(self) -> tuple[Self, ...]:
         """The keys of the value, which is a mapping, or null.
 
         Raises:
