@@ -21,9 +21,7 @@ IN_ONE_PROCESS = {
     "test_engine.py",
     "test_rendered_load.py",
     "test_rendered_local.py",
-    "test_rendered_promises.py",
     "test_rendered_quality.py",
-    "test_rendered_workflow.py",
 }
 NAMES = [name(combination) for combination in COMBINATIONS]
 

@@ -1,21 +1,16 @@
 """Rendered projects deployed to emulators without the engine."""
 
-import json
 import os
 import stat
-import subprocess
-import urllib.request
 import xml.etree.ElementTree as ET
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 from tests.projects import Environment, Project
 
 DRIVER = Path(__file__).with_name("driver.py")
-EMULATOR = Path(__file__).with_name("emulator.py")
 OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
@@ -93,9 +88,7 @@ class Emulated:
         return finished.stdout
 
     def deploy(self) -> None:
-        """Reset the emulator, deploy to it, and write the outputs."""
-        reset = urllib.request.Request(f"{self.address}/_ministack/reset", method="POST")  # noqa: S310 # our own
-        urllib.request.urlopen(reset).close()  # noqa: S310
+        """Deploy to the empty emulator, and write the outputs."""
         self.python(str(DRIVER))
 
     def integration_tests(self, *arguments: str, **variables: str) -> Report:
@@ -110,75 +103,6 @@ class Emulated:
         command = ("poe", "test-py-integration", *arguments, f"--junit-xml={report}")
         finished = self.environment.run(self.project, *command, **self.variables, **variables)
         return Report(finished.returncode, finished.stdout, _outcomes(report))
-
-
-class DeploymentError(Exception):
-    """A deployment to the emulator failed; the message is the driver's."""
-
-
-class Deployer:
-    """Deploys a project with breakages, repeatedly in one process, and runs its integration tests.
-
-    Args:
-        emulated: The project, with its own emulator.
-        log: File for the process's messages.
-    """
-
-    def __init__(self, emulated: Emulated, log: Path) -> None:
-        self._emulated = emulated
-        self._log = log
-        self._process = self._started()
-
-    def _started(self) -> subprocess.Popen[str]:
-        with self._log.open("w", encoding="utf-8") as messages:
-            return subprocess.Popen(
-                [str(self._emulated.environment.executable("python")), str(DRIVER), "--serve"],
-                cwd=self._emulated.project.path,
-                env=self._emulated.environment.variables(**self._emulated.variables),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=messages,
-                encoding="utf-8",
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._process.communicate()
-
-    def integration_tests(self, broken: Sequence[str], tests: Sequence[str], expected: frozenset[str]) -> Report:
-        """Reset the emulator, deploy with breakages, and run integration tests.
-
-        Tests wait only a short time for results. If others fail than expected, the machine may have been busy: this is
-        then done once more, with tests that wait as long as in a project.
-
-        Args:
-            broken: Names of the breakages.
-            tests: Tests for pytest.
-            expected: Names of the tests that should fail.
-
-        Raises:
-            DeploymentError: If the deployment failed.
-        """
-        report = self._asked({"broken": broken, "tests": tests, "impatient": True})
-        if report.tests("failed") == expected:
-            return report
-        return self._asked({"broken": broken, "tests": tests, "impatient": False})
-
-    def _asked(self, request: dict[str, object]) -> Report:
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        answer = self._process.stdout.readline()
-        if not answer:
-            # Start again: otherwise all later runs would fail too.
-            self._process.communicate()
-            said = self._log.read_text(encoding="utf-8")
-            self._process = self._started()
-            raise DeploymentError(said)
-        return Report(**json.loads(answer))
 
 
 def _outcomes(report: Path) -> dict[str, str]:
@@ -200,7 +124,7 @@ def _outcomes(report: Path) -> dict[str, str]:
 
 @contextmanager
 def emulated(project: Project, environment: Environment, folder: Path) -> Generator[Emulated]:
-    """Start the emulator of a project, as its own tasks do.
+    """Start the emulator of a project, and stop it at the end.
 
     Args:
         project: The project.
@@ -210,20 +134,16 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
     Yields:
         The project with its emulator.
     """
-    with subprocess.Popen(
-        [str(environment.executable("python")), str(EMULATOR), str(folder)],
-        cwd=project.path,
-        env=environment.variables(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        encoding="utf-8",
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        # The first time, it prints before that it is being installed.
-        address = next((line.strip() for line in process.stdout if line.startswith("http")), None)
-        assert address, f"the emulator did not start; its log is {folder}"
-        try:
-            yield Emulated(project, environment, address)
-        finally:
-            process.stdin.close()
+
+    def run(call: str) -> str:
+        program = f"from pathlib import Path; from tools.emulator import *; folder = Path({str(folder)!r}); {call}"
+        finished = environment.run(project, "python", "-c", program)
+        assert finished.returncode == 0, finished.stdout
+        return finished.stdout
+
+    # The first time, it prints before that it is being installed.
+    address = run("print(start_emulator(folder))").splitlines()[-1]
+    try:
+        yield Emulated(project, environment, address)
+    finally:
+        run("stop_emulator(folder)")

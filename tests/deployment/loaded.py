@@ -30,9 +30,8 @@ def report_of_load(project: Project, environment: Environment, folder: Path, mes
     """
     for long, short in SHORTENED.items():
         project.replace(TIMING, long, short)
-    finished = environment.task(project, "package", "local")
-    assert finished.returncode == 0, finished.stdout
     with emulated(project, environment, folder) as deployed:
+        deployed.python("-c", "from tools.package import build_bundle; build_bundle('local')")
         deployed.deploy()
         output = deployed.python(str(LOAD), str(messages), str(folder))
     return json.loads(output.splitlines()[-1])

@@ -1,42 +1,47 @@
-"""Fixtures of the integration tests: the deployed stack, what the program declares, and the pipeline."""
+"""Finds the deployed stack before any test runs, and skips the tests that must not run in its environment."""
 
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.integration.pipeline import Pipeline, opened_pipeline
-from tools.testing import Deployment
-from tools.testing.deployed import Deployed
-from tools.testing.integration import (
-    fixture_deployed,
-    fixture_promises,
-    fixture_resource,
-    pytest_collection_modifyitems,
-    pytest_configure,
-    pytest_generate_tests,
-    pytest_report_header,
-    pytest_terminal_summary,
-)
+from tests.integration.stack import Stack, find_stack
 
-__all__ = [
-    "fixture_deployed",
-    "fixture_promises",
-    "fixture_resource",
-    "pytest_collection_modifyitems",
-    "pytest_configure",
-    "pytest_generate_tests",
-    "pytest_report_header",
-    "pytest_terminal_summary",
-]
+STACK = pytest.StashKey[Stack]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Find the stack, and skip with the reason what does not run in its environment (the marker ``only_in``)."""
+    config.stash[STACK] = stack = find_stack()
+    for item in items:
+        for marker in item.iter_markers("only_in"):
+            if stack.settings.environment not in marker.args:
+                item.add_marker(pytest.mark.skip(reason=marker.kwargs["reason"]))
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str:
+    """Name the stack, and AWS or the emulator."""
+    stack = config.stash[STACK]
+    where = stack.client("sts").meta.endpoint_url
+    return f"stack {stack.name} in {stack.session.region_name}, at {where}"
+
+
+@pytest.fixture(scope="session", name="stack")
+def fixture_stack(pytestconfig: pytest.Config) -> Stack:
+    """The deployed stack. Without access to its account, all tests are aborted."""
+    stack = pytestconfig.stash[STACK]
+    try:
+        account = stack.client("sts").get_caller_identity()["Account"]
+    except (BotoCoreError, ClientError) as error:
+        pytest.exit(f"stack {stack.name}: there is no access to AWS: {error}", returncode=1)
+    if account != stack.account:
+        pytest.exit(f"stack {stack.name} is in account {stack.account}, not in {account}", returncode=1)
+    return stack
 
 
 @pytest.fixture(scope="session", name="pipeline")
-def fixture_pipeline(deployed: Deployed, promises: Deployment, pytestconfig: pytest.Config) -> Iterator[Pipeline]:
+def fixture_pipeline(stack: Stack) -> Iterator[Pipeline]:
     """The pipeline to send messages through. What they leave behind is deleted at the end."""
-    # Values that contain a secret are known only from the outputs.
-    outputs = promises.exports | {
-        name: deployed.outputs[name] for name in deployed.program.secret_parts if name in deployed.outputs
-    }
-    reporter = pytestconfig.pluginmanager.getplugin("terminalreporter")
-    with opened_pipeline(deployed, outputs, reporter.write_line) as opened:
-        yield opened
+    with opened_pipeline(stack) as pipeline:
+        yield pipeline

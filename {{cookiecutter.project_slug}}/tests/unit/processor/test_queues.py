@@ -13,7 +13,7 @@ from processor.queues import Queues, UnreadableAttributesError
 from tests.unit.emulated import MESSAGE_ID, SENT, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error, validation_error
 
-BODY = json.dumps(EXAMPLE | {"type": 1, "data": []})
+BODY = json.dumps(EXAMPLE | {"type": 1, "data": []}, indent=1) + "\n"
 REASON = {
     "OriginalMessageId": MESSAGE_ID,
     "OriginalSentTimestamp": str(SENT),
@@ -22,6 +22,7 @@ REASON = {
 }
 FIRST = {"OriginalMessageId": "00000000-aaaa-4bbb-8ccc-dddddddddddd", "OriginalSentTimestamp": str(SENT - 1)}
 OWN = [(f"own{number}", "abc") for number in range(10)]
+FULL = dict(OWN[:6])
 TYPED = {
     "priority": {"DataType": "Number", "StringValue": "5"},
     "digest": {"DataType": "Binary", "BinaryValue": b"\x00\x01"},
@@ -70,7 +71,7 @@ def test_a_message_is_hidden_in_the_queue_that_it_came_from(queues: Queues, aws:
         ({}, texts(REASON)),
         (TYPED, TYPED | texts(REASON)),
         # Dead-lettered again: it keeps its origin and gets the new reason.
-        (texts(FIRST | {"ErrorCode": "old", "ErrorReason": "old"}), texts(REASON | FIRST)),
+        (texts(FULL | FIRST | {"ErrorCode": "old", "ErrorReason": "old"}), texts(FULL | REASON | FIRST)),
         # The reason gets the places that the producer's attributes leave.
         *((texts(dict(OWN[:own])), texts(dict([*OWN[:own], *REASON.items()][:10]))) for own in range(6, 11)),
     ],

@@ -43,7 +43,7 @@ def test_no_message_makes_more_calls_than_time_is_reserved_for(handler: ModuleTy
     )
 
     counts = [
-        len(invoke(handler, MESSAGE_SECONDS, *refused, body=body, deliveries=deliveries))
+        len(invoke(handler, 900, *refused, body=body, deliveries=deliveries))
         for refused, body, deliveries in itertools.product(refusals, (GOOD, MALFORMED), (1, LAST))
     ]
 
