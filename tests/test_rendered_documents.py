@@ -146,7 +146,7 @@ def source_texts(project: Project) -> Iterator[str]:
 def roles(project: Project) -> set[str]:
     """Return the ends of physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
-    return {role for text in texts for role in re.findall(r"""context\.name\(["']([a-z-]+)["']\)""", text)}
+    return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
 
 
 def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
@@ -205,6 +205,8 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
     # What the names of those roles begin with.
     known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
+    # GitHub's environments for previews.
+    known |= {f"{name.split('.')[1]}-preview" for name in project.stack_files()}
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
@@ -303,7 +305,7 @@ def test_every_alarm_has_a_runbook(default_project: Project) -> None:
     alarms = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "name"]
 
     assert alarms
-    assert sorted(headings(default_project.read("docs/alarms.md"))[1:]) == sorted(f"`{alarm}`" for alarm in alarms)
+    assert headings(default_project.read("docs/alarms.md"))[1:] == [f"`{alarm}`" for alarm in alarms]
 
 
 def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:
