@@ -50,7 +50,7 @@ LEFT = (
     CLIENTS
     + """
 function = {"FunctionName": outputs["function_name"]}
-letters = sqs.receive_message(QueueUrl=outputs["dlq_url"], MaxNumberOfMessages=10, WaitTimeSeconds=3)["Messages"]
+letters = sqs.receive_message(QueueUrl=outputs["dlq_url"], MaxNumberOfMessages=10, VisibilityTimeout=0)["Messages"]
 print(json.dumps({
     "objects": len(s3.list_object_versions(Bucket=outputs["bucket_name"]).get("Versions", [])),
     "items": dynamodb.scan(TableName=outputs["table_name"])["Count"],

@@ -168,7 +168,7 @@ MISTAKEN_FUNCTIONS = (
     MistakenFunction(
         (
             Mistake("processor/storage.py", "if self._is_announced(item):", "if self._is_announced(item) is None:"),
-            Mistake("processor/identity.py", "if first.message_id and", "if not first.message_id and"),
+            Mistake("processor/identity.py", "if is_identity and", "if not is_identity and"),
             Mistake(
                 "processor/handler.py",
                 "        return super().failure_handler(record, exception)",
