@@ -146,7 +146,7 @@ def source_texts(project: Project) -> Iterator[str]:
 def roles(project: Project) -> set[str]:
     """Return the ends of physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
-    return {role for text in texts for role in re.findall(r"""names\.of\(["']([a-z-]+)["']\)""", text)}
+    return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
 
 
 def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
@@ -167,7 +167,7 @@ def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
             assert options <= PULUMI[known], command
         else:
             others = (INSTALL[project.package_manager], *(f"{project.package_manager} run {each}" for each in RUN))
-            assert words[0] in {"aws", "cd", "git"} or command.startswith(others), command
+            assert words[0] in {"aws", "cd", "gh", "git", "glab"} or command.startswith(others), command
 
 
 @pytest.mark.slow
@@ -205,6 +205,8 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
     # What the names of those roles begin with.
     known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
+    # GitHub's environments for previews.
+    known |= {f"{name.split('.')[1]}-preview" for name in project.stack_files()}
     # A single word may mean anything.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
@@ -300,10 +302,10 @@ def test_every_alarm_has_a_runbook(default_project: Project) -> None:
     names = [name for name in default_project.python_files() if name.startswith("infrastructure/")]
     calls = [node for name in names for node in ast.walk(ast.parse(default_project.read(name)))]
     declared = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) == "Alarm"]
-    roles = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "role"]
+    alarms = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "name"]
 
-    assert roles
-    assert headings(default_project.read("docs/alarms.md"))[1:] == [f"`{role}`" for role in roles]
+    assert alarms
+    assert headings(default_project.read("docs/alarms.md"))[1:] == [f"`{alarm}`" for alarm in alarms]
 
 
 def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:
