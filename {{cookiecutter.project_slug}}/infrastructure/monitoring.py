@@ -77,8 +77,8 @@ class Alarm:
         description: What has happened, and what to do.
         metrics: The metrics that it watches: one, or those in the expression by their names there.
         expression: Metric math. "Missing values in a time series are treated as 0" in arithmetic, and a minute without
-            any value has no result: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
-            FILL would give such a minute one, so that the alarm goes to OK when a queue no longer reports.
+            any value has no result. FILL would give it one, and the alarm would go to OK when a queue reports nothing.
+            https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
         threshold: The limit.
         datapoints_to_alarm: How many minutes must be over the threshold,
         evaluation_periods: of how many.

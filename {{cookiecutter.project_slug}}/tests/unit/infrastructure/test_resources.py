@@ -50,8 +50,7 @@ OUTPUTS: Final = {
     "lambda_role_arn": ROLE_ARN,
     "alarm_topic_arn": ALARM_TOPIC_ARN,
 }
-
-
+# The type and all inputs of a resource.
 Resource = dict[str, Any]
 
 
@@ -154,20 +153,25 @@ GRAPHS: Final = {
 }
 
 
+def metric(spec: str) -> dict[str, Any]:
+    source, statistic, name, *_ = spec.split()
+    namespace, key, value = SOURCES[source]
+    return {"namespace": namespace, "metricName": name, "dimensions": {key: value}, "period": 60, "stat": statistic}
+
+
 def alarm(
     name: str, description: str, *metrics: str, minutes: tuple[int, int], expression: str = "", **inputs: Any
 ) -> dict[str, Resource]:
-    """Return an alarm about metrics: source, statistic, name and, in an expression, id."""
-    queries = []
-    for source, statistic, metric_name, *id_ in map(str.split, metrics):
-        namespace, key, value = SOURCES[source]
-        metric = {"namespace": namespace, "metricName": metric_name, "dimensions": {key: value}, "period": 60}
-        queries.append({"id": "".join(id_), "metric": metric | {"stat": statistic}})
+    """Return an alarm about metrics: source, statistic, name and, in an expression, id.
+
+    It fires if so many of so many ``minutes`` are over the threshold.
+    """
     if expression:
         result = {"id": "value", "expression": expression, "label": name, "returnData": True}
-        inputs["metricQueries"] = [result, *queries]
+        inputs["metricQueries"] = [result, *({"id": spec.split()[-1], "metric": metric(spec)} for spec in metrics)]
     else:
-        inputs |= metric | {"statistic": statistic}
+        watched = metric(*metrics)
+        inputs |= {"statistic": watched.pop("stat"), **watched}
     common = {
         "type": "aws:cloudwatch/metricAlarm:MetricAlarm",
         "name": f"{NAME}-{name}",

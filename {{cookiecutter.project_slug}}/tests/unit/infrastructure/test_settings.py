@@ -274,7 +274,7 @@ def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, value
 
 
-def changes(before: RecordedProgram, after: RecordedProgram) -> dict[str, Any]:
+def differences(before: RecordedProgram, after: RecordedProgram) -> dict[str, Any]:
     """Return the inputs that differ, by resource and path, without the tags; ``None`` if one is gone."""
     gone = recorded_inputs(before).keys() - recorded_inputs(after)
     old, new = (
@@ -326,7 +326,7 @@ def test_a_setting_in_another_namespace_is_refused_with_its_key(key: str) -> Non
 def test_a_setting_changes_these_inputs_only(example: RecordedProgram, key: str) -> None:
     changed = run_program(example_config(**{key: SETTINGS[key].value}), "example")
 
-    assert changes(example, changed) == SETTINGS[key].changes
+    assert differences(example, changed) == SETTINGS[key].changes
 
 
 def test_a_bad_setting_stops_the_program() -> None:
