@@ -80,7 +80,7 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
             pulumi.log.warn(f"CI cannot deploy {config.stack}: {config.file} does not set {ACCOUNTS_KEY}")
     if not stacks:
         allowed = f'["{account.id}"] in the file of each stack that is deployed to it'
-        problems.append(Problem("bad-value", ACCOUNTS_KEY, f"in no stack's file; allowed: {allowed}", None, allowed))
+        problems.append(Problem("bad-value", ACCOUNTS_KEY, f"in no stack's file; allowed: {allowed}", allowed))
     if problems:
         raise SettingsError(problems)
     return stacks

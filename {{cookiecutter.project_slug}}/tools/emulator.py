@@ -73,26 +73,13 @@ class Record(BaseModel):
 
 
 def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
-    """Find the emulator that is kept running.
-
-    Args:
-        folder: The folder with its record.
-
-    Returns:
-        Its address, or ``None`` if there is none or it does not answer.
-    """
+    """Return the address of the emulator that is kept running; ``None`` if there is none or it does not answer."""
     record = _read_record(folder)
     return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
 
 
 def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
-    """Start an emulator in an empty folder, after stopping an earlier one there.
-
-    Args:
-        folder: The folder for its record, log and files.
-
-    Returns:
-        Its address.
+    """Start an emulator in an empty folder, after stopping an earlier one there, and return its address.
 
     Raises:
         SystemExit: If it does not start. The message names the log.

@@ -8,7 +8,6 @@ import ast
 import json
 import re
 import sys
-import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -31,10 +30,7 @@ BLOCK: Final = re.compile(
 
 
 def generate(folder: Path = PROJECT_FOLDER) -> None:
-    """Rewrite every block.
-
-    Args:
-        folder: The project's folder.
+    """Rewrite every block in a project's folder.
 
     Raises:
         SystemExit: If a file has an unknown block.
@@ -45,10 +41,7 @@ def generate(folder: Path = PROJECT_FOLDER) -> None:
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Check that every block is up to date.
-
-    Args:
-        folder: The project's folder.
+    """Check that every block in a project's folder is up to date.
 
     Raises:
         SystemExit: If a block is out of date, with the command that rewrites it, or is unknown.
@@ -84,37 +77,13 @@ def _schema(_folder: Path) -> Iterator[str]:
 
     https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
     """
-    for key in MODEL.keys:
-        yield f"  {key}:"
-        yield f"    type: {MODEL.schema[key]['type']}"
-        yield from _described(f"{MODEL.schema[key]['description']}; {MODEL.allowed(key)}")
-        if "default" in MODEL.schema[key]:
-            yield f"    default: {json.dumps(MODEL.schema[key]['default'])}"
-
-
-def _described(text: str) -> Iterator[str]:
-    line = f"    description: {text}"
-    if len(line) <= LINE_LENGTH and _is_plain(text):
-        yield line
-        return
-    yield "    description: >-"
-    # YAML joins folded lines with spaces, which would split a broken word in two.
-    yield from textwrap.wrap(
-        text,
-        LINE_LENGTH,
-        initial_indent=" " * 6,
-        subsequent_indent=" " * 6,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-
-
-def _is_plain(text: str) -> bool:
-    """Whether a text needs no quotes in YAML."""
-    try:
-        return yaml.safe_load(f"description: {text}") == {"description": text}
-    except yaml.YAMLError:
-        return False
+    schema = {
+        key: {"type": setting["type"], "description": f"{setting['description']}; {MODEL.allowed(key)}"}
+        | ({"default": setting["default"]} if "default" in setting else {})
+        for key, setting in MODEL.schema.items()
+    }
+    written = yaml.safe_dump({"config": schema}, sort_keys=False, allow_unicode=True, width=LINE_LENGTH - 2)
+    yield from written.splitlines()[1:]
 
 
 def _settings(_folder: Path) -> Iterator[str]:

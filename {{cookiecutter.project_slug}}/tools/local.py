@@ -93,11 +93,7 @@ def test() -> None:
 
 
 def local_variables(address: str) -> dict[str, str]:
-    """Return environment variables that lead the Pulumi CLI and the tests to the emulator and to no account.
-
-    Args:
-        address: The emulator's address.
-    """
+    """Return environment variables that lead the Pulumi CLI and the tests to the emulator and to no account."""
     inherited = {name: value for name, value in os.environ.items() if not of_an_account(name)}
     no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
@@ -120,16 +116,10 @@ def local_variables(address: str) -> dict[str, str]:
 
 
 def enter_local_stack(task: str) -> str:
-    """Point this process to the local stack, and to no account.
-
-    Args:
-        task: Name of the current task.
-
-    Returns:
-        The emulator's address.
+    """Point this process to the local stack, and to no account, and return the emulator's address.
 
     Raises:
-        SystemExit: If the local stack is not up.
+        SystemExit: If the local stack is not up. The message begins with the task.
     """
     address = find_emulator()
     if address is None:
@@ -186,14 +176,9 @@ def _pulumi(address: str, *arguments: str, is_disposable: bool = False) -> None:
 
 
 def run_disposable(command: Sequence[str], variables: Mapping[str, str]) -> int:
-    """Run a command in the project's folder, and kill it if the task is interrupted: its emulator is stopped then.
+    """Run a command in the project's folder, and return its exit status.
 
-    Args:
-        command: The command and its arguments.
-        variables: Its environment.
-
-    Returns:
-        Its exit status.
+    If the task is interrupted, the command is killed, because its emulator is stopped then, too.
     """
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
         try:

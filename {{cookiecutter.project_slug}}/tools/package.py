@@ -34,12 +34,9 @@ UNREADABLE: Final = (OSError, BadZipFile)
 
 @dataclass(frozen=True)
 class Target:
-    """The target of a build.
+    """The path of a bundle, and uv's options that select its platform.
 
-    Attributes:
-        archive: Path of the bundle.
-        options: uv's options that select the platform:
-            https://docs.astral.sh/uv/guides/integration/aws-lambda/
+    https://docs.astral.sh/uv/guides/integration/aws-lambda/
     """
 
     archive: Path
@@ -73,9 +70,6 @@ def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.
 
 def build_bundle(stack: str) -> None:
     """Build a stack's bundle, unless it is up to date.
-
-    Args:
-        stack: Name of the stack.
 
     Raises:
         SystemExit: If it cannot be built, with the reason. An earlier bundle is then unchanged.

@@ -36,7 +36,6 @@ class Declaration:
     Attributes:
         settings: The model of a stack's configuration, as ``module:name``.
         environment: The setting for a stack's environment. Its allowed values are in order of promotion.
-        suffix: The setting for the second part of every name; the project's name is the first.
         local: The environment that is deployed to the emulator on this machine, and the name of its stack.
         function: The package of the function, which goes into the bundle.
         runtime: The setting for the function's runtime.
@@ -46,7 +45,6 @@ class Declaration:
 
     settings: str
     environment: str
-    suffix: str
     local: str
     function: str
     runtime: str
@@ -60,11 +58,7 @@ DECLARATION: Final = Declaration(
 
 
 def load_declared(reference: str) -> Any:
-    """Import a declared object.
-
-    Args:
-        reference: ``module:name``.
-    """
+    """Import an object that is declared as ``module:name``."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -118,7 +112,7 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
         name: Its name in messages; by default the file's name.
 
     Returns:
-        The keys of the mapping in order, duplicates included.
+        The keys of the mapping in order.
 
     Raises:
         DocumentError: If it cannot be read, with the line if known.
@@ -132,18 +126,13 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
     if node is None:
         return ()
     entries = _entries(name, node, "is not a mapping of keys to values")
-    for entry in entries:
-        # Check all nested keys now, so that reading them later cannot fail.
-        tuple(mappings_in(entry))
+    # Build all values once, so that reading one later cannot fail.
+    _plain(name, node)
     return entries
 
 
 def read_text(path: Path, name: str) -> str:
-    """Read a text file.
-
-    Args:
-        path: The file.
-        name: Its name in messages.
+    """Read a text file, which has this name in messages.
 
     Raises:
         DocumentError: If it cannot be read.
@@ -157,19 +146,6 @@ def read_text(path: Path, name: str) -> str:
         raise DocumentError(name, f"does not exist in {path.parent}") from error
     except OSError as error:
         raise DocumentError(name, f"cannot be read in {path.parent}: {error.strerror}") from error
-
-
-def mappings_in(entry: Entry) -> Iterator[tuple[Entry, ...]]:
-    """Yield the keys of every mapping in an entry's value, at all depths."""
-    nodes = [entry.node]
-    while nodes:
-        node = nodes.pop(0)
-        if isinstance(node, yaml.MappingNode):
-            entries = _entries(entry.file, node, "")
-            yield entries
-            nodes += [each.node for each in entries]
-        elif isinstance(node, yaml.SequenceNode):
-            nodes += node.value
 
 
 def printable(text: str) -> str:
@@ -190,12 +166,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 class Place(NamedTuple):
-    """The place where a value is set.
-
-    Attributes:
-        file: Name of the file.
-        line: Line of its key, from 1.
-    """
+    """The place where a value is set: the file, and the line of its key, from 1."""
 
     file: str
     line: int
@@ -332,10 +303,15 @@ def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
 def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
     if not isinstance(node, yaml.MappingNode):
         raise DocumentError(file, otherwise, node.start_mark.line + 1)
-    for key, _ in node.value:
+    entries: dict[str, Entry] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
         if not isinstance(key, yaml.ScalarNode):
-            raise DocumentError(file, "a key is not text", key.start_mark.line + 1)
-    return tuple(Entry(file, key.start_mark.line + 1, key.value, value) for key, value in node.value)
+            raise DocumentError(file, "a key is not text", line)
+        if key.value in entries:
+            raise DocumentError(file, f"duplicate key {key.value}; first defined on line {entries[key.value].line}", line)
+        entries[key.value] = Entry(file, line, key.value, value)
+    return tuple(entries.values())
 
 
 def _keys(entry: Entry) -> tuple[Entry, ...]:

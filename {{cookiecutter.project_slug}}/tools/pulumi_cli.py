@@ -38,14 +38,7 @@ def find_pulumi() -> str:
 
 
 def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> int:
-    """Run the Pulumi CLI in this terminal.
-
-    Args:
-        arguments: Arguments of ``pulumi``.
-        variables: Its environment; by default that of this process.
-
-    Returns:
-        Its exit status.
+    """Run the Pulumi CLI in this terminal, and return its exit status.
 
     Raises:
         SystemExit: If it is not installed.
@@ -91,10 +84,7 @@ def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None =
 
 @contextmanager
 def interruptible(task: str) -> Generator[None]:
-    """Exit with one line instead of a stack trace when a task is interrupted.
-
-    Args:
-        task: Name of the task.
+    """Exit with one line, which names the task, instead of a stack trace when it is interrupted.
 
     Raises:
         SystemExit: If it is interrupted, with exit status 130.
@@ -124,10 +114,7 @@ def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Genera
 
 
 def preview(stack: str) -> None:
-    """Show what a deployment would change: the task ``pulumi-preview``.
-
-    Args:
-        stack: Name of the stack.
+    """Show what a deployment of a stack would change: the task ``pulumi-preview``.
 
     Raises:
         SystemExit: If the preview fails. The Pulumi CLI has then printed the reason.
@@ -139,10 +126,7 @@ def preview(stack: str) -> None:
 
 
 def deploy(stack: str) -> None:
-    """Preview a deployment, ask for confirmation, deploy, and write the outputs: the task ``pulumi-deploy``.
-
-    Args:
-        stack: Name of the stack.
+    """Preview a stack's deployment, ask, deploy, and write the outputs: the task ``pulumi-deploy``.
 
     Raises:
         SystemExit: If it is not deployed. The outputs file is then unchanged.
@@ -160,14 +144,7 @@ def _exit_if_failed(status: int) -> None:
 
 
 def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
-    """Find each ``pulumi.export("name", value)`` in the program's source, in order.
-
-    Args:
-        folder: The program's folder.
-
-    Yields:
-        Each name and the expression of its value.
-    """
+    """Find each ``pulumi.export("name", value)`` in the program's source: the name, and the expression of the value."""
     program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
     for node in ast.walk(program):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT:

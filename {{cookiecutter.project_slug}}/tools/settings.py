@@ -190,7 +190,6 @@ class Problem:
         rule: Name of the rule, for example ``unknown-key``.
         key: The key with its namespace.
         message: What is wrong and what is allowed, for a person.
-        found: The value, or `MASKED` instead of a secret; ``None`` if the problem is not the value.
         allowed: What is allowed.
         is_contradiction: Whether the value is wrong only in combination with other settings.
     """
@@ -198,7 +197,6 @@ class Problem:
     rule: str
     key: str
     message: str
-    found: str | None
     allowed: str
     is_contradiction: bool = False
 
@@ -266,7 +264,7 @@ def find_problems(
     ]
     if environment == DECLARATION.local and "aws:endpoints" in config:
         message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
-        problems.append(Problem("local-endpoints", "aws:endpoints", message, None, "none in a local stack"))
+        problems.append(Problem("local-endpoints", "aws:endpoints", message, "none in a local stack"))
     if variables is not None:
         environments = model.schema[DECLARATION.environment]["enum"]
         problems += _endpoint_problems(project, environment, environments, variables)
@@ -307,7 +305,7 @@ def own_problems(
     for each in model.settings.contradictions(good):
         message = f"found {shown(each.found)}; allowed: {each.allowed}"
         key = f"{project}:{each.key}"
-        yield Problem(each.rule, key, message, each.found, each.allowed, is_contradiction=True)
+        yield Problem(each.rule, key, message, each.allowed, is_contradiction=True)
 
 
 def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
@@ -320,12 +318,12 @@ def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", ci
     """Return a problem about a value that is not allowed, perhaps only under some circumstances."""
     written = found if found == MASKED else shown(found)
     message = f"found {written}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
-    return Problem(rule, key, message, found, allowed)
+    return Problem(rule, key, message, allowed)
 
 
 def missing_key(key: str, allowed: str) -> Problem:
     """Return a problem about a setting that is not set."""
-    return Problem("missing-key", key, f"is not set; allowed: {allowed}", None, allowed)
+    return Problem("missing-key", key, f"is not set; allowed: {allowed}", allowed)
 
 
 def _project_problems(project: str) -> Iterator[Problem]:
@@ -344,7 +342,7 @@ def _namespace_problems(project: str, config: Mapping[str, str], keys: Collectio
         if key in keys and namespace != project:
             right = f"{project}:{key}"
             message = f"wrong namespace {shown(namespace)}; the key is {right}"
-            yield Problem("wrong-namespace", full_key, message, None, right)
+            yield Problem("wrong-namespace", full_key, message, right)
 
 
 def _region_problems(config: Mapping[str, str], secret_keys: Collection[str]) -> Iterator[Problem]:
@@ -360,7 +358,7 @@ def _unknown_key(project: str, key: str, keys: Collection[str]) -> Problem:
     known = nearest(key, keys)
     allowed = f"{project}:{known}" if known else ", ".join(keys)
     message = f"unknown key; did you mean {allowed}?" if known else "unknown key; remove this line"
-    return Problem("unknown-key", f"{project}:{key}", message, None, allowed)
+    return Problem("unknown-key", f"{project}:{key}", message, allowed)
 
 
 def _endpoint_problems(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from tools.project import ACCOUNTS_KEY, DECLARATION, Entry, Project, StackConfig, mappings_in, read_accounts, shown
+from tools.project import ACCOUNTS_KEY, DECLARATION, Project, StackConfig, read_accounts, shown
 from tools.settings import MASKED, PROJECT_NAME_KEY, REGION_KEY, Problem, find_problems
 from tools.validate.policies import FILE, MODEL, Policies, UniquePolicy
 from tools.validate.report import Finding, Setting, Severity
@@ -100,9 +100,7 @@ def _bare(key: str) -> str:
 def apply_rules(project: Project, stacks: Sequence[CheckedStack], policies: Policies, today: date) -> Iterator[Finding]:
     """Apply every rule to the stack files."""
     yield from _ignored_files(project)
-    yield from _duplicate_keys(project.sections, project.name)
     for stack in stacks:
-        yield from _duplicate_keys(stack.config.sections, project.name, stack.name)
         yield from _unknown_sections(stack)
         yield from _refused_settings(stack)
         yield from _hidden_settings(stack)
@@ -123,23 +121,6 @@ def _ignored_files(project: Project) -> Iterator[Finding]:
         if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
             message = "Pulumi does not read this file; allowed: Pulumi.STACK.yaml"
             yield Finding(rule="ignored-file", severity="warning", message=message, file=path.name)
-
-
-def _duplicate_keys(sections: tuple[Entry, ...], project: str, *stacks: str) -> Iterator[Finding]:
-    """Find duplicate keys in each mapping of a file."""
-    mappings = [("", sections)]
-    for section in sections:
-        # A key of the configuration without a namespace is the project's.
-        outermost, *inner = [*mappings_in(section)] or [()]
-        mappings += [(f"{project}:" if section.key == "config" else "", outermost), *(("", each) for each in inner)]
-    for namespace, entries in mappings:
-        lines: dict[str, int] = {}
-        for entry in entries:
-            key = entry.key if ":" in entry.key else f"{namespace}{entry.key}"
-            if key in lines:
-                message = f"duplicate key; first defined on line {lines[key]}"
-                yield _finding("duplicate-key", (entry.file, entry.line), key, message, *stacks)
-            lines.setdefault(key, entry.line)
 
 
 def _unknown_sections(stack: CheckedStack) -> Iterator[Finding]:
