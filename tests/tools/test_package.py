@@ -1,6 +1,7 @@
 """The bundle: what is in it, for which platform, and that the same input gives the same bytes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -77,8 +78,11 @@ def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
     """Add a line to the configuration of every stack."""
     for path in PROJECT_FOLDER.glob("Pulumi*.yaml"):
-        more = "" if path.name == "Pulumi.yaml" else f"  orders:{line}\n"
-        (folder / path.name).write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
+        if path.name != "Pulumi.yaml":
+            # A key may be there only once.
+            text = re.sub(rf"  orders:{line.partition(':')[0]}:.*\n", "", text) + f"  orders:{line}\n"
+        (folder / path.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(package, "read_project", lambda: read_project(folder))
 
 
@@ -183,7 +187,7 @@ def test_an_outdated_bundle_is_built_again(
 
 @pytest.mark.usefixtures("build", "uv")
 def test_an_unknown_stack_is_refused_in_one_line() -> None:
-    with pytest.raises(SystemExit, match=r"^package: Pulumi\.absent\.yaml: does not exist in "):
+    with pytest.raises(SystemExit, match=r"^package: Pulumi\.absent\.yaml: does not exist; the stacks are dev, "):
         package.build_bundle("absent")
 
 

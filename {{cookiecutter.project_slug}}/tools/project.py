@@ -309,7 +309,9 @@ def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
         if not isinstance(key, yaml.ScalarNode):
             raise DocumentError(file, "a key is not text", line)
         if key.value in entries:
-            raise DocumentError(file, f"duplicate key {key.value}; first defined on line {entries[key.value].line}", line)
+            raise DocumentError(
+                file, f"duplicate key {key.value}; first defined on line {entries[key.value].line}", line
+            )
         entries[key.value] = Entry(file, line, key.value, value)
     return tuple(entries.values())
 
