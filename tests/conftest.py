@@ -19,6 +19,7 @@ Bake = Callable[..., Project]
 IN_ONE_PROCESS = {
     "test_emulator.py",
     "test_engine.py",
+    "test_rendered_deployment.py",
     "test_rendered_load.py",
     "test_rendered_local.py",
     "test_rendered_quality.py",

@@ -184,7 +184,7 @@ def assert_inert(result: Any, text: str) -> None:
     assert f"Copyright (c) {text}" in project.read("LICENSE")
     lines = project.read("README.md").split("\n")
     assert as_plain_text(lines[0]) == text
-    assert as_plain_text(lines[2]).endswith(f": {text}")
+    assert as_plain_text(lines[2]) == text
     responsible = next(line for line in project.read("CONTRIBUTING.md").split("\n") if line.startswith("Responsible: "))
     assert as_plain_text(responsible.partition(", <platform@")[0]) == f"Responsible: {text}"
 

@@ -30,6 +30,7 @@ ALL = [dict(zip(("ci", "package_manager", "state_backend"), answers, strict=True
     CHOICES["ci"], CHOICES["package_manager"], CHOICES["state_backend"]
 )]  # fmt: skip
 WITH_CI = [answers for answers in ALL if answers["ci"] != "none"]
+S3 = [answers for answers in ALL if answers["state_backend"] == "s3"]
 DEPLOYING = [answers for answers in WITH_CI if answers["state_backend"] != "local-file"]
 # The rights of each job's token on GitHub.
 READS, ASSUMES = {"contents": "read"}, {"contents": "read", "id-token": "write"}
@@ -113,11 +114,10 @@ def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
     return {job: extended(job) for job in found if job not in reserved and not job.startswith(".")}
 
 
-def run(*command: str, folder: Path) -> None:
-    """Run a command of the template's environment, or of a path, that must succeed."""
-    finished = subprocess.run(
-        [str(BINARIES / command[0]), *command[1:]], cwd=folder, check=False, capture_output=True, text=True
-    )
+def run(program: str, *arguments: str, folder: Path) -> None:
+    """Run a program of the template's environment, or at a path, that must succeed."""
+    command = [str(BINARIES / program), *arguments]
+    finished = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
@@ -154,10 +154,8 @@ def test_the_files_are_valid_and_zizmor_finds_no_problems(bake: Bake, answers: d
 def fixture_actionlint(shared_folder: Path) -> str:
     """The actionlint on the PATH, or one that is built with Go: its package on PyPI downloads it from GitHub."""
     found, go = shutil.which("actionlint"), shutil.which("go")
-    if not (found or go):
-        pytest.skip("neither actionlint nor Go, which builds it, is on the PATH")
     if found or not go:
-        return str(found)
+        return found or pytest.skip("neither actionlint nor Go, which builds it, is on the PATH")
     folder = shared_folder / "go"
     paths = {name: str(folder / name.lower()) for name in ("GOBIN", "GOCACHE", "GOPATH")}
     with FileLock(f"{folder}.lock"):
@@ -253,8 +251,7 @@ def test_a_command_is_a_task_or_one_of_another_program(bake: Bake, answers: dict
     others = [command for command in commands if not command.startswith(f"{project.run} ")]
 
     called = {task.split()[0] for task in tasks}
-    assert called - {"ci"} == {"check", "validate", "test-local"}
-    assert called <= project.tasks().keys()
+    assert called - {"ci"} == {"check", "validate", "test-local"} <= called <= project.tasks().keys()
     assert [command for command in others if not PROGRAM.match(command)] == []
     assert [command for command in commands if re.search(r"\n|;|&&|\|\||\$\(", command)] == []
 
@@ -321,7 +318,7 @@ def captured(config: dict[str, Any], texts: dict[str, str]) -> list[set[tuple[st
     return found
 
 
-@each_of("github", "gitlab", "none", answers=ALL)
+@each_of("github", "gitlab", "none", answers=S3)
 def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     check_schema(project, "vendor.renovate", ["renovate.json"])
@@ -333,8 +330,10 @@ def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake
     texts = {each: project.read(each) for each in project.names()}
 
     assert len(emulator) == 2
-    found = captured(json.loads(project.read("renovate.json")), texts)
-    assert found == pins[: {"none": 2, "gitlab": 3, "github": 4}[system]]
+    assert (
+        captured(json.loads(project.read("renovate.json")), texts)
+        == pins[: {"none": 2, "gitlab": 3, "github": 4}[system]]
+    )
 
 
 def test_renovate_finds_every_pin_of_the_template_that_is_in_a_jinja_file() -> None:

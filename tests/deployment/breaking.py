@@ -1,8 +1,8 @@
 """Breaks a deployment, and reports which integration tests notice it.
 
 Runs in a rendered project's folder and environment, after `driver`: ``python breaking.py`` prints a report as JSON. In
-several rounds, it deploys the program with other inputs of its resources, and compares all rows of `test_resources`. Then
-the function makes mistakes, and those tests of `test_workflow` run that should notice them.
+several rounds, it deploys the program with other inputs of its resources, and compares all rows of `test_resources`.
+Then the function makes mistakes, and those tests of `test_workflow` run that should notice them.
 """
 
 import dataclasses
@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 from zipfile import ZipFile
 
 import driver
@@ -167,7 +168,7 @@ MISTAKEN_FUNCTIONS = (
     MistakenFunction(
         (
             Mistake("processor/storage.py", "if self._is_announced(item):", "if self._is_announced(item) is None:"),
-            Mistake("processor/identity.py", "if first.message_id and", "if not first.message_id and"),
+            Mistake("processor/identity.py", "if is_identity and", "if not is_identity and"),
             Mistake(
                 "processor/handler.py",
                 "        return super().failure_handler(record, exception)",
@@ -296,8 +297,8 @@ def noticed_mistakes() -> Iterator[str]:
     driver.reset()
     stack = dataclasses.replace(find_stack(), outputs=driver.run_program()[1])
     client, function = stack.client("lambda"), {"FunctionName": stack.outputs["function_name"]}
-    pipeline_module.LOCAL_DEADLINE_SECONDS = DEADLINE_SECONDS
-    with opened_pipeline(stack) as pipeline:
+    impatient = mock.patch.object(pipeline_module, "LOCAL_DEADLINE_SECONDS", DEADLINE_SECONDS)
+    with impatient, opened_pipeline(stack) as pipeline:
         for mistakes, tests in MISTAKEN_FUNCTIONS:
             code = bundle_with(mistakes)
             version = client.update_function_code(**function, ZipFile=code, Publish=True)["Version"]

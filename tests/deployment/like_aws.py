@@ -1,6 +1,6 @@
 """A pytest plugin that makes the emulator answer like AWS, which may be late or deliver twice, and records all calls.
 
-``AWS_CALLS`` names the file that the calls are written to: service, operation, and whether it is for an object's version.
+``AWS_CALLS`` names the file that the calls are written to: service, operation, and whether it has a version.
 """
 
 import contextlib

@@ -1,8 +1,8 @@
 """Sends messages through a deployed pipeline while things fail, and reports what became of each.
 
 Runs in a rendered project's folder and environment, after `driver`: ``python load.py MESSAGES EMULATOR``. EMULATOR is
-the folder of the emulator at ``AWS_ENDPOINT_URL``. At first the bucket does not exist. Meanwhile the function's processes
-are killed. The report is printed as JSON.
+the folder of the emulator at ``AWS_ENDPOINT_URL``. At first the bucket does not exist. Meanwhile the function's
+processes are killed. The report is printed as JSON.
 """
 
 import contextlib

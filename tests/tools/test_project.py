@@ -171,7 +171,6 @@ def test_every_key_has_its_line_and_duplicates_are_kept(tmp_path: Path) -> None:
         ("b", 5, "~"),
     ]
     assert [[entry.key for entry in mapping] for mapping in project.mappings_in(entries[1])] == [["c"], ["d"]]
-    assert [[entry.line for entry in each.keys] for each in entries[1:]] == [[4], []]
 
 
 def test_stacks_are_those_that_have_a_file(folder: Path) -> None:

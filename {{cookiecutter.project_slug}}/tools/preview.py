@@ -31,6 +31,8 @@ BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret, is not one
+# Exceptions from following a path that a value does not have.
+NO_SUCH_PART: Final = (LookupError, TypeError)
 # A path as Pulumi writes it: names joined by dots, indices and odd names in brackets.
 PATH_PART: Final = re.compile(r'\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[\]]+)')
 
@@ -184,7 +186,7 @@ def _value(step: StepEventMetadata, state: StepEventStateMetadata | None, path: 
     for index, quoted, name in PATH_PART.findall(path):
         try:
             value = value[int(index) if index else name or json.loads(quoted)]
-        except (LookupError, TypeError):
+        except NO_SUCH_PART:
             return None
     return json.dumps(_readable(value))
 

@@ -25,7 +25,7 @@ ACCOUNT_ID: Final = re.compile(r"[0-9]{12}")
 # The C parser is ten times as fast. PyYAML's published wheels include it.
 LOADER: Any = yaml.CBaseLoader if yaml.__with_libyaml__ else yaml.BaseLoader
 # https://yaml.org/spec/1.2.2/#10211-null
-NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
+NULLS: Final = ("", "~", "null", "Null", "NULL")
 LONGEST_SHOWN: Final = 160
 
 
@@ -108,17 +108,6 @@ class Entry:
     def value(self) -> Any:
         """The value as lists and dictionaries, with scalars as text."""
         return _plain(self.file, self.node)
-
-    @property
-    def keys(self) -> tuple["Entry", ...]:
-        """The keys of the value, which is a mapping, or null.
-
-        Raises:
-            DocumentError: If it is neither.
-        """
-        if isinstance(self.node, yaml.ScalarNode) and self.node.value in NULLS:
-            return ()
-        return _entries(self.file, self.node, f"{self.key} is not a mapping of keys to values")
 
 
 def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
@@ -349,6 +338,11 @@ def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
     return tuple(Entry(file, key.start_mark.line + 1, key.value, value) for key, value in node.value)
 
 
+def _keys(entry: Entry) -> tuple[Entry, ...]:
+    """List the keys of an entry's value, which must be a mapping."""
+    return _entries(entry.file, entry.node, f"{entry.key} is not a mapping of keys to values")
+
+
 def _plain(file: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return {entry.key: entry.value for entry in _entries(file, node, "")}
@@ -359,7 +353,8 @@ def _plain(file: str, node: yaml.Node) -> Any:
 
 def _config(project: str, sections: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
     """List the configuration keys of a file. A key without a namespace gets the project's."""
-    for entry in itertools.chain.from_iterable(section.keys for section in sections if section.key == "config"):
+    named = (section for section in sections if section.key == "config" and section.value not in NULLS)
+    for entry in itertools.chain.from_iterable(map(_keys, named)):
         yield (entry.key if ":" in entry.key else f"{project}:{entry.key}", entry)
 
 

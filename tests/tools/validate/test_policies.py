@@ -8,7 +8,6 @@ from tools.project import PROJECT_FOLDER
 from tools.validate.policies import FILE, IgnoredDrift, PoliciesError, read_policies
 
 POLICIES = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-NO_PATH = 'ignore = [{ path = "aws:dynamodb/table:Table warmThroughput", reason = "AWS adjusts it" }]'
 # What is replaced by what, and the problem.
 BAD = {
     "unknown table": ("namespaces", "namespace", "namespace: unknown key"),
@@ -55,10 +54,9 @@ BAD = {
     "type without a class": ("s3/bucket:Bucket", "s3/bucket", 'stateful.types.1: found "aws:s3/bucket"; String should'),
     "no stateful resources": ("[stateful]\ntypes", "[drift.x]\ny", "stateful: is not set"),
     "drift of no type": ("aws:lambda/alias:Alias ", "alias ", 'drift.repair.2: found "alias functionVersion"; String '),
-    "ignored drift of no type": ("table:Table warm", "table warm", "drift.ignore.1.type: found "),
-    "ignored drift of no property": (" warmThroughput", "", 'drift.ignore.1.property: found ""; String should have'),
+    "ignored drift of no type": ('{ type = "aws', '{ type = "', 'drift.ignore.1.type: found ":dynamodb/table:Table"'),
+    "ignored drift of no property": ('"warmThroughput"', '""', 'drift.ignore.1.property: found ""; String should have'),
     "ignored drift without a reason": (', reason = "AWS adjusts it"', "", "drift.ignore.1.reason: is not set"),
-    "ignored drift without a path": (NO_PATH, 'ignore = ["x"]', 'drift.ignore.1: found "x"; Input should be a valid '),
     "unknown runtime": ('"python3.11"', '"python3.1"', "runtimes.supported_until.python3.1: found "),
     "missing runtime": ('"python3.14" = 2029-06-30', "", "runtimes.supported_until: Dictionary should have at least 4"),
     "escape sequence": ("namespaces", '"\\u001b[31m\\n::error::x"', "\\x1b[31m\\n::error::x: unknown key"),

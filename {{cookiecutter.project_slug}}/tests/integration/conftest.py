@@ -20,11 +20,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=marker.kwargs["reason"]))
 
 
-def pytest_report_collectionfinish(config: pytest.Config) -> str:
-    """Name the stack, and AWS or the emulator."""
-    stack = config.stash[STACK]
-    where = stack.client("sts").meta.endpoint_url
-    return f"stack {stack.name} in {stack.session.region_name}, at {where}"
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    """Name the stack, and the address of AWS or of the emulator."""
+    stack = config.stash.get(STACK, None)
+    where = stack and stack.client("sts").meta.endpoint_url
+    return [f"stack {stack.name} in {stack.session.region_name}, at {where}"] if stack else []
 
 
 @pytest.fixture(scope="session", name="stack")

@@ -80,6 +80,7 @@ def test_a_stack_uses_its_key_and_manages_only_its_own(
         "Resource": key,
         "Condition": {"StringEquals": tags | through_lambda},
     }
+    assert ("Condition" in statements(stack, "read")["ReadKey"]) is bool(tags)
     assert [*statements(stack, "key")] == grants
     assert statements(stack, "key")["UseKeyThroughServices"]["Resource"] == key
 

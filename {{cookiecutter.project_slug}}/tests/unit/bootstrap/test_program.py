@@ -70,8 +70,8 @@ def test_roles_have_their_policies_and_no_other(program: RecordedProgram) -> Non
 def test_a_boundary_is_created_unless_the_stack_has_another(
     program: RecordedProgram, write_stacks: WriteStacks
 ) -> None:
-    dev, qa = find_stacks(write_stacks(STACKS), ACCOUNT)
-    created = [(stack, name) for stack in (dev, qa) for name in ROLE_POLICIES["deploy"]] + [(dev, "boundary")]
+    stacks = find_stacks(write_stacks(STACKS), ACCOUNT)
+    created = [(stack, name) for stack in stacks for name in ROLE_POLICIES["deploy"]] + [(stacks[0], "boundary")]
 
     assert {name: each.inputs for name, each in program.all(POLICY).items()} == {
         f"{stack.name}-{name}": {"name": stack.ci_name(name), "policy": policies.documents(stack)[name], "tags": TAGS}
@@ -103,7 +103,7 @@ def test_the_roles_are_outputs_of_the_stack_and_of_their_parents(program: Record
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"branch": "*"}, f'{BOOTSTRAP}:branch: found "*"; allowed: the name of a branch, without wildcards'),
+        ({"branch": "v*"}, f'{BOOTSTRAP}:branch: found "v*"; allowed: the name of a branch, without wildcards'),
         ({"createOidcProvider": "no"}, f'{BOOTSTRAP}:createOidcProvider: found "no"; allowed: true or false'),
         ({"accounts": "[]"}, 'aws:allowedAccountIds: found "[]"; allowed: a list with the ID of the account'),
         ({"accounts": "1"}, 'aws:allowedAccountIds: found "1"; allowed: a list with the ID of the account'),

@@ -83,6 +83,6 @@ def test_an_account_without_a_stack_is_refused(write_stacks: WriteStacks, monkey
     feature = {key: value for key, value in DEV.items() if key != ACCOUNTS}
 
     with pytest.raises(SettingsError, match=rf'{ACCOUNTS}: in no stack\'s file; allowed: \["{ACCOUNT_ID}"\] in the'):
-        find_stacks(write_stacks({"feature": feature, "prod": STACKS["prod"]}), ACCOUNT)
+        find_stacks(write_stacks({"feature": feature, "prod": STACKS["prod"], "local": {}}), ACCOUNT)
 
     assert warnings == [f"CI cannot deploy feature: Pulumi.feature.yaml does not set {ACCOUNTS}"]

@@ -98,6 +98,7 @@ def test_a_role_reads_the_state_of_its_stack_and_only_a_deployment_writes_it(boo
     ]
 
     assert (policy.inputs["name"], policy.inputs["role"]) == ("state", f"{PROJECT_NAME}-test-ci-{name}")
+    assert policy.parent == program.one("pipeline:bootstrap:StackRoles", "qa").urn
     assert policy.document("policy")["Statement"] == [
         allow("ListState", ["s3:ListBucket"], [STATE_ARN]),
         allow("ReadOwnState", ["s3:GetObject"], [f"{STATE_ARN}/.pulumi/meta.yaml", *own]),

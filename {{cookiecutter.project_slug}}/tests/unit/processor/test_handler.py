@@ -194,7 +194,7 @@ def test_each_message_of_a_batch_is_handled_by_itself(invoke: Invoke, aws: Emula
     ids = [f"{place}{MESSAGE_ID[1:]}" for place, _ in enumerate(bodies)]
 
     with failing(PutObject=[None, THROTTLED, DENIED, KeyError("oops")]):
-        returned, _, metrics = invoke(*map(sqs_record, bodies, ids))
+        returned, _, metrics = invoke(*(sqs_record(body, id_) for body, id_ in zip(bodies, ids, strict=True)))
 
     assert returned == ids[1:4]
     assert {item["message_id"]["S"] for item in aws.items()} == {ids[0], ids[5]}
