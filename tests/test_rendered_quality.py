@@ -172,7 +172,7 @@ def test_nothing_is_exempt_from_coverage_and_every_suppression_says_why(default_
     assert "exclude_also" not in default_project.toml("pyproject.toml")["tool"]["coverage"]["report"]
 
 
-def test_no_broad_exception_is_caught(default_project: Project) -> None:
+def test_no_broad_exception_is_caught_outside_the_tests(default_project: Project) -> None:
     for name, tree in trees(default_project):
         for node in ast.walk(tree):
             if isinstance(node, ast.ExceptHandler) and not name.startswith("tests/"):
