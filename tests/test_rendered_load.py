@@ -10,7 +10,7 @@ from tests.projects import Environment, Project
 pytestmark = pytest.mark.slow
 
 # `make load` sends a thousand.
-MESSAGES = 100
+MESSAGES = 60
 
 
 def test_every_message_is_stored_once_or_dead_lettered(

@@ -11,7 +11,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ import psutil
 # The rendered project is the working directory.
 sys.path.insert(0, str(Path.cwd()))
 from tests.integration.pipeline import Pipeline, opened_pipeline
-from tests.integration.stack import find_stack
+from tests.integration.stack import Stack, find_stack
 from tools.emulator import RECORD_FILE
 
 # One of so many is malformed, in one of several ways.
@@ -30,7 +30,6 @@ MALFORMED = ("not JSON", "[]", '{"type": "load.test"}', '{"type": "no type", "da
 BATCH = 10
 # A batch whose process was killed is delivered again after this time.
 VISIBILITY_SECONDS = 8
-OUTAGE_SECONDS = 4
 # As many processes of the function as run well on two cores.
 CONCURRENCY = 2
 KILL_SECONDS = 2
@@ -113,15 +112,25 @@ def at_work(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     return [each for each, earlier in zip(calling, before, strict=True) if sum(each.cpu_times()[:2]) > earlier]
 
 
-def wait_until_empty(pipeline: Pipeline) -> None:
-    """Wait until the queue has no messages, visible or not."""
+def wait_until(is_reached: Callable[[], bool]) -> None:
+    """Wait for a state, until the deadline at most."""
     deadline = time.monotonic() + DEADLINE_SECONDS
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    queue = {"QueueUrl": pipeline.stack.outputs["queue_url"], "AttributeNames": names}
-    while time.monotonic() < deadline:
-        if set(pipeline.stack.client("sqs").get_queue_attributes(**queue)["Attributes"].values()) == {"0"}:
-            return
+    while not is_reached() and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
+
+
+def is_empty(stack: Stack) -> bool:
+    """Whether the queue has no messages, visible or not."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs["queue_url"], AttributeNames=names)
+    return set(answer["Attributes"].values()) == {"0"}
+
+
+def failed_deliveries(stack: Stack) -> int:
+    """Count the messages that were returned because there was no bucket, in the function's log."""
+    pages = stack.client("logs").get_paginator("filter_log_events")
+    lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
+    return sum("NoSuchBucket" in line["message"] for line in lines)
 
 
 def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Sequence[int]) -> bool:
@@ -145,21 +154,19 @@ def report(messages: int, emulator: Path) -> dict[str, Any]:
         with killing(emulator) as killed:
             with no_bucket(pipeline):
                 sent = send(pipeline, range(messages // 3))
-                time.sleep(OUTAGE_SECONDS)
+                wait_until(lambda: failed_deliveries(stack) > 0)
             sent |= send(pipeline, range(messages // 3, messages))
-            wait_until_empty(pipeline)
+            wait_until(lambda: is_empty(stack))
         seconds = time.monotonic() - began
         for _ in range(messages // 100):
             pipeline.counts_of()
         counts = dict(zip(sent, pipeline.counts_of(*sent), strict=True))
         # The emulator ends after this run, so nothing has to be deleted.
         pipeline.sent.clear()
-    pages = stack.client("logs").get_paginator("filter_log_events")
-    lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
     return {
         "messages": len(sent),
         "malformed": sum(body in MALFORMED for body in sent.values()),
-        "failed_deliveries": sum("NoSuchBucket" in line["message"] for line in lines),
+        "failed_deliveries": failed_deliveries(stack),
         "killed": len(killed),
         "objects": sum(each[0] for each in counts.values()),
         "notifications": sum(each[1] for each in counts.values()),

@@ -92,7 +92,7 @@ class Pipeline:
 
         https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
         """
-        attributes = {"ApproximateReceiveCount": "2", "SentTimestamp": str(round(sent.timestamp() * 1000))}
+        attributes = {"ApproximateReceiveCount": "1", "SentTimestamp": str(round(sent.timestamp() * 1000))}
         record = {"messageId": message, "receiptHandle": "handle", "body": body, "attributes": attributes}
         record |= {"messageAttributes": {}, "eventSource": "aws:sqs", "awsRegion": self.stack.session.region_name}
         payload, function = json.dumps({"Records": [record]}), self.stack.outputs["function_name"]
