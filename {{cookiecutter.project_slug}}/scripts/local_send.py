@@ -61,12 +61,14 @@ def read_log(function: str, since: int) -> Iterator[str]:
         The lines, and an empty text whenever there are no more at the moment.
     """
     pages = boto3.client("logs").get_paginator("filter_log_events")
-    seen: set[str] = set()
+    seen: set[tuple[str, int, str]] = set()
     while True:
         for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since):
             for event in page["events"]:
-                if event["eventId"] not in seen:
-                    seen.add(event["eventId"])
+                # The emulator's events have no id.
+                key = (event["logStreamName"], event["timestamp"], event["message"])
+                if key not in seen:
+                    seen.add(key)
                     yield event["message"].rstrip() or " "
         yield ""
 

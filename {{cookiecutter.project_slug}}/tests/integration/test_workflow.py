@@ -178,16 +178,16 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
     } | variables
     with ExitStack() as end:
         end.callback(client.update_function_configuration, **function, Environment=environment)
-        broken = {"Variables": environment["Variables"] | changed}
-        client.update_function_configuration(**function, Environment=broken)
+        client.update_function_configuration(**function, Environment={"Variables": environment["Variables"] | changed})
         version = client.publish_version(**function)["Version"]
         end.callback(client.delete_function, **function, Qualifier=version)
         # Have the cold start now, so that it does not use up the visibility timeout.
         pipeline.deliver("00000000-0000-0000-0000-000000000000", BODY, datetime.now(tz=UTC), version)
         end.callback(sqs.set_queue_attributes, **queue, Attributes=attributes)
         redrive = json.dumps(json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": deliveries})
-        retries = {"VisibilityTimeout": str(RETRY_SECONDS), "RedrivePolicy": redrive}
-        sqs.set_queue_attributes(**queue, Attributes=retries)
+        sqs.set_queue_attributes(
+            **queue, Attributes={"VisibilityTimeout": str(RETRY_SECONDS), "RedrivePolicy": redrive}
+        )
         end.callback(client.update_alias, **function, Name=LIVE, FunctionVersion=live)
         client.update_alias(**function, Name=LIVE, FunctionVersion=version)
         yield
