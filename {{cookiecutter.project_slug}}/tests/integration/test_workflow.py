@@ -186,8 +186,9 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
         pipeline.deliver("00000000-0000-0000-0000-000000000000", BODY, datetime.now(tz=UTC), version)
         end.callback(sqs.set_queue_attributes, **queue, Attributes=attributes)
         redrive = json.dumps(json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": deliveries})
-        retries = {"VisibilityTimeout": str(RETRY_SECONDS), "RedrivePolicy": redrive}
-        sqs.set_queue_attributes(**queue, Attributes=retries)
+        sqs.set_queue_attributes(
+            **queue, Attributes={"VisibilityTimeout": f"{RETRY_SECONDS}", "RedrivePolicy": redrive}
+        )
         end.callback(client.update_alias, **function, Name=LIVE, FunctionVersion=live)
         client.update_alias(**function, Name=LIVE, FunctionVersion=version)
         yield
