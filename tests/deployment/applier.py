@@ -120,11 +120,11 @@ class Applier:
         return (self._bundles / Path(value.path).name).read_bytes() if hasattr(value, "path") else value
 
 
-def creates(*types: str) -> Callable[[Apply], Apply]:
-    """Register a function that creates resources of some types."""
+def creates(type_: str) -> Callable[[Apply], Apply]:
+    """Register a function that creates resources of a type."""
 
     def register(create: Apply) -> Apply:
-        CREATORS.update(dict.fromkeys(types, create))
+        CREATORS[type_] = create
         return create
 
     return register
@@ -302,12 +302,7 @@ def create_log_group(aws: Clients, inputs: Inputs) -> None:
         logs.delete_log_group(**group)
     key = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
     logs.create_log_group(**group, **key, tags=inputs["tags"])
-    update_log_group(aws, inputs)
-
-
-@updates("aws:cloudwatch/logGroup:LogGroup")
-def update_log_group(aws: Clients, inputs: Inputs) -> None:
-    aws["logs"].put_retention_policy(logGroupName=inputs["name"], retentionInDays=inputs["retentionInDays"])
+    logs.put_retention_policy(**group, retentionInDays=inputs["retentionInDays"])
 
 
 @creates("aws:iam/role:Role")
@@ -382,6 +377,7 @@ def create_event_source_mapping(aws: Clients, inputs: Inputs) -> None:
 
 
 @creates("aws:cloudwatch/metricAlarm:MetricAlarm")
+@updates("aws:cloudwatch/metricAlarm:MetricAlarm")
 def create_alarm(aws: Clients, inputs: Inputs) -> None:
     given = {key: value for key, value in inputs.items() if key not in ("dimensions", "metricQueries", "tags")}
     arguments = pascal(given, name="AlarmName", okActions="OKActions") | {"Tags": listed(inputs["tags"])}
@@ -408,6 +404,7 @@ def dimensions(inputs: Inputs) -> list[Inputs]:
 
 
 @creates("aws:cloudwatch/dashboard:Dashboard")
+@updates("aws:cloudwatch/dashboard:Dashboard")
 def create_dashboard(aws: Clients, inputs: Inputs) -> None:
     aws["cloudwatch"].put_dashboard(**pascal(inputs))
 

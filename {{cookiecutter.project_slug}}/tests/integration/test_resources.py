@@ -136,24 +136,20 @@ ROWS = {
     "bucket: encryption": Row(
         BUCKET_ENCRYPTION,
         "ServerSideEncryptionConfiguration.Rules[].ApplyServerSideEncryptionByDefault",
-        lambda stack: [{"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn(stack)}],
+        lambda s: [{"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key_arn(s)}],
     ),
     "bucket: disabled rules": Row(LIFECYCLE, "Rules[?Status!='Enabled'].ID", []),
     "bucket: noncurrent versions": Row(LIFECYCLE, "Rules[].NoncurrentVersionExpiration.NoncurrentDays", [30]),
     "bucket: incomplete uploads": Row(LIFECYCLE, "Rules[].AbortIncompleteMultipartUpload.DaysAfterInitiation", [7]),
     "bucket: expiry": Row(
-        LIFECYCLE,
-        "Rules[].Expiration.Days",
-        lambda stack: [days] if (days := stack.settings.data_retention_days) else [],
+        LIFECYCLE, "Rules[].Expiration.Days", lambda s: [days] if (days := s.settings.data_retention_days) else []
     ),
     "bucket: public access": Row(PUBLIC_ACCESS, "PublicAccessBlockConfiguration", PRIVATE),
     "bucket: TLS only": Row(BUCKET_POLICY, STATEMENTS, TLS_ONLY),
     "bucket: access logs": Row(
-        BUCKET_LOGGING,
-        "LoggingEnabled.TargetBucket",
-        lambda stack: f"{stack.prefix}-access-logs-{stack.account}",
+        BUCKET_LOGGING, "LoggingEnabled.TargetBucket", lambda s: f"{s.prefix}-access-logs-{s.account}"
     ),
-    "table: ARN": Row(TABLE_ITSELF, "Table.TableArn", lambda stack: stack.outputs["table_arn"]),
+    "table: ARN": Row(TABLE_ITSELF, "Table.TableArn", lambda s: s.outputs["table_arn"]),
     "table: key": Row(TABLE_ITSELF, "Table.KeySchema[].AttributeName", ["message_id"]),
     "table: index": Row(
         TABLE_ITSELF, f"Table.{INDEX}", [["timestamp-index", ["date", "timestamp"], ["object_key", "type"]]]
@@ -161,33 +157,31 @@ ROWS = {
     "table: billing": Row(TABLE_ITSELF, "Table.BillingModeSummary.BillingMode", "PAY_PER_REQUEST"),
     "table: encryption": Row(TABLE_ITSELF, "Table.SSEDescription.KMSMasterKeyArn", key_arn),
     "table: deletion protection": Row(
-        TABLE_ITSELF, "Table.DeletionProtectionEnabled", lambda stack: stack.settings.environment == "prod"
+        TABLE_ITSELF, "Table.DeletionProtectionEnabled", lambda s: s.settings.environment == "prod"
     ),
     "table: recovery": Row(BACKUPS, RECOVERY, "ENABLED"),
     "table: TTL": Row(TIME_TO_LIVE, EXPIRY, ["expires_at", True]),
-    "queue: ARN": Row(QUEUE, "Attributes.QueueArn", lambda stack: stack.outputs["queue_arn"]),
+    "queue: ARN": Row(QUEUE, "Attributes.QueueArn", lambda s: s.outputs["queue_arn"]),
     "queue: encryption": Row(QUEUE, "Attributes.KmsMasterKeyId", key_arn),
     "queue: retention": Row(
-        QUEUE,
-        "to_number(Attributes.MessageRetentionPeriod)",
-        lambda stack: stack.settings.message_retention_seconds,
+        QUEUE, "to_number(Attributes.MessageRetentionPeriod)", lambda s: s.settings.message_retention_seconds
     ),
     "queue: visibility": Row(
         QUEUE,
         "to_number(Attributes.VisibilityTimeout)",
-        lambda stack: 6 * stack.settings.lambda_timeout_seconds + stack.settings.batch_window_seconds,
+        lambda s: 6 * s.settings.lambda_timeout_seconds + s.settings.batch_window_seconds,
     ),
     "queue: redrive": Row(
         QUEUE,
         "Attributes.RedrivePolicy.[deadLetterTargetArn, to_number(maxReceiveCount)]",
-        lambda stack: [stack.outputs["dlq_arn"], stack.settings.max_receive_count],
+        lambda s: [s.outputs["dlq_arn"], s.settings.max_receive_count],
     ),
     "queue: TLS only": Row(QUEUE, f"Attributes.{STATEMENTS}", TLS_ONLY),
-    "dead-letter queue: ARN": Row(LETTERS, "Attributes.QueueArn", lambda stack: stack.outputs["dlq_arn"]),
+    "dead-letter queue: ARN": Row(LETTERS, "Attributes.QueueArn", lambda s: s.outputs["dlq_arn"]),
     "dead-letter queue: encryption": Row(LETTERS, "Attributes.KmsMasterKeyId", key_arn),
     "dead-letter queue: retention": Row(LETTERS, "to_number(Attributes.MessageRetentionPeriod)", 14 * 86_400),
     "dead-letter queue: sources": Row(
-        LETTERS, "Attributes.RedriveAllowPolicy.sourceQueueArns", lambda stack: [stack.outputs["queue_arn"]]
+        LETTERS, "Attributes.RedriveAllowPolicy.sourceQueueArns", lambda s: [s.outputs["queue_arn"]]
     ),
     "dead-letter queue: TLS only": Row(LETTERS, f"Attributes.{STATEMENTS}", TLS_ONLY),
     "topic: encryption": Row(TOPIC, "Attributes.KmsMasterKeyId", key_arn),
@@ -196,39 +190,35 @@ ROWS = {
         SUBSCRIBED, "Subscriptions[?SubscriptionArn!='Deleted'].[Protocol, Endpoint]", subscriptions
     ),
     "alarms: names": Row(
-        METRIC_ALARMS,
-        "sort(MetricAlarms[].AlarmName)",
-        lambda stack: [f"{stack.prefix}-{alarm}" for alarm in ALARMS],
+        METRIC_ALARMS, "sort(MetricAlarms[].AlarmName)", lambda s: [f"{s.prefix}-{alarm}" for alarm in ALARMS]
     ),
     "alarms: without action": Row(METRIC_ALARMS, 'MetricAlarms[?AlarmActions!=`["$alarm_topic_arn"]`].AlarmName', []),
     "alarms: disabled actions": Row(METRIC_ALARMS, "MetricAlarms[?!ActionsEnabled].AlarmName", []),
     "function: alias": Row(
         ALIAS,
         "[AliasArn, RoutingConfig.AdditionalVersionWeights]",
-        lambda stack: [f"{stack.outputs['function_arn']}:live", None],
+        lambda s: [f"{s.outputs['function_arn']}:live", None],
     ),
-    "function: runtime": Row(FUNCTION, "Runtime", lambda stack: stack.settings.lambda_runtime),
-    "function: architecture": Row(FUNCTION, "Architectures", lambda stack: [stack.settings.lambda_architecture]),
-    "function: memory": Row(FUNCTION, "MemorySize", lambda stack: stack.settings.lambda_memory_mb),
-    "function: timeout": Row(FUNCTION, "Timeout", lambda stack: stack.settings.lambda_timeout_seconds),
+    "function: runtime": Row(FUNCTION, "Runtime", lambda s: s.settings.lambda_runtime),
+    "function: architecture": Row(FUNCTION, "Architectures", lambda s: [s.settings.lambda_architecture]),
+    "function: memory": Row(FUNCTION, "MemorySize", lambda s: s.settings.lambda_memory_mb),
+    "function: timeout": Row(FUNCTION, "Timeout", lambda s: s.settings.lambda_timeout_seconds),
     "function: environment": Row(FUNCTION, "Environment.Variables", environment),
     "function: encryption": Row(FUNCTION, "KMSKeyArn", key_arn),
-    "function: role": Row(FUNCTION, "Role", lambda stack: stack.outputs["lambda_role_arn"]),
+    "function: role": Row(FUNCTION, "Role", lambda s: s.outputs["lambda_role_arn"]),
     "event sources": Row(
         MAPPINGS,
         f"{MAPPED}.[EventSourceArn, FunctionArn]",
-        lambda stack: [[stack.outputs["queue_arn"], f"{stack.outputs['function_arn']}:live"]],
+        lambda s: [[s.outputs["queue_arn"], f"{s.outputs['function_arn']}:live"]],
     ),
     "event source: state": Row(MAPPINGS, f"{MAPPED}.State", ["Enabled"]),
     "event source: batches": Row(
         MAPPINGS,
         f"{MAPPED}.[BatchSize, MaximumBatchingWindowInSeconds]",
-        lambda stack: [[stack.settings.batch_size, stack.settings.batch_window_seconds]],
+        lambda s: [[s.settings.batch_size, s.settings.batch_window_seconds]],
     ),
     "event source: concurrency": Row(
-        MAPPINGS,
-        f"{MAPPED}.ScalingConfig.MaximumConcurrency",
-        lambda stack: [stack.settings.maximum_concurrency],
+        MAPPINGS, f"{MAPPED}.ScalingConfig.MaximumConcurrency", lambda s: [s.settings.maximum_concurrency]
     ),
     "event source: partial responses": Row(MAPPINGS, f"{MAPPED}.FunctionResponseTypes[]", ["ReportBatchItemFailures"]),
     "event source: filters": Row(MAPPINGS, f"{MAPPED}.FilterCriteria.Filters[]", []),
@@ -240,15 +230,13 @@ ROWS = {
     "role: boundary": Row(
         ROLE_ITSELF,
         "Role.[PermissionsBoundary.PermissionsBoundaryArn]",
-        lambda stack: [stack.settings.permissions_boundary_arn or None],
+        lambda s: [s.settings.permissions_boundary_arn or None],
     ),
     "role: permissions": Row(ROLE_POLICY, "PolicyDocument.Statement[].[Action, Resource]", permissions),
-    "role: policies": Row(ROLE_POLICIES, "PolicyNames", lambda stack: [stack.outputs["function_name"]]),
+    "role: policies": Row(ROLE_POLICIES, "PolicyNames", lambda s: [s.outputs["function_name"]]),
     "role: attached policies": Row(ATTACHED_POLICIES, "AttachedPolicies[].PolicyArn", []),
-    "log: retention": Row(
-        LOG_GROUPS, f"{LOG_GROUP}.retentionInDays", lambda stack: [stack.settings.log_retention_days]
-    ),
-    "log: encryption": Row(LOG_GROUPS, f"{LOG_GROUP}.kmsKeyId", lambda stack: [key_arn(stack)]),
+    "log: retention": Row(LOG_GROUPS, f"{LOG_GROUP}.retentionInDays", lambda s: [s.settings.log_retention_days]),
+    "log: encryption": Row(LOG_GROUPS, f"{LOG_GROUP}.kmsKeyId", lambda s: [key_arn(s)]),
 }
 
 

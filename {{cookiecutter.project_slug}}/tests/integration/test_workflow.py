@@ -178,7 +178,8 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
     } | variables
     with ExitStack() as end:
         end.callback(client.update_function_configuration, **function, Environment=environment)
-        client.update_function_configuration(**function, Environment={"Variables": environment["Variables"] | changed})
+        broken = {"Variables": environment["Variables"] | changed}
+        client.update_function_configuration(**function, Environment=broken)
         version = client.publish_version(**function)["Version"]
         end.callback(client.delete_function, **function, Qualifier=version)
         # Have the cold start now, so that it does not use up the visibility timeout.
@@ -186,7 +187,7 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
         end.callback(sqs.set_queue_attributes, **queue, Attributes=attributes)
         redrive = json.dumps(json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": deliveries})
         sqs.set_queue_attributes(
-            **queue, Attributes={"VisibilityTimeout": str(RETRY_SECONDS), "RedrivePolicy": redrive}
+            **queue, Attributes={"VisibilityTimeout": f"{RETRY_SECONDS}", "RedrivePolicy": redrive}
         )
         end.callback(client.update_alias, **function, Name=LIVE, FunctionVersion=live)
         client.update_alias(**function, Name=LIVE, FunctionVersion=version)
