@@ -136,6 +136,22 @@ def test_a_project_that_ci_does_not_deploy_does_not_mention_it(bake: Bake, answe
     assert [path for path in project.files() if "bootstrap" in path.read_text(encoding="utf-8")] == []
 
 
+@deployed
+def test_a_stack_with_an_account_that_no_workflow_names_is_noticed(
+    bake: Bake, environment: Environment, tmp_path: Path, answers: dict[str, str]
+) -> None:
+    project = bake(**answers).copy(tmp_path)
+    tests = ("pytest", "-q", "tests/unit/bootstrap/test_stacks.py", "-k", "workflows")
+    assert environment.run(project, *tests).returncode == 0
+    (project.path / "Pulumi.qa.yaml").write_text(
+        'config:\n  aws:allowedAccountIds: ["123456789012"]\n', encoding="utf-8"
+    )
+
+    finished = environment.run(project, *tests)
+
+    assert "stacks that the workflows preview" in finished.stdout
+
+
 @pytest.mark.slow
 def test_the_roles_may_do_what_a_deployment_needs_and_nothing_else(
     default_project: Project, environment: Environment, tmp_path: Path

@@ -8,7 +8,7 @@ from typing import Final
 import pulumi
 
 from infrastructure.account import Account
-from tools.project import ACCOUNTS_KEY, DECLARATION, Project, StackConfig, load_declared, read_accounts
+from tools.project import ACCOUNTS_KEY, DECLARATION, DocumentError, Project, StackConfig, load_declared, read_accounts
 from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_problems
 
 # The settings that the policies depend on, in the order of `Stack`.
@@ -56,8 +56,15 @@ class Stack:
 
 
 def deployed_configs(project: Project) -> list[StackConfig]:
-    """Read the files of all stacks that are deployed to AWS."""
-    return [project.read_stack(name) for name in project.stacks if name != DECLARATION.local]
+    """Read the files of all stacks that are deployed to AWS.
+
+    Raises:
+        pulumi.RunError: If one cannot be read.
+    """
+    try:
+        return [project.read_stack(name) for name in project.stacks if name != DECLARATION.local]
+    except DocumentError as error:
+        raise pulumi.RunError(str(error)) from error
 
 
 def find_stacks(project: Project, account: Account) -> list[Stack]:

@@ -1,11 +1,12 @@
 """The stacks of an account, read from their files."""
 
+import re
 from dataclasses import replace
 
 import pulumi
 import pytest
 
-from bootstrap.stacks import Stack, find_stacks
+from bootstrap.stacks import Stack, deployed_configs, find_stacks
 from tests.unit.bootstrap.conftest import (
     ACCOUNT,
     BOUNDARY_ARN,
@@ -17,6 +18,7 @@ from tests.unit.bootstrap.conftest import (
     STACKS,
     WriteStacks,
 )
+from tools.project import PROJECT_FOLDER, read_project
 from tools.settings import SettingsError
 from tools.testing import ACCOUNT_ID, PROJECT_NAME
 
@@ -86,3 +88,22 @@ def test_an_account_without_a_stack_is_refused(write_stacks: WriteStacks, monkey
         find_stacks(write_stacks({"feature": feature, "prod": STACKS["prod"], "local": {}}), ACCOUNT)
 
     assert warnings == [f"CI cannot deploy feature: Pulumi.feature.yaml does not set {ACCOUNTS}"]
+
+
+def test_a_file_that_is_not_yaml_stops_the_program_with_its_line(write_stacks: WriteStacks) -> None:
+    project = write_stacks(STACKS)
+    (project.folder / "Pulumi.qa.yaml").write_text("config:\n  a: [", encoding="utf-8")
+
+    with pytest.raises(pulumi.RunError, match=r"^Pulumi\.qa\.yaml:2: is not YAML: "):
+        find_stacks(project, ACCOUNT)
+
+
+def test_the_workflows_name_every_stack_that_has_an_account() -> None:
+    files = [*PROJECT_FOLDER.glob(".github/workflows/*.yml"), *PROJECT_FOLDER.glob(".gitlab-ci.yml")]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    inspected = {name for listed in re.findall(r"(?i)\bstack: \[(.+)\]", text) for name in listed.split(", ")}
+    deployed = {*re.findall(r"(?im)\bstack: ([a-z0-9][\w.-]*)$", text)}
+    named = {config.stack for config in deployed_configs(read_project()) if ACCOUNTS in config.values}
+
+    assert named | deployed == inspected, "stacks that the workflows preview"
+    assert named <= deployed, "stacks that the workflows deploy"
