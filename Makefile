@@ -20,8 +20,7 @@ new: .venv/rendering ## Render a project into build/, or OUTPUT=folder; ANSWERS=
 	@$(BIN)/python -m scripts.new
 
 test: install ## Run all tests of the template
-	$(BIN)/pytest -n logical -m "not alone"
-	$(BIN)/pytest -m alone
+	$(BIN)/pytest -n logical
 
 test-fast: install ## Run the fast tests, in less than a minute
 	$(BIN)/pytest -n logical -m "not slow"
