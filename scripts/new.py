@@ -21,6 +21,7 @@ from cookiecutter.prompt import prompt_for_config, read_user_choice, read_user_v
 from cookiecutter.utils import create_env_with_context
 from jinja2 import TemplateError
 
+from hooks.post_gen_project import say
 from hooks.pre_gen_project import refusal, refusals, refused
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +51,12 @@ def main() -> None:
     try:
         config = Path(arguments.answers).expanduser() if arguments.answers else None
         given = read_answers(config) if config else {}
-        answers = answer(output, config, given, ask=sys.stdin.isatty())
+        is_asked = sys.stdin.isatty()
+        answers = answer(output, config, given, ask=is_asked)
+        if not is_asked:
+            say(
+                ["There is no terminal to ask. The answers are:\n", *(f"    {each}: {answers[each]}" for each in ASKED)]
+            )
         render(output, config, {question: answers[question] for question in ASKED})
     except (AnswersError, CookiecutterException, OSError, TemplateError, UnicodeError) as error:
         sys.exit(f"make new: {error}")

@@ -61,7 +61,10 @@ def test_new_ends_with_where_the_project_is_and_what_to_type_next(home: Path, tm
     finished = run(ROOT, home, *NEW, "--output", str(output))
 
     project = output.resolve() / "event-pipeline"
-    assert finished.stdout.startswith(f"\nYour project is in {project}.\n")
+    assert finished.stdout.startswith(
+        "There is no terminal to ask. The answers are:\n\n    project_name: Event Pipeline\n"
+    )
+    assert f"\n    ci: github\n\nYour project is in {project}.\n" in finished.stdout
     assert finished.stdout.endswith(
         f"\nNext:\n\n    cd {shlex.quote(str(project))}\n    uv sync\n    uv run poe check\n\n"
     )

@@ -66,6 +66,10 @@ BROKEN: dict[str, tuple[Change, str]] = {
         appended("Pulumi.dev.yaml", "Config:\n  orders:batchSize: 5\n"),
         "Pulumi.dev.yaml:8 error unknown-section: Config: unknown section; allowed: config, ... encryptionsalt",
     ),
+    "unknown region": (
+        settings("aws:region", dev="us-eest-2"),
+        'Pulumi.dev.yaml:3 warning unknown-region: ... "us-eest-2", which the AWS SDK does not know; did you mean ...',
+    ),
     "ignored file": (
         lambda folder: folder.write("pulumi.qa.JSON", "{}"),
         "pulumi.qa.JSON:1 warning ignored-file: Pulumi does not read this file; allowed: Pulumi.STACK.yaml",

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
-from tools.project import ACCOUNTS_KEY, DECLARATION, Project, StackConfig, read_accounts, shown
-from tools.settings import MASKED, PROJECT_NAME_KEY, REGION_KEY, Problem, find_problems
+import boto3
+
+from tools.project import ACCOUNTS_KEY, DECLARATION, Project, StackConfig, nearest, read_accounts, shown
+from tools.settings import EXAMPLE_REGION, MASKED, PROJECT_NAME_KEY, REGION_KEY, Problem, find_problems
 from tools.validate.policies import FILE, MODEL, Policies, UniquePolicy
 from tools.validate.report import Finding, Setting, Severity
 
@@ -104,6 +106,7 @@ def apply_rules(project: Project, stacks: Sequence[CheckedStack], policies: Poli
         yield from _unknown_sections(stack)
         yield from _refused_settings(stack)
         yield from _hidden_settings(stack)
+        yield from _unknown_regions(stack)
         yield from _unknown_namespaces(stack, policies)
         yield from _plain_credentials(stack)
         yield from _forbidden_values(stack, policies)
@@ -147,6 +150,15 @@ def _hidden_settings(stack: CheckedStack) -> Iterator[Finding]:
             message = "is encrypted, so no rule can check it; allowed: plain text, unless the value is confidential"
             severity = "error" if key == DECLARATION.environment else "warning"
             yield stack.finding("secret-setting", key, message, severity)
+
+
+def _unknown_regions(stack: CheckedStack) -> Iterator[Finding]:
+    """Find regions that the AWS SDK does not know. AWS may have opened a region since the SDK's release."""
+    session, region = boto3.Session(), stack.good_value(REGION_KEY)
+    known = [each for part in session.get_available_partitions() for each in session.get_available_regions("sqs", part)]
+    if region and region not in known:
+        message = f"found {shown(region)}, which the AWS SDK does not know; did you mean {nearest(region, known) or EXAMPLE_REGION}?"
+        yield stack.finding("unknown-region", REGION_KEY, message, "warning")
 
 
 def _unknown_namespaces(stack: CheckedStack, policies: Policies) -> Iterator[Finding]:
