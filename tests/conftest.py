@@ -23,6 +23,7 @@ IN_ONE_PROCESS = {
     "test_rendered_load.py",
     "test_rendered_local.py",
     "test_rendered_quality.py",
+    "test_tools.py",
 }
 NAMES = [name(combination) for combination in COMBINATIONS]
 
