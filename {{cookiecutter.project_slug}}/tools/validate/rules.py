@@ -157,7 +157,8 @@ def _unknown_regions(stack: CheckedStack) -> Iterator[Finding]:
     session, region = boto3.Session(), stack.good_value(REGION_KEY)
     known = [each for part in session.get_available_partitions() for each in session.get_available_regions("sqs", part)]
     if region and region not in known:
-        message = f"found {shown(region)}, which the AWS SDK does not know; did you mean {nearest(region, known) or EXAMPLE_REGION}?"
+        close = nearest(region, known) or EXAMPLE_REGION
+        message = f"found {shown(region)}, which the AWS SDK does not know; did you mean {close}?"
         yield stack.finding("unknown-region", REGION_KEY, message, "warning")
 
 
