@@ -147,9 +147,11 @@ def test_a_stack_with_an_account_that_no_workflow_names_is_noticed(
         'config:\n  aws:allowedAccountIds: ["123456789012"]\n', encoding="utf-8"
     )
 
-    finished = environment.run(project, *tests)
+    assert "stacks that the workflows preview" in environment.run(project, *tests).stdout
 
-    assert "stacks that the workflows preview" in finished.stdout
+    (listing,) = (name for name in (".gitlab-ci.yml", ".github/workflows/stacks.yml") if name in project.names())
+    project.replace(listing, "[dev, staging, prod]", "[dev, staging, prod, qa]")
+    assert "stacks that the workflows deploy" in environment.run(project, *tests).stdout
 
 
 @pytest.mark.slow

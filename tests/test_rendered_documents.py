@@ -298,16 +298,6 @@ def test_the_example_of_a_policy_is_one(default_project: Project, environment: E
     assert re.search(r'rule = "([a-z-]+)"', example)[1] in finished.stdout, finished.stdout  # ty: ignore
 
 
-def test_every_alarm_has_a_runbook(default_project: Project) -> None:
-    names = [name for name in default_project.python_files() if name.startswith("infrastructure/")]
-    calls = [node for name in names for node in ast.walk(ast.parse(default_project.read(name)))]
-    declared = [call for call in calls if isinstance(call, ast.Call) and ast.unparse(call.func) == "Alarm"]
-    alarms = [ast.literal_eval(word.value) for call in declared for word in call.keywords if word.arg == "name"]
-
-    assert alarms
-    assert headings(default_project.read("docs/alarms.md"))[1:] == [f"`{alarm}`" for alarm in alarms]
-
-
 def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:
     rows = re.findall(r"^\| (`[^|]+) \|", project.read("docs/troubleshooting.md"), flags=re.MULTILINE)
     messages = {message for row in rows for message in codes(row) if " " in message} - FOREIGN_MESSAGES

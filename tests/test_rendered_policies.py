@@ -75,6 +75,32 @@ for number, line in enumerate(lines):
             print(f"unnoticed: {line} ({lines[:number].count(line) + 1})")
 """
 
+# What the policies say of drift that is ordinary on AWS: an unconfirmed subscription, a rollback, adjusted throughput.
+ORDINARY_DRIFT = """
+import json
+from tools.preview import Change, Property
+from tools.project import PROJECT_FOLDER
+from tools.validate.policies import read_policies
+
+def drifted(name, type_, *paths):
+    properties = tuple(Property(path=path, found=None, expected=None) for path in paths)
+    return Change(urn=name, name=name, type=type_, operation="changed" if paths else "deleted", properties=properties)
+
+throughput = ("warmThroughput.readUnitsPerSecond", "globalSecondaryIndexes[0].warmThroughput")
+drift = read_policies(PROJECT_FOLDER).drift
+left = drift.without_ignored(
+    [
+        drifted("alarm-subscription", "aws:sns/topicSubscription:TopicSubscription"),
+        drifted("function-live", "aws:lambda/alias:Alias", "functionVersion"),
+        drifted("other-table", "aws:dynamodb/table:Table", *throughput),
+        drifted("table", "aws:dynamodb/table:Table", *throughput, "tags.Team"),
+    ]
+)
+paths = [[each.path for each in change.properties] for change in left]
+repaired = [drift.repairs(change.type, (found or [""])[0]) for change, found in zip(left, paths)]
+print(json.dumps({"left": [change.name for change in left], "properties": paths, "repaired": repaired}))
+"""
+
 
 def unnoticed(project: Project, environment: Environment, broken: dict[str, dict[str, Any]]) -> set[str]:
     """Break the stacks' files, and return the lines of the policies whose removal `validate` does not notice."""
@@ -102,6 +128,16 @@ def test_every_line_of_the_policies_changes_what_is_found(
 
     # CI reads these types; a unit test of the project compares them with the program.
     assert [line for line in left if not re.match(r' {2}"aws:[^"]+",', line)] == []
+
+
+def test_ordinary_drift_is_repaired_or_ignored(default_project: Project, environment: Environment) -> None:
+    finished = environment.run(default_project, "python", "-c", ORDINARY_DRIFT)
+
+    assert json.loads(finished.stdout) == {
+        "left": ["alarm-subscription", "function-live", "table"],
+        "properties": [[], ["functionVersion"], ["tags.Team"]],
+        "repaired": [True, True, False],
+    }
 
 
 def test_a_placeholder_is_told_from_an_address(default_project: Project) -> None:

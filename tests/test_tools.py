@@ -113,6 +113,13 @@ def test_ty_finds_no_problems_in_the_tools_and_their_tests(project: Project, env
     assert finished.returncode == 0, finished.stdout
 
 
+@pytest.mark.slow
+def test_pylint_finds_no_problems_in_the_tools(default_project: Project, environment: Environment) -> None:
+    finished = environment.run(default_project, "pylint", "tools")
+
+    assert finished.returncode == 0, finished.stdout
+
+
 def test_rendered_project_contains_no_tests_of_the_tools(default_project: Project) -> None:
     tests = [name for name in default_project.names() if name.startswith("tests/")]
     of_the_tools = {path.name for path in TESTS.glob("**/test_*.py")}

@@ -1,6 +1,7 @@
 """A stand-in for the Pulumi CLI under the Automation API, which answers as the real one was recorded."""
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ class StandInPulumi:
         command = " ".join(args).partition(" --")[0]
         log = args[args.index("--event-log") + 1] if "--event-log" in args else ""
         self.calls.append(" ".join(each for each in args if each not in {"--event-log", log}))
-        self.variables = additional_env
+        self.variables = {**os.environ, **additional_env}
         failure = self.failures.get(command)
         if failure:
             on_stderr = failure.startswith("error")

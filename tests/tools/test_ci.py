@@ -12,14 +12,14 @@ from tests.stand_in_pulumi import StandInPulumi
 from tools import ci
 from tools.local import INTEGRATION_TESTS
 from tools.preview import Change, Preview, PreviewError, Property
-from tools.validate.policies import PoliciesError
+from tools.validate.policies import DriftPolicy, IgnoredDrift, PoliciesError
 
 TABLE, ALIAS, TOPIC = "aws:dynamodb/table:Table", "aws:lambda/alias:Alias", "aws:sns/topic:Topic"
 POLICIES = SimpleNamespace(
     stateful=SimpleNamespace(types=(TABLE,)),
-    drift=SimpleNamespace(
+    drift=DriftPolicy(
         repair=(TOPIC, f"{ALIAS} functionVersion"),
-        ignore=(SimpleNamespace(type=TABLE, property="indexes[*].warmThroughput", reason="AWS adjusts it"),),
+        ignore=(IgnoredDrift(type=TABLE, property="indexes[*].warmThroughput", reason="AWS adjusts it"),),
     ),
 )
 WARM = "indexes[3].warmThroughput.readUnitsPerSecond"
@@ -285,7 +285,9 @@ def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: 
 def test_a_deployment_that_is_not_the_plan_is_refused(cli: StandInPulumi, violation: str) -> None:
     cli.failures["up"] = violation
 
-    assert refusal("deploy") == "update of another violates the saved plan; re-run all jobs to create a new plan"
+    assert (
+        refusal("deploy") == "update of another violates the saved plan; re-run all jobs, or on GitLab a new pipeline"
+    )
 
 
 def test_a_deployment_that_fails_is_not_tested(cli: StandInPulumi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -304,4 +306,4 @@ def test_failing_integration_tests_fail_the_deployment(cli: StandInPulumi, monke
 
 
 def test_without_a_plan_all_jobs_must_be_run_again(stack: Stack) -> None:
-    assert refusal("deploy") == f"dev.plan.json is not in {stack.folder}; re-run all jobs to create a new plan"
+    assert refusal("deploy") == f"dev.plan.json is not in {stack.folder}; re-run all jobs, or on GitLab a new pipeline"

@@ -187,7 +187,7 @@ def test_an_outdated_bundle_is_built_again(
 
 @pytest.mark.usefixtures("build", "uv")
 def test_an_unknown_stack_is_refused_in_one_line() -> None:
-    with pytest.raises(SystemExit, match=r"^package: Pulumi\.absent\.yaml: does not exist; the stacks are dev, "):
+    with pytest.raises(SystemExit, match=r"^bundle: Pulumi\.absent\.yaml: does not exist; the stacks are dev, "):
         package.build_bundle("absent")
 
 
@@ -197,7 +197,7 @@ def test_a_bad_setting_is_refused_before_anything_is_built(
 ) -> None:
     configure(monkeypatch, tmp_path, "lambdaRuntime: python2.7")
 
-    with pytest.raises(SystemExit, match=r'(?s)^package: .*lambdaRuntime: found "python2\.7"'):
+    with pytest.raises(SystemExit, match=r'(?s)^bundle: .*lambdaRuntime: found "python2\.7"'):
         package.build_bundle("dev")
 
     assert not build.exists()
@@ -218,7 +218,7 @@ def test_a_failed_build_keeps_the_earlier_bundle(build: Path, uv: Uv) -> None:
     archive.write_bytes(b"an earlier one")
     uv.status = 3
 
-    with pytest.raises(SystemExit, match=r"^package: uv failed with exit status 3; its message is above$"):
+    with pytest.raises(SystemExit, match=r"^bundle: uv failed with exit status 3; its message is above$"):
         package.build_bundle("dev")
 
     assert list(build.iterdir()) == [archive]
@@ -231,7 +231,7 @@ def test_a_damaged_lock_file_is_refused_in_one_line(
     (tmp_path / "Pipfile.lock").write_text("<<<<<<< HEAD\n", encoding="utf-8")
     monkeypatch.setattr(package, "locked_requirements", lambda: locked_requirements(tmp_path))
 
-    with pytest.raises(SystemExit, match=r"^package: Pipfile\.lock is not JSON: "):
+    with pytest.raises(SystemExit, match=r"^bundle: Pipfile\.lock is not JSON: "):
         package.build_bundle("dev")
 
     assert (uv.command, build.exists()) == ([], False)

@@ -137,12 +137,12 @@ def test_an_interrupted_task_ends_with_one_line(number: signal.Signals, capsys: 
 
 @pytest.fixture(name="calls")
 def fixture_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Record the steps of the tasks instead of taking them. Every Pulumi command fails for the stack ``broken``."""
+    """Record the steps of the tasks instead of taking them. Every Pulumi command fails for the stack ``local``."""
     calls: list[tuple[str, ...]] = []
 
     def run(*arguments: str) -> int:
         calls.append(arguments)
-        return 255 if "broken" in arguments else 0
+        return 255 if "local" in arguments else 0
 
     monkeypatch.setattr(pulumi_cli, "find_pulumi", lambda: calls.append(("find",)))
     monkeypatch.setattr(pulumi_cli, "build_bundle", lambda stack: calls.append(("package", stack)))
@@ -165,10 +165,20 @@ def test_a_deployment_packages_deploys_and_writes_the_outputs(calls: list[tuple[
 
 def test_a_failed_deployment_writes_no_outputs(calls: list[tuple[str, ...]]) -> None:
     with pytest.raises(SystemExit) as error:
-        pulumi_cli.deploy("broken")
+        pulumi_cli.deploy("local")
 
     assert error.value.code == 255
-    assert calls == [("find",), ("package", "broken"), ("up", "--stack", "broken")]
+    assert calls == [("find",), ("package", "local"), ("up", "--stack", "local")]
+
+
+@pytest.mark.parametrize("task", [pulumi_cli.preview, pulumi_cli.deploy, pulumi_cli.save_outputs])
+def test_an_unknown_stack_is_refused_before_anything_else(
+    calls: list[tuple[str, ...]], task: Callable[[str], object]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^Pulumi\.dve\.yaml: does not exist; did you mean dev\?$"):
+        task("dve")
+
+    assert calls == []
 
 
 @pytest.fixture(name="file")

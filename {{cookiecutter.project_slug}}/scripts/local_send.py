@@ -36,7 +36,7 @@ def send(body: str = "", *, follow: bool = False) -> None:
         try:
             outputs = json.loads((PROJECT_FOLDER / OUTPUTS_FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            sys.exit(f"local-send: {OUTPUTS_FILE.as_posix()} does not exist; `outputs local` writes it")
+            sys.exit(f"local-send: {OUTPUTS_FILE.as_posix()} does not exist; the task `local-up` writes it")
         body = body or json.dumps(EXAMPLE)
         log = read_log(outputs["function_name"], since=int(time.time() * 1000))
         message = boto3.client("sqs").send_message(QueueUrl=outputs["queue_url"], MessageBody=body)["MessageId"]

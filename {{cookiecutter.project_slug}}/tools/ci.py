@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,7 @@ from tools.package import BUILD_FOLDER
 from tools.preview import Change, Preview, PreviewError, opened_stack, preview_stack
 from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, nearest, read_project, shown
 from tools.pulumi_cli import interruptible, run_to_its_end, save_outputs
-from tools.validate.policies import DriftPolicy, PoliciesError, read_policies
+from tools.validate.policies import DriftPolicy, Policies, PoliciesError, read_policies
 
 FOLDER: Final = BUILD_FOLDER / "ci"
 # A person sets these to the name of a stack, for one run.
@@ -29,7 +29,7 @@ ALLOW_DATA_LOSS: Final = "CI_ALLOW_DATA_LOSS"
 ALLOW_DRIFT: Final = "CI_ALLOW_DRIFT"
 # A comment on GitHub has at most 65,536 characters: https://docs.github.com/en/rest/issues/comments
 LONGEST_LIST: Final = 100
-NEW_PLAN: Final = "re-run all jobs to create a new plan"
+NEW_PLAN: Final = "re-run all jobs, or on GitLab a new pipeline"
 # The ways in which the Pulumi CLI says that a deployment is not what was planned.
 VIOLATION: Final = re.compile(
     r"(?P<before>\S*) *error: (?P<message>.*(?:violates plan|not allowed by the plan|no plan for resource"
@@ -85,20 +85,18 @@ def _write(stack: str, lines: Sequence[str]) -> None:
 
 
 def _preview(stack: str, lines: list[str]) -> str:
-    stateful = read_policies(PROJECT_FOLDER).stateful.types
-    preview = preview_stack(stack)
-    lines += _described(preview, stateful)
+    preview, policies = _inspect(stack)
+    lines += _described(preview, policies.stateful.types)
     return _counted(stack, preview)
 
 
 def _plan(stack: str, lines: list[str]) -> str:
     """Plan a deployment, unless there is drift that it may not repair, or data would be lost."""
-    policies = read_policies(PROJECT_FOLDER)
     plan = _plan_file(stack)
     draft = plan.with_suffix(".draft")
     plan.unlink(missing_ok=True)
     try:
-        preview = preview_stack(stack, plan=draft)
+        preview, policies = _inspect(stack, draft)
         lines += _described(preview, policies.stateful.types)
         repairable, refused = _sort_drift(preview.drift, policies.drift)
         if refused and os.environ.get(ALLOW_DRIFT) != stack:
@@ -141,11 +139,11 @@ def _deploy(stack: str, lines: list[str]) -> str:
 
 
 def _drift(stack: str, lines: list[str]) -> str:
-    preview = preview_stack(stack)
+    preview, policies = _inspect(stack)
     lines += _described(dataclasses.replace(preview, pending=()))
     if not preview.is_deployed:
         return "skipped: it is not deployed"
-    repairable, refused = _sort_drift(preview.drift, read_policies(PROJECT_FOLDER).drift)
+    repairable, refused = _sort_drift(preview.drift, policies.drift)
     if refused:
         sys.exit(_refusal(refused))
     if repairable:
@@ -157,26 +155,21 @@ def _plan_file(stack: str) -> Path:
     return FOLDER / f"{stack}.plan.json"
 
 
+def _inspect(stack: str, plan: Path | None = None) -> tuple[Preview, Policies]:
+    """Preview a stack, without the drift that is ignored."""
+    policies = read_policies(PROJECT_FOLDER)
+    preview = preview_stack(stack, plan=plan)
+    return dataclasses.replace(preview, drift=policies.drift.without_ignored(preview.drift)), policies
+
+
 def _sort_drift(changes: Sequence[Change], policy: DriftPolicy) -> tuple[list[str], list[str]]:
-    """Return the drift that a deployment may repair, and that which stops it, without that which is ignored."""
-    ignored = [(each.type, each.property) for each in policy.ignore]
-    repaired = [(type_, path) for type_, _, path in (each.partition(" ") for each in policy.repair)]
+    """Return the drift that a deployment may repair, and that which stops it."""
     repairable, refused = [], []
     for change in changes:
         for path in [each.path for each in change.properties] or [""]:
-            if not _is_listed(change.type, path, ignored):
-                drift = repairable if _is_listed(change.type, path, repaired) else refused
-                drift.append(f"{change.name} ({path or 'deleted'})")
+            drift = repairable if policy.repairs(change.type, path) else refused
+            drift.append(f"{change.name} ({path or 'deleted'})")
     return repairable, refused
-
-
-def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool:
-    """Whether a list of types and paths has a property, or what it is a part of; an empty path is all of a resource."""
-    general = re.sub(r"\[\d+\]", "[*]", path)
-    return any(
-        type_ == each and (not part or general == part or general.startswith((f"{part}.", f"{part}[")))
-        for each, part in listed
-    )
 
 
 def _refusal(refused: Sequence[str]) -> str:

@@ -83,11 +83,11 @@ def build_bundle(stack: str) -> None:
         if built:
             _build(target, requirements, digest)
     except (DocumentError, SettingsError) as error:
-        sys.exit(f"package: {error}")
+        sys.exit(f"bundle: {error}")
     except json.JSONDecodeError as error:
-        sys.exit(f"package: Pipfile.lock is not JSON: {error}")
+        sys.exit(f"bundle: Pipfile.lock is not JSON: {error}")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"package: uv failed with exit status {error.returncode}; its message is above")
+        sys.exit(f"bundle: uv failed with exit status {error.returncode}; its message is above")
     print(f"{archive}: {archive.stat().st_size / 1_000_000:.1f} MB{'' if built else ', up to date'}")
 
 

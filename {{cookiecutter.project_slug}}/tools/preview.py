@@ -86,14 +86,19 @@ class Workspace(automation.LocalWorkspace):
 def opened_stack(stack: str, variables: Mapping[str, str] | None = None) -> Generator[automation.Stack]:
     """Work with a stack, whether or not the backend has it. The arguments and errors are those of `preview_stack`."""
     find_pulumi()
-    # The Automation API cannot unset a variable.
-    emptied = dict.fromkeys(os.environ.keys() - variables.keys(), "") if variables is not None else {}
+    before = dict(os.environ)
     try:
-        workspace = Workspace(work_dir=str(PROJECT_FOLDER), env_vars=emptied | dict(variables or {}))
-        yield automation.Stack.select(stack, workspace)
+        # The Automation API adds variables to those of this process, and cannot unset one.
+        if variables is not None:
+            os.environ.clear()
+            os.environ.update(variables)
+        yield automation.Stack.select(stack, Workspace(work_dir=str(PROJECT_FOLDER)))
     except (automation.CommandError, automation.InvalidVersionError, RuntimeError) as error:
         print(error, file=sys.stderr)
         raise PreviewError(_reason(error, stack)) from error
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[str, str] | None = None) -> Preview:

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Final
 
 from tools.package import build_bundle
-from tools.project import PROJECT_FOLDER
+from tools.project import PROJECT_FOLDER, DocumentError, read_project
 
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
 # Signals that would end this process and leave the Pulumi CLI running. Windows has no SIGHUP.
@@ -120,7 +120,7 @@ def preview(stack: str) -> None:
         SystemExit: If the preview fails. The Pulumi CLI has then printed the reason.
     """
     with interruptible("pulumi-preview"):
-        find_pulumi()
+        _require(stack)
         build_bundle(stack)
         _exit_if_failed(run_pulumi("preview", "--diff", "--stack", stack))
 
@@ -132,10 +132,19 @@ def deploy(stack: str) -> None:
         SystemExit: If it is not deployed. The outputs file is then unchanged.
     """
     with interruptible("pulumi-deploy"):
-        find_pulumi()
+        _require(stack)
         build_bundle(stack)
         _exit_if_failed(run_pulumi("up", "--stack", stack))
         save_outputs(stack)
+
+
+def _require(stack: str) -> None:
+    """Exit with one line if the stack has no file that can be read, or the Pulumi CLI is not installed."""
+    try:
+        read_project().read_stack(stack)
+    except DocumentError as error:
+        sys.exit(str(error))
+    find_pulumi()
 
 
 def _exit_if_failed(status: int) -> None:
@@ -165,6 +174,7 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
     Raises:
         SystemExit: If they cannot be read or are incomplete, with the reason. The file is then unchanged.
     """
+    _require(stack)
     command = [find_pulumi(), "stack", "output", "--json", "--stack", stack]
     finished = subprocess.run(
         command, stdout=subprocess.PIPE, encoding="utf-8", check=False, cwd=PROJECT_FOLDER, env=variables

@@ -14,6 +14,7 @@ from tools.validate.report import Report
 ADDRESS = "http://127.0.0.1:5000"
 OUTPUTS = {name: "x" for name, _ in exports()}
 DIFFERENT = (Property(path="tags.Team", found='"a"', expected=None), Property(path="delay", found=None, expected="5"))
+IGNORED = 'type = "aws:sqs/queue:Queue", property = "tags"'
 
 
 def change(operation: Any, *properties: Property) -> Change:
@@ -51,6 +52,12 @@ def test_deployed_stacks_without_differences_have_no_findings(previewed: Callabl
     report = previewed(dev=preview(), prod=preview())
 
     assert (report.deployments, report.findings) == ({"dev": "deployed", "prod": "deployed"}, ())
+
+
+def test_ignored_drift_has_no_finding(folder: ProjectFolder, previewed: Callable[..., Report]) -> None:
+    folder.replace("policies.toml", 'type = "aws:dynamodb/table:Table", property = "warmThroughput"', IGNORED)
+
+    assert previewed(dev=preview(drift=(change("changed", DIFFERENT[0]),))).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def validate(folder: Path, names: Collection[str], today: date, *, live: bool = 
     stacks.sort(key=lambda stack: ([*ENVIRONMENTS, ""].index(stack.environment), stack.name))
     findings += apply_rules(project, stacks, policies, today)
     chosen = [stack for stack in stacks if (stack.name in names if names else stack.name != DECLARATION.local)]
-    inspected = {stack.name: inspect_stack(stack) for stack in chosen} if live else {}
+    inspected = {stack.name: inspect_stack(stack, policies.drift) for stack in chosen} if live else {}
     findings += [finding for _, found in inspected.values() for finding in found]
     return Report(
         project=project.name,

@@ -8,11 +8,12 @@ from tools.local import local_variables
 from tools.preview import Change, Preview, PreviewError, preview_stack
 from tools.project import DECLARATION
 from tools.pulumi_cli import exports
+from tools.validate.policies import DriftPolicy
 from tools.validate.report import Finding, State
 from tools.validate.rules import CheckedStack
 
 
-def inspect_stack(stack: CheckedStack) -> tuple[State, list[Finding]]:
+def inspect_stack(stack: CheckedStack, policy: DriftPolicy) -> tuple[State, list[Finding]]:
     """Return a deployed stack's state, and the findings in it. A local stack is read from the running emulator."""
     finding = functools.partial(Finding, stacks=(stack.name,), file=stack.config.file)
     address = find_emulator() if stack.environment == DECLARATION.local else ""
@@ -25,16 +26,18 @@ def inspect_stack(stack: CheckedStack) -> tuple[State, list[Finding]]:
     findings = [finding(rule="deployment", severity="warning", message=note) for note in preview.notes]
     if not preview.is_deployed:
         return "not-deployed", findings
-    found = (finding(rule=rule, key=key, message=message) for rule, key, message in _differences(stack, preview))
+    found = (
+        finding(rule=rule, key=key, message=message) for rule, key, message in _differences(stack, preview, policy)
+    )
     return "deployed", [*findings, *found]
 
 
-def _differences(stack: CheckedStack, preview: Preview) -> Iterator[tuple[str, str, str]]:
+def _differences(stack: CheckedStack, preview: Preview, policy: DriftPolicy) -> Iterator[tuple[str, str, str]]:
     """Yield the rule, the name and the message of each difference."""
     for name, _ in exports(stack.project.folder):
         if not preview.outputs.get(name):
             yield "missing-output", name, "the deployed stack has no such output; deploy it again"
-    for each in preview.drift:
+    for each in policy.without_ignored(preview.drift):
         yield "drift", each.name, f"this {each.type} was {each.operation} outside Pulumi{_properties(each)}"
     for each in preview.pending:
         message = f"the next deployment would {each.operation} this {each.type}{_properties(each)}"

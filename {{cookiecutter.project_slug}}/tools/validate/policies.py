@@ -3,12 +3,14 @@
 import json
 import re
 import tomllib
+from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from tools.preview import Change
 from tools.project import DECLARATION, DocumentError, nearest, printable, read_text, shown
 from tools.settings import as_text, declared_model
 
@@ -126,6 +128,31 @@ class DriftPolicy(_Table):
 
     repair: tuple[Annotated[str, Field(pattern=f"^{TYPE}( .+)?$")], ...] = ()
     ignore: tuple[IgnoredDrift, ...] = ()
+
+    def without_ignored(self, drift: Iterable[Change]) -> tuple[Change, ...]:
+        """Leave out the properties that are ignored, and resources in which nothing else has drifted."""
+        ignored = [(each.type, each.property) for each in self.ignore]
+        left = []
+        for change in drift:
+            kept = tuple(each for each in change.properties if not _is_listed(change.type, each.path, ignored))
+            if kept or not change.properties:
+                left.append(change.model_copy(update={"properties": kept}))
+        return tuple(left)
+
+    def repairs(self, type_: str, path: str) -> bool:
+        """Whether the next deployment may repair a property, or with an empty path, a resource that was deleted."""
+        return _is_listed(
+            type_, path, [(each, part) for each, _, part in (each.partition(" ") for each in self.repair)]
+        )
+
+
+def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool:
+    """Whether a list of types and paths has a property, or what it is a part of; an empty path is all of a resource."""
+    general = re.sub(r"\[\d+\]", "[*]", path)
+    return any(
+        type_ == each and (not part or general == part or general.startswith((f"{part}.", f"{part}[")))
+        for each, part in listed
+    )
 
 
 class RuntimePolicy(_Table):

@@ -8,7 +8,6 @@ from typing import Any, Final
 import pytest
 from pydantic.alias_generators import to_camel
 
-from infrastructure.monitoring import RUNBOOKS
 from processor.environment import Environment
 from tests.unit.conftest import recorded_inputs
 from tools.project import PROJECT_FOLDER
@@ -175,7 +174,7 @@ def alarm(
     common = {
         "type": "aws:cloudwatch/metricAlarm:MetricAlarm",
         "name": f"{NAME}-{name}",
-        "alarmDescription": f"{description} Runbook: {RUNBOOKS}#{name}",
+        "alarmDescription": f"{description} Runbook: docs/alarms.md#{name}",
         "comparisonOperator": "GreaterThanThreshold",
         "threshold": 0,
         "datapointsToAlarm": minutes[0],
@@ -581,3 +580,10 @@ def test_the_longest_bucket_name_is_accepted_by_s3() -> None:
 
     # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     assert len(recorded_inputs(longest)["access-logs"]["bucket"]) == 63
+
+
+def test_every_alarm_has_a_runbook() -> None:
+    runbooks = (PROJECT_FOLDER / "docs" / "alarms.md").read_text(encoding="utf-8")
+
+    alarms = [name.removesuffix("-alarm") for name in EXPECTED if name.endswith("-alarm")]
+    assert [name for name in alarms if f"\n## `{name}`\n" not in runbooks] == []

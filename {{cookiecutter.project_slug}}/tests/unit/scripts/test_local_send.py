@@ -110,5 +110,7 @@ def test_the_log_is_followed_until_an_interrupt(monkeypatch: pytest.MonkeyPatch,
 def test_missing_outputs_are_reported_with_the_task_that_writes_them(tmp_path: Path) -> None:
     (tmp_path / "outputs.json").unlink()
 
-    with pytest.raises(SystemExit, match=r"^local-send: .*outputs\.json does not exist; `outputs local` writes it$"):
+    with pytest.raises(
+        SystemExit, match=r"^local-send: .*outputs\.json does not exist; the task `local-up` writes it$"
+    ):
         local_send.send()
