@@ -8,6 +8,7 @@ import pytest
 
 from bootstrap.state import bucket_name
 from tests.unit.bootstrap.conftest import KEY_ARN, OTHER_ACCOUNT_ID, Bootstrap
+from tests.unit.infrastructure.test_security import RULES
 from tools.project import read_project
 from tools.testing import ACCOUNT_ID, PROJECT_NAME, RecordedProgram
 
@@ -131,3 +132,11 @@ def test_a_backend_without_a_bucket_is_refused(tmp_path: Path, backend: str) -> 
 
     with pytest.raises(pulumi.RunError, match=r"Pulumi.yaml: backend: found .+; allowed: url: s3://BUCKET\?region="):
         bucket_name(read_project(tmp_path))
+
+
+def test_the_security_rules_hold_or_are_waived_for_the_state(program: RecordedProgram) -> None:
+    about_state = {rule: {name for name in check(program) if name.startswith("state")} for rule, check in RULES.items()}
+
+    # An access log, a replica and events: the README says why there are none.
+    waived = {"CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62"}
+    assert {rule.split()[0]: names for rule, names in about_state.items() if names} == dict.fromkeys(waived, {"state"})
