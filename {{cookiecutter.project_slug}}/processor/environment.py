@@ -3,7 +3,7 @@
 This module imports only the standard library: the infrastructure imports it without the function's dependencies.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -47,11 +47,8 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         variables: All environment variables; others are ignored.
 
     Raises:
-        KeyError: If a variable is missing.
+        KeyError: If a variable is missing, or a field is neither a number nor a text: `bool("False")` would be true.
         ValueError: If a number is not one.
     """
-    values: dict[str, Any] = {}
-    for field in fields(Environment):
-        value = variables[field.name.upper()]
-        values[field.name] = int(value) if field.type is int else value
-    return Environment(**values)
+    read: dict[Any, Callable[[str], Any]] = {int: int, str: str, Text: str}
+    return Environment(**{field.name: read[field.type](variables[field.name.upper()]) for field in fields(Environment)})

@@ -22,9 +22,9 @@ OWN_SECONDS: Final = 1
 ATTEMPT_SECONDS: Final = 2 * CONNECT_TIMEOUT_SECONDS + CONTINUE_SECONDS + READ_TIMEOUT_SECONDS
 WAIT_SECONDS: Final = sum(2**retry + RETRY_AFTER_SECONDS for retry in range(ATTEMPTS - 1))
 CALL_SECONDS: Final = ATTEMPTS * ATTEMPT_SECONDS + WAIT_SECONDS + OWN_SECONDS
-# To store a message takes four calls: object, item, notification, and the mark that it was sent. A failure takes one
-# more, which returns or dead-letters the message.
-CALLS: Final = 5
+# The calls that store a message. A failure takes one more, which returns or dead-letters the message.
+STORING: Final = ("PutObject", "PutItem", "Publish", "UpdateItem")
+CALLS: Final = len(STORING) + 1
 MESSAGE_SECONDS: Final = CALLS * CALL_SECONDS
 
 FIRST_DELAY_SECONDS: Final = 30

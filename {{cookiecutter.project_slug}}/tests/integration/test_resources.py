@@ -5,6 +5,7 @@ To compare something else, add a row. Everything else that differs is drift, whi
 
 import json
 from collections.abc import Callable
+from dataclasses import fields
 from string import Template
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import jmespath
 import pytest
 from botocore.exceptions import ClientError
 
+from processor.environment import Environment
 from tests.integration.stack import Stack
 from tools.settings import MASKED
 
@@ -52,16 +54,10 @@ def key_arn(stack: Stack) -> str:
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """Return the function's environment variables."""
+    """Return the function's environment variables: each is the output or the setting of the same name."""
     return {
-        "BUCKET_NAME": stack.outputs["bucket_name"],
-        "TABLE_NAME": stack.outputs["table_name"],
-        "TOPIC_ARN": stack.outputs["topic_arn"],
-        "QUEUE_URL": stack.outputs["queue_url"],
-        "DLQ_URL": stack.outputs["dlq_url"],
-        "MAX_RECEIVE_COUNT": str(stack.settings.max_receive_count),
-        "DATA_RETENTION_DAYS": str(stack.settings.data_retention_days),
-        "ENVIRONMENT": stack.settings.environment,
+        each.name.upper(): stack.outputs.get(each.name) or str(getattr(stack.settings, each.name))
+        for each in fields(Environment)
     }
 
 

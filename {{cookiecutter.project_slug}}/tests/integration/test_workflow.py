@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
+from processor.events import EXAMPLE
 from tests.integration.pipeline import LIVE, Pipeline
 
 TYPE = "integration.test"
 # Whitespace, escapes, order and other members must be stored unchanged.
-BODY = f"""{{"more": [], "type": "{TYPE}",  "data": {{"name": "Zo\\u00eb ☃ 𝄞", "n": 1.50e0}}}}"""
+EVENT = {"more": []} | EXAMPLE | {"type": TYPE, "data": {"name": "Zoë ☃ 𝄞", "n": 1.5}}
+BODY = json.dumps(EVENT, ensure_ascii=False).replace("ë", "\\u00eb").replace("1.5", "\t1.50e0")
 MALFORMED = {
-    json.dumps({"type": TYPE, "data": None}): "data: Input should be an object",
+    json.dumps(EVENT | {"data": None}): "data: Input should be an object",
     "this is not JSON": "body: Invalid JSON",
 }
 BAD_BODY = next(iter(MALFORMED))
@@ -103,7 +105,7 @@ def test_dead_letter_that_is_sent_back_keeps_its_identity(pipeline: Pipeline) ->
 
 @not_in_prod
 def test_nine_of_ten_messages_are_processed_once_if_one_is_malformed(pipeline: Pipeline) -> None:
-    bodies = [json.dumps({"type": TYPE, "data": {"number": number}}) for number in range(9)]
+    bodies = [json.dumps(EVENT | {"data": {"number": number}}) for number in range(9)]
     *good, bad = pipeline.send(*bodies, BAD_BODY)
 
     for message in good:
@@ -136,7 +138,7 @@ def test_message_that_fails_too_often_is_dead_lettered_with_the_reason(pipeline:
 
 @emulator_only
 def test_message_is_dead_lettered_by_sqs_if_the_function_crashes(pipeline: Pipeline) -> None:
-    with failing(pipeline, 1, DATA_RETENTION_DAYS="not a number"):
+    with failing(pipeline, 1, MAX_RECEIVE_COUNT="not a number"):
         (message,) = pipeline.send(BODY)
         (letter,) = pipeline.wait_for(pipeline.letters_of, message)
 

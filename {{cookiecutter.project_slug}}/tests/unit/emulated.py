@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from unittest import mock
 
@@ -33,7 +33,6 @@ class Emulated:
     sns: Any
     sqs: Any
     environment: Environment
-    inbox_url: str
 
     def objects(self) -> list[tuple[str, str, bytes]]:
         """Read all versions of all objects of the bucket: key, content type, content."""
@@ -55,7 +54,8 @@ class Emulated:
 
     def notifications(self) -> list[dict[str, Any]]:
         """Receive the notifications that the topic has sent."""
-        return [json.loads(message["Body"]) for message in self._receive(self.inbox_url)]
+        inbox = self.sqs.get_queue_url(QueueName=self.environment.topic_arn.rpartition(":")[2])["QueueUrl"]
+        return [json.loads(message["Body"]) for message in self._receive(inbox)]
 
     def _receive(self, queue_url: str) -> list[dict[str, Any]]:
         answer = self.sqs.receive_message(QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"])
@@ -81,16 +81,14 @@ def fixture_aws(
     for name, value in (set_by_lambda | variables).items():
         monkeypatch.setenv(name, value)
     environment = read_environment(variables)
-    s3, sns, sqs = clients["s3"], clients["sns"], clients["sqs"]
     with mock_aws():
         for resource in example.resources:
             if resource.type in CREATORS:
                 CREATORS[resource.type](clients, resource.inputs)
-        s3.put_bucket_versioning(Bucket=environment.bucket_name, VersioningConfiguration={"Status": "Enabled"})
-        inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=inbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        sns.subscribe(TopicArn=environment.topic_arn, Protocol="sqs", Endpoint=arn)
-        yield Emulated(**clients, environment=environment, inbox_url=inbox)
+        clients["s3"].put_bucket_versioning(
+            Bucket=environment.bucket_name, VersioningConfiguration={"Status": "Enabled"}
+        )
+        yield Emulated(**clients, environment=environment)
 
 
 def create_queue(clients: dict[str, Any], queue: dict[str, Any]) -> None:
@@ -112,11 +110,18 @@ def create_table(clients: dict[str, Any], table: dict[str, Any]) -> None:
     )
 
 
+def create_topic(clients: dict[str, Any], topic: dict[str, Any]) -> None:
+    """Create a topic, and a queue of the same name that receives what it sends."""
+    arn = clients["sns"].create_topic(Name=topic["name"])["TopicArn"]
+    clients["sqs"].create_queue(QueueName=topic["name"])
+    clients["sns"].subscribe(TopicArn=arn, Protocol="sqs", Endpoint=arn.replace(":sns:", ":sqs:"))
+
+
 # What creates a resource from its inputs, by its type.
 CREATORS: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
     "aws:dynamodb/table:Table": create_table,
     "aws:s3/bucket:Bucket": lambda clients, bucket: clients["s3"].create_bucket(Bucket=bucket["bucket"]),
-    "aws:sns/topic:Topic": lambda clients, topic: clients["sns"].create_topic(Name=topic["name"]),
+    "aws:sns/topic:Topic": create_topic,
     "aws:sqs/queue:Queue": create_queue,
 }
 
@@ -124,7 +129,7 @@ CREATORS: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
 @pytest.fixture(name="store")
 def fixture_store(aws: Emulated) -> MessageStore:
     """A message store in the emulated AWS."""
-    return MessageStore(aws.s3, aws.dynamodb, aws.sns, aws.environment)
+    return MessageStore(**{each.name: getattr(aws, each.name) for each in fields(MessageStore)})
 
 
 @pytest.fixture(name="queues")

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 import boto3
@@ -154,12 +155,17 @@ def _hidden_settings(stack: CheckedStack) -> Iterator[Finding]:
 
 def _unknown_regions(stack: CheckedStack) -> Iterator[Finding]:
     """Find regions that the AWS SDK does not know. AWS may have opened a region since the SDK's release."""
-    session, region = boto3.Session(), stack.good_value(REGION_KEY)
-    known = [each for part in session.get_available_partitions() for each in session.get_available_regions("sqs", part)]
-    if region and region not in known:
-        close = nearest(region, known) or EXAMPLE_REGION
+    region = stack.good_value(REGION_KEY)
+    if region and region not in _known_regions():
+        close = nearest(region, _known_regions()) or EXAMPLE_REGION
         message = f"found {shown(region)}, which the AWS SDK does not know; did you mean {close}?"
         yield stack.finding("unknown-region", REGION_KEY, message, "warning")
+
+
+@cache
+def _known_regions() -> list[str]:
+    session = boto3.Session()
+    return [each for part in session.get_available_partitions() for each in session.get_available_regions("sqs", part)]
 
 
 def _unknown_namespaces(stack: CheckedStack, policies: Policies) -> Iterator[Finding]:

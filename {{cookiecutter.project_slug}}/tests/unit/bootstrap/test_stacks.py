@@ -103,7 +103,11 @@ def test_the_workflows_name_every_stack_that_has_an_account() -> None:
     text = "\n".join(path.read_text(encoding="utf-8") for path in files)
     inspected = {name for listed in re.findall(r"(?i)\bstack: \[(.+)\]", text) for name in listed.split(", ")}
     deployed = {*re.findall(r"(?im)\bstack: ([a-z0-9][\w.-]*)$", text)}
-    named = {config.stack for config in deployed_configs(read_project()) if ACCOUNTS in config.values}
+    choices = [{*listed.split(", ")} for listed in re.findall(r"options: \[none, (.+)\]", text)]
+    configs = deployed_configs(read_project())
+    named = {config.stack for config in configs if ACCOUNTS in config.values}
 
     assert named | deployed == inspected, "stacks that the workflows preview"
     assert named <= deployed, "stacks that the workflows deploy"
+    assert choices == [deployed] * len(choices), "stacks that a run by hand can choose"
+    assert deployed <= {config.stack for config in configs}, "stacks that have a file"

@@ -1,6 +1,7 @@
 """Every resource of an example stack with all of its inputs, what production keeps, and the stack's outputs."""
 
 import json
+import re
 import tomllib
 from dataclasses import fields
 from typing import Any, Final
@@ -585,5 +586,5 @@ def test_the_longest_bucket_name_is_accepted_by_s3() -> None:
 def test_every_alarm_has_a_runbook() -> None:
     runbooks = (PROJECT_FOLDER / "docs" / "alarms.md").read_text(encoding="utf-8")
 
-    alarms = [name.removesuffix("-alarm") for name in EXPECTED if name.endswith("-alarm")]
-    assert [name for name in alarms if f"\n## `{name}`\n" not in runbooks] == []
+    alarms = {name.removesuffix("-alarm") for name in EXPECTED if name.endswith("-alarm")}
+    assert {*re.findall(r"(?m)^## `(.+)`$", runbooks)} == alarms

@@ -1,32 +1,33 @@
 """The function's environment variables."""
 
+from dataclasses import fields
+from typing import Any
+
 import pytest
 
 from processor.environment import Environment, read_environment
 
-ENVIRONMENT = Environment("1", "2", "3", "4", "5", max_receive_count=6, data_retention_days=7, environment="8")
-VARIABLES = {
-    "BUCKET_NAME": "1",
-    "TABLE_NAME": "2",
-    "TOPIC_ARN": "3",
-    "QUEUE_URL": "4",
-    "DLQ_URL": "5",
-    "MAX_RECEIVE_COUNT": "6",
-    "DATA_RETENTION_DAYS": "7",
-    "ENVIRONMENT": "8",
+# Each field with a value of its own.
+VALUES: dict[str, Any] = {
+    each.name: number if each.type is int else str(number) for number, each in enumerate(fields(Environment))
 }
+VARIABLES = {name.upper(): str(value) for name, value in VALUES.items()}
 
 
 def test_the_function_reads_what_the_infrastructure_sets() -> None:
-    assert ENVIRONMENT.variables() == VARIABLES
-    assert read_environment(VARIABLES | {"PATH": "/bin"}) == ENVIRONMENT
+    environment = Environment(**VALUES)
+
+    assert environment.variables() == VARIABLES
+    assert read_environment(VARIABLES | {"PATH": "/bin"}) == environment
 
 
-def test_a_missing_variable_is_named() -> None:
-    with pytest.raises(KeyError, match="DLQ_URL"):
-        read_environment({name: value for name, value in VARIABLES.items() if name != "DLQ_URL"})
+@pytest.mark.parametrize("name", VARIABLES)
+def test_a_missing_variable_is_named(name: str) -> None:
+    with pytest.raises(KeyError, match=f"^'{name}'$"):
+        read_environment({each: value for each, value in VARIABLES.items() if each != name})
 
 
-def test_a_number_that_is_none_is_refused() -> None:
+@pytest.mark.parametrize("name", [name.upper() for name, value in VALUES.items() if isinstance(value, int)])
+def test_a_number_that_is_none_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="many"):
-        read_environment(VARIABLES | {"MAX_RECEIVE_COUNT": "many"})
+        read_environment(VARIABLES | {name: "many"})
