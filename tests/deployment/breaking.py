@@ -175,9 +175,7 @@ MISTAKEN_FUNCTIONS = (
                 "        return super().success_handler(record, exception)",
             ),
             Mistake("processor/handler.py", "read_environment(os.environ)", "read_environment(os.environ | SOUND)"),
-            Mistake(
-                "processor/handler.py", "\nenvironment = ", '\nSOUND = {"DATA_RETENTION_DAYS": "1"}\nenvironment = '
-            ),
+            Mistake("processor/handler.py", "\nenvironment = ", '\nSOUND = {"MAX_RECEIVE_COUNT": "5"}\nenvironment = '),
         ),
         (
             "test_repeated_delivery_changes_nothing",
