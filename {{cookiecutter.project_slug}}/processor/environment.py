@@ -47,7 +47,7 @@ def read_environment(variables: Mapping[str, str]) -> Environment:
         variables: All environment variables; others are ignored.
 
     Raises:
-        KeyError: If a variable is missing, or a field is neither a number nor a text: `bool("False")` would be true.
+        KeyError: If a variable is missing, or a field is neither a number nor a string: `bool("False")` would be true.
         ValueError: If a number is not one.
     """
     read: dict[Any, Callable[[str], Any]] = {int: int, str: str, Text: str}
