@@ -186,7 +186,7 @@ def test_changed_code_is_deployed_to_the_running_stack(up: Shell) -> None:
 def test_the_log_is_followed_until_interrupted(up: Shell) -> None:
     with up.begin("local-send", "--follow") as process:
         assert process.stdout
-        assert next(line for line in process.stdout if "MessagesProcessed" in line)
+        assert next(line for line in process.stdout if "Message processed" in line)
         up.task("local-send", "no JSON")
         line = next(line for line in process.stdout if "Message dead-lettered" in line)
         os.killpg(process.pid, signal.SIGINT)

@@ -27,7 +27,14 @@ from processor.identity import identify
 from processor.names import COUNTERS, DEAD_LETTERED, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 from processor.queues import Queues, UnreadableAttributesError
 from processor.storage import MessageStore
-from processor.timing import ATTEMPTS, CALL_SECONDS, CONNECT_TIMEOUT_SECONDS, MESSAGE_SECONDS, READ_TIMEOUT_SECONDS
+from processor.timing import (
+    ATTEMPTS,
+    CALL_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    MESSAGE_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    CallTimer,
+)
 
 # The SDK retries a call with backoff before its error is classified:
 # https://docs.aws.amazon.com/boto3/latest/guide/retries.html
@@ -43,13 +50,15 @@ metrics = Metrics(namespace=METRICS_NAMESPACE, service=SERVICE)
 environment = read_environment(os.environ)
 logger.append_keys(environment=environment.environment)
 
+session = boto3.Session()
+timer = CallTimer(session.events)
 store = MessageStore(
-    s3=boto3.client("s3", config=CLIENT_CONFIG),
-    dynamodb=boto3.client("dynamodb", config=CLIENT_CONFIG),
-    sns=boto3.client("sns", config=CLIENT_CONFIG),
+    s3=session.client("s3", config=CLIENT_CONFIG),
+    dynamodb=session.client("dynamodb", config=CLIENT_CONFIG),
+    sns=session.client("sns", config=CLIENT_CONFIG),
     environment=environment,
 )
-queues = Queues(sqs=boto3.client("sqs", config=CLIENT_CONFIG), environment=environment)
+queues = Queues(sqs=session.client("sqs", config=CLIENT_CONFIG), environment=environment)
 
 
 class BatchOutOfTimeError(Exception):
@@ -122,9 +131,14 @@ def _count(counter: str, messages: int = 1) -> None:
     metrics.add_metric(name=counter, unit=MetricUnit.Count, value=messages)
 
 
+def _processing(record: SQSRecord) -> dict[str, Any]:
+    """Name the message, and say how long each call for it took so far."""
+    return {"message_id": identify(record).message_id, "call_milliseconds": timer.milliseconds}
+
+
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
     """Describe a failure without the exception's text, which may contain parts of the message."""
-    details = {"message_id": identify(record).message_id, "error_code": error_code(error), "reason": describe(error)}
+    details = _processing(record) | {"error_code": error_code(error), "reason": describe(error)}
     # The reason names the call that AWS refused, or what is wrong in the message. Any other error has only its name.
     if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
         return details
@@ -150,10 +164,12 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         _count(counter, 0)
 
     def process(record: SQSRecord) -> None:
+        timer.milliseconds.clear()
         # After a timeout the whole batch is delivered again, so a message is started only if it ends in time.
         if not _has_time(context, MESSAGE_SECONDS):
             raise BatchOutOfTimeError
         store.store(record)
+        logger.info("Message processed", extra=_processing(record))
 
     return process_partial_response(
         event=event,

@@ -1,9 +1,16 @@
-"""How long a call, a message and a retry may take.
+"""How long a call, a message and a retry may take, and how long calls took.
 
 This module imports only the standard library: the infrastructure derives limits of the settings from it.
 """
 
-from typing import Final
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from botocore.hooks import BaseEventHooks
+    from botocore.model import OperationModel
 
 # S3 answers small requests in tens of milliseconds and advises to retry after 2 seconds:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
@@ -40,3 +47,28 @@ def retry_delay_seconds(deliveries: int) -> int:
         deliveries: How often the message has been delivered, from 1.
     """
     return min(FIRST_DELAY_SECONDS * 2 ** (deliveries - 1), MAX_DELAY_SECONDS)
+
+
+class CallTimer:
+    """Measures the AWS calls of a session's clients, one at a time, with their retries.
+
+    Args:
+        events: The session's events:
+            https://docs.aws.amazon.com/boto3/latest/guide/events.html
+
+    Attributes:
+        milliseconds: How long the last call of each operation took.
+    """
+
+    def __init__(self, events: BaseEventHooks) -> None:
+        self.milliseconds: dict[str, int] = {}
+        events.register("before-call", self._start)
+        events.register("after-call", self._stop)
+        events.register("after-call-error", self._stop)
+
+    def _start(self, model: OperationModel, context: dict[str, Any], **_: Any) -> None:
+        context["timer"] = model.name, time.monotonic()
+
+    def _stop(self, context: dict[str, Any], **_: Any) -> None:
+        operation, started = context["timer"]
+        self.milliseconds[operation] = round((time.monotonic() - started) * 1000)

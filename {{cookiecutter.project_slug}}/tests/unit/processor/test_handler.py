@@ -1,5 +1,6 @@
 """The function as Lambda invokes it: batch item failures, delays, dead letters, logs and metrics."""
 
+import itertools
 import json
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ParamValidationError
 
 from processor.events import EXAMPLE
+from processor.timing import STORING
 from tests.unit.emulated import FUNCTION_NAME, MESSAGE_ID, SENT, Emulated, failing, sqs_record
 from tests.unit.processor.test_errors import client_error
 from tests.unit.processor.test_queues import lambda_attributes
@@ -31,6 +33,7 @@ LAST = 10
 COUNTERS = ["MessagesProcessed", "MessagesDeadLettered", "MessagesReturned", "MessagesMisconfigured"]
 
 # The function's log entries: level and text.
+PROCESSED = "INFO Message processed"
 RETURNED = "WARNING Message returned to its queue"
 NOT_DELAYED = "WARNING Message not delayed"
 DEAD_LETTERED = "WARNING Message dead-lettered"
@@ -43,7 +46,7 @@ class Outcome:
     """What becomes of a message.
 
     Attributes:
-        logs: Level, text and error code of each log entry.
+        logs: Level, text and, of a failure, error code of each log entry.
         counted: The metrics that count it.
         stored: Whether it is stored.
         dead: The error codes of its dead letter. If it is neither stored nor dead-lettered, it is returned.
@@ -59,7 +62,7 @@ class Outcome:
 
 # Messages, and the errors of AWS operations while they are processed.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
-    "good": (sqs_record(GOOD, odd={}), {}, Outcome([], ["MessagesProcessed"], stored=True)),
+    "good": (sqs_record(GOOD, odd={}), {}, Outcome([PROCESSED], ["MessagesProcessed"], stored=True)),
     "malformed": (
         sqs_record(MALFORMED),
         {},
@@ -179,7 +182,7 @@ def test_the_outcome_of_a_message(
 
     letters = aws.dead_letters()
     assert expected == Outcome(
-        logs=[f"{log['level']} {log['message']}: {log['error_code']}" for log in logs],
+        logs=[": ".join([f"{log['level']} {log['message']}", *filter(None, [log.get("error_code")])]) for log in logs],
         counted=[name for name in COUNTERS if sum(metrics[name])],
         stored=[item["announced"] for item in aws.items()] == [{"BOOL": True}],
         hidden=[each["VisibilityTimeout"] for operation, each in calls if operation == "ChangeMessageVisibility"],
@@ -230,6 +233,17 @@ def test_an_error_that_names_no_call_is_logged_with_where(invoke: Invoke, error:
     places = [frame for log in logs for frame in log.get("raised_at", []) if "in _store_payload" in frame]
     assert len(places) == is_logged
     assert "raised_at" not in logs[-1]
+
+
+def test_a_log_entry_says_how_long_each_call_for_the_message_took(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quarters = itertools.count(0, 0.25)
+    monkeypatch.setattr("processor.timing.time", SimpleNamespace(monotonic=lambda: next(quarters)))
+
+    _, logs, _ = invoke(sqs_record(GOOD), sqs_record(json.dumps({})))
+
+    assert [log["call_milliseconds"] for log in logs] == [dict.fromkeys(STORING, 250), {"SendMessage": 250}]
 
 
 def test_metrics_are_printed_as_the_alarms_read_them(invoke: Invoke) -> None:

@@ -9,9 +9,10 @@ from unittest import mock
 
 import pytest
 from botocore.client import BaseClient
+from botocore.hooks import HierarchicalEmitter
 
 from infrastructure.settings import MIN_TIMEOUT_SECONDS
-from processor.timing import CALL_SECONDS, CALLS, MESSAGE_SECONDS, STORING, retry_delay_seconds
+from processor.timing import CALL_SECONDS, CALLS, MESSAGE_SECONDS, STORING, CallTimer, retry_delay_seconds
 from tests.unit.emulated import MESSAGE_ID, sqs_record
 from tests.unit.processor.test_errors import client_error
 from tests.unit.processor.test_handler import CONTEXT, GOOD, LAST, MALFORMED
@@ -92,3 +93,14 @@ def test_a_message_stays_hidden_twice_as_long_after_each_delivery() -> None:
     delays = [retry_delay_seconds(deliveries) for deliveries in (*range(1, LAST), 1000)]
 
     assert delays == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+
+
+@pytest.mark.parametrize("ended", ["after-call", "after-call-error"])
+def test_a_call_is_timed_whether_aws_answered_or_not(ended: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    events, context = HierarchicalEmitter(), {}
+    timer = CallTimer(events)
+    for event, clock in (("before-call", 10), (ended, 12.5)):
+        monkeypatch.setattr("processor.timing.time", SimpleNamespace(monotonic=lambda at=clock: at))
+        events.emit(f"{event}.s3.PutObject", model=SimpleNamespace(name="PutObject"), context=context)
+
+    assert timer.milliseconds == {"PutObject": 2500}
