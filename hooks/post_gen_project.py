@@ -80,7 +80,8 @@ def closing_words(answers, project):
     lacking = list(missing(answers))
     if lacking:
         yield from ("\nNot on the PATH of this machine yet:\n", *(f"    {line}" for line in lacking))
-    yield "\nNext:\n"
+    duration = " The installation takes a few minutes:" if answers["package_manager"] == "pipenv" else ""
+    yield f"\nNext:{duration}\n"
     yield from (f"    {command}" for command in (f"cd {folder}", *FIRST_COMMANDS[answers["package_manager"]]))
     yield ""
 

@@ -322,9 +322,12 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
     # A rollback moves the alias, which the next deployment repairs. Then the earlier commit is deployed.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     assert checkout.function(FIRST) == original
-    assert checkout.ci("drift", FIRST).endswith("; the next deployment repairs it")
+    assert checkout.ci("drift", FIRST) == ""
     checkout.promote(FIRST)
     assert checkout.function(FIRST) == changed
+
+    # The fix after a rollback is other code, and one plan and one deployment are enough for it.
+    checkout.call(MOVE_ALIAS, FIRST, "1")
     (project.path / "processor/storage.py").write_text(storage, encoding="utf-8")
     checkout.promote(FIRST)
     assert checkout.function(FIRST) == original

@@ -102,6 +102,7 @@ def test_new_takes_answers_from_a_file_as_text_and_not_as_jinja(repository: Path
     (readme,) = output.glob("*/README.md")
     assert readme.read_text(encoding="utf-8").startswith("# Orders \\{\\{ 7 \\* 7 \\}\\} \\{% raw %\\}\n")
     assert (readme.parent / "Pipfile").exists()
+    assert "Next: The installation takes a few minutes:\n" in finished.stdout
     assert "    pipenv install --dev\n    pipenv run check\n" in finished.stdout
 
 

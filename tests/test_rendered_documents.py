@@ -17,6 +17,9 @@ INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
 # What a package manager runs besides tasks: what lists them, and what installs the hooks of git.
 RUN = ("poe", "pre-commit install")
 README_LINES = 120
+# Ceilings, by `wc -w`.
+WORDS = 6_500
+AGENTS_WORDS = 200
 # What the documents may call of Pulumi, with the options that exist: https://www.pulumi.com/docs/iac/cli/commands/
 PULUMI = {
     "cancel": {"--stack"},
@@ -145,6 +148,13 @@ def roles(project: Project) -> set[str]:
     """Return the ends of physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
     return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
+
+
+def test_the_documents_have_at_most_so_many_words(project: Project) -> None:
+    words = {name: len(text.split()) for name, text in documents(project).items()}
+
+    assert sum(words.values()) <= WORDS, words
+    assert words["AGENTS.md"] <= AGENTS_WORDS
 
 
 def test_every_command_is_a_task_or_a_known_tool(project: Project) -> None:
@@ -280,6 +290,14 @@ def test_every_option_and_rule_of_the_validation_exists(project: Project, usage:
     assert calls
     assert [option for option in used if option not in usage] == []
     assert [rule for row in rows for rule in codes(row) if "-" in rule and rule not in sources] == []
+
+
+def test_the_type_of_the_integration_tests_messages_can_be_filtered_out(default_project: Project) -> None:
+    (sent,) = re.findall(r'^TYPE = "(.+)"$', default_project.read("tests/integration/test_workflow.py"), re.MULTILINE)
+    (example,) = blocks(default_project.read("docs/messages.md"), "json")
+
+    assert sent != json.loads(example)["type"]
+    assert f"exclude `{sent}`" in default_project.read("docs/messages.md").replace("\n", " ")
 
 
 def test_the_example_of_a_policy_is_one(default_project: Project, environment: Environment, tmp_path: Path) -> None:

@@ -147,7 +147,9 @@ def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
         "Notification: published to arn:aws:sns:us-east-2:123456789012:event-pipeline-local-notifications"
         in sent.stdout
     )
-    assert re.search(r"The function's log:\n    START RequestId: .*\n.*\"Message processed\".*\n.*\"MessagesProcessed\"", sent.stdout)
+    assert re.search(
+        r"The function's log:\n    START RequestId: .*\n.*\"Message processed\".*\n.*\"MessagesProcessed\"", sent.stdout
+    )
 
     bad = shell.task("local-send", "no JSON")
     assert bad.returncode == 0, bad.stdout

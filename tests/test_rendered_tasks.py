@@ -92,18 +92,18 @@ def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_proje
 @pytest.mark.parametrize(
     ("backend", "secrets"),
     [
-        ("pulumi-cloud", []),
-        ("s3", ["--secrets-provider", "awskms://alias/event-pipeline-pulumi-secrets?region=us-east-1"]),
-        ("local-file", ["--secrets-provider", "passphrase"]),
+        ("pulumi-cloud", "default"),
+        ("s3", "awskms://alias/event-pipeline-pulumi-secrets?region=us-east-1"),
+        ("local-file", "passphrase"),
     ],
 )
 def test_a_stack_is_created_with_the_secrets_provider_of_the_backend(
-    bake: Callable[..., Project], environment: Environment, calls: Calls, backend: str, secrets: list[str]
+    bake: Callable[..., Project], environment: Environment, calls: Calls, backend: str, secrets: str
 ) -> None:
     finished = environment.task(bake(state_backend=backend), "pulumi-create-stack", "prod")
 
     assert finished.returncode == 0, finished.stdout
-    assert calls()[-1] == ["stack", "init", "prod", *secrets]
+    assert calls()[-1] == ["stack", "init", "prod", "--secrets-provider", secrets]
 
 
 @posix_only

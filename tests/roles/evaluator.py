@@ -22,6 +22,9 @@ def like(wanted: list[str], found: str | None) -> bool:
     return found is not None and any(fnmatchcase(found, pattern) for pattern in wanted)
 
 
+# The conditions in use whose keys are ARNs. AWS compares any other key as a string, and does not meet ArnLike.
+ARN_KEYS = {"aws:SourceArn", "lambda:FunctionArn"}
+
 # Only IfExists and Null can be met by a request without the key.
 OPERATORS = {
     "StringEquals": lambda wanted, found: found in wanted,
@@ -35,7 +38,7 @@ OPERATORS = {
 def holds(statement: Document, context: Context) -> bool:
     """Whether all conditions of a statement are met."""
     return all(
-        OPERATORS[operator](listed(wanted), context.get(key))
+        OPERATORS[operator](listed(wanted), context.get(key)) and (operator != "ArnLike" or key in ARN_KEYS)
         for operator, keys in statement.get("Condition", {}).items()
         for key, wanted in keys.items()
     )

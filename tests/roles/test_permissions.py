@@ -16,7 +16,6 @@ from bootstrap.roles import POLICIES
 from bootstrap.stacks import Stack
 from tests.roles.evaluator import Context, Document, allows, listed
 from tests.roles.required_actions import ROWS, Need, required_actions, run
-from tools.project import PROJECT_FOLDER
 from tools.testing import PROJECT_NAME, RecordedProgram
 
 ACCOUNT = "123456789012"
@@ -141,13 +140,6 @@ def test_nothing_is_granted_that_nobody_needs() -> None:
     unneeded = {each for each in granted if not any(fnmatchcase(action, each) for action in needed)}
     assert unneeded == {"sts:GetCallerIdentity"}  # the provider asks for its account
     assert {*ROWS} == {each.type for each in PROGRAM.resources if not each.is_component}
-
-
-def test_the_actions_in_the_documents_are_granted() -> None:
-    text = (PROJECT_FOLDER / "docs" / "validation.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", text.partition("## Permissions")[2]))
-
-    assert named - actions(DEPLOY) <= {"kms:GenerateDataKey", "kms:ViaService"}
 
 
 def test_a_preview_reads_no_data_and_changes_nothing() -> None:

@@ -151,6 +151,12 @@ def fixture_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     return calls
 
 
+def test_a_stack_is_created_with_a_secrets_provider(calls: list[tuple[str, ...]]) -> None:
+    pulumi_cli.create_stack("dev", "passphrase")
+
+    assert calls == [("find",), ("stack", "init", "dev", "--secrets-provider", "passphrase")]
+
+
 def test_a_preview_builds_the_bundle_first(calls: list[tuple[str, ...]]) -> None:
     pulumi_cli.preview("staging")
 
@@ -171,7 +177,9 @@ def test_a_failed_deployment_writes_no_outputs(calls: list[tuple[str, ...]]) -> 
     assert calls == [("find",), ("package", "local"), ("up", "--stack", "local")]
 
 
-@pytest.mark.parametrize("task", [pulumi_cli.preview, pulumi_cli.deploy, pulumi_cli.save_outputs])
+@pytest.mark.parametrize(
+    "task", [pulumi_cli.create_stack, pulumi_cli.preview, pulumi_cli.deploy, pulumi_cli.save_outputs]
+)
 def test_an_unknown_stack_is_refused_before_anything_else(
     calls: list[tuple[str, ...]], task: Callable[[str], object]
 ) -> None:

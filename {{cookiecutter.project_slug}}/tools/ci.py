@@ -146,9 +146,7 @@ def _drift(stack: str, lines: list[str]) -> str:
     repairable, refused = _sort_drift(preview.drift, policies.drift)
     if refused:
         sys.exit(_refusal(refused))
-    if repairable:
-        sys.exit(f"changed outside Pulumi: {', '.join(repairable)}; the next deployment repairs it")
-    return "no drift"
+    return f"the next deployment repairs {', '.join(map(code, repairable))}" if repairable else "no drift"
 
 
 def _plan_file(stack: str) -> Path:

@@ -113,6 +113,22 @@ def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Genera
             signal.signal(number, earlier)
 
 
+def create_stack(stack: str, secrets_provider: str = "default") -> None:
+    """Create a stack in the backend: the task ``pulumi-create-stack``.
+
+    Args:
+        stack: Name of the stack.
+        secrets_provider: What encrypts its secrets; by default the backend:
+            https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
+
+    Raises:
+        SystemExit: If it is not created.
+    """
+    with interruptible("pulumi-create-stack"):
+        _require(stack)
+        _exit_if_failed(run_pulumi("stack", "init", stack, "--secrets-provider", secrets_provider))
+
+
 def preview(stack: str) -> None:
     """Show what a deployment of a stack would change: the task ``pulumi-preview``.
 
