@@ -1,4 +1,4 @@
-.PHONY: help install new test test-fast test-tools test-engine lint format typecheck mutate bench load recording clean
+.PHONY: help install new test test-fast test-tools test-pulumi lint format typecheck mutate bench load recording clean
 
 PYTHON ?= python3
 export OUTPUT ANSWERS SAMPLE
@@ -28,9 +28,9 @@ test-fast: install ## Run the fast tests, in less than a minute
 test-tools: install ## Run the tests of the tools in a rendered project, with their coverage
 	$(BIN)/pytest tests/test_tools.py
 
-test-engine: install ## Deploy rendered projects with the real engine, in about 40 minutes; needs the Pulumi CLI
+test-pulumi: install ## Deploy rendered projects with the Pulumi CLI, in about 40 minutes
 	@echo This takes about 40 minutes, mostly fixed waits of the AWS provider.
-	$(BIN)/pytest tests/test_engine.py
+	$(BIN)/pytest tests/test_pulumi_cli.py
 
 lint: install ## Lint the template and the code that it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)

@@ -18,7 +18,7 @@ Bake = Callable[..., Project]
 # Modules whose tests share something expensive: what they deploy, or the checks of projects that do not differ.
 IN_ONE_PROCESS = {
     "test_emulator.py",
-    "test_engine.py",
+    "test_pulumi_cli.py",
     "test_rendered_deployment.py",
     "test_rendered_load.py",
     "test_rendered_local.py",

@@ -297,7 +297,7 @@ def test_a_missing_tool_is_reported_in_one_line_with_how_to_get_it(machine: Call
         assert re.findall(r"^    (\w+), .+: https://\S+$", words, flags=re.MULTILINE) == [manager]
 
 
-def test_a_missing_python_is_reported_for_pipenv_but_not_for_uv_which_downloads_it(
+def test_a_missing_python_is_reported_unless_uv_downloads_it(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(uv="", pipenv="", git="", pulumi="", **{"python3.14": sys.executable})

@@ -191,7 +191,7 @@ needs_terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseu
 
 
 @needs_terminal
-def test_new_offers_the_answers_of_a_file_and_the_questions_default_after_a_refusal(home: Path, tmp_path: Path) -> None:
+def test_new_offers_a_files_answers_and_the_default_after_a_refusal(home: Path, tmp_path: Path) -> None:
     answers = tmp_path / "answers.yaml"
     answers.write_text(
         "default_context:\n  project_name: Orders\n  author_email: nobody\n  package_manager: pipenv\n",
@@ -344,7 +344,7 @@ def installed(repository: Path) -> set[str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("has_uv", [True, False], ids=["with uv", "without uv"])
-def test_new_installs_only_what_rendering_needs_and_the_other_targets_the_rest(
+def test_new_installs_only_what_rendering_needs(
     repository: Path, home: Path, monkeypatch: pytest.MonkeyPatch, *, has_uv: bool
 ) -> None:
     (repository / ".venv").unlink(missing_ok=True)

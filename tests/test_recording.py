@@ -85,7 +85,7 @@ def test_the_recording_continues_with_the_commands_that_make_new_names(recorded:
 
 
 @terminal
-def test_the_recording_shows_the_current_steps_of_check_and_report_of_validate(
+def test_the_recording_shows_current_steps_of_check_and_validate(
     recorded: dict[str, list[str]], project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     def today(command: str) -> list[str]:

@@ -14,7 +14,7 @@ import pytest
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
-# Starts the program's modules as the engine does: in the folder of the program, and with its own folder first.
+# Starts the program's modules as the Pulumi CLI does: in the folder of the program, and with its own folder first.
 PULUMI = f"""\
 #!{sys.executable}
 import json, os, subprocess, sys
@@ -45,7 +45,7 @@ deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".
 
 @pytest.fixture(name="call")
 def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a stand-in for the engine on the PATH, and return where it writes its call."""
+    """Put a stand-in for the Pulumi CLI on the PATH, and return where it writes its call."""
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")

@@ -13,7 +13,7 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-IN_PROJECT = ("applier", "breaking", "driver", "engine", "like_aws", "load")
+IN_PROJECT = ("applier", "breaking", "driver", "like_aws", "load", "stand_in_cli")
 # The tests that one person at a time can run.
 FOR_EVERYBODY = ("-k", "not fails and not crashes")
 # Settings with which the local stack has every optional resource and property.

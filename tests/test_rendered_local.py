@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.deployment.emulated import OUTPUTS, stand_in_for_the_engine
+from tests.deployment.emulated import OUTPUTS, put_stand_in_on_path
 from tests.projects import Environment, Project
 
 pytestmark = [
@@ -37,18 +37,18 @@ class Shell:
         project: The project.
         environment: Environment of its commands.
         folder: Folder for the tests' records.
-        engine: Environment variables for the stand-in.
+        stand_in: Environment variables for the stand-in.
     """
 
     def __init__(self, project: Project, environment: Environment, folder: Path) -> None:
         self.project = project
         self.environment = environment
         self.folder = folder
-        self.engine = stand_in_for_the_engine(environment, folder)
+        self.stand_in = put_stand_in_on_path(environment, folder)
 
     def variables(self, **more: str) -> dict[str, str]:
         """Environment variables of the commands."""
-        return self.environment.variables() | self.engine | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
+        return self.environment.variables() | self.stand_in | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
 
     def task(self, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
         """Run a task to its end."""

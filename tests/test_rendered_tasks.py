@@ -154,7 +154,7 @@ def test_a_failed_deployment_writes_no_outputs_and_fails_the_task(
 @posix_only
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["pulumi-preview", "pulumi-deploy"])
-def test_a_wrong_stack_is_refused_in_lines_that_say_why_before_pulumi_is_called(
+def test_a_wrong_stack_is_refused_with_reasons_before_pulumi_is_called(
     default_project: Project, environment: Environment, calls: Calls, tmp_path: Path, task: str
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -171,7 +171,7 @@ def test_a_wrong_stack_is_refused_in_lines_that_say_why_before_pulumi_is_called(
     assert calls() == []
 
 
-def test_a_pre_commit_hook_runs_a_task_or_a_step_of_it_and_all_of_check_before_a_push(project: Project) -> None:
+def test_pre_commit_runs_tasks_and_all_of_check_before_a_push(project: Project) -> None:
     (repository,) = project.yaml(".pre-commit-config.yaml")["repos"]
     steps = {step.lstrip("_") for step in project.tasks()["check"]["parallel"]}
     stages = {hook["id"]: hook.get("stages", ["pre-commit"]) for hook in repository["hooks"]}

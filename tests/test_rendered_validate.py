@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.deployment.emulated import stand_in_for_the_engine
+from tests.deployment.emulated import put_stand_in_on_path
 from tests.projects import Environment, Project
 
 # Validates on a day on which AWS supports every runtime for more than 90 days.
@@ -198,10 +198,10 @@ def test_missing_pulumi_cli_is_reported_for_each_stack(own: Project, environment
     }
 
 
-@pytest.fixture(name="engine")
-def fixture_engine(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
+@pytest.fixture(name="stand_in")
+def fixture_stand_in(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
     """Environment variables for a stand-in for the Pulumi CLI, with a local stack in a copy of the project."""
-    variables = stand_in_for_the_engine(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
+    variables = put_stand_in_on_path(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)
     assert up.returncode == 0, up.stdout
@@ -212,12 +212,12 @@ def fixture_engine(packaged_project: Project, environment: Environment, tmp_path
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for the Pulumi CLI is a script with a shebang")
 def test_deployed_stack_is_previewed_by_the_pulumi_cli(
-    engine: dict[str, str], environment: Environment, tmp_path: Path
+    stand_in: dict[str, str], environment: Environment, tmp_path: Path
 ) -> None:
     project = Project(tmp_path / "event-pipeline", {})
     look = ("local", "--live")
 
-    assert validated(environment, project, *look, **engine)[1]["deployments"] == {"local": "deployed"}
+    assert validated(environment, project, *look, **stand_in)[1]["deployments"] == {"local": "deployed"}
 
     # Something is changed outside of Pulumi.
     urn = "urn:pulumi:local::event-pipeline::pipeline:infrastructure:Messaging$aws:sqs/queue:Queue::queue"
@@ -227,15 +227,15 @@ def test_deployed_stack_is_previewed_by_the_pulumi_cli(
     }
     step = {"op": "refresh", "urn": urn, "type": "aws:sqs/queue:Queue", "provider": "", "detailedDiff": DIFF}
     event = {"sequence": 1, "timestamp": 1, "resOutputsEvent": {"metadata": step | states, "planning": True}}
-    Path(engine["PULUMI_EVENTS"]).write_text(json.dumps(event) + "\n", encoding="utf-8")
-    status, report = validated(environment, project, *look, **engine)
+    Path(stand_in["PULUMI_EVENTS"]).write_text(json.dumps(event) + "\n", encoding="utf-8")
+    status, report = validated(environment, project, *look, **stand_in)
     assert (status, [finding["message"] for finding in report["findings"]]) == (
         1,
         ["this aws:sqs/queue:Queue was changed outside Pulumi: delaySeconds: expected 0, got 5"],
     )
 
-    status, report = validated(environment, project, *look, **engine, PULUMI_FAILS="preview")
+    status, report = validated(environment, project, *look, **stand_in, PULUMI_FAILS="preview")
     assert (status, report["deployments"]) == (2, {"local": "unreadable"})
 
-    assert environment.task(project, "local-down", **engine).returncode == 0
-    assert validated(environment, project, *look, **engine)[1]["deployments"] == {"local": "not-deployed"}
+    assert environment.task(project, "local-down", **stand_in).returncode == 0
+    assert validated(environment, project, *look, **stand_in)[1]["deployments"] == {"local": "not-deployed"}

@@ -106,7 +106,7 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-def test_the_address_of_a_template_on_the_web_is_kept_unless_it_may_have_a_password() -> None:
+def test_a_templates_web_address_is_kept_unless_it_may_have_a_password() -> None:
     templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
     kept = ["gh:OWNER/template", "gl:OWNER/template", "bb:OWNER/template", "https://git.example.com/OWNER/template.git"]
     others = [

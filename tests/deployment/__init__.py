@@ -1,1 +1,1 @@
-"""Deployments of the rendered program without the engine, and ways to break them."""
+"""Deployments of the rendered program without the Pulumi CLI, and ways to break them."""

@@ -1,4 +1,4 @@
-"""Rendered projects deployed to emulators without the engine."""
+"""Rendered projects deployed to emulators without the Pulumi CLI."""
 
 import os
 import stat
@@ -14,7 +14,7 @@ DRIVER = Path(__file__).with_name("driver.py")
 OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
-def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str, str]:
+def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, str]:
     """Write a ``pulumi`` command that is the stand-in, and return the environment variables for it.
 
     Args:
@@ -23,7 +23,9 @@ def stand_in_for_the_engine(environment: Environment, folder: Path) -> dict[str,
     """
     program = folder / "bin" / "pulumi"
     program.parent.mkdir()
-    program.write_text(f"#!{environment.executable('python')}\nimport engine\n\nengine.main()\n", encoding="utf-8")
+    program.write_text(
+        f"#!{environment.executable('python')}\nimport stand_in_cli\n\nstand_in_cli.main()\n", encoding="utf-8"
+    )
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     return {
         "PATH": os.pathsep.join([str(program.parent), environment.variables()["PATH"]]),

@@ -198,7 +198,7 @@ def test_dead_letters_keep_their_alarm_when_the_metrics_stop(stack: RecordedProg
     assert found == {"dead-letters": [*range(flood + 17, purged + 17)]}
 
 
-def test_messages_that_are_not_received_keep_their_alarm_when_the_metrics_stop(stack: RecordedProgram) -> None:
+def test_not_received_alarm_survives_missing_metrics(stack: RecordedProgram) -> None:
     metrics = simulate(stack, {0: Fault(polled=False)}, 9 * HOURS * MINUTE, "single", 0)
 
     assert watch(stack, metrics, range(BEGIN, 9 * HOURS), READINGS[0])["not-received"][-1] == 9 * HOURS - 1

@@ -153,7 +153,7 @@ def test_a_preview_reads_no_data_and_changes_nothing() -> None:
         assert allows(PREVIEW, "kms:Decrypt", KEY_ARN, context) is expected
 
 
-def test_what_is_allowed_is_limited_to_the_stacks_names_or_tags_or_function(ran: Ran) -> None:
+def test_permissions_are_limited_to_the_stacks_names_tags_or_function(ran: Ran) -> None:
     _, stack = ran
     function = stack.account.arn("lambda", f"function:{stack.prefix}-*")
     limits = [{"StringEquals": tags(stack, "Request")}, {"ArnLike": {"lambda:FunctionArn": function}}]
@@ -217,7 +217,7 @@ def test_a_deployment_cannot_touch_the_permissions_of_others() -> None:
     assert allows(everything, "iam:PutRolePolicy", ROLE, BEST)
 
 
-def test_a_role_is_written_with_the_boundary_only_and_passed_to_lambda_only() -> None:
+def test_a_role_is_written_with_the_boundary_and_passed_to_lambda_only() -> None:
     other = {"iam:PermissionsBoundary": f"{IAM}:policy/other", "iam:PassedToService": "ec2.amazonaws.com"}
     written = ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "PassRole"]
     never = ["DeleteRolePermissionsBoundary", "AttachRolePolicy", "DetachRolePolicy"]
@@ -229,7 +229,7 @@ def test_a_role_is_written_with_the_boundary_only_and_passed_to_lambda_only() ->
     assert allowed(written + never, other) == allowed(written + never, {}) == []
 
 
-def test_alarms_go_to_addresses_and_notifications_to_the_inbox_of_the_tests_only() -> None:
+def test_only_alarms_go_to_addresses_and_notifications_to_the_inbox() -> None:
     abroad = INBOX.replace(ACCOUNT, ACCOUNT[::-1])
     elsewhere = [("notifications", "email", "a@b.org"), ("notifications", "sqs", abroad), ("alarms", "sqs", INBOX)]
 
@@ -271,7 +271,7 @@ def test_a_key_is_used_through_services_only() -> None:
             assert not allows(everything, action, KEY_ARN, context | tags(STACK))
 
 
-def test_the_boundary_allows_what_the_functions_role_allows_and_nothing_else(ran: Ran) -> None:
+def test_the_boundary_allows_exactly_what_the_functions_role_allows(ran: Ran) -> None:
     program, stack = ran
     role_policy = program.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
 

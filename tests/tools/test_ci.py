@@ -185,7 +185,7 @@ def test_a_plan_without_changes_is_kept_and_an_earlier_one_is_not(stack: Stack) 
         (change("changed", "alias", "functionVersion", type_=ALIAS), "alias (functionVersion)"),
     ],
 )
-def test_drift_that_the_policies_list_stops_no_plan_and_fails_no_comparison(
+def test_drift_in_the_policies_neither_stops_a_plan_nor_fails(
     stack: Stack, drift: Change, repaired: str | None
 ) -> None:
     stack.set(drift)

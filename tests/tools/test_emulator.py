@@ -41,7 +41,7 @@ def ended(process: psutil.Process) -> bool:
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_started_emulator_is_found_once_kept_and_stopped_with_its_functions(folder: Path) -> None:
+def test_a_started_emulator_is_found_and_stopped_with_its_functions(folder: Path) -> None:
     address = emulator.start_emulator(folder)
     function = function_of(folder)
     assert address.startswith("http://127.0.0.1:")
@@ -70,7 +70,7 @@ def test_a_start_stops_an_emulator_that_a_killed_task_has_left(folder: Path) -> 
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_process_with_the_reused_pid_of_an_earlier_emulator_is_not_killed(folder: Path) -> None:
+def test_a_process_with_the_reused_pid_of_an_emulator_is_not_killed(folder: Path) -> None:
     folder.mkdir()
     own = psutil.Process()
     record = emulator.Record(url="http://127.0.0.1:1", pid=own.pid, created=own.create_time() - 3600, kept=True)

@@ -138,7 +138,7 @@ def test_events_that_are_missing_are_an_error(cli: StandInPulumi, operation: str
         previewed(cli, begun, **({"update": 2} if operation == "update" else {}))
 
 
-def test_interrupted_operations_and_a_failed_update_are_noted_with_what_to_do(cli: StandInPulumi) -> None:
+def test_interrupted_operations_and_a_failed_update_are_noted(cli: StandInPulumi) -> None:
     cli.state["pending_operations"] = [{"type": "creating", "resource": {"urn": "urn:pulumi:dev::orders::t:T::topic"}}]
     cli.history = [entry("failed")]
 

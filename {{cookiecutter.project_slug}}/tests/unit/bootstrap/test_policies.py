@@ -31,7 +31,7 @@ def guard(sid: str, actions: str, **conditions: str) -> dict[str, Any]:
     return {**statement, "Condition": {"StringEquals": conditions}} if conditions else statement
 
 
-def test_a_deployment_writes_only_the_functions_role_and_only_with_the_boundary() -> None:
+def test_a_deployment_writes_only_the_functions_role_with_the_boundary() -> None:
     otherwise = "DeleteRole TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription"
 
     assert [each for each in statements(DEV, "compute").values() if "iam:" in str(each["Action"])] == [

@@ -85,7 +85,7 @@ def test_the_state_is_protected_and_retained(program: RecordedProgram) -> None:
 
 
 @pytest.mark.parametrize("name", ["preview", "deploy"])
-def test_a_role_reads_the_state_of_its_stack_and_only_a_deployment_writes_it(bootstrap: Bootstrap, name: str) -> None:
+def test_a_role_reads_its_stacks_state_and_only_a_deployment_writes_it(bootstrap: Bootstrap, name: str) -> None:
     program = bootstrap(stateKeyArn=KEY_ARN)
     policy = program.one(ROLE_POLICY, f"qa-{name}-state")
     key_actions = {"preview": ["kms:Decrypt"], "deploy": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"]}

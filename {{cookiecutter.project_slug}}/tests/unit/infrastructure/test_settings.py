@@ -360,7 +360,7 @@ def test_a_key_is_not_elsewhere_if_the_region_is_unknown() -> None:
     assert [problem.key for problem in find_problems(Settings, "orders", config)] == ["aws:region"]
 
 
-def test_by_default_no_message_is_dead_lettered_in_an_outage_of_three_hours() -> None:
+def test_by_default_messages_survive_an_outage_of_three_hours() -> None:
     deliveries = int(MODEL.example("maxReceiveCount"))
 
     assert sum(map(retry_delay_seconds, range(1, deliveries))) > 3 * 60 * 60
