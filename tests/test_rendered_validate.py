@@ -161,7 +161,7 @@ def test_stacks_that_break_every_policy_are_told_so(
 @pytest.mark.parametrize(
     ("options", "old", "new", "status"),
     [
-        (["--format", "markdown"], "", "", 0),
+        (["--format", "github"], "", "", 0),
         (["staging"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 0),
         (["staging", "prod"], "lambdaMemoryMb: 1024", "lambdaMemoryMb: 256", 1),
         (["--format", "github"], "config:", "config: [", 2),

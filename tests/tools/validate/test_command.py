@@ -139,25 +139,6 @@ def test_pull_request_is_annotated_from_the_root_of_the_repository(
     )
 
 
-def test_markdown_has_a_table_and_the_deployments(
-    folder: ProjectFolder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(live, "find_emulator", lambda: None)
-    folder.set("local", "aws:region", "'`a` | \\e'")
-
-    assert printed(folder, capsys, "local", "--live", "--format", "markdown") == (
-        "| severity | place | finding | rule |\n"
-        "|---|---|---|---|\n"
-        "| error | `Pulumi.local.yaml:3` | `aws:region: found \"'a' \\| \\\\e\"; allowed: the name of an AWS region, "
-        "for example us-east-1` | `bad-value` |\n"
-        "\n"
-        "local: not-deployed\n"
-        "\n"
-        "1 stack compared: 1 error\n"
-    )
-    assert printed(folder, capsys, "dev", "--format", "markdown") == "1 stack compared: no problems found\n"
-
-
 def test_escape_sequences_of_files_are_not_printed(folder: ProjectFolder, capsys: pytest.CaptureFixture[str]) -> None:
     folder.set("dev", "aws:profile", '"\\e[31m[bold]\\u202e"')
     folder.set("dev", '"aws:\\e[31mkey"', "1")

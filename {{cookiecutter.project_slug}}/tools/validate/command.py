@@ -15,7 +15,7 @@ from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, read_proje
 from tools.pulumi_cli import interruptible
 from tools.validate.live import inspect_stack
 from tools.validate.policies import ENVIRONMENTS, PoliciesError, read_policies
-from tools.validate.report import Finding, Report, print_report, to_github, to_markdown
+from tools.validate.report import Finding, Report, print_report, to_github
 from tools.validate.rules import CheckedStack, apply_rules, check_stack, compare, merged
 
 DESCRIPTION: Final = "Compare the stack files with each other, with policies.toml, and with what is deployed."
@@ -108,7 +108,7 @@ def _formatted(report: Report, folder: Path, options: argparse.Namespace) -> str
         with console.capture() as captured:
             print_report(report, console, quiet=options.quiet)
         return captured.get().rstrip("\n")
-    return "\n".join(to_github(report, folder) if options.format == "github" else to_markdown(report))
+    return "\n".join(to_github(report, folder))
 
 
 def _parser(folder: Path) -> argparse.ArgumentParser:
@@ -126,6 +126,6 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
     parser.add_argument("--live", action="store_true", help=live)
     parser.add_argument("--strict", action="store_true", help="treat warnings as errors")
     parser.add_argument("--quiet", action="store_true", help="print only the problems, without the comparison")
-    formats = ("text", "json", "github", "markdown")
+    formats = ("text", "json", "github")
     parser.add_argument("--format", choices=formats, default="text", help="format of the report; text by default")
     return parser

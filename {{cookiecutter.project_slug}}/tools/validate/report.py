@@ -1,4 +1,4 @@
-"""The report of ``validate``, and its formats: text, JSON, Markdown, and annotations of a pull request."""
+"""The report of ``validate``, and its formats: text, JSON, and annotations of a pull request."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from tools import markdown
 from tools.project import printable
 
 # Rules for what could not be read; the report is then incomplete.
@@ -96,15 +95,6 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
         message = _message(finding).translate(ESCAPED)
         yield f"::{finding.severity} file={file},line={finding.line},title={finding.rule}::{message}"
     yield from _summary(report)
-
-
-def to_markdown(report: Report) -> Iterator[str]:
-    """Format a report without the comparison as Markdown: a table and the summary."""
-    if report.findings:
-        cells = ((each.severity, _place(each), _message(each), each.rule) for each in report.findings)
-        rows = ((severity, *map(markdown.code, rest)) for severity, *rest in cells)
-        yield from (*markdown.table(("severity", "place", "finding", "rule"), rows), "")
-    yield "\n\n".join(_summary(report))
 
 
 def _summary(report: Report) -> Iterator[str]:
