@@ -12,7 +12,6 @@ from rich.text import Text
 
 from tests.validate.folder import TODAY, ProjectFolder
 from tools.validate import command as command_line
-from tools.validate import live
 from tools.validate.report import Report
 
 TABLE = """\
