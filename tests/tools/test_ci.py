@@ -224,7 +224,8 @@ def test_other_drift_stops_a_plan_and_fails_unless_a_person_allows_it(
 
     assert refusal("drift") == reason
     monkeypatch.setenv("CI_ALLOW_DRIFT", "prod")
-    assert refusal("plan") == f"{reason}; or deploy over it in one run with CI_ALLOW_DRIFT=dev"
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+    assert refusal("plan") == f"{reason}; or undo it in a new run that a person starts with CI_ALLOW_DRIFT=dev"
     assert "\n\n**failed**: `changed outside" in stack.text
     assert [path.name for path in stack.folder.glob("*plan*")] == []
 
@@ -240,9 +241,12 @@ def test_a_plan_that_would_lose_data_is_refused_unless_a_person_allows_it(
 ) -> None:
     stack.set(pending=(change(operation, "table", type_=TABLE), change(operation, "topic"), change("update", "x")))
     monkeypatch.setenv("CI_ALLOW_DATA_LOSS", "prod")
+    # There, a person gives an input of the workflow.
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
 
     assert refusal("plan") == (
-        "it would delete or replace stateful resources: table; a run with CI_ALLOW_DATA_LOSS=dev may do so"
+        "it would delete or replace stateful resources: table; allow it in a new run that a person starts with "
+        "allow_data_loss=dev"
     )
     assert [path.name for path in stack.folder.glob("*plan*")] == []
 

@@ -100,14 +100,14 @@ def _plan(stack: str, lines: list[str]) -> str:
         lines += _described(preview, policies.stateful.types)
         repairable, refused = _sort_drift(preview.drift, policies.drift)
         if refused and os.environ.get(ALLOW_DRIFT) != stack:
-            sys.exit(f"{_refusal(refused)}; or deploy over it in one run with {ALLOW_DRIFT}={stack}")
+            sys.exit(f"{_refusal(refused)}; or undo it {_allowed(ALLOW_DRIFT, stack)}")
         if repairable or refused:
             lines.append(f"- repairs what was changed outside Pulumi: {', '.join(map(code, repairable + refused))}")
         lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]
         if lost and os.environ.get(ALLOW_DATA_LOSS) != stack:
             sys.exit(
-                f"it would delete or replace stateful resources: {', '.join(lost)}; a run with "
-                f"{ALLOW_DATA_LOSS}={stack} may do so"
+                f"it would delete or replace stateful resources: {', '.join(lost)}; allow it "
+                f"{_allowed(ALLOW_DATA_LOSS, stack)}"
             )
         # `deploy` must not find a plan that is not accepted.
         draft.replace(plan)
@@ -175,6 +175,11 @@ def _refusal(refused: Sequence[str]) -> str:
         f"changed outside Pulumi: {', '.join(refused)}; undo it, or list it in policies.toml under [drift], as "
         "`repair` if deployments may undo it, as `ignore` if AWS changes it by itself"
     )
+
+
+def _allowed(variable: str, stack: str) -> str:
+    name = variable.removeprefix("CI_").lower() if "GITHUB_ACTIONS" in os.environ else variable
+    return f"in a new run that a person starts with {name}={stack}"
 
 
 def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:
