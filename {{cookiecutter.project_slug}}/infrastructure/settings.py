@@ -155,7 +155,7 @@ class Settings(StackSettings):
     kms_key_arn: Annotated[
         str,
         _text(
-            "Customer-managed key that encrypts everything",
+            "Customer-managed key of data, messages and the function's log",
             r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
             "empty (the stack creates one), or the ARN of a KMS key",
         ),

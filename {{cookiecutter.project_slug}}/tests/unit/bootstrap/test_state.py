@@ -137,7 +137,7 @@ def test_a_backend_without_a_bucket_is_refused(tmp_path: Path, backend: str) -> 
 def test_the_security_rules_hold_or_are_waived_for_the_state(program: RecordedProgram) -> None:
     about_state = {rule: {name for name in check(program) if name.startswith("state")} for rule, check in RULES.items()}
 
-    # An access log, a replica and events: the README says why there are none.
+    # No access log, replica or events: versions are kept for a year, and Pulumi can read the resources again.
     waived = {"CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62"}
     assert {rule.split()[0]: names for rule, names in about_state.items() if names} == {
         id_: {"state"} for id_ in waived
