@@ -12,7 +12,7 @@ STACK = pytest.StashKey[Stack]()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Find the stack, and skip with the reason what does not run in its environment (the marker ``only_in``)."""
+    """Find the stack, and skip the tests whose marker ``only_in`` does not name its environment."""
     config.stash[STACK] = stack = find_stack()
     for item in items:
         for marker in item.iter_markers("only_in"):
@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
-    """Name the stack, and the address of AWS or of the emulator."""
+    """Report the stack, its region and the AWS endpoint."""
     stack = config.stash.get(STACK, None)
     where = stack and stack.client("sts").meta.endpoint_url
     return [f"stack {stack.name} in {stack.session.region_name}, at {where}"] if stack else []
@@ -29,7 +29,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 @pytest.fixture(scope="session", name="stack")
 def fixture_stack(pytestconfig: pytest.Config) -> Stack:
-    """The deployed stack. Without access to its account, all tests are aborted."""
+    """The deployed stack. Without access to its account, the test run is aborted."""
     stack = pytestconfig.stash[STACK]
     try:
         account = stack.client("sts").get_caller_identity()["Account"]
@@ -42,6 +42,6 @@ def fixture_stack(pytestconfig: pytest.Config) -> Stack:
 
 @pytest.fixture(scope="session", name="pipeline")
 def fixture_pipeline(stack: Stack) -> Iterator[Pipeline]:
-    """The pipeline to send messages through. What they leave behind is deleted at the end."""
+    """The deployed pipeline. The data of its messages is deleted at the end."""
     with opened_pipeline(stack) as pipeline:
         yield pipeline

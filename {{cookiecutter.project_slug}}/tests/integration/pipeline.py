@@ -1,7 +1,7 @@
-"""Sends messages through the deployed pipeline, finds their results, and deletes these at the end.
+"""Sends messages through the deployed pipeline, finds their results, and deletes the results at the end.
 
-Only results of its own messages are found, so that several people can test one stack at the same time. AWS delivers at
-least once, so notifications and dead letters are counted by their IDs.
+Results of other messages are ignored, so several people can test a stack at the same time. SNS and SQS deliver at
+least once, so notifications and dead letters are deduplicated by their IDs.
 """
 
 import contextlib
@@ -18,23 +18,23 @@ from botocore.exceptions import ClientError
 from tests.integration.stack import Stack
 
 LIVE = "live"
-# A message that fails once is delivered again after 30 seconds. Lambda may need several minutes before it polls a new
+# A message that fails once is redelivered after 30 seconds. Lambda may take several minutes to start polling a new
 # event source: https://docs.aws.amazon.com/lambda/latest/dg/msk-starting-positions.html
 DEADLINE_SECONDS = 60
 FIRST_DEADLINE_SECONDS = 300
-# Includes the function's cold start, on a busy machine too.
+# Includes a cold start on a busy machine.
 LOCAL_DEADLINE_SECONDS = 20
 LOCAL_FIRST_DEADLINE_SECONDS = 60
-# SNS delivers to SQS within milliseconds, once it knows the subscription.
+# SNS delivers to SQS within milliseconds once a subscription has taken effect.
 NOTIFICATION_SECONDS = 10
-# Time to wait for what should not come.
+# Time for unexpected results to arrive.
 SETTLING_SECONDS = 2
 PAUSE_SECONDS = 0.2
-# Short, because a run that is killed while it looks leaves other people's dead letters hidden for this time.
+# Short visibility timeout: a killed run hides other senders' dead letters for this long.
 PEEK_SECONDS = 2
-# For ten messages each: others may have left many dead letters.
+# Ten messages each: the queue may have many dead letters of others.
 RECEIVE_CALLS = 20
-# Marks an inbox that a killed run left behind.
+# Identify the inbox of a killed run.
 TAGS = {"ManagedBy": "integration tests"}
 
 Found = TypeVar("Found")
@@ -42,15 +42,15 @@ Results = dict[tuple[str, str], dict[str, Any]]
 
 
 class Pipeline:
-    """The deployed pipeline.
+    """A client of the deployed pipeline.
 
     Args:
         stack: The stack.
-        inbox_url: A queue that is subscribed to the topic for notifications.
+        inbox_url: URL of a queue that is subscribed to the notification topic.
 
     Attributes:
         stack: The stack.
-        sent: When each message was sent, by its ID.
+        sent: Send time of each message, by message ID.
     """
 
     def __init__(self, stack: Stack, inbox_url: str) -> None:
@@ -58,7 +58,7 @@ class Pipeline:
         self.sent: dict[str, datetime] = {}
         self._sqs = stack.client("sqs")
         self._inbox_url = inbox_url
-        # By the message, and by the ID of its notification or dead letter.
+        # By message ID, and the ID of the notification or dead letter.
         self._notifications: Results = {}
         self._letters: Results = {}
 
@@ -72,7 +72,7 @@ class Pipeline:
         return messages
 
     def send_first(self, body: str) -> str:
-        """Send a message until the inbox receives its notification: a topic may not know a new subscription yet."""
+        """Send a message until the inbox is notified, because a new subscription takes effect with a delay."""
         seconds = self._seconds(FIRST_DEADLINE_SECONDS, LOCAL_FIRST_DEADLINE_SECONDS)
         deadline = time.monotonic() + seconds
         while True:
@@ -83,12 +83,12 @@ class Pipeline:
                 return message
 
     def send_back(self, letter: Mapping[str, Any], body: str) -> None:
-        """Send a dead letter back with its attributes, as SQS does, but with a repaired body."""
+        """Redrive a dead letter with its attributes, as SQS does, but with a repaired body."""
         message = {"MessageBody": body, "MessageAttributes": letter["MessageAttributes"]}
         self._sqs.send_message(QueueUrl=self.stack.outputs["queue_url"], **message)
 
     def deliver(self, message: str, body: str, sent: datetime, qualifier: str = LIVE) -> dict[str, Any]:
-        """Invoke a version or alias of the function with a message, as Lambda does, and return its answer.
+        """Invoke a version or alias of the function as an event source mapping does, and return the response.
 
         https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
         """
@@ -105,7 +105,7 @@ class Pipeline:
         Args:
             find: Method that finds the result, for example `item_of`.
             message: The message's ID.
-            seconds: How long to wait, if not as usual.
+            seconds: Timeout, if not the default.
 
         Raises:
             AssertionError: If there is no result in time.
@@ -121,21 +121,21 @@ class Pipeline:
         return (local if self.stack.is_local else on_aws) + self.stack.settings.batch_window_seconds
 
     def payload_of(self, message: str) -> bytes | None:
-        """Read a message's payload."""
+        """Read a message's payload, if it is stored."""
         versions, bucket = self._versions_of(message), self.stack.outputs["bucket_name"]
         if not versions:
             return None
         return self.stack.client("s3").get_object(Bucket=bucket, Key=versions[0]["Key"])["Body"].read()
 
     def _versions_of(self, message: str) -> list[dict[str, Any]]:
-        """List the versions of a message's payload: each time it is stored adds one."""
+        """List the versions of a message's payload; storing it twice would create two."""
         item = self._item_of(message)
         key = item["object_key"]["S"] if item else f"messages/{self.sent[message].date()}/{message}.json"
         bucket = self.stack.outputs["bucket_name"]
         return self.stack.client("s3").list_object_versions(Bucket=bucket, Prefix=key).get("Versions", [])
 
     def item_of(self, message: str) -> dict[str, str] | None:
-        """Query a message's item through the index, by the time at which the message was sent."""
+        """Read a message's item through the index, by the item's own date and timestamp."""
         item = self._item_of(message)
         if not item:
             return None
@@ -155,15 +155,15 @@ class Pipeline:
         return answer.get("Item", {})
 
     def notifications_of(self, message: str) -> list[dict[str, Any]]:
-        """Return a message's notifications, as SNS delivers them; look for new ones if none has arrived yet."""
+        """Return a message's notifications in SNS's JSON format. If there are none yet, poll the inbox."""
         return results_of(self._notifications, message) or results_of(self._take_notifications(), message)
 
     def letters_of(self, message: str) -> list[dict[str, Any]]:
-        """Return a message's dead letters, whether the function or SQS has sent them; look for new ones likewise."""
+        """Return a message's dead letters, from the function or SQS. If there are none yet, poll their queue."""
         return results_of(self._letters, message) or results_of(self._take_letters(), message)
 
     def counts_of(self, *messages: str) -> list[list[int]]:
-        """Count payloads, notifications and dead letters of messages, after some time for what should not come."""
+        """After a delay for unexpected results, count each message's payloads, notifications and dead letters."""
         time.sleep(SETTLING_SECONDS)
         taken = (self._take_notifications(), self._take_letters())
         counts = {each: [len(results_of(results, each)) for results in taken] for each in messages}
@@ -173,16 +173,16 @@ class Pipeline:
         for received in self._received(self._inbox_url):
             self._delete(self._inbox_url, received)
             notification = json.loads(received["Body"])
-            # Anybody may publish to the topic.
+            # Other publishers may use another format.
             with contextlib.suppress(KeyError, TypeError, ValueError):
                 message = json.loads(notification["Message"])["message_id"]
                 self._notifications[message, notification["MessageId"]] = notification
         return self._notifications
 
     def _take_letters(self) -> Results:
-        """Take this run's dead letters, and make those of others visible again at once.
+        """Take this run's dead letters, and make all others visible again immediately.
 
-        Otherwise two runs could hide each other's dead letters all the time.
+        Otherwise, concurrent runs could keep hiding each other's dead letters.
         """
         others, queue = list[str](), self.stack.outputs["dlq_url"]
         for letter in self._received(queue, VisibilityTimeout=PEEK_SECONDS, MessageAttributeNames=["All"]):
@@ -194,13 +194,13 @@ class Pipeline:
             else:
                 others.append(letter["ReceiptHandle"])
         for receipt in others:
-            # Somebody else may have it by now.
+            # Another receiver may have taken it since.
             with contextlib.suppress(ClientError):
                 self._sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
         return self._letters
 
     def _received(self, queue: str, **options: Any) -> Iterator[dict[str, Any]]:
-        """Receive messages until there are no more; wait only for the first, which asks all servers of the queue."""
+        """Receive messages until none are left. The first call uses long polling, which queries all servers."""
         options |= {"QueueUrl": queue, "MaxNumberOfMessages": 10, "WaitTimeSeconds": 1}
         for _ in range(RECEIVE_CALLS):
             messages = self._sqs.receive_message(**options).get("Messages", [])
@@ -213,10 +213,10 @@ class Pipeline:
         self._sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
 
     def remove_all(self) -> None:
-        """Delete what the messages left behind: objects with all their versions, items, dead letters.
+        """Wait for all results, and delete the messages' object versions, items and dead letters.
 
         Raises:
-            AssertionError: If a message has no result: it may still leave something behind.
+            AssertionError: If a message has no result, so it may still leave data behind.
         """
         deadline = time.monotonic() + self._seconds(DEADLINE_SECONDS, LOCAL_DEADLINE_SECONDS)
         while (left := [each for each in self.sent if not self._is_done(each)]) and time.monotonic() < deadline:
@@ -229,18 +229,17 @@ class Pipeline:
         assert not left, f"these messages have no result, and may still leave something behind: {left}"
 
     def _is_done(self, message: str) -> bool:
-        """Whether a message's item says that its notification was sent, or the message is dead-lettered."""
+        """Whether a message's item is marked as announced, or the message is dead-lettered."""
         return self._item_of(message).get("announced", {}).get("BOOL", False) or bool(self.letters_of(message))
 
 
 def results_of(results: Results, message: str) -> list[dict[str, Any]]:
-    """Return the results of one message."""
     return [result for (of, _), result in results.items() if of == message]
 
 
 @contextmanager
 def opened_pipeline(stack: Stack) -> Generator[Pipeline]:
-    """Open the pipeline, with a temporary queue that is subscribed to the topic, and delete at the end what is left.
+    """Open the pipeline with a temporary inbox that is subscribed to the topic, and delete all leftovers on exit.
 
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     """
@@ -259,7 +258,7 @@ def opened_pipeline(stack: Stack) -> Generator[Pipeline]:
         inbox = sqs.create_queue(QueueName=name, Attributes={"Policy": policy}, tags=TAGS)["QueueUrl"]
         end.callback(sqs.delete_queue, QueueUrl=inbox)
         pipeline = Pipeline(stack, inbox)
-        # This takes some seconds: a notification that SNS cannot deliver to a deleted inbox would fire an alarm.
+        # Runs between unsubscribing and deleting the inbox: failed late notifications would fire an alarm.
         end.callback(pipeline.remove_all)
         answer = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
         end.callback(sns.unsubscribe, SubscriptionArn=answer["SubscriptionArn"])

@@ -1,4 +1,4 @@
-"""The deployed stack that the outputs file belongs to: its settings, its outputs, and AWS clients."""
+"""The deployed stack of the outputs file: its settings, outputs and AWS clients."""
 
 import json
 import os
@@ -25,10 +25,10 @@ class Stack:
     """A deployed stack.
 
     Attributes:
-        name: Its name.
-        settings: Its settings. A secret, which only the Pulumi CLI can decrypt, is `MASKED`.
-        outputs: Its outputs.
-        session: A session in its region.
+        name: Name of the stack.
+        settings: Settings of the stack. Secrets, which only the Pulumi CLI can decrypt, are `MASKED`.
+        outputs: Outputs of the stack.
+        session: Session in the stack's region.
         clients: AWS clients by service, created on first use.
     """
 
@@ -40,27 +40,27 @@ class Stack:
 
     @property
     def prefix(self) -> str:
-        """The beginning of its resources' names: the project and the suffix."""
+        """Prefix of the resource names: project and environment suffix."""
         return self.outputs["function_name"].removesuffix(f"-{FUNCTION}")
 
     @property
     def account(self) -> str:
-        """ID of its account."""
+        """ID of the AWS account."""
         return self.outputs["function_arn"].split(":")[4]
 
     @property
     def is_local(self) -> bool:
-        """Whether it is deployed to the emulator on this machine."""
+        """Whether the stack is deployed to the local emulator."""
         return self.settings.environment == "local"
 
     @property
     def names(self) -> dict[str, str]:
-        """Its outputs, and names that follow from them."""
+        """The stack's outputs, prefix, account and role name."""
         role_name = self.outputs["lambda_role_arn"].rpartition("/")[2]
         return self.outputs | {"prefix": self.prefix, "account": self.account, "role_name": role_name}
 
     def client(self, service: str) -> Any:
-        """Return the client of a service, for AWS or for the emulator at ``AWS_ENDPOINT_URL``."""
+        """Return a service's client, for AWS or the emulator at ``AWS_ENDPOINT_URL``."""
         if service not in self.clients:
             session: Any = self.session
             self.clients[service] = session.client(service, config=CLIENT_CONFIG)
@@ -68,10 +68,10 @@ class Stack:
 
 
 def find_stack() -> Stack:
-    """Find the stack that the outputs file belongs to, by the function's name and region.
+    """Find the stack of the outputs file by the function's name and region.
 
     Raises:
-        pytest.UsageError: If there is none, or the environment variables do not fit it. The message is one line.
+        pytest.UsageError: If a file is invalid, no single stack matches, or the settings or AWS endpoint do not fit.
     """
     outputs = _read_outputs()
     try:

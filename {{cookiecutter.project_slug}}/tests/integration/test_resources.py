@@ -1,6 +1,6 @@
-"""The deployed resources are as the stack's settings say.
+"""The deployed resources match the stack's settings.
 
-To compare something else, add a row. Everything else that differs is drift, which `validate --live` finds.
+To compare another property, add a row. `validate --live` finds all other drift.
 """
 
 import json
@@ -19,12 +19,12 @@ from tools.settings import MASKED
 
 
 class Call(NamedTuple):
-    """A call of AWS.
+    """A call of an AWS API.
 
     Attributes:
-        service: The client.
-        method: Its method. If the answer has several pages, all are read.
-        arguments: The arguments. ``$NAME`` stands for an output of the stack, or for another of its `names`.
+        service: Name of the boto3 client.
+        method: Method of the client. If the response has several pages, all are read.
+        arguments: Arguments, in which ``$NAME`` stands for one of the stack's `names`.
     """
 
     service: str
@@ -33,12 +33,12 @@ class Call(NamedTuple):
 
 
 class Row(NamedTuple):
-    """What the answer of a call must contain.
+    """An expected value in the response of a call.
 
     Attributes:
         call: The call.
-        expression: A JMESPath expression, with names like a call's arguments. Texts that are JSON are parsed before.
-        expected: Its value, or a function that returns it.
+        expression: JMESPath expression with ``$NAME`` as in `Call`, for the response as `answer_of` returns it.
+        expected: The expression's value, or a function that returns the value for a stack.
     """
 
     call: Call
@@ -47,14 +47,14 @@ class Row(NamedTuple):
 
 
 def key_arn(stack: Stack) -> str:
-    """Return the ARN of the key that encrypts everything: the one in ``kmsKeyArn``, or the stack's own."""
+    """Return the ARN of the encryption key: ``kmsKeyArn``, or the stack's own key."""
     if stack.settings.kms_key_arn:
         return stack.settings.kms_key_arn
     return stack.client("kms").describe_key(KeyId=f"alias/{stack.prefix}-key")["KeyMetadata"]["Arn"]
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """Return the function's environment variables: each is the output or the setting of the same name."""
+    """Return the function's environment variables, from the outputs and settings of the same names."""
     return {
         each.name.upper(): stack.outputs.get(each.name) or str(getattr(stack.settings, each.name))
         for each in fields(Environment)
@@ -79,7 +79,7 @@ def permissions(stack: Stack) -> list[list[Any]]:
 
 
 def subscriptions(stack: Stack) -> list[list[str]]:
-    """Return the subscriptions of the alarms' topic."""
+    """Return the protocol and endpoint of the alarm topic's subscriptions."""
     return [["email", stack.settings.notification_email]] if stack.settings.notification_email else []
 
 
@@ -119,9 +119,9 @@ STATEMENTS = 'Policy.Statement[].[Effect, Condition.Bool."aws:SecureTransport"]'
 TLS_ONLY = [["Deny", "false"]]
 INDEX = "GlobalSecondaryIndexes[].[IndexName, KeySchema[].AttributeName, sort(Projection.NonKeyAttributes)]"
 RECOVERY = "ContinuousBackupsDescription.PointInTimeRecoveryDescription.PointInTimeRecoveryStatus"
-# It takes up to an hour to enable it.
+# Enabling TTL takes up to an hour, so ENABLING is accepted.
 EXPIRY = "TimeToLiveDescription.[AttributeName, starts_with(TimeToLiveStatus, 'ENABL')]"
-# Of the function, its versions and its alias.
+# Mappings to the function, a version or an alias.
 MAPPED = "EventSourceMappings[?FunctionArn=='$function_arn' || starts_with(FunctionArn, '$function_arn:')]"
 LOG_GROUP = "logGroups[?logGroupName=='/aws/lambda/$function_name']"
 # https://docs.aws.amazon.com/sns/latest/api/API_ListSubscriptionsByTopic.html
@@ -260,7 +260,7 @@ def test_alarm_recipient_has_confirmed_the_subscription(stack: Stack) -> None:
 
 
 def answer_of(stack: Stack, call: Call, arguments: dict[str, Any]) -> Any:
-    """Make a call, and parse the texts in its answer that are JSON objects."""
+    """Return all pages of a call, or its single response with JSON parsed."""
     client = stack.client(call.service)
     if client.can_paginate(call.method):
         return client.get_paginator(call.method).paginate(**arguments).build_full_result()
@@ -268,7 +268,7 @@ def answer_of(stack: Stack, call: Call, arguments: dict[str, Any]) -> Any:
 
 
 def parsed(value: Any) -> Any:
-    """Parse the texts in a dictionary that are JSON objects."""
+    """Parse the strings in nested dictionaries that are JSON objects."""
     if isinstance(value, dict):
         return {key: parsed(each) for key, each in value.items()}
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value

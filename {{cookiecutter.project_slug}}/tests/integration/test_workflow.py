@@ -1,6 +1,6 @@
-"""The pipeline from end to end: what becomes of messages that are sent to the deployed queue.
+"""End-to-end tests: the results of messages that are sent to the deployed queue.
 
-Every message that is processed has the type `TYPE`, so that subscribers can leave out its notification.
+Every processed message has the type `TYPE`, so that subscribers can filter out its notification.
 """
 
 import json
@@ -15,7 +15,7 @@ from processor.events import EXAMPLE
 from tests.integration.pipeline import LIVE, Pipeline
 
 TYPE = "integration.test"
-# Whitespace, escapes, order and other members must be stored unchanged.
+# Whitespace, escapes, key order and unknown keys must be stored unchanged.
 EVENT = {"more": []} | EXAMPLE | {"type": TYPE, "data": {"name": "Zoë ☃ 𝄞", "n": 1.5}}
 BODY = json.dumps(EVENT, ensure_ascii=False).replace("ë", "\\u00eb").replace("1.5", "\t1.50e0")
 MALFORMED = {
@@ -23,14 +23,14 @@ MALFORMED = {
     "this is not JSON": "body: Invalid JSON",
 }
 BAD_BODY = next(iter(MALFORMED))
-# Payloads, notifications and dead letters of a message.
+# Numbers of a message's payloads, notifications and dead letters.
 ONCE = [1, 1, 0]
 DEAD_LETTERED = [0, 0, 1]
-# The tester's clock and that of SQS may differ.
+# The clocks of the test machine and SQS may differ.
 CLOCK_SECONDS = 600
-# A delivery must end before the next one.
+# Visibility timeout of failing messages, longer than a delivery.
 RETRY_SECONDS = 3
-# Deliveries until a message is dead-lettered, if these tests make it fail.
+# Deliveries before a failing message is dead-lettered.
 DELIVERIES = 2
 
 not_in_prod = pytest.mark.only_in("local", "dev", "staging", reason="in prod, only one good message is sent")
@@ -39,7 +39,7 @@ emulator_only = pytest.mark.only_in("local", reason="the test makes the function
 
 @pytest.fixture(scope="module", name="message")
 def fixture_message(pipeline: Pipeline) -> str:
-    """A message that was sent and processed."""
+    """ID of a processed message."""
     return pipeline.send_first(BODY)
 
 
@@ -146,12 +146,11 @@ def test_message_is_dead_lettered_by_sqs_if_the_function_crashes(pipeline: Pipel
 
 
 def texts_of(letter: dict[str, Any]) -> dict[str, str]:
-    """Return the message attributes of a dead letter."""
     return {name: value["StringValue"] for name, value in letter.get("MessageAttributes", {}).items()}
 
 
 def failures_of(pipeline: Pipeline, message: str) -> list[str]:
-    """Return the lines of the function's log about failures of a message."""
+    """Return the function's CRITICAL log lines about a message."""
     group = f"/aws/lambda/{pipeline.stack.outputs['function_name']}"
     pages = pipeline.stack.client("logs").get_paginator("filter_log_events").paginate(logGroupName=group)
     lines = [event["message"] for page in pages for event in page["events"]]
@@ -160,12 +159,12 @@ def failures_of(pipeline: Pipeline, message: str) -> list[str]:
 
 @contextmanager
 def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[None]:
-    """Let the alias point to a version of the function that fails, and put all back at the end.
+    """Point the alias to a failing version of the function, and restore everything on exit.
 
     Args:
-        pipeline: The pipeline.
-        deliveries: Maximum number of deliveries.
-        variables: What differs in the environment of that version.
+        pipeline: The deployed pipeline.
+        deliveries: Maximum receive count.
+        variables: Environment variables that differ in that version.
     """
     client, sqs = pipeline.stack.client("lambda"), pipeline.stack.client("sqs")
     function = {"FunctionName": pipeline.stack.outputs["function_name"]}
@@ -173,7 +172,7 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
     attributes = sqs.get_queue_attributes(**queue, AttributeNames=["VisibilityTimeout", "RedrivePolicy"])["Attributes"]
     environment = client.get_function_configuration(**function)["Environment"]
     live = client.get_alias(**function, Name=LIVE)["FunctionVersion"]
-    # The function cannot delay retries in a queue that does not exist, so the visibility timeout applies.
+    # With a wrong queue URL, the function cannot back off, so the queue's visibility timeout applies.
     changed = {
         "MAX_RECEIVE_COUNT": str(deliveries),
         "QUEUE_URL": f"{queue['QueueUrl']}-that-does-not-exist",
@@ -184,7 +183,7 @@ def failing(pipeline: Pipeline, deliveries: int, **variables: str) -> Generator[
         client.update_function_configuration(**function, Environment=broken)
         version = client.publish_version(**function)["Version"]
         end.callback(client.delete_function, **function, Qualifier=version)
-        # Have the cold start now, so that it does not use up the visibility timeout.
+        # Trigger the cold start now, so that it does not use up the visibility timeout.
         pipeline.deliver("00000000-0000-0000-0000-000000000000", BODY, datetime.now(tz=UTC), version)
         end.callback(sqs.set_queue_attributes, **queue, Attributes=attributes)
         redrive = json.dumps(json.loads(attributes["RedrivePolicy"]) | {"maxReceiveCount": deliveries})

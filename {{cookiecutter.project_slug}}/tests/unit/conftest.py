@@ -17,24 +17,24 @@ __all__ = ["fixture_aws", "fixture_clients", "fixture_queues", "fixture_store"]
 
 @pytest.fixture(scope="session", name="stacks")
 def fixture_stacks() -> dict[str, RecordedProgram]:
-    """Each stack of the project, as its file configures it."""
+    """The recorded program of each stack file."""
     return {stack: record(stack, stack_config(stack)) for stack in STACKS}
 
 
 @pytest.fixture(scope="session", name="example")
 def fixture_example() -> RecordedProgram:
-    """An example stack with the defaults."""
+    """The recorded program of an example stack with default settings."""
     return record("example", example_config())
 
 
 @pytest.fixture(scope="session", name="production")
 def fixture_production() -> RecordedProgram:
-    """An example stack for production."""
+    """The recorded program of an example production stack."""
     return record("production", example_config(environment="prod"))
 
 
 def record(stack: str, config: Mapping[str, str]) -> RecordedProgram:
-    """Run the program. If it fails, so would nearly every test: end the run with the one reason."""
+    """Record the program. If it fails, end the test run: nearly every test would fail for the same reason."""
     try:
         return run_program(config, stack)
     except Exception:  # noqa: BLE001 # pylint: disable=broad-exception-caught
@@ -42,7 +42,7 @@ def record(stack: str, config: Mapping[str, str]) -> RecordedProgram:
 
 
 def recorded_inputs(program: RecordedProgram) -> dict[str, dict[str, Any]]:
-    """Return the inputs of all resources by logical name, with JSON parsed and only the names of archives."""
+    """Return the inputs of all resources by logical name, with JSON parsed and archives as file names."""
     return {
         resource.name: {key: _readable(value) for key, value in resource.inputs.items()}
         for resource in program.resources

@@ -1,4 +1,4 @@
-"""An emulated AWS for the function: moto, in the tests' process."""
+"""AWS for the function's tests, emulated by moto in the same process."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SENT = 1772366400123
 
 @dataclass(frozen=True)
 class Emulated:
-    """The resources of a deployed stack in the emulated AWS, and clients for them."""
+    """The example stack in the emulated AWS: clients, and the function's environment."""
 
     s3: Any
     dynamodb: Any
@@ -35,7 +35,7 @@ class Emulated:
     environment: Environment
 
     def objects(self) -> list[tuple[str, str, bytes]]:
-        """Read all versions of all objects of the bucket: key, content type, content."""
+        """Read all object versions in the bucket: key, content type and content."""
         bucket = self.environment.bucket_name
         versions = self.s3.list_object_versions(Bucket=bucket).get("Versions", [])
         read = [self.s3.get_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"]) for each in versions]
@@ -64,7 +64,7 @@ class Emulated:
 
 @pytest.fixture(scope="session", name="clients")
 def fixture_clients(example: RecordedProgram) -> dict[str, Any]:
-    """Clients for the emulated AWS."""
+    """boto3 clients by service."""
     session = boto3.Session("testing", "testing", region_name=example.region)
     return {name: session.client(name) for name in ("s3", "dynamodb", "sns", "sqs")}
 
@@ -73,7 +73,7 @@ def fixture_clients(example: RecordedProgram) -> dict[str, Any]:
 def fixture_aws(
     example: RecordedProgram, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Emulated]:
-    """Create the example stack's resources in an emulated AWS, and set the function's environment variables."""
+    """The example stack's resources in an emulated AWS, with the function's environment variables set."""
     variables = example.one("aws:lambda/function:Function", "function").inputs["environment"]["variables"]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -92,14 +92,13 @@ def fixture_aws(
 
 
 def create_queue(clients: dict[str, Any], queue: dict[str, Any]) -> None:
-    """Create a queue with its limit and its redrive policy."""
     redrive = {"RedrivePolicy": queue["redrivePolicy"]} if "redrivePolicy" in queue else {}
     attributes = {"MaximumMessageSize": str(int(queue["maxMessageSize"]))} | redrive
     clients["sqs"].create_queue(QueueName=queue["name"], Attributes=attributes)
 
 
 def create_table(clients: dict[str, Any], table: dict[str, Any]) -> None:
-    """Create a table with its key."""
+    """Create a table with its primary key, without its index."""
     keys = {table["hashKey"]: "HASH"} | ({table["rangeKey"]: "RANGE"} if "rangeKey" in table else {})
     types = {attribute["name"]: attribute["type"] for attribute in table["attributes"]}
     clients["dynamodb"].create_table(
@@ -111,13 +110,13 @@ def create_table(clients: dict[str, Any], table: dict[str, Any]) -> None:
 
 
 def create_topic(clients: dict[str, Any], topic: dict[str, Any]) -> None:
-    """Create a topic, and a queue of the same name that receives what it sends."""
+    """Create a topic, and subscribe a queue of the same name."""
     arn = clients["sns"].create_topic(Name=topic["name"])["TopicArn"]
     clients["sqs"].create_queue(QueueName=topic["name"])
     clients["sns"].subscribe(TopicArn=arn, Protocol="sqs", Endpoint=arn.replace(":sns:", ":sqs:"))
 
 
-# What creates a resource from its inputs, by its type.
+# Functions that create a resource from its inputs, by Pulumi type.
 CREATORS: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
     "aws:dynamodb/table:Table": create_table,
     "aws:s3/bucket:Bucket": lambda clients, bucket: clients["s3"].create_bucket(Bucket=bucket["bucket"]),
@@ -139,15 +138,15 @@ def fixture_queues(aws: Emulated) -> Queues:
 
 
 def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, **attributes: Any) -> dict[str, Any]:
-    """Return a record as the event source mapping passes it, of a message that is in no queue.
+    """Return a record as the event source mapping passes it. Its message is in no queue.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 
     Args:
         body: The message's body.
-        message_id: Its id.
-        deliveries: How often it has been delivered.
-        attributes: Its attributes, as Lambda passes them.
+        message_id: The message's ID.
+        deliveries: The message's receive count.
+        attributes: Message attributes in Lambda's format.
     """
     return {
         "messageId": message_id,
@@ -160,10 +159,10 @@ def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, 
 
 @contextmanager
 def failing(**errors: Sequence[Exception | None]) -> Generator[list[tuple[str, dict[str, Any]]]]:
-    """Let the next calls of AWS operations fail with these errors in turn; ``None`` lets a call succeed.
+    """Raise errors in the next calls of AWS operations, in order; ``None`` lets a call through.
 
     Yields:
-        Name and arguments of every call so far.
+        Operation and arguments of every call so far.
     """
     make_call = vars(BaseClient)["_make_api_call"]
     left = {operation: iter(outcomes) for operation, outcomes in errors.items()}
@@ -173,7 +172,7 @@ def failing(**errors: Sequence[Exception | None]) -> Generator[list[tuple[str, d
         calls.append((operation, arguments))
         if error := next(left.get(operation, iter(())), None):
             raise error
-        # The messages are in no queue, so none can be hidden there.
+        # The messages are in no queue, so they have no visibility timeout to change.
         return {} if operation == "ChangeMessageVisibility" else make_call(client, operation, arguments)
 
     with mock.patch.object(BaseClient, "_make_api_call", call):

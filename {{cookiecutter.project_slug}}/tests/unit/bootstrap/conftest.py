@@ -1,4 +1,4 @@
-"""An account with stacks, and a run of the bootstrap program there."""
+"""Stack files of an account, and runs of the bootstrap program."""
 
 import json
 import shutil
@@ -39,7 +39,7 @@ Bootstrap = Callable[..., RecordedProgram]
 
 @pytest.fixture(scope="session", name="write_stacks")
 def fixture_write_stacks(tmp_path_factory: pytest.TempPathFactory) -> WriteStacks:
-    """Write a project with these stack files."""
+    """A function that writes a project with stack files."""
 
     def write(files: Mapping[str, Mapping[str, object]]) -> Project:
         folder = tmp_path_factory.mktemp("project")
@@ -53,7 +53,7 @@ def fixture_write_stacks(tmp_path_factory: pytest.TempPathFactory) -> WriteStack
 
 @pytest.fixture(scope="session", name="bootstrap")
 def fixture_bootstrap(write_stacks: WriteStacks) -> Bootstrap:
-    """Run the bootstrap program in the account, with some settings and with examples of the others."""
+    """A function that runs the bootstrap program with example values for omitted settings."""
     project = write_stacks(STACKS)
 
     def run(accounts: str = f'["{ACCOUNT_ID}"]', **settings: str) -> RecordedProgram:
@@ -68,5 +68,5 @@ def fixture_bootstrap(write_stacks: WriteStacks) -> Bootstrap:
 
 @pytest.fixture(scope="session")
 def program(bootstrap: Bootstrap) -> RecordedProgram:
-    """The program with example settings."""
+    """The recorded bootstrap program with example settings."""
     return bootstrap()

@@ -1,4 +1,4 @@
-"""The policies: what guards the permissions, and what a stack's settings change. If one is missing, AWS says so."""
+"""The CI policies: their guards, and the effects of a stack's settings. AWS reports missing permissions."""
 
 import json
 from dataclasses import replace
@@ -19,14 +19,14 @@ POLICY_CHARACTERS = 6144
 
 
 def statements(stack: Stack, policy: str) -> dict[str, Any]:
-    """Return the statements of a policy by what they are for."""
+    """Return a policy's statements by Sid."""
     document = json.loads(documents(stack)[policy])
     assert document["Version"] == "2012-10-17"
     return {statement["Sid"]: statement for statement in document["Statement"]}
 
 
 def guard(sid: str, actions: str, **conditions: str) -> dict[str, Any]:
-    """Return a statement about the function's role."""
+    """Return a statement that allows actions on the function's role."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions.split(), "Resource": ROLE}
     return {**statement, "Condition": {"StringEquals": conditions}} if conditions else statement
 

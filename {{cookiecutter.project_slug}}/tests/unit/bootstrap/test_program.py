@@ -1,4 +1,4 @@
-"""The bootstrap program: every resource for the roles, and the outputs."""
+"""The bootstrap program: CI roles, policies, OIDC provider and outputs."""
 
 from typing import Any
 
@@ -24,7 +24,6 @@ def iam_arn(kind: str, stack: str, name: str) -> str:
 
 
 def inputs(stack: str, name: str) -> dict[str, Any]:
-    """Return the inputs of a role."""
     trusted = {
         "Effect": "Allow",
         "Principal": {"Federated": f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{trust.ISSUER}"},

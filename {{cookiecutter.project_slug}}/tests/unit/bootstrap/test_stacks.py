@@ -1,4 +1,4 @@
-"""The stacks of an account, read from their files."""
+"""The stacks of an account, read from the stack files."""
 
 import re
 from dataclasses import replace

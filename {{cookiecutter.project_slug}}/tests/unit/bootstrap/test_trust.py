@@ -1,4 +1,4 @@
-"""Who may assume the roles: what a token of GitHub must say, and the settings that it is compared with."""
+"""Trust policies of the CI roles: required claims of GitHub's OIDC tokens, and the repository settings."""
 
 import pytest
 

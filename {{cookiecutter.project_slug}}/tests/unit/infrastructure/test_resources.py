@@ -1,4 +1,4 @@
-"""Every resource of an example stack with all of its inputs, what production keeps, and the stack's outputs."""
+"""Every resource of an example stack with all inputs, its protection in production, and the stack's outputs."""
 
 import json
 import re
@@ -30,7 +30,7 @@ TABLE_ARN: Final = f"arn:aws:dynamodb:{PLACE}:table/{NAME}-messages"
 FUNCTION_ARN: Final = f"arn:aws:lambda:{PLACE}:function:{FUNCTION}"
 ROLE_ARN: Final = f"arn:aws:iam::123456789012:role/{FUNCTION}"
 LOG_GROUP_ARN: Final = f"arn:aws:logs:{PLACE}:log-group:/aws/lambda/{FUNCTION}"
-# What the mocks give the key.
+# The mocks derive the ID from the key's logical name.
 KEY_ID: Final = "d4fb67b5-2bb7-536a-a9dd-722ab52d139a"
 KEY_ARN: Final = f"arn:aws:kms:{PLACE}:key/{KEY_ID}"
 KEY_USERS: Final = ("dynamodb", "lambda", "s3", "sns", "sqs")
@@ -50,7 +50,7 @@ OUTPUTS: Final = {
     "lambda_role_arn": ROLE_ARN,
     "alarm_topic_arn": ALARM_TOPIC_ARN,
 }
-# The type and all inputs of a resource.
+# The Pulumi type and all inputs of a resource.
 Resource = dict[str, Any]
 
 
@@ -80,7 +80,7 @@ def service(name: str) -> dict[str, str]:
 def bucket(
     name: str, bucket_name: str, *statements: dict[str, Any], encryption: dict[str, Any], expiry: dict[str, Any]
 ) -> dict[str, Resource]:
-    """Return a private bucket's resources, with its default encryption and, if its objects expire, when."""
+    """Return the resources of a private bucket. ``expiry`` has lifecycle rules in addition to the usual two."""
     arn = f"arn:aws:s3:::{bucket_name}"
     expirations = {
         "expire-noncurrent-versions": {"noncurrentVersionExpiration": {"noncurrentDays": 30}},
@@ -118,7 +118,7 @@ def bucket(
     return {name: itself} | {f"{name}-{part}": {**each, "bucket": f"{name}-id"} for part, each in parts.items()}
 
 
-# Where metrics come from: namespace, and the dimensions' names and values in turn.
+# Sources of metrics: namespace, then alternating names and values of dimensions.
 SOURCES: Final = {
     "queue": ("AWS/SQS", "QueueName", f"{NAME}-queue"),
     "dlq": ("AWS/SQS", "QueueName", f"{NAME}-dead-letter-queue"),
@@ -128,7 +128,7 @@ SOURCES: Final = {
     "index": ("AWS/DynamoDB", "TableName", f"{NAME}-messages", "GlobalSecondaryIndexName", "timestamp-index"),
     "topic": ("AWS/SNS", "TopicName", f"{NAME}-notifications"),
 }
-# The dashboard's graphs: source, statistic and names of their metrics.
+# Graphs of the dashboard by title, with metrics as ``SOURCE STATISTIC NAME...``.
 GRAPHS: Final = {
     "Messages sent by producers, and received by Lambda": ["queue Sum NumberOfMessagesSent NumberOfMessagesReceived"],
     "Messages by result": [
@@ -162,9 +162,9 @@ def metric(spec: str) -> dict[str, Any]:
 def alarm(
     name: str, description: str, *metrics: str, minutes: tuple[int, int], expression: str = "", **inputs: Any
 ) -> dict[str, Resource]:
-    """Return an alarm about metrics: source, statistic, name and, in an expression, id.
+    """Return an alarm on metrics, each ``SOURCE STATISTIC NAME``, with an ID if in an expression.
 
-    It fires if so many of so many ``minutes`` are over the threshold.
+    ``minutes`` are the datapoints to alarm and the evaluation periods.
     """
     if expression:
         result = {"id": "value", "expression": expression, "label": name, "returnData": True}
@@ -198,7 +198,7 @@ def graph(title: str, metrics: list[str]) -> dict[str, Any]:
     return {"type": "metric", "width": 12, "height": 6, "properties": properties}
 
 
-# Each variable of the function is the output or the setting of the same name.
+# Each environment variable has the value of the output or setting of the same name.
 VARIABLES: Final = {
     each.name.upper(): OUTPUTS.get(each.name) or example_config().get(f"{PROJECT_NAME}:{to_camel(each.name)}")
     for each in fields(Environment)
@@ -434,7 +434,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         "errors",
         "The function crashes or times out. Its messages are delivered again. Read the function's log.",
         "function Sum Errors",
-        # A crashed batch waits for the visibility timeout of 12 minutes, and may take the timeout of 2 minutes again.
+        # A crashed batch is redelivered after 12 minutes (visibility timeout) and may run for 2 (function timeout).
         minutes=(2, 12 + 2 + 5),
     ),
     **alarm(
@@ -488,13 +488,13 @@ EXPECTED: Final[dict[str, Resource]] = {
     },
 }
 BUCKETS: Final = ("payloads", "access-logs")
-# What production protects, and what it retains: the data, and all that secures a bucket.
+# In production: resources with `protect`, and with `retain_on_delete` (key, table, buckets and their settings).
 PROTECTED: Final = {
     *("key", "payloads", "access-logs", "table"),
     *("queue", "dead-letter-queue", "topic", "alarm-topic", "function-logs", "function-role"),
 }
 RETAINED: Final = {"key", "table", *(name for name, each in EXPECTED.items() if each["type"].startswith("aws:s3/"))}
-# Resources that are created after others, although no input refers to those.
+# Explicit dependencies (`depends_on`), where no input refers to the other resource.
 AFTER: Final = {
     **{f"{name}-lifecycle": f"{name}-versioning" for name in BUCKETS},
     **{f"{name}-policy": f"{name}-public-access" for name in BUCKETS},
@@ -555,7 +555,7 @@ def test_every_resource_belongs_to_a_component(example: RecordedProgram) -> None
     components = {each.urn for each in example.resources if each.is_component}
 
     assert [each.name for each in example.resources if each.parent not in components] == ["pipeline"]
-    # Pulumi takes a component that registers no outputs for unfinished.
+    # Pulumi treats a component without registered outputs as unfinished.
     assert components <= example.registered_outputs.keys()
 
 

@@ -1,6 +1,6 @@
-"""The security rules that apply to the project's resources, by their Checkov ids, and some that Checkov lacks.
+"""Security rules for the resources of every stack: Checkov's rules, by ID, and some that Checkov lacks.
 
-https://www.checkov.io/5.Policy%20Index/terraform.html describes the rules. Every rule is checked for every stack.
+https://www.checkov.io/5.Policy%20Index/terraform.html describes Checkov's rules.
 """
 
 import re
@@ -13,9 +13,9 @@ from jmespath import search
 from tests.unit.conftest import recorded_inputs
 from tools.testing import RecordedProgram
 
-# Finds the resources that break a rule.
+# Finds the names of resources that break a rule.
 Rule = Callable[[RecordedProgram], set[str]]
-# Whether a statement breaks a rule.
+# Whether a policy statement breaks a rule.
 Check = Callable[[dict[str, Any]], object]
 
 # Actions without resource-level permissions:
@@ -28,19 +28,19 @@ ACCESS_KEY: Final = r"(AKIA|ASIA)\w{16}|[A-Za-z0-9/+]{40}"
 
 
 def inputs_of(program: RecordedProgram, types: str) -> dict[str, dict[str, Any]]:
-    """Return the inputs of the resources of some types, which are named by the ends of their tokens."""
+    """Return resources' inputs by logical name. ``types`` are the last parts of Pulumi's type tokens."""
     recorded = recorded_inputs(program)
     found = {each.name for each in program.resources if each.type.rpartition(":")[2] in types.split()}
     return {name: recorded[name] for name in recorded if name in found}
 
 
 def every(types: str, expression: str) -> Rule:
-    """Check every resource of some types with an expression, as https://jmespath.org describes."""
+    """Require that a JMESPath expression (https://jmespath.org) is true for every resource of some types."""
     return lambda program: {name for name, each in inputs_of(program, types).items() if not search(expression, each)}
 
 
 def every_bucket(part: str, expression: str) -> Rule:
-    """Check the part of every bucket that is a resource of its own."""
+    """Require for every bucket a resource of type ``part`` for which an expression is true."""
 
     def broken(program: RecordedProgram) -> set[str]:
         good = {each["bucket"] for each in inputs_of(program, part).values() if search(expression, each)}
@@ -50,7 +50,7 @@ def every_bucket(part: str, expression: str) -> Rule:
 
 
 def with_access_key(program: RecordedProgram) -> set[str]:
-    """Find functions with an AWS access key in their environment, by the forms of its two parts."""
+    """Find functions with a variable that looks like an AWS access key ID or secret access key."""
     return {
         name
         for name, each in inputs_of(program, "Function").items()
@@ -59,7 +59,7 @@ def with_access_key(program: RecordedProgram) -> set[str]:
 
 
 def allows_no(types: str, breaks: Check) -> Rule:
-    """Check that no statement that allows something, in the policies of some types, breaks a rule."""
+    """Require that no Allow statement in the policies of some resource types breaks a rule."""
     allowed = "[policy, assumeRolePolicy][].Statement[] | [?Effect == 'Allow']"
     return lambda program: {
         name for name, each in inputs_of(program, types).items() if any(map(breaks, search(allowed, each)))
@@ -67,7 +67,7 @@ def allows_no(types: str, breaks: Check) -> Rule:
 
 
 def tls_only(type_: str, action_name: str) -> Rule:
-    """Check that for every resource of a type a policy denies requests without TLS."""
+    """Require that a policy denies requests without TLS for every resource of a type."""
     denied = (
         f"policy.Statement[?Effect == 'Deny' && Principal == '*' && Action == '{action_name}' && "
         "Condition.Bool.\"aws:SecureTransport\" == 'false'].Resource[]"
@@ -81,18 +81,18 @@ def tls_only(type_: str, action_name: str) -> Rule:
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list; policies allow a single value instead of a list."""
+    """Return a value as a list; policies allow a single value instead of a list."""
     return value if isinstance(value, list) else [value]
 
 
 def anyone(statement: dict[str, Any]) -> bool:
-    """Whether a statement's principal is everybody."""
+    """Whether a statement's principals include ``*``."""
     principal = statement["Principal"]
     return any("*" in listed(each) for each in (principal.values() if isinstance(principal, dict) else [principal]))
 
 
 def any_resource(statement: dict[str, Any]) -> bool:
-    """Whether a statement is for all resources although its actions could be restricted."""
+    """Whether a statement applies to all resources although an action could be restricted."""
     return "*" in listed(statement["Resource"]) and bool(set(listed(statement["Action"])) - UNRESTRICTABLE_ACTIONS)
 
 
@@ -188,7 +188,7 @@ RULES: Final[dict[str, Rule]] = {
     "CKV_AWS_227 key is enabled": every("Key", "isEnabled != `false`"),
     "CKV2_AWS_64 key has a policy": every("Key", "policy"),
 }
-# Which resources may break a rule, and why.
+# By Checkov ID: resources that may break the rule, and why.
 WAIVERS: Final[dict[str, tuple[set[str], str]]] = {
     "CKV_AWS_18": ({"access-logs"}, "it would log its own deliveries forever"),
     "CKV_AWS_26": ({"alarm-topic"}, "an alarm must arrive when the key is disabled, and contains no data"),

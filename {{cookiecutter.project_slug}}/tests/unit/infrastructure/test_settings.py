@@ -1,6 +1,6 @@
-"""The settings: what they accept and refuse, what each of them changes, and which combinations are refused.
+"""The settings: accepted and refused values, the inputs that each setting changes, and refused combinations.
 
-How values are parsed, and unknown keys, are tested in the template, with the tools.
+The template's own tests cover parsing and unknown keys.
 """
 
 from collections.abc import Iterator
@@ -20,19 +20,19 @@ from tools.testing import RecordedProgram, example_config, run_program
 MODEL: Final = declared_model()
 KEY_ARN: Final = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 BOUNDARY_ARN: Final = "arn:aws:iam::123456789012:policy/boundary"
-# Time for one message, and ten seconds in which the others of a batch are started.
+# A message starts only if MESSAGE_SECONDS remain; the other 10 are for the messages before it.
 LEAST_TIMEOUT: Final = MESSAGE_SECONDS + 10
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What is expected of a setting.
+    """Expectations for a setting.
 
     Attributes:
         good: Values that are accepted.
         bad: Values that are refused.
-        value: Another value than that of the example stack.
-        changes: What that value changes: resource and path of the input, and its new value; ``None`` if it goes.
+        value: A value that differs from the example stack's.
+        changes: The inputs that ``value`` changes, as in `differences`.
     """
 
     good: tuple[str, ...]
@@ -56,7 +56,7 @@ SETTINGS: Final = {
             "function.environment.variables.ENVIRONMENT": "prod",
         },
     ),
-    # What it changes is tested with the resources: their names.
+    # `test_resources` tests the effect of the suffix on every name.
     "environmentSuffix": Expected(
         good=("d", "feature-1", "abcdefghijkl"),
         bad=("", "1dev", "Dev", "dev-", "dev--1", "a_b", "abcdefghijklm", "dev\n"),
@@ -86,7 +86,7 @@ SETTINGS: Final = {
             "errors-alarm.evaluationPeriods": 20 + 3 + 5,
             "not-received-alarm.datapointsToAlarm": 6,
             "not-received-alarm.evaluationPeriods": 6,
-            # So that one failure causes no alarm: the visibility timeout and the timeout.
+            # Visibility timeout + function timeout, so that a single failure does not fire the alarm.
             "oldest-message-alarm.threshold": 1400,
         },
     ),
@@ -102,7 +102,7 @@ SETTINGS: Final = {
             "errors-alarm.evaluationPeriods": 14 + 2 + 5,
             "returned-alarm.evaluationPeriods": 10 + 5,
             "misconfigured-alarm.evaluationPeriods": 10 + 5,
-            # The visibility timeout, the window again, and the timeout.
+            # Visibility timeout + batch window + function timeout.
             "oldest-message-alarm.threshold": 1140,
         },
     ),
@@ -112,7 +112,7 @@ SETTINGS: Final = {
         7,
         {"queue.redrivePolicy.maxReceiveCount": 7, "function.environment.variables.MAX_RECEIVE_COUNT": "7"},
     ),
-    # 13 days: a dead-letter queue keeps messages for 14, from when they were sent to the queue.
+    # 13 days: messages expire from the dead-letter queue 14 days after they were sent.
     "messageRetentionSeconds": number(60, 13 * 86_400, 86_400, {"queue.messageRetentionSeconds": 86_400}),
     "dataRetentionDays": Expected(
         good=("0", "1", "3650"),
@@ -200,19 +200,19 @@ SETTINGS: Final = {
         changes={"payloads.forceDestroy": True, "access-logs.forceDestroy": True},
     ),
 }
-# The settings that both know: a wrong key fails one test.
+# Keys in both the model and `SETTINGS`, so that a mismatch fails only one test.
 KEYS: Final = [key for key in MODEL.keys if key in SETTINGS]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """Settings that are good on their own, but not together.
+    """Settings that are valid alone but not in combination.
 
     Attributes:
-        settings: The settings, that to change first.
-        allowed: What is allowed.
-        cures: Changes after each of which they are accepted: the nearest values.
-        besides: Other settings, without which there would be another contradiction.
+        settings: The settings. The first is reported as the one to change.
+        allowed: The allowed values, in words.
+        cures: Changes to the nearest valid values. Each change alone is sufficient.
+        besides: Other settings that avoid a second contradiction.
     """
 
     settings: dict[str, str]
@@ -227,14 +227,14 @@ REFUSED: Final = {
         "1 or more when batchSize is over 10",
         cures=({"batchSize": "10"}, {"batchWindowSeconds": "1"}),
     ),
-    # Ten messages a second, for as long as the function starts any.
+    # 10 messages per second x (lambdaTimeoutSeconds - MESSAGE_SECONDS).
     "batch-too-large": Refused(
         {"batchSize": "101", "lambdaTimeoutSeconds": str(LEAST_TIMEOUT)},
         f"100 or less, as many as the function can start within lambdaTimeoutSeconds ({LEAST_TIMEOUT})",
         cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": str(LEAST_TIMEOUT + 1)}),
         besides={"batchWindowSeconds": "1"},
     ),
-    # Five times the visibility timeout of 721 seconds, which is longer than the first five delays, and a delay of 960.
+    # 5 x 721 (visibility timeout, above the first five delays) + 960 (sixth delay) = 4565.
     "retention-too-short": Refused(
         {
             "messageRetentionSeconds": "4564",
@@ -260,13 +260,13 @@ REFUSED: Final = {
 
 
 def problems(settings: dict[str, str]) -> dict[str, Problem]:
-    """Return what is wrong with an example stack that has some other settings, by setting."""
+    """Return the problems of an example stack with changed settings, by setting."""
     found = find_problems(Settings, "orders", example_config("orders", **settings))
     return {problem.key.removeprefix("orders:"): problem for problem in found}
 
 
 def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield each of some nested inputs with its path."""
+    """Yield the path and value of every leaf in nested inputs."""
     if isinstance(value, dict | list):
         for key, each in value.items() if isinstance(value, dict) else enumerate(value):
             yield from flat(each, f"{path}.{key}")
@@ -275,7 +275,7 @@ def flat(value: Any, path: str) -> Iterator[tuple[str, Any]]:
 
 
 def differences(before: RecordedProgram, after: RecordedProgram) -> dict[str, Any]:
-    """Return the inputs that differ, by resource and path, without the tags; ``None`` if one is gone."""
+    """Return the new values of changed inputs except tags, by resource and path; ``None`` if removed."""
     gone = recorded_inputs(before).keys() - recorded_inputs(after)
     old, new = (
         {path: value for name, each in recorded_inputs(program).items() for path, value in flat(each, name)}

@@ -10,6 +10,6 @@ from tests.unit.emulated import Emulated
 
 @pytest.fixture(name="handler")
 def fixture_handler(aws: Emulated) -> ModuleType:
-    """The function's module, imported with the environment variables of a deployed stack."""
+    """The handler's module, imported with the example stack's environment variables."""
     assert aws
     return importlib.import_module("processor.handler")

@@ -7,7 +7,7 @@ import pytest
 
 from processor.environment import Environment, read_environment
 
-# Each field with a value of its own.
+# A distinct value for each field.
 VALUES: dict[str, Any] = {
     each.name: number if each.type is int else str(number) for number, each in enumerate(fields(Environment))
 }

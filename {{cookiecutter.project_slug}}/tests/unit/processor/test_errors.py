@@ -1,4 +1,4 @@
-"""The classes and descriptions of errors."""
+"""Classification and description of errors."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ def validation_error(body: str) -> ValidationError:
     return refusal.value
 
 
-# The codes that AWS answers in these situations, in the order of the calls: S3, DynamoDB, SNS, SQS.
+# AWS's error codes by cause, in the order of the calls: S3, DynamoDB, SNS, SQS.
 MISCONFIGURED = {
     "a permission is missing": "AccessDenied AllAccessDisabled AccessDeniedException AuthorizationError",
     "a resource is missing": (
@@ -49,16 +49,16 @@ MISCONFIGURED = {
 TRANSIENT = ["SlowDown", "InternalError", "KMS.ThrottlingException", "KMSThrottling", "Exception", "BrandNew", ""]
 DENIED = "An error occurred (AccessDenied) when calling the Operation operation: "
 DESCRIBED = [
-    # The location, and never the content.
+    # The names of invalid members, never their content.
     (
         validation_error(json.dumps(EXAMPLE | {"type": "secret order", "data": 1})),
         "type: String should match pattern '^[A-Za-z0-9._-]{1,128}$'; data: Input should be an object",
     ),
     (validation_error("secret"), "body: Invalid JSON: expected value at line 1 column 1"),
     (client_error("AccessDenied", "no s3:PutObject"), f"{DENIED}no s3:PutObject"),
-    # It fits into a message attribute.
+    # At most 256 printable characters, for a message attribute.
     (client_error("AccessDenied", "\x00\n\x1b" + "x" * 1000), f"{DENIED}   {'x' * 1000}"[:256]),
-    # AWS's message may quote the parameters, which are the message.
+    # AWS's error text may quote SendMessage's parameters, which contain the message.
     (client_error("AccessDenied", "secret", "SendMessage"), "AccessDenied from SendMessage"),
     (client_error("BrandNew", "secret"), "BrandNew from Operation"),
     (KeyError("secret"), "KeyError"),
@@ -67,7 +67,7 @@ DESCRIBED = [
 
 
 def retried() -> set[str]:
-    """List the error codes with which the SDK tries a call again."""
+    """Return the error codes that botocore's standard mode retries."""
     checkers = standard.TransientRetryableChecker, standard.ThrottledRetryableChecker
     lists = [getattr(checker, name) for checker in checkers for name in vars(checker) if name.endswith("_ERROR_CODES")]
     return {code for codes in lists for code in codes}
@@ -89,7 +89,7 @@ def test_any_other_code_counts_as_transient(code: str) -> None:
         (NoCredentialsError(), ErrorClass.MISCONFIGURED),
         (ParamValidationError(report="Bucket"), ErrorClass.MISCONFIGURED),
         (EndpointConnectionError(endpoint_url="https://example.com"), ErrorClass.TRANSIENT),
-        # The function's own mistakes: no message is lost.
+        # A bug in the function must not lose messages.
         (KeyError("x"), ErrorClass.TRANSIENT),
         (validation_error("{"), ErrorClass.POISON),
     ],
@@ -101,7 +101,7 @@ def test_an_exception_is_classified_by_its_name(error: Exception, error_class: E
 
 @pytest.mark.parametrize("response", [{}, {"Error": {}}, {"Error": {"Code": ""}}])
 def test_an_answer_without_a_code_has_the_name_of_the_exception(response: Any) -> None:
-    # SQS refuses empty attributes.
+    # SQS rejects attributes with an empty value.
     assert error_code(ClientError(response, "Operation")) == "ClientError"
 
 

@@ -1,4 +1,4 @@
-"""The events that are accepted and refused: the example, with one member changed."""
+"""Accepted and refused events: variants of the example, and malformed bodies."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The function as Lambda invokes it: batch item failures, delays, dead letters, logs and metrics."""
+"""The function as Lambda invokes it: batch item failures, backoff, dead letters, logs and metrics."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ OFFLINE = EndpointConnectionError(endpoint_url="https://sqs.us-east-1.amazonaws.
 LAST = 10
 COUNTERS = ["MessagesProcessed", "MessagesDeadLettered", "MessagesReturned", "MessagesMisconfigured"]
 
-# The function's log entries: level and text.
+# The function's log entries: level and message.
 PROCESSED = "INFO Message processed"
 RETURNED = "WARNING Message returned to its queue"
 NOT_DELAYED = "WARNING Message not delayed"
@@ -43,14 +43,14 @@ MISCONFIGURED = "CRITICAL Misconfigured: every message fails until this is fixed
 
 @dataclass
 class Outcome:
-    """What becomes of a message.
+    """Effects of processing a message.
 
     Attributes:
-        logs: Level, text and, of a failure, error code of each log entry.
-        counted: The metrics that count it.
-        stored: Whether it is stored.
-        dead: The error codes of its dead letter. If it is neither stored nor dead-lettered, it is returned.
-        hidden: The seconds for which it is then hidden.
+        logs: Level and message of each log entry, with the error code of a failure.
+        counted: Metrics that count the message.
+        stored: Whether the message is stored and announced.
+        dead: Error codes of dead letters. A message that is neither stored nor dead-lettered is returned.
+        hidden: Visibility timeouts that the function requests, in seconds.
     """
 
     logs: list[str]
@@ -60,7 +60,7 @@ class Outcome:
     hidden: list[int] = field(default_factory=list)
 
 
-# Messages, and the errors of AWS operations while they are processed.
+# Record, errors of AWS operations, and expected outcome.
 CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
     "good": (sqs_record(GOOD, odd={}), {}, Outcome([PROCESSED], ["MessagesProcessed"], stored=True)),
     "malformed": (
@@ -133,7 +133,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
         {"PutObject": THROTTLED},
         Outcome([f"{DEAD_LETTERED}: ThrottlingException"], ["MessagesDeadLettered"], dead=["ThrottlingException"]),
     ),
-    # The same alarm fires as before.
+    # Still counted as misconfigured, so the same alarm fires.
     "the last delivery, misconfigured": (
         sqs_record(GOOD, MESSAGE_ID, LAST),
         {"PutObject": DENIED},
@@ -143,7 +143,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
             dead=["AccessDenied"],
         ),
     ),
-    # SQS moves it, once it is visible again.
+    # SQS dead-letters the message after its visibility timeout.
     "the last delivery, not dead-lettered": (
         sqs_record(GOOD, MESSAGE_ID, LAST),
         {"PutObject": THROTTLED, "SendMessage": OFFLINE},
@@ -154,16 +154,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
     ),
 }
 
-# The ids of the messages that the function returns, its log entries, and its metrics.
+# Returns the IDs of the batch item failures, the log entries and the metrics.
 Invoke = Callable[..., tuple[list[str], list[dict[str, Any]], dict[str, Any]]]
 
 
 @pytest.fixture(name="invoke")
 def fixture_invoke(handler: ModuleType, capsys: pytest.CaptureFixture[str]) -> Invoke:
-    """Invoke the function with records."""
+    """A function that invokes the handler with records."""
 
     def invoke(*records: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
-        # The logger keeps the standard output of the first import; each test captures another one.
+        # The logger keeps the first import's stdout, but pytest replaces stdout for each test.
         handler.logger.registered_handler.stream = sys.stdout
         response = handler.lambda_handler({"Records": [*records]}, CONTEXT)
         *logs, metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

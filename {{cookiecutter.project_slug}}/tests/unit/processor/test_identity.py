@@ -1,4 +1,4 @@
-"""The identity of a message: SQS's id and time, or the first ones if the message was sent back."""
+"""The identity of a message: its ID and time from SQS, or the original ID and time after a redrive."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,19 +12,18 @@ from tests.unit.emulated import MESSAGE_ID, SENT, sqs_record
 FIRST_ID = "00000000-aaaa-4bbb-8ccc-dddddddddddd"
 GIVEN = Identity(MESSAGE_ID, str(SENT))
 FIRST = Identity(FIRST_ID, str(SENT))
-# What SQS cannot have given.
+# IDs and times that SQS cannot assign.
 IDS = ["", None, "m-1", FIRST_ID.upper(), f"{FIRST_ID}\n", f"{FIRST_ID}0", f"../{FIRST_ID}", "a" * 36]
 TIMES = ["", None, "yesterday", str(SENT)[:-1], f"0{SENT}", "-772280000123", "\N{ARABIC-INDIC DIGIT ONE}" * 13]
 LATER = str(SENT + 1)
 
 
 def text(value: str | None) -> dict[str, Any]:
-    """Return a text attribute as Lambda passes it."""
+    """Return a string attribute in Lambda's format."""
     return {"dataType": "String", "stringValue": value}
 
 
 def identity(**attributes: dict[str, Any]) -> Identity:
-    """Return the identity of a message with these attributes."""
     return identify(SQSRecord(sqs_record("", **attributes)))
 
 

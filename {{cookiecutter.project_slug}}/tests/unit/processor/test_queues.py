@@ -1,4 +1,4 @@
-"""Messages that failed: how long they are hidden, and what of them the dead-letter queue gets."""
+"""Failed messages: backoff, and the contents of dead letters."""
 
 import base64
 import json
@@ -31,12 +31,12 @@ TYPED = {
 
 
 def texts(attributes: dict[str, str]) -> dict[str, Any]:
-    """Return text attributes as SQS has them."""
+    """Return string attributes in SQS's format."""
     return {name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()}
 
 
 def lambda_attributes(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Return attributes as the event source mapping passes them."""
+    """Convert attributes from SQS's format to Lambda's."""
     return {
         name: {"dataType": each["DataType"], "stringValue": each["StringValue"]}
         if "StringValue" in each
@@ -70,9 +70,9 @@ def test_a_message_is_hidden_in_the_queue_that_it_came_from(queues: Queues, aws:
     [
         ({}, texts(REASON)),
         (TYPED, TYPED | texts(REASON)),
-        # Dead-lettered again: it keeps its origin and gets the new reason.
+        # Dead-lettered again: the original ID and time stay, the reason is new.
         (texts(FULL | FIRST | {"ErrorCode": "old", "ErrorReason": "old"}), texts(FULL | REASON | FIRST)),
-        # The reason gets the places that the producer's attributes leave.
+        # SQS allows ten attributes: the reason gets those that the producer left.
         *((texts(dict(OWN[:own])), texts(dict([*OWN[:own], *REASON.items()][:10]))) for own in range(6, 11)),
     ],
 )
@@ -91,7 +91,7 @@ def test_the_largest_message_fits_into_the_dead_letter_queue(queues: Queues, aws
         return int(answer["Attributes"]["MaximumMessageSize"])
 
     body = "x" * largest(aws.environment.queue_url)
-    # Four bytes each.
+    # Each character has four bytes in UTF-8.
     reason = client_error("AuthorizationHeaderMalformed", "🂡" * 1000)
 
     queues.dead_letter(SQSRecord(sqs_record(body)), reason)
@@ -99,7 +99,7 @@ def test_the_largest_message_fits_into_the_dead_letter_queue(queues: Queues, aws
     (message,) = aws.dead_letters()
     attributes = message["MessageAttributes"]
     assert attributes["ErrorReason"]["StringValue"] == describe(reason)
-    # SQS counts the body, and names, types and values of the attributes, in UTF-8.
+    # SQS limits the UTF-8 size of the body plus the attributes' names, types and values.
     added = sum(len(f"{name}{''.join(value.values())}".encode()) for name, value in attributes.items())
     assert len(body) + added <= largest(aws.environment.dlq_url)
 

@@ -1,4 +1,4 @@
-"""Processing one message, once and again."""
+"""Storing a message: once, repeatedly, and after a failure."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from processor.events import EXAMPLE
 from processor.storage import MessageStore
 from tests.unit.emulated import MESSAGE_ID, SENT, Emulated, failing, sqs_record
 
-# Whitespace, numbers and characters must be stored unchanged.
+# Whitespace, number format and Unicode must be stored unchanged.
 BODY = json.dumps(EXAMPLE | {"data": {"total": 1.5, "näme": "☕"}}, ensure_ascii=False).replace("1.5", "\t1.50")
 RECORD = SQSRecord(sqs_record(BODY))
 ITEM = {
@@ -43,7 +43,7 @@ def test_a_message_gives_one_object_one_item_and_one_notification(store: Message
 def test_an_item_expires_so_many_days_after_its_message_was_sent(store: MessageStore, aws: Emulated) -> None:
     replace(store, environment=replace(aws.environment, data_retention_days=30)).store(RECORD)
 
-    # DynamoDB takes whole seconds.
+    # DynamoDB's TTL is in whole seconds.
     assert aws.items() == [STORED | {"expires_at": {"N": str(SENT // 1000 + 30 * 86_400)}}]
 
 
@@ -79,5 +79,5 @@ def test_the_next_delivery_does_what_an_earlier_one_has_not(
 
     assert len(aws.objects()) == 1
     assert aws.items() == [STORED]
-    # It is repeated only if nobody knows whether the first one was sent.
+    # The notification is repeated only if no earlier delivery recorded it as sent.
     assert len(aws.notifications()) == notifications

@@ -1,4 +1,4 @@
-"""How long an invocation may take: every call takes the longest, on a clock that only calls move."""
+"""Worst-case duration of an invocation, on a fake clock that each call advances by `CALL_SECONDS`."""
 
 import io
 import itertools
@@ -21,7 +21,7 @@ from tests.unit.processor.test_handler import CONTEXT, GOOD, LAST, MALFORMED
 def invoke(
     handler: ModuleType, seconds: float, *refused: str, body: str = GOOD, deliveries: int = 1, messages: int = 1
 ) -> list[str]:
-    """Invoke the function this long before its timeout, and return the calls that it makes. Some are refused."""
+    """Invoke the function ``seconds`` before its timeout, fail the ``refused`` calls, and return all calls."""
     calls: list[str] = []
 
     def call(_client: Any, operation: str, _arguments: Any) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def invoke(
         return 1000 * (seconds - len(calls) * CALL_SECONDS)
 
     context: Any = SimpleNamespace(**vars(CONTEXT) | {"get_remaining_time_in_millis": remaining})
-    # If a test fails, pytest would print the metrics and log entries of hundreds of invocations.
+    # Otherwise, a failing test prints the output of hundreds of invocations.
     silent = redirect_stdout(io.StringIO()), mock.patch.object(handler, "logger")
     with mock.patch("botocore.client.BaseClient._make_api_call", call), silent[0], silent[1]:
         handler.lambda_handler({"Records": [sqs_record(body, MESSAGE_ID, deliveries)] * messages}, context)
@@ -85,7 +85,7 @@ def test_a_call_ends_in_the_time_that_is_reserved_for_it(handler: ModuleType) ->
     expected = (1, 2, {"mode": "standard", "total_max_attempts": 2})
     assert [(each.connect_timeout, each.read_timeout, each.retries) for each in configs] == [expected] * len(configs)
     assert configs
-    # Two attempts of 5 seconds each, 6 seconds between them, and one of the function's own.
+    # 2 attempts x 5 seconds + 6 seconds of backoff + 1 second of own work.
     assert CALL_SECONDS == 17
 
 

@@ -1,4 +1,4 @@
-"""The ``local-send`` task: what it sends, and what it prints about the message."""
+"""The ``local-send`` task: the message sent, and the printed result and log."""
 
 import json
 import time
@@ -23,8 +23,8 @@ RECORD = SQSRecord(sqs_record(BODY))
 
 @pytest.fixture(name="outputs")
 def fixture_outputs(aws: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The outputs of a local stack without waiting times, whose function has only written two lines to its log."""
-    # The function's variables are outputs, too.
+    """The outputs of a local stack with minimal waiting times and two lines in the function's log."""
+    # Most of the function's variables are outputs too.
     outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
     outputs["function_name"] = "processor"
     (tmp_path / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
