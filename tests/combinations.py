@@ -1,4 +1,4 @@
-"""The combinations of answers that the tests render: pairwise over all choices, read from cookiecutter.json.
+"""Pairwise combinations of all choices in cookiecutter.json, which the tests render.
 
 New choices and values are tested without extra code.
 """
@@ -23,5 +23,5 @@ COMBINATIONS: list[dict[str, str]] = [
 
 
 def name(combination: dict[str, str]) -> str:
-    """Name a combination by its answers, for the tests' ids."""
+    """Return the test ID of a combination."""
     return "-".join(combination.values())

@@ -1,4 +1,4 @@
-"""Shared fixtures: rendered projects, each rendered once, and environments, each built once."""
+"""Shared fixtures: rendered projects and their virtual environments, each created once."""
 
 import hashlib
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
-# Modules whose tests share something expensive: what they deploy, or the checks of projects that do not differ.
+# Modules whose tests share something expensive, such as a deployment or the checks of identical projects.
 IN_ONE_PROCESS = {
     "test_emulator.py",
     "test_pulumi_cli.py",
@@ -34,10 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class SharedWork(LoadScopeScheduling):
-    """Runs tests that share something expensive in one process, which creates it once.
+    """Scheduling that runs tests with expensive shared fixtures in one process.
 
-    These are all tests of a combination of answers, and all tests of some modules. xdist's own groups are lost
-    with pytest 9.2: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    It groups the tests of each combination of answers, and those of each module in `IN_ONE_PROCESS`. pytest 9.2
+    ignores xdist's own groups: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -49,13 +49,12 @@ class SharedWork(LoadScopeScheduling):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedWork:
-    """Make xdist distribute the tests by what they share."""
     return SharedWork(config, log)
 
 
 @pytest.fixture(scope="session", name="bake")
 def fixture_bake(cookies_session: Cookies) -> Bake:
-    """Render a project, or return the one that was rendered for the same answers."""
+    """A function that renders a project, once for each set of answers."""
     rendered: dict[tuple[tuple[str, str], ...], Project] = {}
 
     def bake(**answers: str) -> Project:
@@ -76,7 +75,7 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
     params=[pytest.param(combination, id=name(combination)) for combination in COMBINATIONS],
 )
 def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
-    """Each combination of answers in turn. Tests of one combination run in one process, which renders it once."""
+    """The project of each combination of answers, rendered once: `SharedWork` runs its tests in one process."""
     return bake(**request.param)
 
 
@@ -101,7 +100,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 @pytest.fixture(scope="session")
 def environment_of(shared_folder: Path) -> Callable[[Project], Environment]:
-    """Build the environment of a project, or return the one that was built for the same requirements."""
+    """A function that builds a project's environment, once for each set of requirements."""
 
     def environment_of_project(project: Project) -> Environment:
         requirements = project.requirements()
@@ -126,7 +125,7 @@ def environment(environment_of: Callable[[Project], Environment], default_projec
 def packaged_project(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """The default project with the local stack's bundle."""
+    """The default project with the function bundle of the local stack."""
     project = default_project.copy(tmp_path_factory.mktemp("packaged"))
     finished = environment.run(project, "python", "-c", "from tools.package import build_bundle; build_bundle('local')")
     assert finished.returncode == 0, finished.stdout

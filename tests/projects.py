@@ -21,8 +21,8 @@ class Project:
     """A rendered project.
 
     Attributes:
-        path: Its folder.
-        answers: The answers; other questions have their defaults.
+        path: Root folder.
+        answers: The given answers; all other questions have their defaults.
     """
 
     path: Path
@@ -30,29 +30,29 @@ class Project:
 
     @property
     def slug(self) -> str:
-        """Name of its folder and of the Pulumi project."""
+        """Name of the folder and the Pulumi project."""
         return self.path.name
 
     @property
     def package_manager(self) -> str:
-        """The package manager that it was rendered for."""
+        """The chosen package manager."""
         return self.answers.get("package_manager", "uv")
 
     @property
     def run(self) -> str:
-        """The command that runs a task, without the task's name."""
+        """Command that runs a task, without the task's name."""
         return {"uv": "uv run poe", "pipenv": "pipenv run"}[self.package_manager]
 
     def files(self) -> Iterator[Path]:
-        """Iterate over its files."""
+        """Iterate over all files, sorted by path."""
         return (path for path in sorted(self.path.rglob("*")) if path.is_file())
 
     def names(self) -> set[str]:
-        """List its files by their path in the project."""
+        """Return the paths of all files, relative to the project."""
         return {path.relative_to(self.path).as_posix() for path in self.files()}
 
     def read(self, name: str) -> str:
-        """Read a file, with its line endings as they are."""
+        """Read a file without converting its line endings."""
         return (self.path / name).read_bytes().decode("utf-8")
 
     def yaml(self, name: str) -> dict[str, Any]:
@@ -64,24 +64,24 @@ class Project:
         return tomllib.loads(self.read(name))
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Return the public tasks; the names of internal ones start with an underscore."""
+        """Return the public tasks, whose names do not start with an underscore."""
         tasks = self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
         return {name: task for name, task in tasks.items() if not name.startswith("_")}
 
     def python_files(self) -> list[str]:
-        """List its Python files."""
+        """List the Python files."""
         return sorted(name for name in self.names() if name.endswith(".py"))
 
     def stack_files(self) -> list[str]:
-        """List the files of its stacks."""
+        """List the stack files."""
         return sorted(path.name for path in self.path.glob("Pulumi.*.yaml"))
 
     def exports(self) -> list[str]:
-        """List the program's outputs."""
+        """List the names of the program's stack outputs."""
         return re.findall(r'^pulumi\.export\("(\w+)", ', self.read("__main__.py"), flags=re.MULTILINE)
 
     def requirements(self) -> list[str]:
-        """List all of its dependencies as pip requirements, for either package manager."""
+        """List all dependencies as pip requirements."""
         if self.package_manager == "uv":
             pyproject = self.toml("pyproject.toml")
             groups = pyproject["dependency-groups"]
@@ -92,18 +92,18 @@ class Project:
         return sorted({_requirement(name, spec) for section in sections for name, spec in section.items()})
 
     def copy(self, folder: Path) -> "Project":
-        """Copy it, so that a test can break it."""
+        """Copy the project, so that a test can change it."""
         return Project(Path(shutil.copytree(self.path, folder / self.slug)), self.answers)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Replace a text in one of its files."""
+        """Replace text that must exist in a file."""
         text = self.read(name)
         assert old in text, f"{name} does not contain {old!r}"
         (self.path / name).write_bytes(text.replace(old, new).encode())
 
 
 def _requirement(name: str, spec: str | dict[str, Any]) -> str:
-    """Convert a line of a Pipfile to a pip requirement."""
+    """Convert a Pipfile entry to a pip requirement."""
     if isinstance(spec, str):
         return f"{name}{spec}"
     return f"{name}[{','.join(spec['extras'])}]{spec['version']}"
@@ -114,7 +114,7 @@ class Environment:
     """A virtual environment for rendered projects.
 
     Attributes:
-        path: Its folder.
+        path: Root folder.
     """
 
     path: Path
@@ -136,7 +136,7 @@ class Environment:
     def variables(self, **more: str) -> dict[str, str]:
         """Return the environment variables that a package manager would set, and more.
 
-        Variables of AWS and of the test run are left out.
+        Variables of AWS, pytest and coverage.py are removed.
         """
         dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}

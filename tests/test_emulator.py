@@ -1,7 +1,7 @@
-"""Requests to the emulator that the AWS provider makes and boto3 does not, and other assumptions of the local stack.
+"""Assumptions of the local stack about the emulator, such as requests that the AWS provider sends, but boto3 does not.
 
-The provider is the one that pulumi-aws wraps. If a test fails after an upgrade of the emulator, its name says what has
-changed.
+The provider is the Terraform provider in pulumi-aws. If a test fails after an upgrade of the emulator, its name says
+what has changed.
 """
 
 import json
@@ -30,7 +30,7 @@ def fixture_emulator(
 
 
 def ask(emulator: Emulated, program: str) -> object:
-    """Run a program that prints JSON, and return the result; it gets clients from ``client(service)``."""
+    """Run a program that prints JSON, and parse its output. It creates boto3 clients with ``client(service)``."""
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
@@ -75,7 +75,7 @@ def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None
 
 
 def test_setting_an_empty_redrive_allow_policy_deletes_it(emulator: Emulated) -> None:
-    """The provider deletes it like this, and waits for up to 20 minutes until it is absent."""
+    """The provider deletes the policy in this way, and waits up to 20 minutes for its absence."""
     program = """
 sqs = client("sqs")
 url = sqs.create_queue(QueueName="letters")["QueueUrl"]

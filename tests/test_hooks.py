@@ -1,4 +1,4 @@
-"""The hooks: bad answers are refused in one message, good ones are rendered as plain text, and next steps are named."""
+"""The hooks: they refuse bad answers in one message, render good answers as inert text, and print the next steps."""
 
 import itertools
 import os
@@ -159,7 +159,7 @@ def test_the_slug_is_derived_from_the_name(bake: Callable[..., Project], project
 
 
 def as_plain_text(markdown: str) -> str:
-    """Return the visible text of a line of Markdown, which must contain only text."""
+    """Return the visible text of a Markdown line, which must contain only plain and bold text."""
     (inline,) = [
         token for token in MarkdownIt("gfm-like", {"linkify": False}).parse(markdown) if token.type == "inline"
     ]
@@ -169,13 +169,13 @@ def as_plain_text(markdown: str) -> str:
 
 
 def bake_text(cookies: Cookies, text: str) -> Any:
-    """Render with a text as the answer to each text question, escaped so that Cookiecutter does not render it."""
+    """Render with this text as each text answer, escaped so that Cookiecutter does not evaluate it as Jinja."""
     answers = dict.fromkeys(TEXT_QUESTIONS, as_literal(text)) | {"project_slug": "orders"}
     return cookies.bake(extra_context=answers)
 
 
 def assert_inert(result: Any, text: str) -> None:
-    """Check that a text is unchanged in every format that it is rendered into."""
+    """Check that a text is unchanged in every file format."""
     project = Project(Path(result.project_path), {})
     pyproject = project.toml("pyproject.toml")["project"]
     assert pyproject["description"] == text
@@ -249,7 +249,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Leave only these tools on the PATH. Each runs the given Python, or does nothing."""
+    """A function that leaves only the given tools on the PATH. Each runs a Python, or does nothing."""
 
     def machine(**tools: str) -> None:
         folder = tmp_path / "path"
@@ -301,7 +301,7 @@ def test_a_missing_python_is_reported_unless_uv_downloads_it(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(uv="", pipenv="", git="", pulumi="", **{"python3.14": sys.executable})
-    # Otherwise the Python that renders is accepted, and the PATH is not searched.
+    # Make the rendering Python too old, so that the PATH is searched.
     monkeypatch.setattr(post_hook, "sys", SimpleNamespace(version_info=(3, 0)))
     newer = f"3.{sys.version_info.minor + 1}"
 

@@ -1,4 +1,4 @@
-"""The Makefile: ``make new`` says what to do next, and every check fails if what it checks is broken."""
+"""The Makefile: ``make new`` prints the next steps, and every check fails on a mistake."""
 
 import itertools
 import os
@@ -45,11 +45,11 @@ def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path) -> Path:
-    """A copy of the template's repository for tests to break. It shares this one's environment."""
+    """A copy of the template's repository that tests may break, with a link to the original's environment."""
     copy = Path(shutil.copytree(ROOT, tmp_path / "cookiecutter-pulumi-aws", ignore=NOT_COPIED))
     if (ROOT / ".venv").exists():
         (copy / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
-        # The copy's files are newer than the shared installation's marker.
+        # Otherwise the copies are newer than the installation's marker, and make installs again.
         for name in ("pyproject.toml", "scripts/install.py"):
             os.utime(copy / name, (0, 0))
     return copy
@@ -72,7 +72,7 @@ def test_new_ends_with_where_the_project_is_and_what_to_type_next(home: Path, tm
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Read all files of a folder, and None for each folder in it."""
+    """Map the paths in a folder to the files' contents, or None for subfolders."""
     return {
         path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")
     }
@@ -163,12 +163,12 @@ def test_new_leaves_nothing_half_written(repository: Path, home: Path, tmp_path:
 
 
 def at_terminal(home: Path, typed: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run ``make new``'s program at a terminal, and type one of these lines for each question."""
+    """Run the program of ``make new`` at a pseudo-terminal, and type a line for each question."""
     import pty  # noqa: PLC0415 # does not exist on Windows
 
     keyboard, terminal = pty.openpty()
     os.write(keyboard, "".join(f"{line}\n" for line in typed).encode())
-    # End of input, so that an additional question ends the program.
+    # Ctrl-D: end of input, so that an unexpected question ends the program.
     os.write(keyboard, b"\x04")
     try:
         return subprocess.run(
@@ -362,7 +362,7 @@ def test_new_installs_only_what_rendering_needs(
     assert {"pytest", "ruff", "uv", "pipenv", "ty", *needed - {"pip", "setuptools"}} <= installed(repository)
     assert "install.py" not in run(repository, home, "make", "new", "OUTPUT=another").stdout
 
-    # A later change updates everything, and removes nothing.
+    # A change of pyproject.toml updates all packages, and removes none.
     (repository / "pyproject.toml").touch()
     assert "install.py" in run(repository, home, "make", "new", "OUTPUT=third").stdout
     assert {"pytest", "ruff"} <= installed(repository)

@@ -1,4 +1,4 @@
-"""``make mutate``: the mutants of a small project, and what becomes of them."""
+"""``make mutate``: the mutants of a small project, and their outcomes."""
 
 import sys
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ def price(number: int) -> str:
         return {"€": (names)}["€"]["zero"]
     return f"{number} euros"
 '''
-# To leave out the item would be no Python, because of the parentheses.
+# Without the dictionary's item, a parenthesis would be left: a syntax error is no mutant.
 CHANGES = """\
 +    if not not number:
 +    if  number:
@@ -31,7 +31,7 @@ CHANGES = """\
 +        return {"€": (names)}["€"]["Xzero"]
 +    return f"X{number} euros"
 """
-# The tests of the module do not notice what becomes of 0.
+# The module's own tests do not call `price(0)`.
 NEAR = """\
 from infrastructure.prices import price
 
@@ -62,7 +62,7 @@ mutation score 87 % (1 survived, 4 timed out or crashed)
 
 @pytest.fixture(name="project")
 def fixture_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A small project, which is measured instead of the default one, in this environment."""
+    """A small project in this environment, measured instead of the default project."""
     project = Project(tmp_path / "prices", {})
     for name, text in {
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',

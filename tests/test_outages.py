@@ -1,4 +1,4 @@
-"""The alarms of the default project watch simulated outages, in the project's environment."""
+"""``tests/outages``, run in the default project: simulated outages set off its alarms."""
 
 import shutil
 from pathlib import Path

@@ -1,7 +1,6 @@
-"""The local stack from end to end, with each package manager, and the commands of CI with two stacks.
+"""End-to-end tests of the local stack, with each package manager, and of the CI commands, with two stacks.
 
-The real Pulumi CLI and provider deploy, so these tests need it on the PATH. `tests/tools` tests the same code with
-events and errors that were recorded from it.
+They need the real Pulumi CLI on the PATH. `tests/tools` tests the same code with recorded events and errors of the CLI.
 """
 
 import json
@@ -29,12 +28,12 @@ pytestmark = [
 ]
 
 INSTALL = {"uv": ("uv", "sync", "--quiet"), "pipenv": ("pipenv", "install", "--dev")}
-# A preview may always report it: the emulator returns its redrive policy with spaces.
+# Any preview may report this resource: the emulator returns the queue's redrive policy with spaces.
 RETURNED_DIFFERENTLY = {"queue"}
 REGION = "us-east-2"
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
-# The stacks of CI. `local` is the only environment that may be deployed to an emulator, but not a stack of CI, so that
-# these are two stacks of that environment, in one emulator as two stacks are in one account.
+# Stacks for the CI commands. Only the environment `local` may be deployed to an emulator, but CI does not deploy the
+# stack `local`. So both stacks have that environment, and share the emulator as two stacks share an account.
 FIRST, SECOND = STACKS = ("first", "second")
 START = """
 from tools.emulator import keep_emulator, start_emulator
@@ -43,7 +42,7 @@ start_emulator()
 keep_emulator()
 STATE_FOLDER.mkdir()
 """
-# Calls of the emulator. Arguments: the region and the stack.
+# Start of programs that call the emulator. Arguments: the region and the stack.
 CLIENT = """
 import boto3, json, sys
 client = lambda name: boto3.client(name, region_name=sys.argv[1])
@@ -63,9 +62,9 @@ found = client("lambda").get_function_configuration(FunctionName=name, Qualifier
 print(json.dumps([found["CodeSha256"], found["MemorySize"]]))
 """
 )
-# Another key, so that the stack's own would be deleted.
+# With another key in `kmsKeyArn`, a stack would delete its own key.
 OTHER_KEY = f"arn:aws:kms:{REGION}:123456789012:key/99999999-8888-7777-6666-555555555555"
-# The emulator's resources, except for keys that AWS manages or that are pending deletion.
+# Prints the emulator's resources, except for AWS managed keys and keys pending deletion.
 CONTENT = (
     CLIENT
     + """
@@ -95,7 +94,7 @@ class Checkout:
 
     Attributes:
         project: The project.
-        variables: The environment of its commands.
+        variables: Environment variables of the commands.
     """
 
     def __init__(self, project: Project, variables: dict[str, str]) -> None:
@@ -103,13 +102,13 @@ class Checkout:
         self.variables = variables
 
     def run(self, *command: str, **more: str) -> str:
-        """Run a command that must succeed, and return what it has printed."""
+        """Run a command that must succeed, and return its output."""
         finished = self.finished(*command, **more)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
     def finished(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command."""
+        """Run a command that may fail."""
         return subprocess.run(
             command,
             cwd=self.project.path,
@@ -121,11 +120,11 @@ class Checkout:
         )
 
     def task(self, *task: str, **more: str) -> str:
-        """Run a task."""
+        """Run a task that must succeed, and return its output."""
         return self.run(*self.project.run.split(), *task, **more)
 
     def python(self, *arguments: str, **more: str) -> str:
-        """Run Python in the project's environment."""
+        """Run Python in the project's environment, and return its output."""
         return self.run(self.project.package_manager, "run", "python", *arguments, **more)
 
     def local_variables(self) -> dict[str, str]:
@@ -134,22 +133,22 @@ class Checkout:
         return json.loads(self.python("-c", VARIABLES, address))
 
     def pulumi(self, *arguments: str) -> str:
-        """Run the Pulumi CLI with the emulator."""
+        """Run the Pulumi CLI against the emulator, and return its output."""
         return self.python("-m", "tools.pulumi_cli", *arguments, **self.local_variables())
 
     def call(self, code: str, *arguments: str) -> str:
-        """Call the emulator."""
+        """Run code that calls the emulator, and return its output."""
         return self.python("-c", code, REGION, *arguments, **self.local_variables()).strip()
 
     def function(self, stack: str) -> list[str | int]:
-        """Return the digest of the code that a stack's function runs, and its memory."""
+        """Return the code digest and the memory of a stack's live function version."""
         return json.loads(self.call(FUNCTION, stack))
 
     def ci(self, command: str, stack: str, **more: str) -> str:
-        """Run a command as CI does. Most integration tests are left out.
+        """Run a CI command, without most of the integration tests.
 
         Returns:
-            The reason if it was refused, in one line.
+            The reason if the command was refused; otherwise an empty string.
         """
         variables = self.local_variables() | {"CI": "true", "PYTEST_ADDOPTS": "-k bundle"} | more
         finished = self.finished(*self.project.run.split(), "ci", command, stack, **variables)
@@ -160,19 +159,19 @@ class Checkout:
         return "".join(reasons)
 
     def promote(self, *stacks: str) -> None:
-        """Deploy to one stack after the other what is planned for it."""
+        """Plan and deploy the stacks in order."""
         for stack in stacks:
             assert self.ci("plan", stack) == ""
             assert self.ci("deploy", stack) == ""
 
     def changes(self) -> dict[str, str]:
-        """Preview the local stack, and return the operations by the resources' logical names."""
+        """Preview the local stack, and return the operations other than ``same``, by logical name."""
         output = self.pulumi("preview", "--stack", "local", "--json")
         steps: list[dict[str, Any]] = json.loads(output[output.index("{") :])["steps"]
         return {step["urn"].rpartition("::")[2]: step["op"] for step in steps if step["op"] != "same"}
 
     def findings(self) -> list[tuple[str, str, str]]:
-        """Validate the deployed local stack, and return the rules, keys and messages."""
+        """Validate the deployed local stack, and return each finding's rule, key and message."""
         finished = self.finished(*self.project.run.split(), "validate", "local", "--live", "--format", "json")
         report = json.loads(finished.stdout[f"\n{finished.stdout}".index("\n{\n") :])
         assert report["deployments"] == {"local": "deployed"}
@@ -181,7 +180,7 @@ class Checkout:
 
 @pytest.fixture(name="check_out")
 def fixture_check_out(tmp_path: Path, request: pytest.FixtureRequest) -> CheckOut:
-    """Copy and install a project; its local stack is stopped after the test."""
+    """A function that copies and installs a project, whose local stack is stopped after the test."""
     dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV", "CI", "GITHUB_", "GITLAB_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
@@ -202,7 +201,7 @@ def test_test_local_passes_and_leaves_nothing(
 ) -> None:
     project = {"uv": default_project, "pipenv": pipenv_project}[package_manager]
     checkout = check_out(project)
-    # Download first, so that downloads are not measured.
+    # Download in advance, because only the test itself is timed.
     checkout.python("-c", "from tools.emulator import find_interpreter; find_interpreter()")
     version = checkout.python("-c", "from importlib.metadata import version; print(version('pulumi-aws'))").strip()
     checkout.run("pulumi", "plugin", "install", "resource", "aws", version)
@@ -278,12 +277,12 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
         (project.path / f"Pulumi.{stack}.yaml").write_text(text, encoding="utf-8")
         checkout.pulumi("stack", "init", stack, "--no-select")
 
-    # The first commit is deployed to both, as the same bytes.
+    # The first commit is deployed to both stacks, with the same bundle.
     checkout.promote(FIRST, SECOND)
     original = checkout.function(FIRST)
     assert checkout.function(SECOND) == original
 
-    # The second is stopped before a stack that was changed outside Pulumi, and goes on when a person allows it.
+    # Drift in the second stack stops the second commit until a person allows the drift.
     storage = project.read("processor/storage.py")
     project.replace("processor/storage.py", 'Subject="Event received"', 'Subject="Event changed"')
     checkout.promote(FIRST)
@@ -297,13 +296,13 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
     changed = checkout.function(SECOND)
     assert checkout.function(FIRST) == changed != original
 
-    # What has drifted since the plan is not deployed over.
+    # A deployment fails on drift since the plan.
     assert checkout.ci("plan", SECOND) == ""
     checkout.call(SET_RETENTION, SECOND, "1")
     assert re.match(r"update of \S+ violates the saved plan; re-run all jobs", checkout.ci("deploy", SECOND))
     checkout.call(SET_RETENTION, SECOND, "7")
 
-    # Stateful resources are deleted only if a person has said so for this stack.
+    # Stateful resources are deleted or replaced only if a person allows it for this stack.
     settings = project.read("Pulumi.first.yaml")
     key = f"forceDestroy: true\n  {project.slug}:kmsKeyArn: {OTHER_KEY}"
     project.replace("Pulumi.first.yaml", "forceDestroy: true", key)
@@ -312,21 +311,21 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
     assert checkout.ci("plan", FIRST, CI_ALLOW_DATA_LOSS=FIRST) == ""
     (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
 
-    # Nothing but what was planned is deployed.
+    # A deployment fails on changes that are not in the saved plan.
     assert checkout.ci("plan", FIRST) == ""
     project.replace("Pulumi.first.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
     assert re.match(r"update of \S+ violates the saved plan; re-run all jobs", checkout.ci("deploy", FIRST))
     assert checkout.function(FIRST) == changed
     (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
 
-    # A rollback moves the alias, which the next deployment repairs. Then the earlier commit is deployed.
+    # A rollback moves the alias: drift that the next deployment repairs, here with the same commit.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     assert checkout.function(FIRST) == original
     assert checkout.ci("drift", FIRST) == ""
     checkout.promote(FIRST)
     assert checkout.function(FIRST) == changed
 
-    # The fix after a rollback is other code, and one plan and one deployment are enough for it.
+    # After a rollback, other code needs only one plan and one deployment.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     (project.path / "processor/storage.py").write_text(storage, encoding="utf-8")
     checkout.promote(FIRST)

@@ -1,4 +1,4 @@
-"""The README's recording: it shows the current output of the commands, and displays everywhere."""
+"""The README's recording: it shows the current output of the commands, and is small and self-contained."""
 
 import os
 import re
@@ -31,8 +31,8 @@ terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-ter
 
 
 def shown() -> dict[str, list[str]]:
-    """Read from the picture the output of each command: all lines, without the blank ones."""
-    picture = ElementTree.parse(PICTURE)  # noqa: S314 # it is ours
+    """Read each command's output from the picture, without blank lines."""
+    picture = ElementTree.parse(PICTURE)  # noqa: S314 # our own file
     rows: dict[int, str] = {}
     for text in picture.iter(f"{SVG}text"):
         row = [" "] * LAYOUT.cols
@@ -40,7 +40,7 @@ def shown() -> dict[str, list[str]]:
             column = int(span.attrib["x"]) // LAYOUT.char_width
             content = span.text or ""
             row[column : column + len(content)] = content
-        # If a line is written more than once, the last version comes last.
+        # The animation may draw a row several times; the last version counts.
         rows[int(text.attrib["y"])] = "".join(row).rstrip()
     commands: dict[str, list[str]] = {}
     for _, row in sorted(rows.items()):
@@ -68,7 +68,7 @@ def fixture_project(bake: Callable[..., Project]) -> Project:
 def test_the_recording_shows_the_current_questions_of_make_new(recorded: dict[str, list[str]], tmp_path: Path) -> None:
     today = lines(run(NEW, copy_template(tmp_path), neutral_environment(tmp_path)))
 
-    # The text after the questions also lists what is missing on the machine.
+    # After the questions, the output also lists the tools that this machine lacks.
     picture = recorded[NEW.command]
     asked = max(number for number, line in enumerate(picture, 1) if line.endswith("):"))
     assert today[:asked] == picture[:asked], STALE
@@ -106,7 +106,7 @@ def test_the_recording_is_small_short_and_the_same_on_every_machine() -> None:
     assert len(text.encode()) <= 200_000
     assert duration
     assert float(duration[1]) <= 45
-    # It refers to no other file, and names no folder of a machine and no duration.
+    # No external files, scripts or links; no folders of a machine; no durations.
     assert re.findall(r"<(?:script|image|foreignObject|a|use)\b|\bhref=|\bon\w+=|@import|@font-face", text) == []
     assert re.findall(r"/(?:root|tmp|private|var|Users)/|/home/(?!you/)", text) == []
     assert re.findall(r"\d (?:seconds|m?s)\b|\d\.\d+m?s\b", shown_text) == []

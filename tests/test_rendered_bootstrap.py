@@ -1,4 +1,4 @@
-"""The bootstrap program of a rendered project: its task, settings, state, and what its roles may do."""
+"""The bootstrap program of a rendered project: its task, files, state, and the permissions of its roles."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
-# Starts the program's modules as the Pulumi CLI does: in the folder of the program, and with its own folder first.
+# A stand-in that imports the program as the Pulumi CLI does: in its folder, which is then first in `sys.path`.
 PULUMI = f"""\
 #!{sys.executable}
 import json, os, subprocess, sys
@@ -36,7 +36,7 @@ NOT_DEPLOYED = [
 ]
 TASK = "bootstrap"
 FILES = ("Pulumi.account.yaml", "Pulumi.yaml", "README.md")
-# They need a project and its environment.
+# Tests of the roles, which run in a rendered project.
 ROLES = ROOT / "tests" / "roles"
 
 Bake = Callable[..., Project]
@@ -45,7 +45,7 @@ deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".
 
 @pytest.fixture(name="call")
 def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Put a stand-in for the Pulumi CLI on the PATH, and return where it writes its call."""
+    """The file in which a stand-in for the Pulumi CLI, now on the PATH, records its call."""
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The workflows of every rendered project: valid, safe, without logic, and in order; and what Renovate updates."""
+"""CI of every rendered project: valid files, least privilege, deployment order, and the pins that Renovate updates."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ALL = [dict(zip(("ci", "package_manager", "state_backend"), answers, strict=True
 WITH_CI = [answers for answers in ALL if answers["ci"] != "none"]
 S3 = [answers for answers in ALL if answers["state_backend"] == "s3"]
 DEPLOYING = [answers for answers in WITH_CI if answers["state_backend"] != "local-file"]
-# The rights of each job's token on GitHub.
+# Permissions of each GitHub job's token.
 READS, ASSUMES = {"contents": "read"}, {"contents": "read", "id-token": "write"}
 RIGHTS = {
     "check": READS,
@@ -40,13 +40,13 @@ RIGHTS = {
     "issue": {"issues": "write"},
     **dict.fromkeys(["stack", "plan", "deploy", *STACKS], ASSUMES),
 }
-# The environment of each job that assumes a role.
+# Environment of each GitHub job that assumes a role.
 GITHUB_ENVIRONMENTS = {
     "stack": {"name": "${{ matrix.stack }}-preview", "deployment": False},
     "plan": {"name": "${{ inputs.stack }}-preview", "deployment": False},
     "deploy": "${{ inputs.stack }}",
 }
-# Neither a fork nor a bot.
+# No forks, no bots, and no first attempts on Renovate's branches.
 TRUSTED = (
     "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository "
     "&& !endsWith(github.triggering_actor, '[bot]') "
@@ -54,9 +54,9 @@ TRUSTED = (
 )
 READING = {"name": "$STACK-preview", "action": "access"}
 GITLAB_ENVIRONMENTS = {"preview": READING, "drift": READING, "plan": READING, "deploy": "$STACK"}
-# What starts a workflow on GitHub: no event gives the repository's rights to a fork's code.
+# Events that trigger GitHub workflows. `pull_request_target` could give a fork's code the repository's permissions.
 EVENTS = {"merge_group", "pull_request", "push", "schedule", "workflow_call", "workflow_dispatch"}
-# What starts a job on GitLab. A job without rules is in every pipeline.
+# Rules of the GitLab jobs. A job without rules is in every pipeline.
 WITHIN = "$CI_MERGE_REQUEST_SOURCE_PROJECT_ID == $CI_MERGE_REQUEST_PROJECT_ID"
 NO_BOT = "$GITLAB_USER_LOGIN !~ /(^|[-_])bot([-_]|$)/"
 MAIN = '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH && $CI_PIPELINE_SOURCE != "schedule"'
@@ -65,44 +65,44 @@ RULES: dict[str, Any] = {
     "preview": [{"if": f'$CI_PIPELINE_SOURCE == "merge_request_event" && {WITHIN} && {NO_BOT}'}],
     "drift": [{"if": '$CI_PIPELINE_SOURCE == "schedule"'}],
     "plan": None,
-    # Only prod is deployed by hand.
+    # Only the deployment to prod is started by hand.
     "deploy": [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}],
     **{stack: [{"if": MAIN}] for stack in STACKS},
 }
-# A command is a task, or one of another program.
+# Commands that are not tasks.
 PROGRAM = re.compile(r"python -m pip install|uv sync|pipenv sync|pulumi login|gh (issue|pr) \w+|cat|echo")
 
 
 def each_of(*systems: str, answers: list[dict[str, str]] = DEPLOYING) -> pytest.MarkDecorator:
-    """Run a test for each combination of answers with one of these systems."""
+    """Parametrize a test with the combinations of answers for some CI systems."""
     chosen = [each for each in answers if each["ci"] in systems]
     return pytest.mark.parametrize("answers", chosen, ids=lambda each: "-".join(each.values()))
 
 
 def pipelines(project: Project) -> list[str]:
-    """List the files of the workflows."""
+    """List the CI files."""
     return sorted(each for each in project.names() if each.startswith((".github/", ".gitlab")))
 
 
 def text_of(project: Project) -> str:
-    """Return all workflows as one text."""
+    """Return all CI files as one text."""
     return "\n".join(project.read(file) for file in pipelines(project))
 
 
 def workflows(project: Project) -> dict[str, dict[Any, Any]]:
-    """Parse GitHub's workflows, by the name of the file."""
+    """Parse the GitHub workflows, by file name without suffix."""
     files = [each for each in pipelines(project) if "/workflows/" in each]
     return {Path(each).stem: project.yaml(each) for each in files}
 
 
 def github_jobs(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Iterate over GitHub's jobs, with their names."""
+    """Iterate over the names and jobs of all GitHub workflows."""
     for workflow in workflows(project).values():
         yield from workflow["jobs"].items()
 
 
 def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
-    """Return GitLab's jobs of all files by their names, each with what it extends."""
+    """Return the jobs of all GitLab files by name, with ``extends`` resolved."""
     found: dict[str, Any] = {}
     for file in pipelines(project):
         found |= project.yaml(file)
@@ -116,7 +116,7 @@ def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def run(program: str, *arguments: str, folder: Path) -> None:
-    """Run a program of the template's environment, or at a path, that must succeed."""
+    """Run a program, by its name in the template's environment or its path, and require success."""
     command = [str(BINARIES / program), *arguments]
     finished = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -153,7 +153,7 @@ def test_the_files_are_valid_and_zizmor_finds_no_problems(bake: Bake, answers: d
 
 @pytest.fixture(scope="session", name="actionlint")
 def fixture_actionlint(shared_folder: Path) -> str:
-    """The actionlint on the PATH, or one that is built with Go: its package on PyPI downloads it from GitHub."""
+    """The actionlint from the PATH, or built with Go, because its PyPI package downloads it from GitHub."""
     found, go = shutil.which("actionlint"), shutil.which("go")
     if found or not go:
         return found or pytest.skip("neither actionlint nor Go, which builds it, is on the PATH")
@@ -170,7 +170,7 @@ def fixture_actionlint(shared_folder: Path) -> str:
 def test_actionlint_finds_no_problems(bake: Bake, answers: dict[str, str], tmp_path: Path, actionlint: str) -> None:
     project = bake(**answers).copy(tmp_path)
     (project.path / ".git").mkdir()
-    # actionlint 1.7.12 does not know "$/", and checks the inputs of "./".
+    # actionlint 1.7.12 does not know "$/"; with "./", it also checks the inputs.
     for file in pipelines(project):
         (project.path / file).write_text(project.read(file).replace("uses: $/", "uses: ./"), encoding="utf-8")
 
@@ -206,12 +206,12 @@ def test_a_job_on_github_has_the_rights_that_it_needs_in_its_environment(bake: B
         for inputs in asks:
             environments[job] = content["environment"]
             assert inputs["role"] == "${{ vars.AWS_ROLE_ARN }}"
-            # The job ends before its credentials do.
+            # The job times out before its credentials expire.
             assert content["timeout-minutes"] * 60 <= int(inputs.get("seconds", "3600"))
 
     assert environments == GITHUB_ENVIRONMENTS
     assert [content["if"] for job, content in github_jobs(project) if job == "stack"] == [TRUSTED]
-    # YAML 1.1 reads the key "on" as a truth value.
+    # YAML 1.1 parses the key "on" as True.
     assert {event for workflow in workflows(project).values() for event in workflow[True]} == EVENTS
 
 
@@ -219,11 +219,11 @@ def test_a_job_on_github_has_the_rights_that_it_needs_in_its_environment(bake: B
 def test_a_job_on_gitlab_starts_by_its_rules_alone_in_its_environment(bake: Bake, answers: dict[str, str]) -> None:
     jobs = gitlab_jobs(bake(**answers))
     organization = " && $PULUMI_ORGANIZATION" if answers["state_backend"] == "pulumi-cloud" else ""
-    # Until the organization is set, no job can log in.
+    # Without an organization, no job can log in to Pulumi Cloud.
     login = {job: [{"if": RULES[job][0]["if"] + organization}] for job in ("preview", "drift")}
 
     assert {job: each.get("rules") for job, each in jobs.items()} == RULES | login
-    # A manual job outside of rules may fail, and the pipeline would not wait for it.
+    # Outside `rules`, a manual job may fail by default, so the pipeline would not wait for it.
     assert [job for job, each in jobs.items() if each.keys() & {"when", "only", "except", "allow_failure"}] == []
     assert {job: each["environment"] for job, each in jobs.items() if "id_tokens" in each} == GITLAB_ENVIRONMENTS
 
@@ -262,19 +262,19 @@ def test_github_deploys_in_order_and_no_commit_overtakes_another(bake: Bake, ans
     found = workflows(bake(**answers))
     jobs, order = found["deploy"]["jobs"], ["check", *STACKS]
 
-    # A condition could let a job run after a failure.
+    # With a condition, a job could run after a failed one.
     assert [job for job, each in jobs.items() if "if" not in each] == order
     assert [each.get("needs") for each in jobs.values()] == [None, *order[:-1]]
     for job, content in jobs.items():
         assert content["concurrency"] == {"group": f"deploy-{job}", "cancel-in-progress": False}
         assert content.get("with", {"stack": job}) == {"stack": job}
-    # A group of the called workflow's own would wait for its caller's.
+    # A concurrency group in the called workflow would wait for its caller's: a deadlock.
     assert "concurrency" not in found["deploy-stack"]
     plan, deploy = found["deploy-stack"]["jobs"].values()
     assert (deploy["needs"], "if" in plan, "if" in deploy) == ("plan", False, False)
     saved, loaded = plan["steps"][-1]["with"], deploy["steps"][2]["with"]
     assert loaded == {key: saved[key] for key in ("name", "path")}
-    # Only `ci deploy` says to re-run all jobs if there is no plan.
+    # The download may fail: `ci deploy` then says to re-run all jobs.
     assert [step.get("continue-on-error") for step in deploy["steps"]] == [None, None, True, None, None]
 
 
@@ -283,7 +283,7 @@ def test_gitlab_deploys_in_order_and_no_commit_overtakes_another(bake: Bake, ans
     project = bake(**answers)
     jobs, pipeline = gitlab_jobs(project), project.yaml(".gitlab-ci.yml")
 
-    # A job without needs waits for all jobs of the stages before.
+    # Without `needs`, a job waits for all earlier stages.
     assert pipeline["stages"] == ["check", *STACKS]
     assert project.yaml(".gitlab/deploy-stack.yml")["stages"] == ["plan", "deploy"]
     for stack in STACKS:
@@ -319,7 +319,7 @@ def test_a_person_may_allow_drift_or_loss_of_data_in_one_stack_and_run(bake: Bak
 
 
 def captured(config: dict[str, Any], texts: dict[str, str]) -> list[set[tuple[str, str]]]:
-    """Apply Renovate's custom managers to files, and return what each finds: names and versions."""
+    """Return the names and versions that each of Renovate's custom managers finds in files."""
     found = []
     for manager in config["customManagers"]:
         patterns = [re.compile(pattern.strip("/")) for pattern in manager["managerFilePatterns"]]
@@ -341,7 +341,7 @@ def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake
     check_schema(project, "vendor.renovate", ["renovate.json"])
     emulator = set(re.findall(r'"([a-z0-9]+)==([0-9.]+)"', project.read("tools/emulator.py")))
     manager, system = answers["package_manager"], answers["ci"]
-    # uv's version is an input of its action on GitHub, which Renovate knows.
+    # On GitHub, uv's version is an input of setup-uv, which Renovate knows.
     tool = set() if (system, manager) == ("github", "uv") else {(manager, getattr(SHARED, f"{manager}_version"))}
     pins = [emulator, {("aws-lambda", CHOICES["lambda_runtime"][0])}, tool, {("pulumi/pulumi", SHARED.pulumi_version)}]
     texts = {each: project.read(each) for each in project.names()}

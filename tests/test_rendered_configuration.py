@@ -10,9 +10,9 @@ from tests.combinations import QUESTIONS
 from tests.projects import Environment, Project
 
 STACKS = ("dev", "local", "prod", "staging")
-# The values in the design.
+# `lambdaMemoryMb` by stack, as designed.
 MEMORY = {"dev": 512, "staging": 512, "prod": 1024, "local": 512}
-# Derives the key as Pulumi does: PBKDF2 with SHA-256, a million times, then AES-256-GCM.
+# Decrypts as Pulumi does: a key from a million iterations of PBKDF2 with SHA-256, then AES-256-GCM.
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/config/crypt.go
 DECRYPT = """
 import base64, hashlib, sys
@@ -35,7 +35,7 @@ def test_stack_files_set_what_the_schema_asks_and_no_other_key(project: Project)
         config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
         own = {key for key in config if not key.startswith("aws:")}
         assert needed <= own <= {f"{project.slug}:{key}" for key in schema}, stack
-        # Only the emulator's stack has credentials, of which none is real.
+        # Only the local stack has credentials, and they are fake.
         credentials = {key: config[key] for key in ("aws:accessKey", "aws:secretKey", "aws:token") if key in config}
         assert set(credentials.values()) == ({"testing"} if stack == "local" else set()), stack
     for key, declared in schema.items():

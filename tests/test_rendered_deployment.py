@@ -1,4 +1,4 @@
-"""The integration tests: they pass for a deployment to the emulator, and notice when it is broken."""
+"""The integration tests: they pass on a deployment to the emulator, and fail on a broken deployment."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ from tests.projects import Environment, Project
 pytestmark = pytest.mark.slow
 
 IN_PROJECT = ("applier", "breaking", "driver", "like_aws", "load", "stand_in_cli")
-# The tests that one person at a time can run.
+# The tests that several people can run at the same time.
 FOR_EVERYBODY = ("-k", "not fails and not crashes")
-# Settings with which the local stack has every optional resource and property.
+# Settings that add every optional resource and property to the local stack.
 OPTIONS = {
     "batchWindowSeconds": "1",
     "dataRetentionDays": "30",
     "maxReceiveCount": "5",
     "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 }
-# Actions whose names are not those of the calls:
+# IAM actions whose names differ from the API calls':
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
@@ -33,9 +33,9 @@ ACTIONS = {
     "s3:ListObjectVersions": "s3:ListBucketVersions",
     "sqs:SendMessageBatch": "sqs:SendMessage",
 }
-# Needs no permission.
+# Calls that need no IAM permission.
 FREE = {"sts:GetCallerIdentity"}
-# What the deploy role may do, for the integration tests alone and for its deployments.
+# Prints the deploy role's actions for the integration tests alone, and all actions that these tests may use.
 GRANTED = """
 import json
 from bootstrap.policies import DATA, READ, TESTS
@@ -45,7 +45,7 @@ def actions(statements):
 
 print(json.dumps({"tests": actions(TESTS), "all": actions([*READ, *DATA, *TESTS])}))
 """
-# What somebody else has in the dead-letter queue, and what the tests leave behind.
+# Programs that send another sender's dead letter, and print what the tests leave behind.
 CLIENTS = f"""
 import boto3, json
 outputs = json.load(open({OUTPUTS!r}))
@@ -84,7 +84,7 @@ NOTHING_LEFT = {
 def fixture_stack(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulated]:
-    """A deployment with every option, and with somebody else's dead letter."""
+    """A deployment with every option, and a dead letter of another sender."""
     folder = tmp_path_factory.mktemp("stack")
     project = packaged_project.copy(folder)
     local = project.path / "Pulumi.local.yaml"
@@ -100,7 +100,7 @@ def fixture_stack(
 def fixture_report(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """What the integration tests notice of a deployment that is broken."""
+    """The report of ``breaking.py``: the integration tests that fail on broken deployments."""
     folder = tmp_path_factory.mktemp("broken")
     with emulated(packaged_project.copy(folder), environment, folder / "emulator") as found:
         found.deploy()
@@ -173,7 +173,7 @@ def test_changed_stack_file_fails_with_what_is_expected_and_found(stack: Emulate
 
 
 def outputs_of(function: str, region: str) -> str:
-    """Return the outputs of a stack, as far as they identify it."""
+    """Return a stack's outputs as JSON, with placeholders except for the function's name and ARN."""
     names = (
         "bucket_name bucket_arn table_name table_arn topic_arn queue_url queue_arn dlq_url dlq_arn function_arn "
         "function_name lambda_role_arn alarm_topic_arn"
@@ -183,7 +183,7 @@ def outputs_of(function: str, region: str) -> str:
 
 
 PROD = outputs_of("event-pipeline-prod-processor", "us-east-1")
-# Nothing listens there, so the tests do not reach AWS.
+# No proxy listens on this port, so no request reaches AWS.
 NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 

@@ -14,13 +14,13 @@ from tests.combinations import CHOICES
 from tests.projects import Environment, Project
 
 INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
-# What a package manager runs besides tasks: what lists them, and what installs the hooks of git.
+# Commands in the environment that are not tasks: they list the tasks, and install the git hooks.
 RUN = ("poe", "pre-commit install")
 README_LINES = 120
-# Ceilings, by `wc -w`.
+# Maximum number of words, by `wc -w`.
 WORDS = 6_500
 AGENTS_WORDS = 200
-# What the documents may call of Pulumi, with the options that exist: https://www.pulumi.com/docs/iac/cli/commands/
+# Pulumi CLI commands that the documents may use, with valid options: https://www.pulumi.com/docs/iac/cli/commands/
 PULUMI = {
     "cancel": {"--stack"},
     "config set": {"--secret", "--stack"},
@@ -31,7 +31,7 @@ PULUMI = {
     "state unprotect": {"--all", "--stack"},
     "up": {"--stack"},
 }
-# What the AWS CLI has besides AWS's operations: https://docs.aws.amazon.com/cli/latest/reference/
+# AWS CLI commands that differ from the API operations: https://docs.aws.amazon.com/cli/latest/reference/
 AWS_CUSTOMIZED = {
     "logs tail": {"--filter-pattern", "--since"},
     "s3 cp": set(),
@@ -39,7 +39,7 @@ AWS_CUSTOMIZED = {
     "sns subscribe": {"--notification-endpoint", "--protocol", "--topic-arn"},
 }
 AWS_GLOBAL = {"--output", "--query", "--region"}
-# Lists the options of AWS's operations. The AWS CLI derives them from botocore's models; it calls s3 s3api.
+# Prints the options that the AWS CLI derives from botocore's models. It calls the service s3 "s3api".
 AWS_OPTIONS = """
 import json, sys
 from botocore import xform_name
@@ -60,10 +60,10 @@ PLACEHOLDERS = {"ACCOUNT", "ALARM_TOPIC_ARN", "BODY", "BUCKET_NAME", "DLQ_ARN", 
 PLACEHOLDERS |= {"FUNCTION_NAME", "KEY", "KEY_ID", "MESSAGE_ID", "NAME", "QUEUE_ARN", "QUEUE_URL", "RECEIPT_HANDLE"}
 PLACEHOLDERS |= {"REGION", "STACK", "SUBSCRIBER_ARN", "SUFFIX", "TABLE_NAME", "TOKEN", "TOPIC_ARN", "UUID"}
 PLACEHOLDERS |= {"VERSION"}
-# Names of Pulumi and AWS that no file of a project uses.
+# External names that a project's other files may not contain.
 FOREIGN = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou", "BucketNotEmpty"}
 FOREIGN |= {"maxMemoryUsedMB", "memorySizeMB", "pre-commit", "project_id", "repository_id"}
-# Ends of the names of the roles that CI has.
+# Suffixes of the CI roles' names.
 CI_ROLES = ("ci-preview", "ci-deploy")
 WRITTEN_BY_TASKS = (
     ".cruft.json",
@@ -104,11 +104,11 @@ def codes(text: str) -> list[str]:
 
 
 def commands(project: Project) -> list[str]:
-    """Find every command in blocks of shell code, and every one in running text."""
+    """Find all commands in shell blocks and inline code."""
     text = everything(project)
     lines = [line.strip() for block in blocks(text, "sh") for line in block.splitlines()]
     named = [code for code in codes(text) if code.startswith((f"{project.run} ", "aws ", "pulumi "))]
-    # Anything else is a message of Pulumi.
+    # "pulumi is not on the PATH" is a message.
     return [command for command in [*lines, *named] if command and not command.startswith("pulumi is ")]
 
 
@@ -132,7 +132,7 @@ def links(text: str) -> list[str]:
 
 
 def source_texts(project: Project) -> Iterator[str]:
-    """Return every text in the project's code, with three dots for each value."""
+    """Yield every string in the project's code, with three dots for each placeholder of an f-string."""
     for name in project.python_files():
         # Unit tests expect messages, but do not print them.
         if name.startswith("tests/unit/"):
@@ -145,7 +145,7 @@ def source_texts(project: Project) -> Iterator[str]:
 
 
 def roles(project: Project) -> set[str]:
-    """Return the ends of physical names, except for alarms."""
+    """Return the suffixes of the physical names, except for alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
     return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
 
@@ -209,11 +209,11 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known = set(re.findall(r"[A-Za-z_][\w-]*", "\n".join(files)))
     known |= {word for command in commands(project) for word in command.split()} | PLACEHOLDERS | FOREIGN
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
-    # What the names of those roles begin with.
+    # The prefix alone, and the CI roles with a placeholder for the prefix.
     known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
     # GitHub's environments for previews.
     known |= {f"{name.split('.')[1]}-preview" for name in project.stack_files()}
-    # A single word may mean anything.
+    # Single words are ambiguous.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
     for name, text in documents(project).items():
@@ -274,7 +274,7 @@ def test_every_document_for_people_is_linked_from_another(project: Project) -> N
 
 @pytest.fixture(scope="module", name="usage")
 def fixture_usage(default_project: Project, environment: Environment) -> str:
-    """What `validate` says of its options."""
+    """The output of `validate --help`."""
     return environment.task(default_project, "validate", "--help").stdout
 
 
@@ -303,7 +303,6 @@ def test_the_type_of_the_integration_tests_messages_can_be_filtered_out(default_
 def test_the_example_of_a_policy_is_one(default_project: Project, environment: Environment, tmp_path: Path) -> None:
     project = default_project.copy(tmp_path)
     (example,) = blocks(project.read("docs/validation.md"), "toml")
-    # In front of the first table of policies' values, whatever it is.
     project.replace("policies.toml", "[[unique]]", f"{example}\n[[unique]]")
     project.replace("Pulumi.prod.yaml", "logRetentionDays: 365", "logRetentionDays: 90")
 
@@ -337,7 +336,7 @@ def test_the_readme_is_one_page_and_runs_locally_before_it_deploys(project: Proj
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
-    # Folders that are hidden belong to GitHub and GitLab; the documents are a list of their own.
+    # Hidden folders belong to GitHub and GitLab; the README lists the documents separately.
     folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."} - {"docs"}
 
     assert {folder for folder, _ in rows} == folders

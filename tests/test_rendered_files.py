@@ -26,14 +26,14 @@ EXPRESSIONS = re.compile(r"\$\{\{ [^{}]+ \}\}")
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
 REGISTRIES = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "index-url", "extra-index")))
-# The words of the licences, without the line that names the owner: they are the same for everybody.
+# SHA-256 of each licence's words, without the owner's line.
 LICENSE_DIGESTS = {
     "MIT": "7c9b48b52decb9837c70f608678129e1ac79e056829c8d1e82e8cdd8aed562f8",
     "Apache-2.0": "0649bc87ac07c40d996369e9e058b11734e3eedb25ae8be9e6293f1efb340353",
     "BSD-3-Clause": "77bebd765dc6e78c3feb4e9856b5d733a736a0ce9621764f9a604daf488d6941",
     "Proprietary": "d02fdfffc5b82520fa4519d440a98098e5364e5873091ef66da7520a42d1b314",
 }
-# What tools, tasks and editors write beside the files.
+# Files from tools, tasks and editors, which git ignores.
 WRITTEN = {
     ".DS_Store",
     ".coverage",
@@ -80,7 +80,7 @@ def test_no_template_syntax_is_left(project: Project) -> None:
 def test_python_files_are_copied_unchanged(project: Project) -> None:
     for path in project.path.rglob("*.py"):
         folder = TEMPLATE_FOLDER / path.parent.relative_to(project.path)
-        # The hook may give a file another name in its folder.
+        # The post-generation hook may rename a file within its folder.
         assert path.read_bytes() in {each.read_bytes() for each in folder.glob("*.py")}, path
 
 
@@ -134,7 +134,7 @@ def test_yaml_toml_and_json_parse(project: Project) -> None:
 
 
 def words_of_a_licence(text: str) -> str:
-    """Digest the words of a licence, but the line that names the owner."""
+    """Hash the words of a licence, without the owner's line."""
     kept = [line for line in text.splitlines() if not re.match(r" *Copyright (\(c\) )?Platform Team", line)]
     return hashlib.sha256(" ".join(" ".join(kept).split()).encode()).hexdigest()
 
@@ -168,23 +168,23 @@ def test_python_and_package_manager_are_the_ones_that_were_chosen(project: Proje
     is_pipenv = project.package_manager == "pipenv"
     assert ("Pipfile" in project.names()) is is_pipenv
     assert not is_pipenv or "requires" not in project.toml("Pipfile")
-    # Pulumi cannot find a project's interpreter with Pipenv; without this option, it takes the one on the PATH:
+    # Pulumi has no toolchain for Pipenv; without `options`, it uses the Python on the PATH:
     # https://www.pulumi.com/docs/iac/concepts/projects/project-file/#runtime-options
     assert project.yaml("Pulumi.yaml")["runtime"].get("options") == (None if is_pipenv else {"toolchain": "uv"})
 
 
-# The files for git and editors, of which the template has its own.
+# The template and its projects have separate files for git and editors.
 both = pytest.mark.parametrize("owner", ["project", "template"])
 
 
 @pytest.fixture(name="folder")
 def fixture_folder(owner: str, default_project: Project) -> Path:
-    """The folder of the default project, or that of the template."""
+    """The root folder of the default project or the template."""
     return default_project.path if owner == "project" else ROOT
 
 
 def git(folder: Path, *arguments: str, given: str = "") -> str:
-    """Run git as on a machine that nobody has configured, and return what it says."""
+    """Run git without system or user configuration, and return its output."""
     finished = subprocess.run(
         ["git", "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments],
         cwd=folder,
@@ -194,7 +194,7 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
         encoding="utf-8",
         env=os.environ | {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"},
     )
-    # 1 is the answer "none" of check-ignore.
+    # check-ignore exits with 1 if git ignores none of the files.
     assert finished.returncode in {0, 1}, finished.stderr
     return finished.stdout
 

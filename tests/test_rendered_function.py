@@ -1,4 +1,4 @@
-"""What the function relies on in the SDK: ``tests/function``, which runs in a rendered project."""
+"""``tests/function``, run in a rendered project: the function's assumptions about the SDK."""
 
 import shutil
 from pathlib import Path

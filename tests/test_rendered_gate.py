@@ -1,4 +1,4 @@
-"""The checks of a rendered project fail for every kind of mistake."""
+"""The checks of a rendered project: they fail on every kind of mistake."""
 
 import json
 import re
@@ -10,14 +10,14 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# A project for the task that runs the unit tests: each file shows what the settings of the tests do.
+# A project for the unit-test task: each file covers a setting of pytest or coverage.py.
 UNIT_TESTS = {
     "half.py": '"""Half tested."""\n\n\ndef f(a: int) -> int:\n    if a:\n        a += 1\n    return a\n',
     "whole.py": '"""Tested."""\n\nX = 1\n',
     "never.py": '"""Never imported."""\n\nX = 1\n',
     "tools/never.py": '"""The template\'s."""\n\nX = 1\n',
     "tests/integration/test_never.py": "def test_integration() -> None:\n    raise RuntimeError\n",
-    # Two files of one name, and no __init__.py.
+    # Two test files with the same name, without __init__.py.
     "tests/unit/a/test_same.py": """
 import warnings
 import pytest
@@ -40,13 +40,13 @@ def test_skipped():
 
 @pytest.fixture(name="broken")
 def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
-    """A copy of the default project for a test to break."""
+    """A copy of the default project that a test may break."""
     return default_project.copy(tmp_path)
 
 
 @pytest.fixture(name="quick")
 def fixture_quick(broken: Project) -> Project:
-    """A copy whose slow steps do nothing, to test the effect of one broken step on the whole check."""
+    """A copy whose slow steps do nothing, to test how one broken step affects the whole check."""
     for command in re.findall(r'cmd = "((?:pytest -q|pylint) [^"]+)"', broken.read("pyproject.toml")):
         broken.replace("pyproject.toml", command, f"python --version {command.split()[0]}")
     return broken
@@ -79,7 +79,7 @@ def test_only_tested_code_without_warnings_passes_the_unit_tests(
 
 def test_an_error_that_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
     (broken.path / "processor" / "compared.py").write_text('"""A module."""\n\nX = 1\nY = X == X\n', encoding="utf-8")
-    # Pylint takes long for the others.
+    # Check only this file, because Pylint is slow.
     broken.replace("pyproject.toml", 'cmd = "pylint __main__.py', 'cmd = "pylint processor/compared.py" }] #')
 
     finished = environment.task(broken, "lint")
@@ -133,7 +133,7 @@ def test_every_broken_step_is_shown(quick: Project, environment: Environment) ->
         assert said in finished.stdout, finished.stdout
 
 
-# What weakens a stack, wherever in infrastructure/ it stands, so that a rendered unit test must fail.
+# Mutations in infrastructure/ that weaken a stack, so that a rendered unit test must fail.
 WEAKENINGS = {
     "public policies allowed": ("block_public_policy=True", "block_public_policy=False"),
     "no recovery": ('point_in_time_recovery={"enabled": True}', 'point_in_time_recovery={"enabled": False}'),

@@ -1,4 +1,4 @@
-"""The tasks of the local stack, with a stand-in for the Pulumi CLI that really deploys."""
+"""The tasks of the local stack, with a stand-in for the Pulumi CLI that really deploys to the emulator."""
 
 import contextlib
 import json
@@ -35,8 +35,8 @@ class Shell:
 
     Attributes:
         project: The project.
-        environment: Environment of its commands.
-        folder: Folder for the tests' records.
+        environment: Virtual environment of the commands.
+        folder: Folder for the stand-in and its records.
         stand_in: Environment variables for the stand-in.
     """
 
@@ -47,11 +47,11 @@ class Shell:
         self.stand_in = put_stand_in_on_path(environment, folder)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Environment variables of the commands."""
+        """Return the environment variables of the commands."""
         return self.environment.variables() | self.stand_in | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
 
     def task(self, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a task to its end."""
+        """Run a task to completion."""
         return self.environment.task(self.project, *task, **self.variables(**more))
 
     def begin(self, *task: str, **more: str) -> subprocess.Popen[str]:
@@ -67,14 +67,14 @@ class Shell:
         )
 
     def wait_until_it_waits(self) -> None:
-        """Wait until a task has reached the command that waits for an interrupt."""
+        """Wait until a task has reached the step that does not end by itself."""
         deadline = time.monotonic() + 60
         while not (self.folder / "waiting").exists():
             assert time.monotonic() < deadline, "the task has not reached the command that waits"
             time.sleep(0.05)
 
     def calls(self) -> list[list[str]]:
-        """Return the calls of the Pulumi CLI, and forget them."""
+        """Return and clear the recorded calls of the Pulumi CLI."""
         path = self.folder / "calls"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
@@ -89,7 +89,7 @@ class Shell:
         return self.record()["url"]
 
     def processes(self) -> list[str]:
-        """List the processes that belong to the project, by their commands."""
+        """List the running processes in or with the test's folder, by their commands."""
         found = []
         for process in psutil.process_iter(["cmdline", "cwd", "status"]):
             words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
@@ -116,7 +116,7 @@ def fixture_up(shell: Shell) -> Shell:
 
 
 def answers(address: str) -> bool:
-    """Whether an emulator answers."""
+    """Whether an emulator responds to its health check."""
     try:
         urllib.request.urlopen(f"{address}/_ministack/health", timeout=5).close()  # noqa: S310 # our own emulator
     except OSError:
@@ -290,7 +290,7 @@ def test_after_an_update_that_was_killed_the_next_one_starts_again(up: Shell) ->
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
 def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
-    """In interactive mode the Pulumi CLI would keep Ctrl-C from all other processes."""
+    """In interactive mode, the Pulumi CLI would keep Ctrl-C from all other processes."""
     import pty  # noqa: PLC0415 # Windows has none
 
     pid, terminal = pty.fork()
@@ -319,7 +319,7 @@ def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
 def test_without_the_pulumi_cli_one_line_says_how_to_get_it(
     default_project: Project, environment: Environment, task: str
 ) -> None:
-    # An empty PATH has no pulumi.
+    # The environment's own folder has no pulumi.
     finished = environment.task(default_project, task, PATH=str(environment.path / "bin"))
 
     assert finished.returncode == 1

@@ -1,4 +1,4 @@
-"""The policies that a project is rendered with: each line changes what `validate` finds."""
+"""The rendered ``policies.toml``: every line changes the findings of `validate`."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pytest
 from tests.combinations import CHOICES, QUESTIONS
 from tests.projects import Environment, Project
 
-# Values that break every policy, in the stacks' files, in place of those for the same keys.
+# Settings of the stack files that break every policy.
 BROKEN: dict[str, dict[str, Any]] = {
     "local": {"lambdaRuntime": "python3.13"},
     "dev": {
@@ -40,17 +40,17 @@ BROKEN: dict[str, dict[str, Any]] = {
         "aws:token": "c",
     },
 }
-# A mistake in a key hides another one in it.
+# Only the first mistake in a setting is reported, so these need a second run.
 BROKEN_TOO: dict[str, dict[str, Any]] = {
     "dev": {"bucketName": "a-bucket"},
     "staging": {"environmentSuffix": "dev", "notificationEmail": "", "forceDestroy": True},
     "prod": {"notificationEmail": "", "bucketName": "a-bucket"},
 }
-# What is stronger counts on the way to another environment, too.
+# Staging must then be at least as strong as dev.
 ANOTHER_WAY = ('prod = ["dev", "staging"]\n', 'prod = ["dev", "staging"]\nstaging = ["dev"]\n')
-# 90 days before the end of python3.12.
+# 90 days before AWS ends its support for python3.12.
 A_DAY = "2028-08-02"
-# Takes away one line of policies.toml after the other, and prints those that change nothing of what is found.
+# Removes each line of policies.toml in turn, and prints the lines whose removal does not change the output.
 MUTATE = """
 import contextlib, datetime, io, pathlib, sys
 from tools.validate.command import main
@@ -75,7 +75,7 @@ for number, line in enumerate(lines):
             print(f"unnoticed: {line} ({lines[:number].count(line) + 1})")
 """
 
-# What the policies say of drift that is ordinary on AWS: an unconfirmed subscription, a rollback, adjusted throughput.
+# How the policies treat ordinary drift on AWS: an unconfirmed subscription, a rollback, adjusted throughput.
 ORDINARY_DRIFT = """
 import json
 from tools.preview import Change, Property
@@ -103,7 +103,7 @@ print(json.dumps({"left": [change.name for change in left], "properties": paths,
 
 
 def unnoticed(project: Project, environment: Environment, broken: dict[str, dict[str, Any]]) -> set[str]:
-    """Break the stacks' files, and return the lines of the policies whose removal `validate` does not notice."""
+    """Break the stack files, and return the lines of the policies whose removal `validate` does not notice."""
     schema = project.yaml("Pulumi.yaml")["config"]
     for stack, values in broken.items():
         kept = {key if ":" in key else f"{project.slug}:{key}": value for key, value in values.items()}
@@ -126,7 +126,7 @@ def test_every_line_of_the_policies_changes_what_is_found(
 
     left = unnoticed(first, environment, BROKEN) & unnoticed(second, environment, BROKEN_TOO)
 
-    # CI reads these types; a unit test of the project compares them with the program.
+    # Without `--live`, `validate` does not use the types of stateful resources and of drift; other tests check them.
     assert [line for line in left if not re.match(r' {2}"aws:[^"]+",', line)] == []
 
 
@@ -160,5 +160,5 @@ def test_questions_and_policies_say_the_same_of_the_runtimes(default_project: Pr
     assert supported.keys() == set(CHOICES["lambda_runtime"])
     for runtime, day in supported.items():
         assert labels[runtime] == f"Python {runtime[6:]}, supported by AWS until {day:%B %Y}"
-        # AWS ends it with a month: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
+        # AWS ends support on the last day of a month: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
         assert (day + timedelta(days=1)).day == 1, runtime

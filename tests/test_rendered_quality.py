@@ -15,7 +15,7 @@ EnvironmentOf = Callable[[Project], Environment]
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 RUNS_ON = re.compile(r"^  \S+:lambda(?:Runtime|Architecture): (.*)$", flags=re.MULTILINE)
-# A plugin of pytest's, for the second of two runs: no test depends on one before it.
+# A pytest plugin for the second run: no test depends on the order.
 REVERSE = "def pytest_collection_modifyitems(items):\n    items.reverse()\n"
 # Runs a task with signals ignored, as nohup, background shells and some CI runners do.
 IGNORING_SIGNALS = """
@@ -32,7 +32,7 @@ Passed = set[tuple[str, ...]]
 
 @pytest.fixture(scope="session", name="passed")
 def fixture_passed() -> Passed:
-    """The checks that have passed, each with what it has read: projects that do not differ in that share a run.
+    """Checks that have passed, by their inputs: projects with the same inputs share a run.
 
     All tests of this module run in one process.
     """
@@ -54,7 +54,7 @@ def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentO
     (command,) = (step["cmd"] for step in project.tasks()["lint"]["sequence"] if step["cmd"].startswith("pylint "))
     names = [name for name in project.python_files() if not name.startswith("tools/")]
     assert command.split()[1:] == sorted({name.partition("/")[0] for name in names})
-    # It looks at one file after the other.
+    # Pylint checks each file separately.
     settings = str(project.toml("pyproject.toml")["tool"]["pylint"])
     runs = {("pylint", settings, name, project.read(name)): name for name in names}
     left = [name for run, name in runs.items() if run not in passed]
@@ -65,7 +65,7 @@ def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentO
 
 
 def assert_covered(project: Project, names: set[str]) -> None:
-    """Check that all lines and branches of these files are covered, and that nothing is left out."""
+    """Check that all lines and branches of exactly these files are covered."""
     summary = json.loads(project.read("coverage/coverage-summary.json"))
     assert summary["totals"]["percent_covered"] == 100
     assert summary["totals"]["num_branches"] == summary["totals"]["covered_branches"] > 0
@@ -73,7 +73,7 @@ def assert_covered(project: Project, names: set[str]) -> None:
     assert set(files) == names
     for name, covered in files.items():
         lines = project.read(name).splitlines()
-        # coverage.py leaves out imports that are only for type checking.
+        # Only imports for type checking are excluded.
         for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
             assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
 
@@ -85,7 +85,7 @@ def test_the_unit_tests_pass_and_cover_everything(
     tools = project.toml("pyproject.toml")["tool"]
     settings = project.yaml("Pulumi.yaml")["config"], tools["pytest"], tools["coverage"], project.requirements()
     names = set(project.python_files())
-    # Nothing imports it, and its tests are its own: projects may differ in it alone.
+    # The bootstrap program has its own run: nothing imports it, and its tests are separate.
     bootstrap = {name for name in names if "bootstrap" in name.split("/")}
     # Another test varies the runtime and the architecture.
     rest = [RUNS_ON.sub("", project.read(name)) for name in (*project.stack_files(), "policies.toml")]

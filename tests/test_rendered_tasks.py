@@ -1,4 +1,4 @@
-"""The tasks: what they call exists, what they tell Pulumi is recorded by a stand-in, and pre-commit runs them."""
+"""The tasks of rendered projects: their commands, their calls of the Pulumi CLI, and their use in pre-commit."""
 
 import ast
 import json
@@ -37,7 +37,7 @@ def calls_of(task: dict[str, Any]) -> Iterator[str]:
 
 
 def module_of(project: Project, module: str) -> str:
-    """Return the file that is run or imported for a module."""
+    """Return the file of a module that is run or imported."""
     path = module.replace(".", "/")
     files = [name for name in (f"{path}.py", f"{path}/__main__.py", f"{path}/__init__.py") if name in project.names()]
     assert files, module
@@ -72,7 +72,7 @@ def test_every_task_calls_what_exists_with_its_arguments(
 
 @pytest.fixture(name="calls")
 def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_project: Project) -> Calls:
-    """Put a stand-in for the Pulumi CLI on the PATH, and return its calls."""
+    """A function that returns the calls of a stand-in for the Pulumi CLI, which is now on the PATH."""
     record, program = tmp_path / "calls", tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")
@@ -128,7 +128,7 @@ def test_deploy_builds_the_bundle_deploys_and_writes_the_outputs(
     assert {"processor/handler.py", *(f"{package}/__init__.py" for package in packages)} <= names
     assert any("aarch64-linux-gnu.so" in name for name in names), "pydantic's core is not the one for arm64"
     assert not [name for name in names if name.startswith(("tests", "tools")) or "__pycache__" in name]
-    # The bundle is the same for the same files, and another one for others.
+    # The bundle is reproducible, and changes with the files.
     (archive,) = (project.path / "build").glob("*.zip")
     archive.unlink()
     assert deploy("dev") == (built, names)

@@ -1,4 +1,4 @@
-"""The validation of rendered projects: no problems after set-up, and every policy finds what breaks it."""
+"""The validation of rendered projects: no problems after set-up, and findings for every broken policy."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from tools.validate.command import main
 
 sys.exit(main(sys.argv[1:], today=datetime.date(2026, 3, 1)))
 """
-# An address that is not a placeholder, and the account that production may be deployed to.
+# An e-mail address that is not a placeholder, and the only account for production.
 ADDRESS = "alarms@orders.example.dev"
 ACCOUNT = 'aws:allowedAccountIds: ["123456789012"]'
 KEY_ARN = "arn:aws:kms:{}:123456789012:key/99999999-8888-7777-6666-555555555555"
-# Settings of the stack files that break every policy. A second mistake in a setting would hide the first one.
+# Settings of the stack files that break every policy. Only one mistake in a setting is reported.
 BROKEN = {
     "dev": {
         "kmsKeyArn": KEY_ARN.format("us-east-2"),
@@ -47,7 +47,7 @@ BROKEN = {
         "azure:location": "west",
     },
 }
-# How the provider's reading of a queue differs from its state.
+# The `detailedDiff` of a refresh that finds drift in a queue.
 DIFF = {"delaySeconds": {"diffKind": "update", "inputDiff": False}}
 FOUND = {
     *(("weaker-setting", "prod", key) for key in BROKEN["prod"] if key[0] in "lm"),
@@ -101,7 +101,7 @@ def test_new_project_has_only_warnings_about_what_was_not_asked(
 
 @pytest.fixture(name="own")
 def fixture_own(bake: Callable[..., Project], tmp_path: Path) -> Project:
-    """A project with an address that is not a placeholder, other regions, and production's account."""
+    """A project with a real e-mail address, other regions, and production's account."""
     regions = {"dev": "eu-west-1", "staging": "ap-southeast-5", "prod": "us-gov-east-1"}
     answers = {f"aws_region_{environment}": region for environment, region in regions.items()}
     project = bake(notification_email=ADDRESS, **answers).copy(tmp_path)
@@ -200,7 +200,7 @@ def test_missing_pulumi_cli_is_reported_for_each_stack(own: Project, environment
 
 @pytest.fixture(name="stand_in")
 def fixture_stand_in(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Environment variables for a stand-in for the Pulumi CLI, with a local stack in a copy of the project."""
+    """Environment variables for a stand-in for the Pulumi CLI; a copy of the project has a deployed local stack."""
     variables = put_stand_in_on_path(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)
@@ -219,7 +219,7 @@ def test_deployed_stack_is_previewed_by_the_pulumi_cli(
 
     assert validated(environment, project, *look, **stand_in)[1]["deployments"] == {"local": "deployed"}
 
-    # Something is changed outside of Pulumi.
+    # The preview finds drift.
     urn = "urn:pulumi:local::event-pipeline::pipeline:infrastructure:Messaging$aws:sqs/queue:Queue::queue"
     states = {
         name: {"type": "aws:sqs/queue:Queue", "urn": urn, "id": "q", "parent": "", "provider": "", "inputs": inputs}

@@ -1,6 +1,6 @@
 """Rendering: it is reproducible, works from any source, and never changes an existing folder.
 
-Updates of projects with the template are tested too.
+cruft can update rendered projects.
 """
 
 import json
@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader
 from tests.combinations import QUESTIONS, ROOT
 from tests.projects import Project
 
-# The files of the template, as git would check them out.
+# Files and folders that Cookiecutter needs to render.
 TEMPLATE = ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}")
 
 
@@ -29,7 +29,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(name="config")
 def fixture_config(tmp_path: Path) -> str:
-    """A Cookiecutter configuration that keeps its records in the test's folder."""
+    """A Cookiecutter configuration that keeps cloned templates and replay files in the test's folder."""
     config = tmp_path / "config.yaml"
     config.write_text(
         f"cookiecutters_dir: {tmp_path / 'cookiecutters'}\nreplay_dir: {tmp_path / 'replay'}\n", encoding="utf-8"
@@ -69,7 +69,7 @@ def test_every_source_renders_the_same_bytes(
 
     rendered = cookiecutter(address, no_input=True, output_dir=output, config_file=config, accept_hooks=has_hooks)
 
-    # The hooks only remove files from a project with the default answers.
+    # With the default answers, the hooks only remove files.
     if has_hooks:
         assert content(Path(rendered)) == content(default_project.path)
     assert content(Path(rendered)).items() >= content(default_project.path).items()
@@ -126,7 +126,7 @@ def test_a_templates_web_address_is_kept_unless_it_may_have_a_password() -> None
 
 @pytest.fixture(name="versioned")
 def fixture_versioned(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The template in its own repository, and a default git configuration."""
+    """The template in a git repository of its own, isolated from the user's git configuration."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Template")
@@ -154,7 +154,7 @@ def cruft(folder: Path, *arguments: str) -> str:
 
 
 def publish_news(template: Path) -> None:
-    """Commit a change to the template, as its next version."""
+    """Commit a change of the template with a new version."""
     ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
     ignored.write_text(ignored.read_text(encoding="utf-8") + "\n# News of the template\nnews/\n", encoding="utf-8")
     questions = template / "cookiecutter.json"
@@ -166,7 +166,7 @@ def publish_news(template: Path) -> None:
 
 
 def assert_has_news(project: Path) -> None:
-    """Check that a project has the change and its version."""
+    """Check that a project has the change of `publish_news` and its version."""
     assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
     assert Project(project, {}).toml("pyproject.toml")["tool"]["cookiecutter"]["version"] == "98.7.6"
 

@@ -1,4 +1,4 @@
-"""The template's repository: its code is clean, its workflow is safe, its documents are correct, its targets exist."""
+"""Checks of the template's repository: code, workflows, documents and Make targets."""
 
 import os
 import re

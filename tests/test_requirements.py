@@ -1,4 +1,4 @@
-"""Every dependency of the template and of its projects is bounded, needed, and declared where it is needed."""
+"""Dependencies of the template and its projects: bounded, needed, and declared where they are used."""
 
 import ast
 import json
@@ -15,16 +15,16 @@ from tests.projects import Environment, Project
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
-# What one distribution brings with another, so that only the latter is declared.
+# Imported transitive dependencies, and the declared distribution that installs each.
 BROUGHT = {"botocore": "boto3", "mypy-boto3-": "boto3-stubs", "jmespath": "boto3"}
-# What is called and not imported, and a text that shows where.
+# Distributions that are called, not imported, and a text that shows the use.
 CALLED = {"poethepoet": "[tool.poe.", "pre-commit": "repos:", "pylint": '"pylint ', "pytest-cov": "--cov-report"}
 CALLED |= {"ruff": '"ruff ', "ty": '"ty ', "uv": '"-m", "uv"'}
 DISTRIBUTIONS = "import json, importlib.metadata as m; print(json.dumps(m.packages_distributions()))"
 
 
 def is_bounded(requirement: str) -> bool:
-    """Whether a requirement is bounded below the next major version, or the next minor one for 0.x."""
+    """Whether a requirement is pinned, or bounded below the next major version (the next minor version for 0.x)."""
     if re.fullmatch(r"[\w.-]+(\[[\w,-]+\])?==\d+(\.\d+)+", requirement):
         return True
     bounds = re.fullmatch(r"[\w.-]+(?:\[[\w,-]+\])?>=(\d+)(?:\.(\d+))?(?:\.\d+)*,<(\d+)(?:\.(\d+))?", requirement)
@@ -90,7 +90,7 @@ def fixture_distributions(default_project: Project, environment: Environment) ->
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Find what a module imports, anywhere in it."""
+    """Yield the names of all modules and attributes that a module imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,7 +100,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def declared(modules: set[str], distributions: dict[str, set[str]]) -> set[str]:
-    """Find what must be declared for modules to be there."""
+    """Return the distributions that must be declared for modules."""
     found = {each for module in modules for each in distributions.get(module.partition(".")[0], ())}
     return {next((by for brought, by in BROUGHT.items() if each.startswith(brought)), each) for each in found}
 
@@ -122,7 +122,7 @@ def test_every_dependency_is_used_and_all_that_is_imported_is_declared(
 
 
 def needs(project: Project, *begin: str) -> set[str]:
-    """Find what Python files import, and what the project's own modules that they import do."""
+    """Return the imports of Python files, and those of the project's modules that they import."""
     own = {
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in project.python_files()
     }
@@ -134,7 +134,7 @@ def needs(project: Project, *begin: str) -> set[str]:
         if name in seen:
             continue
         seen.add(name)
-        # What only a type checker sees is not needed to run it.
+        # Imports under `if TYPE_CHECKING` are not needed at run time.
         statements = [node for node in ast.parse(project.read(name)).body if not isinstance(node, ast.If)]
         for module in imports(ast.Module(statements, [])):
             found.add(module)

@@ -1,4 +1,4 @@
-"""The tests of ``tools/``, run once for all rendered projects, and the boundary to the team's code."""
+"""Tests of ``tools/``, run once for all rendered projects, and checks that it does not use a project's code."""
 
 import ast
 import json
@@ -21,14 +21,14 @@ TOOLS = TEMPLATE / "tools"
 TESTS = ROOT / "tests" / "tools"
 PROJECT = TESTS / "project"
 CACHES = shutil.ignore_patterns("__pycache__", ".*")
-# Words that Pulumi, Lambda and shells use, too, and the table in pyproject.toml that the tools read.
+# Words with other meanings: environments of Pulumi, Lambda and shells, and `[tool.pipeline]` in pyproject.toml.
 COMMON_WORDS = frozenset({"environment", "pipeline"})
 PYTHON_FILES = sorted(path.relative_to(TOOLS).as_posix() for path in TOOLS.rglob("*.py"))
 
 
 @pytest.fixture(scope="module", name="project")
 def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The tests' project with the template's tools, and with the tools' tests as its tests."""
+    """The project in `tests/tools/project`, with the template's tools and their tests."""
     folder = tmp_path_factory.mktemp("tools") / "orders"
     shutil.copytree(PROJECT, folder, ignore=CACHES)
     shutil.copytree(TOOLS, folder / "tools", ignore=CACHES)
@@ -37,10 +37,10 @@ def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 class WithTests(Project):
-    """A rendered project whose environment includes what the tools' tests need."""
+    """A rendered project whose environment also has jsonschema for the tools' tests."""
 
     def requirements(self) -> list[str]:
-        """List its requirements and those of the tools' tests, with the template's bounds."""
+        """List the project's requirements, and jsonschema with the template's bounds."""
         template = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         besides = [each for each in template["dependency-groups"]["dev"] if "jsonschema" in each]
         return sorted([*super().requirements(), *besides])
@@ -57,8 +57,8 @@ class Run:
     """The result of the tools' tests.
 
     Attributes:
-        status: Its exit status.
-        output: Its output.
+        status: Exit status.
+        output: Output.
         counted: Number of tests, failures, errors and skips.
         covered: The coverage report of each file.
     """
@@ -77,7 +77,7 @@ def fixture_run(project: Project, environment: Environment) -> Run:
         *("pytest", "-q", "--cov", "--cov-report=term-missing", "--cov-report=json", "--junitxml=junit.xml"),
     )
     assert (project.path / "coverage.json").exists(), finished.stdout
-    suite = ET.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 # pytest has written it
+    suite = ET.parse(project.path / "junit.xml").getroot()[0]  # noqa: S314 # written by pytest
     counted = {name: int(suite.attrib[name]) for name in ("tests", "failures", "errors", "skipped")}
     covered = json.loads(project.read("coverage.json"))["files"]
     return Run(finished.returncode, finished.stdout, counted, covered)
@@ -126,7 +126,7 @@ def test_rendered_project_contains_no_tests_of_the_tools(default_project: Projec
 
     assert tests
     assert [name for name in tests if "tools" in Path(name).parts] == []
-    # The project has other modules of the same name.
+    # The project has other test modules with the same names, so contents are compared.
     contents = {path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py") if path.name in of_the_tools}
     assert [name for name in tests if default_project.read(name) in contents] == []
 
@@ -161,7 +161,7 @@ def camel(field: str) -> str:
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """List the rendered program's calls with a string as first argument: the function and the string."""
+    """Yield the function and the first argument of the rendered program's calls, if that is a constant."""
     for path in (TEMPLATE / "__main__.py", *(TEMPLATE / "infrastructure").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
