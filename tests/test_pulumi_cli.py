@@ -150,7 +150,7 @@ class Checkout:
         Returns:
             The reason if the command was refused; otherwise an empty string.
         """
-        variables = self.local_variables() | {"CI": "true", "PYTEST_ADDOPTS": "-k bundle"} | more
+        variables = self.local_variables() | {"CI": "true", "PYTEST_ADDOPTS": "-k memory"} | more
         finished = self.finished(*self.project.run.split(), "ci", command, stack, **variables)
         prefix = f"ci: {command} {stack}: "
         reasons = [line.removeprefix(prefix) for line in finished.stdout.splitlines() if line.startswith(prefix)]

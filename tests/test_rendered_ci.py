@@ -241,7 +241,7 @@ def test_what_a_person_must_set_is_in_the_document_and_nothing_is_secret(bake: B
 
 
 @each_of("github", "gitlab", answers=WITH_CI)
-def test_a_command_is_a_task_or_one_of_another_program(bake: Bake, answers: dict[str, str]) -> None:
+def test_ci_commands_are_tasks_or_known_programs(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     if answers["ci"] == "github":
         commands = re.findall(r"\brun: (.+)", text_of(project))
@@ -295,7 +295,7 @@ def test_gitlab_deploys_in_order_and_no_commit_overtakes_another(bake: Bake, ans
 
 
 @each_of("github", "gitlab")
-def test_pulumi_cloud_is_told_whose_stacks_it_is_asked_for(bake: Bake, answers: dict[str, str]) -> None:
+def test_pulumi_cloud_gets_the_organization_of_the_stacks(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     places = (
         [workflows(project)[name] for name in ("stacks", "deploy-stack")]

@@ -139,7 +139,7 @@ def test_integration_tests_hold_if_aws_is_late_and_delivers_twice(stack: Emulate
     assert {*granted["tests"]} <= made
 
 
-def test_each_row_notices_that_its_resource_is_broken(report: dict[str, Any]) -> None:
+def test_each_row_fails_if_its_resource_is_broken(report: dict[str, Any]) -> None:
     unbroken, *rounds = report["rounds"]
 
     assert unbroken == {"expected": [], "found": []}
@@ -147,7 +147,7 @@ def test_each_row_notices_that_its_resource_is_broken(report: dict[str, Any]) ->
     assert set().union(*(each["found"] for each in rounds)) == set(report["rows"])
 
 
-def test_each_test_of_the_workflow_notices_a_mistake_of_the_function(report: dict[str, Any]) -> None:
+def test_each_workflow_test_fails_on_a_mutation_of_the_function(report: dict[str, Any]) -> None:
     assert sorted(report["noticed"]) == sorted(report["workflow"])
 
 

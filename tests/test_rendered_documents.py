@@ -150,7 +150,7 @@ def roles(project: Project) -> set[str]:
     return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
 
 
-def test_the_documents_have_at_most_so_many_words(project: Project) -> None:
+def test_documents_stay_within_the_word_limits(project: Project) -> None:
     words = {name: len(text.split()) for name, text in documents(project).items()}
 
     assert sum(words.values()) <= WORDS, words

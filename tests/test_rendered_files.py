@@ -133,7 +133,7 @@ def test_yaml_toml_and_json_parse(project: Project) -> None:
             assert parsers[path.suffix](path.read_text(encoding="utf-8")), path
 
 
-def words_of_a_licence(text: str) -> str:
+def licence_digest(text: str) -> str:
     """Hash the words of a licence, without the owner's line."""
     kept = [line for line in text.splitlines() if not re.match(r" *Copyright (\(c\) )?Platform Team", line)]
     return hashlib.sha256(" ".join(" ".join(kept).split()).encode()).hexdigest()
@@ -143,7 +143,7 @@ def test_the_licence_is_the_one_that_was_chosen_and_complete(project: Project) -
     chosen = project.answers["license"]
     named = "proprietary, all rights reserved" if chosen == "Proprietary" else chosen
 
-    assert words_of_a_licence(project.read("LICENSE")) == LICENSE_DIGESTS[chosen]
+    assert licence_digest(project.read("LICENSE")) == LICENSE_DIGESTS[chosen]
     assert re.search(r"Copyright (\(c\) )?Platform Team", project.read("LICENSE"))
     assert project.toml("pyproject.toml")["project"]["license"].endswith(chosen)
     assert f"[Licence](LICENSE): {named}." in project.read("README.md")
@@ -152,7 +152,7 @@ def test_the_licence_is_the_one_that_was_chosen_and_complete(project: Project) -
 def test_the_templates_own_licence_is_complete() -> None:
     text = re.sub(r"Copyright \(c\) .*", "Copyright (c) Platform Team", (ROOT / "LICENSE").read_text(encoding="utf-8"))
 
-    assert words_of_a_licence(text) == LICENSE_DIGESTS["MIT"]
+    assert licence_digest(text) == LICENSE_DIGESTS["MIT"]
 
 
 def test_python_and_package_manager_are_the_ones_that_were_chosen(project: Project) -> None:
@@ -226,7 +226,7 @@ def test_git_gives_out_text_with_the_same_line_ends_everywhere(folder: Path, tmp
 
 
 @both
-def test_editors_do_as_the_formatter_does(folder: Path, tmp_path: Path) -> None:
+def test_editorconfig_matches_the_formatter(folder: Path, tmp_path: Path) -> None:
     (tmp_path / ".editorconfig").write_bytes((folder / ".editorconfig").read_bytes())
     width = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["ruff"]["line-length"]
     common = {"charset": "utf-8", "end_of_line": "lf", "insert_final_newline": "true", "indent_style": "space"}

@@ -26,7 +26,7 @@ VARIABLES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["pytest -q tests/function", "ty check tests/function"])
-def test_what_the_function_relies_on_holds(
+def test_assumptions_about_the_sdk_are_true(
     default_project: Project, environment: Environment, tmp_path: Path, command: str
 ) -> None:
     project = default_project.copy(tmp_path)

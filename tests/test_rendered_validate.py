@@ -142,9 +142,7 @@ def test_production_needs_its_accounts_and_a_recipient(
     assert [each["message"].startswith(message) for each in report["findings"]] == ([True] if message else [])
 
 
-def test_stacks_that_break_every_policy_are_told_so(
-    default_project: Project, environment: Environment, tmp_path: Path
-) -> None:
+def test_every_broken_policy_is_reported(default_project: Project, environment: Environment, tmp_path: Path) -> None:
     project = default_project.copy(tmp_path)
     for stack, values in BROKEN.items():
         set_values(project, stack, values)

@@ -289,7 +289,7 @@ def test_the_table_lists_the_settings() -> None:
     assert tuple(SETTINGS) == MODEL.keys
 
 
-def test_what_follows_from_the_settings_is_generated() -> None:
+def test_generated_blocks_are_up_to_date() -> None:
     generate.check()
 
 

@@ -28,6 +28,6 @@ def test_a_missing_variable_is_named(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name.upper() for name, value in VALUES.items() if isinstance(value, int)])
-def test_a_number_that_is_none_is_refused(name: str) -> None:
+def test_a_malformed_number_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="many"):
         read_environment(VARIABLES | {name: "many"})

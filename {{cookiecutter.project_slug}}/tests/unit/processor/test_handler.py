@@ -226,7 +226,9 @@ def test_a_log_entry_names_the_message_the_request_and_the_stack(invoke: Invoke,
     ("error", "is_logged"),
     [(KeyError("oops"), True), (OFFLINE, True), (ParamValidationError(report="Bucket"), True), (DENIED, False)],
 )
-def test_an_error_that_names_no_call_is_logged_with_where(invoke: Invoke, error: Exception, is_logged: bool) -> None:
+def test_an_error_that_names_no_call_is_logged_with_its_traceback(
+    invoke: Invoke, error: Exception, is_logged: bool
+) -> None:
     with failing(PutObject=[error]):
         _, logs, _ = invoke(sqs_record(GOOD), sqs_record(MALFORMED))
 

@@ -40,7 +40,7 @@ def test_a_message_gives_one_object_one_item_and_one_notification(store: Message
     }
 
 
-def test_an_item_expires_so_many_days_after_its_message_was_sent(store: MessageStore, aws: Emulated) -> None:
+def test_an_item_expires_data_retention_days_after_sending(store: MessageStore, aws: Emulated) -> None:
     replace(store, environment=replace(aws.environment, data_retention_days=30)).store(RECORD)
 
     # DynamoDB's TTL is in whole seconds.
@@ -68,7 +68,7 @@ def test_a_malformed_message_is_not_stored(store: MessageStore) -> None:
     ("operation", "left", "notifications"),
     [("PutObject", (0, 0), 1), ("PutItem", (1, 0), 1), ("Publish", (1, 1), 1), ("UpdateItem", (1, 1), 2)],
 )
-def test_the_next_delivery_does_what_an_earlier_one_has_not(
+def test_redelivery_completes_a_partial_store(
     store: MessageStore, aws: Emulated, operation: str, left: tuple[int, int], notifications: int
 ) -> None:
     with failing(**{operation: [ReadTimeoutError(endpoint_url="")]}), pytest.raises(ReadTimeoutError):

@@ -65,7 +65,7 @@ def test_no_message_makes_more_calls_than_time_is_reserved_for(handler: ModuleTy
         (CALL_SECONDS - 0.001, LAST, []),
     ],
 )
-def test_nothing_is_begun_that_may_not_end_in_time(
+def test_no_call_starts_without_time_to_finish(
     handler: ModuleType, seconds: float, deliveries: int, calls: list[str]
 ) -> None:
     assert invoke(handler, seconds, deliveries=deliveries) == calls
@@ -89,7 +89,7 @@ def test_a_call_ends_in_the_time_that_is_reserved_for_it(handler: ModuleType) ->
     assert CALL_SECONDS == 17
 
 
-def test_a_message_stays_hidden_twice_as_long_after_each_delivery() -> None:
+def test_backoff_doubles_up_to_an_hour() -> None:
     delays = [retry_delay_seconds(deliveries) for deliveries in (*range(1, LAST), 1000)]
 
     assert delays == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
