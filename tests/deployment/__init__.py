@@ -1,1 +1,1 @@
-"""Deployments of the rendered program without the Pulumi CLI, and ways to break them."""
+"""Deployments of rendered projects to an emulator without the Pulumi CLI, and fault injection."""

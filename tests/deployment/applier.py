@@ -1,4 +1,4 @@
-"""Creates and updates in an emulator what a program registered, as the Pulumi CLI does with the AWS provider.
+"""Creates and updates a program's resources in an emulator, as the Pulumi CLI does with the AWS provider.
 
 Runs in the environment of a rendered project.
 """
@@ -15,7 +15,7 @@ import boto3
 from tools.testing import RecordedProgram, Resource  # of the rendered project
 
 Inputs = dict[str, Any]
-# Returns the outputs of a resource. Its ID is its name by default.
+# Creates or updates a resource, and returns its outputs. The default ID is the name.
 Apply = Callable[["Clients", Inputs], Inputs | None]
 
 KEY = "aws:kms/key:Key"
@@ -24,11 +24,11 @@ UPDATERS: dict[str, Apply] = {}
 
 
 class CannotApplyError(Exception):
-    """This module cannot create or update resources of this type yet."""
+    """No function is registered that creates or updates this type of resource."""
 
 
 class Clients(dict[str, Any]):
-    """Clients of an emulator, each created once.
+    """boto3 clients, each created on first use.
 
     Args:
         region: The stack's region.
@@ -43,16 +43,16 @@ class Clients(dict[str, Any]):
 
 
 class Applier:
-    """Creates the resources of a program, or updates those of an earlier deployment.
+    """Creates a program's resources, or updates the resources of an earlier deployment.
 
     Args:
-        recorded: The program.
+        recorded: The recorded program.
         bundles: The folder of the function's bundle.
         before: State of the earlier deployment: inputs and outputs of each resource, by type and logical name.
 
     Attributes:
         aws: Clients of the emulator.
-        state: State of this deployment.
+        state: State of this deployment, like ``before``.
     """
 
     def __init__(self, recorded: RecordedProgram, bundles: Path, before: Mapping[str, Inputs] | None = None) -> None:
@@ -62,20 +62,20 @@ class Applier:
         self._recorded = recorded
         self._bundles = bundles
         self._ids: dict[str, str] = {}
-        # What the mocks made up.
+        # The mocks' values, and the emulator's.
         self._made_up = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
 
     def run(self, resources: list[Resource] | None = None) -> Inputs:
         """Create or update all resources.
 
         Args:
-            resources: The resources, if they differ from the program's.
+            resources: The resources to apply; by default the program's.
 
         Returns:
             The stack's outputs.
 
         Raises:
-            CannotApplyError: If this module cannot.
+            CannotApplyError: If a resource's type is not supported.
         """
         for resource in self._recorded.resources if resources is None else resources:
             if not resource.is_component:
@@ -105,7 +105,7 @@ class Applier:
             self._made_up[self._recorded.arn(KEY, resource.name).rpartition("/")[2]] = outputs["id"]
 
     def _real(self, value: Any) -> Any:
-        """Replace what the mocks made up, whole numbers that are floats, and the empty bundle."""
+        """Convert recorded values for boto3: the mocks' IDs and URLs, integral floats, and the empty bundle."""
         if isinstance(value, dict):
             return {key: self._real(each) for key, each in value.items()}
         if isinstance(value, list):
@@ -141,12 +141,12 @@ def updates(type_: str) -> Callable[[Apply], Apply]:
 
 
 def listed(tags: Inputs | None) -> list[Inputs]:
-    """Convert tags to the format of most services."""
+    """Convert tags to a list of ``Key`` and ``Value``."""
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
 
 def pascal(value: Any, **renamed: str) -> Any:
-    """Convert the keys of a structure to those of AWS's APIs, some of which are irregular."""
+    """Convert keys to PascalCase, or as ``renamed`` says."""
     if isinstance(value, dict):
         return {renamed.get(key, key[0].upper() + key[1:]): pascal(each, **renamed) for key, each in value.items()}
     return [pascal(each, **renamed) for each in value] if isinstance(value, list) else value
@@ -167,7 +167,7 @@ def create_alias(aws: Clients, inputs: Inputs) -> None:
 
 @creates("aws:s3/bucket:Bucket")
 def create_bucket(aws: Clients, inputs: Inputs) -> None:
-    # Like the provider, without another call for the tags.
+    # Like the provider, set the tags in the same call.
     configuration: Inputs = {"Tags": listed(inputs["tags"])}
     if aws["s3"].meta.region_name != "us-east-1":
         configuration["LocationConstraint"] = aws["s3"].meta.region_name
@@ -298,7 +298,7 @@ def create_subscription(aws: Clients, inputs: Inputs) -> None:
 def create_log_group(aws: Clients, inputs: Inputs) -> None:
     logs, group = aws["logs"], {"logGroupName": inputs["name"]}
     with contextlib.suppress(logs.exceptions.ResourceNotFoundException):
-        # A late invocation of an earlier deployment's function may have created it after the reset.
+        # A late invocation of an earlier deployment's function may have created the log group after the reset.
         logs.delete_log_group(**group)
     key = {"kmsKeyId": inputs["kmsKeyId"]} if "kmsKeyId" in inputs else {}
     logs.create_log_group(**group, **key, tags=inputs["tags"])
@@ -328,13 +328,13 @@ def create_role_policy_attachment(aws: Clients, inputs: Inputs) -> None:
 
 
 def function_arguments(inputs: Inputs) -> Inputs:
-    """Return the arguments for creating or updating a function."""
+    """Return the arguments that creating and updating a function share."""
     same = (
         *("description", "handler", "role", "runtime", "timeout", "memorySize", "kmsKeyArn", "environment"),
         *("deadLetterConfig", "loggingConfig", "tracingConfig"),
     )
     arguments = pascal({key: inputs[key] for key in same if key in inputs}, kmsKeyArn="KMSKeyArn")
-    # The names of variables are as they are.
+    # Environment variables keep their names.
     return arguments | {
         "FunctionName": inputs["name"],
         "Environment": {"Variables": inputs["environment"]["variables"]},
@@ -389,7 +389,7 @@ def create_alarm(aws: Clients, inputs: Inputs) -> None:
 
 
 def metric_query(query: Inputs) -> Inputs:
-    """Convert a metric or an expression of an alarm, like the provider: by default it is not what is compared."""
+    """Convert a metric query like the provider, whose ``ReturnData`` defaults to false."""
     given = {"ReturnData": False} | pascal({key: value for key, value in query.items() if key != "metric"})
     if "metric" not in query:
         return given
@@ -399,7 +399,7 @@ def metric_query(query: Inputs) -> Inputs:
 
 
 def dimensions(inputs: Inputs) -> list[Inputs]:
-    """Return a metric's dimensions as CloudWatch wants them."""
+    """Convert a metric's dimensions to a list of ``Name`` and ``Value``."""
     return [{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()]
 
 

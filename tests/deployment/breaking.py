@@ -1,8 +1,8 @@
-"""Breaks a deployment, and reports which integration tests notice it.
+"""Mutates a deployment and its function, and reports which integration tests fail.
 
-Runs in a rendered project's folder and environment, after `driver`: ``python breaking.py`` prints a report as JSON. In
-several rounds, it deploys the program with other inputs of its resources, and compares all rows of `test_resources`.
-Then the function makes mistakes, and those tests of `test_workflow` run that should notice them.
+Runs in a rendered project's folder and environment, after `driver`: ``python breaking.py`` prints the report as JSON.
+Each round deploys the program with changed resources, and checks all rows of `test_resources`. Then each mutated
+function is deployed, and the tests of `test_workflow` run that must fail.
 """
 
 import dataclasses
@@ -37,18 +37,18 @@ FUNCTION = "event-pipeline-local-processor"
 NOTHING = {"Effect": "Deny", "Action": "*", "Resource": "*"}
 OUTPUTS = "outputs"
 EVENT_SOURCE = tuple(row for row in ROWS if row.startswith("event source: "))
-# Some results never come if the function makes mistakes.
+# Short, because a mutated function never produces some of the results.
 DEADLINE_SECONDS = 6
 
 
 class Breakage(NamedTuple):
-    """A deployment that differs from the program.
+    """A fault in a deployment: a changed, missing or additional resource, or changed outputs.
 
     Attributes:
         name: The logical name of a resource, `OUTPUTS`, or the type of an additional resource.
-        change: A merge patch for its inputs, or a text and its replacement in the inputs as JSON. ``None`` leaves the
-            resource out.
-        others: Rows that must fail too.
+        change: A merge patch for the inputs or outputs, or a text in the inputs' JSON and its replacement. ``None``
+            omits the resource.
+        others: Further rows that must fail.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Breakage(NamedTuple):
     others: tuple[str, ...] = ()
 
 
-# One for each row, which must fail.
+# The rows of `test_resources`, each with a breakage that must make it fail.
 BREAKAGES = {
     "bucket: versioning": Breakage("payloads-versioning", {"versioningConfiguration": {"status": "Suspended"}}),
     "bucket: encryption": Breakage("payloads-encryption", None),
@@ -135,7 +135,7 @@ BREAKAGES = {
 
 
 class Mistake(NamedTuple):
-    """A mistake of the function: a text in its source, and the replacement."""
+    """A mutation of the function: the source text and its replacement."""
 
     file: str
     old: str
@@ -143,7 +143,7 @@ class Mistake(NamedTuple):
 
 
 class MistakenFunction(NamedTuple):
-    """Mistakes that do not meet, and the tests that must notice one each."""
+    """Mutations that cannot mask each other, and the tests that must fail."""
 
     mistakes: tuple[Mistake, ...]
     tests: tuple[str, ...]
@@ -202,7 +202,7 @@ MISTAKEN_FUNCTIONS = (
 
 
 def rounds() -> Iterator[dict[str, Breakage]]:
-    """Distribute the breakages to as few deployments as possible. In each, they concern different resources."""
+    """Group the breakages into as few deployments as possible, each with at most one breakage per resource."""
     left = dict(BREAKAGES)
     while left:
         names = {breakage.name: row for row, breakage in left.items()}
@@ -210,10 +210,10 @@ def rounds() -> Iterator[dict[str, Breakage]]:
 
 
 def broken(resources: list[Resource], breakages: dict[str, Breakage]) -> Iterator[Resource]:
-    """Return the resources of a program with breakages.
+    """Yield a program's resources with the breakages applied.
 
     Raises:
-        LookupError: If a breakage changes nothing.
+        LookupError: If a breakage's resource or text does not exist.
     """
     by_name = {breakage.name: breakage for breakage in breakages.values()}
     for resource in resources:
@@ -228,7 +228,7 @@ def broken(resources: list[Resource], breakages: dict[str, Breakage]) -> Iterato
 
 
 def changed(inputs: Any, change: Any) -> Any:
-    """Change inputs: replace a text in their JSON, or apply a merge patch (https://www.rfc-editor.org/rfc/rfc7396)."""
+    """Replace text in the inputs' JSON, or apply a merge patch (https://www.rfc-editor.org/rfc/rfc7396)."""
     if isinstance(change, tuple):
         text = json.dumps(inputs)
         if change[0] not in text:
@@ -242,7 +242,7 @@ def changed(inputs: Any, change: Any) -> Any:
 
 
 def fails(test: Callable[..., None], **fixtures: Any) -> bool:
-    """Whether a test fails with those of some fixtures that it takes."""
+    """Whether a test fails with the fixtures that it requests."""
     try:
         test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
     except (AssertionError, pytest.fail.Exception):
@@ -251,11 +251,11 @@ def fails(test: Callable[..., None], **fixtures: Any) -> bool:
 
 
 def compare_resources() -> Iterator[dict[str, list[str]]]:
-    """Deploy each round, and yield the rows that should fail and those that do."""
+    """Deploy each round, and yield the rows that must fail and the rows that fail."""
     stack = find_stack()
     recorded = run_program(stack_config(DECLARATION.local), DECLARATION.local)
     with tempfile.TemporaryDirectory() as folder:
-        # The rows do not need the function's real bundle.
+        # The rows do not need the function's code.
         with ZipFile(Path(folder) / bundle().name, "w") as archive:
             archive.writestr("empty", "")
         for breakages in ({}, *rounds()):
@@ -269,12 +269,12 @@ def compare_resources() -> Iterator[dict[str, list[str]]]:
 
 
 def bundle() -> Path:
-    """Return the path of the function's bundle."""
+    """Return the path of the local stack's bundle."""
     return bundle_path(DECLARATION.local, "", "")
 
 
 def bundle_with(mistakes: tuple[Mistake, ...]) -> bytes:
-    """Return the function's bundle with mistakes."""
+    """Return the content of the bundle with the mutations applied."""
     archive = io.BytesIO(bundle().read_bytes())
     with ZipFile(archive, "a") as content:
         for file in {mistake.file for mistake in mistakes}:
@@ -284,14 +284,14 @@ def bundle_with(mistakes: tuple[Mistake, ...]) -> bytes:
                     if mistake.old not in source:
                         raise LookupError(f"{mistake.old} is not in {file}")
                     source = source.replace(mistake.old, mistake.new)
-            # The last entry of a name is the one that is unpacked.
+            # Ignore the warning about the duplicate name: unpacking uses the last entry.
             with warnings.catch_warnings(action="ignore"):
                 content.writestr(file, source)
     return archive.getvalue()
 
 
 def noticed_mistakes() -> Iterator[str]:
-    """Run tests of the workflow while the function makes mistakes, and yield the names of those that fail."""
+    """Run tests of the workflow against each mutated function, and yield the names of the tests that fail."""
     driver.reset()
     stack = dataclasses.replace(find_stack(), outputs=driver.run_program()[1])
     client, function = stack.client("lambda"), {"FunctionName": stack.outputs["function_name"]}

@@ -1,4 +1,4 @@
-"""Deploys a rendered project to the emulator at ``AWS_ENDPOINT_URL``, instead of the Pulumi CLI.
+"""Deploys a rendered project to the emulator at ``AWS_ENDPOINT_URL``, without the Pulumi CLI.
 
 Runs in the project's folder and environment: ``python driver.py`` deploys the local stack and writes the outputs file.
 """
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-# The rendered project is the working directory.
+# Import `tools` from the rendered project, which is the working directory.
 sys.path.insert(0, str(Path.cwd()))
 from applier import Applier
 
@@ -23,7 +23,7 @@ from tools.testing import stack_config
 
 
 def run_program(before: Mapping[str, Any] | None = None) -> tuple[Applier, dict[str, Any]]:
-    """Run the program, and create its resources or update those of an earlier deployment.
+    """Run the program, and create its resources or update the resources of an earlier deployment.
 
     Args:
         before: State of the earlier deployment.

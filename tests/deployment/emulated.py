@@ -15,11 +15,11 @@ OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
 def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, str]:
-    """Write a ``pulumi`` command that is the stand-in, and return the environment variables for it.
+    """Write a ``pulumi`` command that runs `stand_in_cli`, and return the environment variables to use it.
 
     Args:
-        environment: Environment that it runs in.
-        folder: Folder for the command and the record of its calls, ``calls``.
+        environment: Environment of the command.
+        folder: Folder for ``bin/pulumi`` and the record of its calls, ``calls``.
     """
     program = folder / "bin" / "pulumi"
     program.parent.mkdir()
@@ -29,7 +29,7 @@ def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, st
     program.chmod(program.stat().st_mode | stat.S_IEXEC)
     return {
         "PATH": os.pathsep.join([str(program.parent), environment.variables()["PATH"]]),
-        # The stand-in's modules are in the same folder.
+        # `stand_in_cli` and its imports are next to the driver.
         "PYTHONPATH": str(DRIVER.parent),
         "PULUMI_CALLS": str(folder / "calls"),
     }
@@ -37,12 +37,12 @@ def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, st
 
 @dataclass(frozen=True)
 class Report:
-    """The report of a run of the integration tests.
+    """The result of a run of the integration tests.
 
     Attributes:
-        status: Its exit status.
-        output: Its output.
-        outcomes: ``passed``, ``failed``, ``xfailed`` or ``skipped``, by the tests' names.
+        status: The task's exit status.
+        output: The task's output.
+        outcomes: ``passed``, ``failed``, ``xfailed`` or ``skipped``, by test name.
     """
 
     status: int
@@ -50,7 +50,7 @@ class Report:
     outcomes: dict[str, str]
 
     def tests(self, outcome: str) -> set[str]:
-        """Return the tests with an outcome."""
+        """Return the names of the tests with an outcome."""
         return {name for name, found in self.outcomes.items() if found == outcome}
 
 
@@ -70,7 +70,7 @@ class Emulated:
 
     @property
     def variables(self) -> dict[str, str]:
-        """Environment variables for the emulator."""
+        """Environment variables that direct an AWS SDK to the emulator."""
         return {
             "AWS_ENDPOINT_URL": self.address,
             "AWS_ACCESS_KEY_ID": "testing",
@@ -83,22 +83,22 @@ class Emulated:
         """Run Python in the project's folder and environment, with the emulator instead of AWS.
 
         Returns:
-            Its output.
+            The output.
         """
         finished = self.environment.run(self.project, "python", *arguments, **self.variables)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
     def deploy(self) -> None:
-        """Deploy to the empty emulator, and write the outputs."""
+        """Reset the emulator, deploy to it, and write the outputs file."""
         self.python(str(DRIVER))
 
     def integration_tests(self, *arguments: str, **variables: str) -> Report:
-        """Run the project's integration tests with the task.
+        """Run the project's task for the integration tests.
 
         Args:
             arguments: Arguments for pytest.
-            variables: More environment variables.
+            variables: Additional environment variables.
         """
         report = self.project.path / "report.xml"
         report.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ class Emulated:
 
 
 def _outcomes(report: Path) -> dict[str, str]:
-    """Read pytest's report, if it exists."""
+    """Read the outcomes from pytest's JUnit XML report, if it exists."""
     if not report.exists():
         return {}
     outcomes: dict[str, str] = {}
@@ -118,7 +118,7 @@ def _outcomes(report: Path) -> dict[str, str]:
             outcome = "xfailed" if skipped.get("type") == "pytest.xfail" else "skipped"
         else:
             outcome = "passed" if case.find("failure") is None and case.find("error") is None else "failed"
-        # An error in the teardown is a case of its own.
+        # A test whose call and teardown both fail has two cases.
         name = str(case.get("name"))
         outcomes[name] = outcome if outcomes.get(name, "passed") == "passed" else outcomes[name]
     return outcomes
@@ -126,7 +126,7 @@ def _outcomes(report: Path) -> dict[str, str]:
 
 @contextmanager
 def emulated(project: Project, environment: Environment, folder: Path) -> Generator[Emulated]:
-    """Start the emulator of a project, and stop it at the end.
+    """Start a project's emulator, and stop it on exit.
 
     Args:
         project: The project.
@@ -143,7 +143,7 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
-    # The first time, it prints before that it is being installed.
+    # The first start also prints that the emulator is being installed.
     address = run("print(start_emulator(folder))").splitlines()[-1]
     try:
         yield Emulated(project, environment, address)

@@ -1,6 +1,6 @@
-"""A pytest plugin that makes the emulator answer like AWS, which may be late or deliver twice, and records all calls.
+"""A pytest plugin that gives the emulator AWS's eventual consistency and duplicate deliveries, and records all calls.
 
-``AWS_CALLS`` names the file that the calls are written to: service, operation, and whether it has a version.
+The file ``AWS_CALLS`` lists the calls: service, operation, and whether there is a ``VersionId``.
 """
 
 import contextlib
@@ -14,30 +14,30 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-# The method of clients that all calls go through. Its stubs do not have it.
+# All calls of a client go through this method, which the type stubs lack.
 CALL = "_make_api_call"
 INBOX = "-test-"
 
 
 class LikeAws:
-    """Answers of AWS.
+    """Makes the emulator's responses late or duplicated, as AWS's may be.
 
     Attributes:
-        counted: How often something has happened.
+        counted: Queries per message ID, and non-empty responses of the inbox (``notifications``).
     """
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
 
     def change(self, operation: str, parameters: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        """Change an answer of the emulator."""
+        """Return a response that AWS may give instead of ``answer``."""
         if operation == "Query":
-            # An index is updated after the table.
+            # A global secondary index is eventually consistent.
             message = parameters["ExpressionAttributeValues"][":message_id"]["S"]
             self.counted[message] += 1
             return answer | ({"Items": []} if self.counted[message] == 1 else {})
         if operation == "ListSubscriptionsByTopic":
-            # Nobody has confirmed them.
+            # The recipients have not confirmed the subscriptions.
             pending = [each | {"SubscriptionArn": "PendingConfirmation"} for each in answer["Subscriptions"]]
             return answer | {"Subscriptions": pending}
         if operation != "ReceiveMessage" or "Messages" not in answer:
@@ -45,19 +45,19 @@ class LikeAws:
         if INBOX in parameters["QueueUrl"]:
             self.counted["notifications"] += 1
             if self.counted["notifications"] == 1:
-                # A topic does not know a new subscription yet.
+                # A new subscription may miss the first notification.
                 return {}
         # SQS and SNS deliver at least once.
         return answer | {"Messages": answer["Messages"] * 2}
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Change the answers of all clients, and record their calls."""
+    """Patch all clients to change their responses and record their calls."""
     aws, calls, make_call = LikeAws(), set[tuple[str, str, bool]](), getattr(BaseClient, CALL)
 
     def changed_call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         calls.add((client.meta.service_model.service_name, operation, "VersionId" in parameters))
-        # A message that was deleted before can be deleted again.
+        # On AWS, deleting a message twice is no error.
         with contextlib.suppress(*([ClientError] if operation == "DeleteMessage" else [])):
             return aws.change(operation, parameters, make_call(client, operation, parameters))
         return {}

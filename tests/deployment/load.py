@@ -1,8 +1,8 @@
-"""Sends messages through a deployed pipeline while things fail, and reports what became of each.
+"""Sends messages through a deployed pipeline with injected faults, and prints a report of their results as JSON.
 
 Runs in a rendered project's folder and environment, after `driver`: ``python load.py MESSAGES EMULATOR``. EMULATOR is
-the folder of the emulator at ``AWS_ENDPOINT_URL``. At first the bucket does not exist. Meanwhile the function's
-processes are killed. The report is printed as JSON.
+the folder of the emulator at ``AWS_ENDPOINT_URL``. For the first third of the messages, the bucket does not exist.
+Throughout the run, the function's processes are killed.
 """
 
 import contextlib
@@ -18,22 +18,22 @@ from typing import Any
 
 import psutil
 
-# The rendered project is the working directory.
+# Import `tests` and `tools` from the rendered project, which is the working directory.
 sys.path.insert(0, str(Path.cwd()))
 from tests.integration.pipeline import Pipeline, opened_pipeline
 from tests.integration.stack import Stack, find_stack
 from tools.emulator import RECORD_FILE
 
-# One of so many is malformed, in one of several ways.
+# Every Nth message is malformed, with each kind in turn.
 MALFORMED_EVERY = 20
 MALFORMED = ("not JSON", "[]", '{"type": "load.test"}', '{"type": "no type", "data": {}}')
 BATCH = 10
-# A batch whose process was killed is delivered again after this time.
+# After this time, SQS redelivers a batch whose process was killed.
 VISIBILITY_SECONDS = 8
-# As many processes of the function as run well on two cores.
+# The function's maximum concurrency, for a machine with two cores.
 CONCURRENCY = 2
 KILL_SECONDS = 2
-# A process that works uses the processor in this time.
+# A busy process uses CPU time within this interval.
 SAMPLE_SECONDS = 0.1
 DEADLINE_SECONDS = 300
 PAUSE_SECONDS = 0.2
@@ -41,7 +41,7 @@ SEED = 12
 
 
 def body_of(number: int) -> str:
-    """Return the body of a message: good or malformed."""
+    """Return the body of a message, valid or malformed."""
     if number % MALFORMED_EVERY == MALFORMED_EVERY - 1:
         return MALFORMED[number // MALFORMED_EVERY % len(MALFORMED)]
     return json.dumps({"type": "load.test", "data": {"number": number}})
@@ -58,7 +58,7 @@ def send(pipeline: Pipeline, numbers: range) -> dict[str, str]:
 
 @contextmanager
 def no_bucket(pipeline: Pipeline) -> Generator[None]:
-    """Delete the empty bucket, and create it again."""
+    """Remove the empty bucket during the block."""
     s3, bucket = pipeline.stack.client("s3"), {"Bucket": pipeline.stack.outputs["bucket_name"]}
     s3.delete_bucket(**bucket)
     yield
@@ -68,13 +68,13 @@ def no_bucket(pipeline: Pipeline) -> Generator[None]:
 
 @contextmanager
 def killing(emulator: Path) -> Generator[list[int]]:
-    """Kill one process of the function after the other.
+    """Kill the function's processes, one at a time.
 
     Args:
         emulator: The emulator's folder.
 
     Yields:
-        The PIDs of those that were killed.
+        The PIDs of the killed processes.
     """
     record = json.loads((emulator / RECORD_FILE).read_text(encoding="utf-8"))
     choice, ended, killed = random.Random(SEED), threading.Event(), list[int]()  # noqa: S311 # repeatable, not secret
@@ -83,7 +83,7 @@ def killing(emulator: Path) -> Generator[list[int]]:
         pause = KILL_SECONDS
         while not ended.wait(pause):
             pause = SAMPLE_SECONDS
-            # A process may end by itself meanwhile.
+            # The process may end by itself in the meantime.
             with contextlib.suppress(psutil.NoSuchProcess):
                 working = at_work(psutil.Process(record["pid"]).children())
                 if working:
@@ -102,9 +102,9 @@ def killing(emulator: Path) -> Generator[list[int]]:
 
 
 def at_work(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
-    """Find the processes that are processing messages: they have started, called AWS, and use the processor.
+    """Find the processes that handle messages: they have network connections, and use CPU time.
 
-    If a process ends while it starts, the emulator ends all of them.
+    If a process is killed during its start, the emulator ends all processes.
     """
     calling = [each for each in processes if each.net_connections()]
     before = [sum(each.cpu_times()[:2]) for each in calling]
@@ -113,28 +113,28 @@ def at_work(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 
 def wait_until(is_reached: Callable[[], bool]) -> None:
-    """Wait for a state, until the deadline at most."""
+    """Wait until a condition is met, or the deadline passes."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not is_reached() and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
 
 
 def is_empty(stack: Stack) -> bool:
-    """Whether the queue has no messages, visible or not."""
+    """Whether the queue has neither visible nor in-flight messages."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs["queue_url"], AttributeNames=names)
     return set(answer["Attributes"].values()) == {"0"}
 
 
 def failed_deliveries(stack: Stack) -> int:
-    """Count the messages that were returned because there was no bucket, in the function's log."""
+    """Count the deliveries in the function's log that failed for lack of a bucket."""
     pages = stack.client("logs").get_paginator("filter_log_events")
     lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
     return sum("NoSuchBucket" in line["message"] for line in lines)
 
 
 def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Sequence[int]) -> bool:
-    """Whether a message has not one object, one item and a notification or, if it is malformed, a dead letter."""
+    """Whether the results are not one object, an item and a notification, or only a dead letter if malformed."""
     payloads, notifications, letters = counts
     if body in MALFORMED:
         return payloads + notifications > 0 or letters < 1
@@ -143,7 +143,7 @@ def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Seq
 
 
 def report(messages: int, emulator: Path) -> dict[str, Any]:
-    """Send messages, wait for their results, and count them."""
+    """Send messages during the faults, wait for the results, and count the results."""
     stack = find_stack()
     queue, sqs, client = {"QueueUrl": stack.outputs["queue_url"]}, stack.client("sqs"), stack.client("lambda")
     sqs.set_queue_attributes(**queue, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})
@@ -161,7 +161,7 @@ def report(messages: int, emulator: Path) -> dict[str, Any]:
         for _ in range(messages // 100):
             pipeline.counts_of()
         counts = dict(zip(sent, pipeline.counts_of(*sent), strict=True))
-        # The emulator ends after this run, so nothing has to be deleted.
+        # Skip the cleanup: the emulator ends after this run.
         pipeline.sent.clear()
     return {
         "messages": len(sent),

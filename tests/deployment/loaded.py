@@ -1,4 +1,4 @@
-"""The load test: a rendered project under load and faults, in an emulator of its own."""
+"""The load test: a rendered project in its own emulator, under load and with injected faults."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.projects import Environment, Project
 
 LOAD = Path(__file__).with_name("load.py")
 TIMING = "processor/timing.py"
-# A message that fails waits a second or two instead of half a minute to an hour, so that a run takes a minute.
+# Back off for 1 to 2 seconds instead of 30 to 3600, so that a run takes a minute.
 SHORTENED = {
     "FIRST_DELAY_SECONDS: Final = 30": "FIRST_DELAY_SECONDS: Final = 1",
     "MAX_DELAY_SECONDS: Final = 3600": "MAX_DELAY_SECONDS: Final = 2",
@@ -17,16 +17,16 @@ SHORTENED = {
 
 
 def report_of_load(project: Project, environment: Environment, folder: Path, messages: int) -> dict[str, Any]:
-    """Deploy a project to an emulator, and send messages through it while things fail.
+    """Deploy a project to an emulator, and send messages through it with injected faults.
 
     Args:
-        project: A copy of a project, which is changed.
+        project: A copy of a project, whose retry delays are shortened.
         environment: Environment of its commands.
         folder: Folder for the emulator's files.
         messages: Number of messages.
 
     Returns:
-        The figures, and what is ``wrong``; see `load`.
+        The report of `load`; ``wrong`` has the messages with wrong results.
     """
     for long, short in SHORTENED.items():
         project.replace(TIMING, long, short)

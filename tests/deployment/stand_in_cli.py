@@ -1,11 +1,11 @@
-"""A stand-in for the Pulumi CLI, whose commands have the same effect on the local stack.
+"""A stand-in for the Pulumi CLI, which deploys the local stack to an emulator.
 
-``up`` creates or updates, like `driver`; it deletes nothing. ``stack output`` and ``stack export`` print the outputs.
-``preview`` reports the events in the file ``PULUMI_EVENTS``.
+``up`` creates and updates resources like `driver`, but deletes none. ``stack output`` and ``stack export`` print the
+outputs. ``preview`` reports the events in the file ``PULUMI_EVENTS``.
 
-Every command is recorded in the file ``PULUMI_CALLS``. ``PULUMI_FAILS`` names a command that fails, ``PULUMI_WAITS``
-one that creates the file ``PULUMI_WAITING`` and waits for an interrupt. On a terminal only this process receives the
-interrupt, unless it is not interactive. While it waits, the state is locked.
+Every command is recorded in the file ``PULUMI_CALLS``. The command ``PULUMI_FAILS`` fails. The command ``PULUMI_WAITS``
+locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a terminal, it reads Ctrl-C in raw
+mode, so that no other process is interrupted, unless it runs with ``--non-interactive``.
 """
 
 import json
@@ -24,7 +24,7 @@ SUMMARY = {"sequence": 99, "timestamp": 99, "summaryEvent": {"resourceChanges": 
 
 
 def main() -> None:
-    """Run a command.
+    """Run the command in ``sys.argv``.
 
     Raises:
         SystemExit: If the command fails or is interrupted.
@@ -49,15 +49,15 @@ def main() -> None:
 
 
 def read(path: Path) -> Any:
-    """Read a file of an earlier deployment; empty without one."""
+    """Read a JSON file of an earlier deployment; empty if it does not exist."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def misbehave(command: str) -> None:
-    """Fail or wait, if this command should.
+    """Inject a fault: fail, wait for an interrupt, or find the state locked.
 
     Raises:
-        SystemExit: If it fails, or was interrupted.
+        SystemExit: If the command fails or is interrupted.
     """
     if command == os.environ.get("PULUMI_FAILS"):
         sys.exit(255)
@@ -68,7 +68,7 @@ def misbehave(command: str) -> None:
 
 
 def update() -> None:
-    """Deploy, and save the state."""
+    """Create or update the resources, and save the state and the outputs."""
     sys.path.insert(0, str(Path(__file__).parent))
     from driver import run_program  # noqa: PLC0415 # slow, and only needed here
 
@@ -78,7 +78,7 @@ def update() -> None:
 
 
 def send_events(address: str) -> None:
-    """Send events as the Pulumi CLI does."""
+    """Stream events to the Automation API, as the Pulumi CLI does."""
     import grpc  # noqa: PLC0415 # slow, and only needed here
     from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
 
@@ -93,7 +93,7 @@ def wait_to_be_interrupted() -> None:
     """Wait for an interrupt, and end as the Pulumi CLI does.
 
     Raises:
-        SystemExit: When it is interrupted.
+        SystemExit: When interrupted, or if the parent process has ended.
     """
     received: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
@@ -102,7 +102,7 @@ def wait_to_be_interrupted() -> None:
     waiting = Path(os.environ["PULUMI_WAITING"])
     waiting.touch()
     if sys.stdin.isatty() and "--non-interactive" not in sys.argv:
-        import tty  # noqa: PLC0415 # Windows has none
+        import tty  # noqa: PLC0415 # not available on Windows
 
         tty.setraw(0)
         while os.read(0, 1) != b"\x03":
@@ -113,7 +113,7 @@ def wait_to_be_interrupted() -> None:
             time.sleep(0.05)
             if os.getppid() != parent:
                 sys.exit("killed, like the process that ran it")
-    # A deployment finishes the current operations; a second signal would lose its state.
+    # On an interrupt, the CLI finishes the running operations; a second interrupt would lose their state.
     time.sleep(3)
     waiting.write_text(json.dumps(received), encoding="utf-8")
     LOCK.unlink()

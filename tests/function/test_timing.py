@@ -1,4 +1,4 @@
-"""How long the SDK takes for the function's calls, by a clock that only waiting moves."""
+"""Worst-case durations of the function's AWS calls, measured with a fake clock."""
 
 import socket
 import time
@@ -14,7 +14,7 @@ from processor.handler import CLIENT_CONFIG
 from processor.timing import CALL_SECONDS, OWN_SECONDS
 
 NEVER = ""
-# A call to each service, and how the service says that it is throttled.
+# For each service: a call, and the body of a throttling error.
 CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
     "s3": (
         "put_object",
@@ -40,26 +40,26 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 class Clock:
-    """A clock that only waiting moves."""
+    """A fake clock, which only `wait` advances."""
 
     now: float = 0
 
     def wait(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the clock."""
         self.now += seconds
 
 
 class SlowSocket(socket.socket):
-    """A connection to a server that answers at the last moment, or never."""
+    """A connection to a server that responds just before the timeout, or never."""
 
     clock: Clock
     answer: bytes
 
     def sendall(self, *_: Any) -> None:
-        """Take a request."""
+        """Discard the request."""
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Wait as long as the timeout allows."""
+        """Respond, or time out, after the full timeout."""
         assert (nbytes, flags) == (0, 0)
         self.clock.wait(self.gettimeout() or 0)
         if not self.answer:
@@ -69,17 +69,17 @@ class SlowSocket(socket.socket):
 
 
 def response(body: str) -> bytes:
-    """Return a response by which a service asks for more time than the SDK gives it, or none."""
+    """Return an error whose ``x-amz-retry-after`` exceeds the SDK's limit; without a body, no response."""
     headers = f"x-amz-retry-after: 60000\r\nConnection: close\r\nContent-Length: {len(body)}"
     return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{body}".encode() if body else b""
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
-    """Return how many seconds a call takes if each attempt is answered at the last moment, or never."""
+    """Return a call's seconds if each attempt is answered just before the timeout, or never."""
     clock = Clock()
 
     def connect(_address: Any, timeout: float, **_: Any) -> SlowSocket:
-        # TCP and TLS have this timeout each.
+        # The timeout applies to TCP and again to TLS.
         clock.wait(2 * timeout)
         connection = SlowSocket()
         connection.clock, connection.answer = clock, response(body)
@@ -100,12 +100,12 @@ def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
 
 
 def test_the_slowest_call_takes_the_time_that_is_reserved_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    # The random wait is as long as possible.
+    # Maximum jitter before the retry.
     longest = partialmethod(ExponentialBackoff.__init__, random=lambda: 1.0)
     monkeypatch.setattr(ExponentialBackoff, "__init__", longest)
 
     times = {service: [measure(monkeypatch, service, body) for body in (NEVER, CALLS[service][2])] for service in CALLS}
 
     assert max(map(max, times.values())) + OWN_SECONDS == CALL_SECONDS, times
-    # Two attempts each: a connection by TCP and TLS, and an answer.
+    # Two attempts, each with the connect timeout for TCP and for TLS, and the read timeout.
     assert min(map(min, times.values())) >= 2 * (2 * 1 + 2), times

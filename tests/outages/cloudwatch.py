@@ -1,4 +1,4 @@
-"""CloudWatch as its documentation describes it: metrics, metric math, and the evaluation of alarms."""
+"""A model of CloudWatch from its documentation: metrics, metric math, and alarm evaluation."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -9,23 +9,23 @@ OK: Final = "OK"
 ALARM: Final = "ALARM"
 MINUTE: Final = 60
 MetricId = tuple[str, str, frozenset[tuple[str, str]]]
-# What a metric or an expression is in a period: nothing without data.
+# The value of a metric or an expression in a period; `None` if data is missing.
 Value = float | None
 
 STATISTICS: Final = {"Sum": sum, "Maximum": max}
-# What SQS may leave out when it is 0, as its documentation can be read:
+# SQS's documentation leaves open whether these metrics are reported while they are 0:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 PERHAPS_ABSENT: Final = {"ApproximateAgeOfOldestMessage", "NumberOfMessagesReceived"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read what the documentation leaves open.
+    """One interpretation of what the documentation leaves open.
 
     Attributes:
         delay: Minutes until a metric reaches CloudWatch.
-        extra: Periods that CloudWatch retrieves beyond those that it evaluates, in case some have no data.
-        zeros: Whether SQS reports a zero that it may leave out.
+        extra: Periods that CloudWatch retrieves beyond ``evaluationPeriods``, in case data is missing.
+        zeros: Whether SQS reports zeros of the metrics in `PERHAPS_ABSENT`.
     """
 
     delay: int
@@ -34,7 +34,6 @@ class Reading:
 
 
 def metric_id(namespace: str, name: str, dimensions: Mapping[str, str]) -> MetricId:
-    """Return what identifies a metric."""
     return namespace, name, frozenset(dimensions.items())
 
 
@@ -42,15 +41,15 @@ class Metrics:
     """The metrics of an account."""
 
     def __init__(self) -> None:
-        # The values of a metric in a minute, each with the minute from which it is known.
+        # By metric and minute: pairs of arrival minute and value.
         self._values: dict[tuple[MetricId, int], list[tuple[int, float]]] = defaultdict(list)
 
     def put(self, metric: MetricId, value: float, second: float, sent: float = 0) -> None:
-        """Add a value for a second. The service sends it then, or later."""
+        """Add a value with the timestamp ``second``, reported at ``sent`` if that is later."""
         self._values[metric, int(second) // MINUTE].append((int(max(second, sent)) // MINUTE + 1, value))
 
     def value(self, metric: MetricId, statistic: str, minute: int, now: int, reading: Reading) -> Value:
-        """Return what CloudWatch knows of a metric in a minute, at a later one."""
+        """Return a metric's statistic in ``minute``, from the values that are available at ``now``."""
         values = [value for known, value in self._values.get((metric, minute), ()) if known + reading.delay <= now]
         if not values or not (reading.zeros or any(values) or metric[1] not in PERHAPS_ABSENT):
             return None
@@ -58,9 +57,9 @@ class Metrics:
 
 
 def calculate(expression: str, values: Mapping[str, Value]) -> Value:
-    """Evaluate metric math for a period: arithmetic, which is the same in Python.
+    """Evaluate metric math for one period; its arithmetic has Python's syntax.
 
-    A metric without data counts as 0, unless none has data. A division by 0 gives no data.
+    A metric without data counts as 0, unless all metrics lack data. Division by 0 gives no data.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
     """
     if all(value is None for value in values.values()):
@@ -72,14 +71,14 @@ def calculate(expression: str, values: Mapping[str, Value]) -> Value:
 
 
 def next_state(alarm: Mapping[str, Any], values: Sequence[Value], state: str) -> str:
-    """Evaluate an alarm's values in the periods that CloudWatch retrieves, in their order.
+    """Return an alarm's next state from the values in the retrieved periods, oldest first.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
     keeps_its_state = {"ignore": True, "notBreaching": False}[alarm["treatMissingData"]]
     assert alarm["comparisonOperator"] == "GreaterThanThreshold"
     periods, needed = int(alarm["evaluationPeriods"]), int(alarm["datapointsToAlarm"])
-    # A period without data is not evaluated if an earlier one has data.
+    # Instead of a period without data, CloudWatch evaluates an earlier period with data.
     known = [value for value in values if value is not None][-periods:]
     bad = sum(value > alarm["threshold"] for value in known)
     if keeps_its_state and len(known) < periods and bad == len(known) < needed:
@@ -103,7 +102,7 @@ class Alarm:
                 self._metrics[query["id"]] = identity, metric["stat"]
 
     def evaluate(self, metrics: Metrics, now: int, reading: Reading) -> str:
-        """Evaluate the alarm at a minute, and return its state."""
+        """Evaluate the alarm at the minute ``now``, and return its state."""
         values = []
         for minute in range(now - int(self._inputs["evaluationPeriods"]) - reading.extra, now):
             found = {name: metrics.value(*metric, minute, now, reading) for name, metric in self._metrics.items()}

@@ -1,6 +1,6 @@
-"""A model of the deployed pipeline: which metrics it has while something is wrong with it.
+"""A simulation of the deployed pipeline, which produces its metrics during faults.
 
-The model knows what alarms depend on: deliveries, retries, batches and executions, and what the services report.
+It covers what the alarms depend on: deliveries, retries, batches, executions, and the services' metrics.
 """
 
 import heapq
@@ -15,27 +15,27 @@ from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tests.outages.cloudwatch import MINUTE, Metrics, metric_id
 from tools.testing import RecordedProgram
 
-# A queue's metrics stop when nobody has used it for so long, and return some time after it is used again:
+# SQS stops a queue's metrics after six inactive hours, and resumes them up to 15 minutes after new activity:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/monitoring-using-cloudwatch.html
 SLEEPS_AFTER: Final = 6 * 60 * MINUTE
 WAKES_AFTER: Final = 15 * MINUTE
-# After so many deliveries, SQS leaves a message out of the age of the oldest one:
+# After this number of receives, SQS excludes a message from ApproximateAgeOfOldestMessage:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 AGELESS_AFTER: Final = 3
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong with the pipeline.
+    """A fault of the pipeline; the defaults describe a healthy pipeline.
 
     Attributes:
-        error: How the function counts a message that it cannot store: as returned or misconfigured.
-        letter_error: How it counts a message that it cannot dead-letter.
-        seconds: How long it takes for a message.
-        crashes: Whether it fails without an answer, after that time.
-        throttled: Whether Lambda has no free execution.
-        polled: Whether Lambda receives messages.
-        logged: Whether the function's log arrives, from which CloudWatch takes the function's own metrics.
+        error: Counter for a message that the function cannot store: `RETURNED` or `MISCONFIGURED`.
+        letter_error: Counter for a message that the function cannot dead-letter.
+        seconds: Seconds that the function takes per message, or until it crashes.
+        crashes: Whether each invocation ends without a response.
+        throttled: Whether Lambda throttles the function.
+        polled: Whether Lambda polls the queue.
+        logged: Whether the function's log arrives, from which CloudWatch extracts the function's own metrics.
         notified: Whether SNS can deliver notifications.
     """
 
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(eq=False)
 class Message:
-    """A message: when it was sent, whether the function's validation refuses it, and its deliveries."""
+    """A message; poison fails the function's validation."""
 
     sent: float
     is_poison: bool
@@ -59,14 +59,14 @@ class Message:
 
 
 class Queue:
-    """A queue, as far as SQS reports it."""
+    """A queue's activity and metrics."""
 
     def __init__(self, name: str, metrics: Metrics) -> None:
         self._name, self._metrics = name, metrics
         self._used = self._awake = 0.0
 
     def use(self, now: float) -> None:
-        """Call an operation of the queue."""
+        """Record an API call to the queue."""
         if now - self._used > SLEEPS_AFTER:
             self._awake = now + WAKES_AFTER
         self._used = now
@@ -78,11 +78,11 @@ class Queue:
 
 
 class Pipeline:
-    """A stack's pipeline.
+    """A simulation of a stack's pipeline.
 
     Args:
         stack: The stack.
-        faults: What is wrong, from which second.
+        faults: Each fault, with the second from which it applies.
     """
 
     def __init__(self, stack: RecordedProgram, faults: Sequence[tuple[float, Fault]] = ()) -> None:
@@ -101,13 +101,13 @@ class Pipeline:
         self._letters, self._letter_count = Queue(letters.inputs["name"], self._metrics), 0
         self._events: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._order = itertools.count()
-        # All messages, those that can be received, and those that wait for a full batch.
+        # All messages, the visible messages, and the messages of an incomplete batch.
         self._messages: set[Message] = set()
         self._visible: deque[Message] = deque()
         self._batch: list[Message] = []
 
     def at(self, second: float, event: Callable[..., object], *arguments: Any) -> None:
-        """Plan something that happens at a time, which it gets as its first argument."""
+        """Schedule an event, which is called with the second and the arguments."""
         heapq.heappush(self._events, (second, next(self._order), event, arguments))
 
     def send(self, now: float, is_poison: bool) -> None:
@@ -118,12 +118,12 @@ class Pipeline:
         self._visible.append(message)
 
     def purge(self, now: float) -> None:
-        """Delete the dead letters."""
+        """Purge the dead-letter queue."""
         self._letters.use(now)
         self._letter_count = 0
 
     def run(self, minutes: int) -> Metrics:
-        """Let time pass, and return the metrics."""
+        """Run the simulation, and return the metrics."""
         for minute in range(minutes):
             self.at(minute * MINUTE + MINUTE - 1, self._sample)
         while self._events and self._events[0][0] < minutes * MINUTE:
@@ -136,7 +136,7 @@ class Pipeline:
         return next((fault for begin, fault in reversed(self._faults) if begin <= now), Fault())
 
     def _sample(self, now: float) -> None:
-        """Report what SQS measures each minute. Lambda uses the queue all the time."""
+        """Report SQS's metrics each minute. Lambda's polling keeps the queue active."""
         if self._fault(now).polled:
             self._queue.use(now)
             self._queue.report(now, "NumberOfMessagesReceived", 0)
@@ -146,7 +146,7 @@ class Pipeline:
         self._letters.report(now, "ApproximateNumberOfMessagesVisible", self._letter_count)
 
     def _poll(self, now: float) -> None:
-        """Let Lambda receive messages, and invoke the function with each batch."""
+        """Receive messages as Lambda does, and invoke the function with each batch."""
         while self._visible and self._free and self._fault(now).polled:
             message = self._visible.popleft()
             if message.deliveries >= self._deliveries:
@@ -169,7 +169,7 @@ class Pipeline:
             self._invoke(now, batch, now + self._hidden - self._window, 1)
 
     def _invoke(self, now: float, batch: list[Message], visible: float, pause: float) -> None:
-        """Invoke the function. While Lambda throttles it, repeat that until the messages become visible.
+        """Invoke the function. If throttled, Lambda retries with backoff until the messages become visible.
 
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
         """
@@ -182,7 +182,7 @@ class Pipeline:
         end = visible
         if not fault.throttled:
             end = now + fault.seconds if fault.crashes else self._handle(now, batch)
-            # Lambda reports an invocation when it ends, with the time of its begin:
+            # Lambda reports an invocation when it ends, with the timestamp of its start:
             # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-view.html
             self._metrics.put(metric_id("AWS/Lambda", "Errors", dimensions), fault.crashes, now, end)
         if fault.throttled or fault.crashes:
@@ -196,7 +196,7 @@ class Pipeline:
         self._visible.extend(messages)
 
     def _handle(self, begin: float, batch: list[Message]) -> float:
-        """Handle a batch as `processor.handler` does, and return when that ends."""
+        """Handle a batch as `processor.handler` does, and return the second of its end."""
         now, counts = begin, dict.fromkeys(COUNTERS, 0)
         for message in batch:
             fault, is_late = self._fault(now), now - begin > self._starting

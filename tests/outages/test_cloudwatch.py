@@ -1,14 +1,14 @@
-"""CloudWatch's model does what its documentation says; `test_outages` depends on the rest of it, to the minute."""
+"""The CloudWatch model against its documentation's examples; `test_outages` checks the rest, to the minute."""
 
 import pytest
 
 from tests.outages.cloudwatch import ALARM, OK, Value, calculate, next_state
 
-# What a period that CloudWatch retrieves is: good, bad, or missing.
+# The documentation's symbols for a period: not breaching, breaching, and missing.
 PERIODS: dict[str, Value] = {"0": 0, "X": 1, "-": None}
 KEPT = "the state before"
-# The documentation's examples: how many of three periods must be bad, the periods, and the state if missing ones are
-# ignored, or are not breaching.
+# The documentation's examples: `datapointsToAlarm` of three periods, the retrieved periods, and the states if
+# `treatMissingData` is `ignore` and `notBreaching`.
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
 EXAMPLES = [
     (3, "0-X-X", OK, OK),

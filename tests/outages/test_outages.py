@@ -1,4 +1,4 @@
-"""Which alarms an outage sets off, when, and until when: the recorded alarms watch a simulated pipeline."""
+"""Which alarms an outage triggers, and when: the program's alarms evaluate a simulated pipeline's metrics."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,13 @@ from tests.outages.cloudwatch import ALARM, MINUTE, Alarm, Metrics, Reading
 from tests.outages.simulation import Fault, Pipeline
 from tools.testing import RecordedProgram, example_config, run_program
 
-# Of each alarm: how many minutes after the outage begins it is in ALARM, and how many minutes after the outage ends it
-# is in OK again. That is negative if it is before the end, and None if it is never.
+# For each alarm: minutes from the start of the outage to ALARM, and from the end of the outage to OK. The latter is
+# negative if OK comes before the end, and None if the alarm stays in ALARM.
 Times = Mapping[str, tuple[int, int | None]]
 
 
 class Outage(NamedTuple):
-    """What is wrong from a minute on, and the alarms with steady traffic, and with one message in total."""
+    """Faults by their first minute, and the alarms with steady traffic and with a single message."""
 
     faults: Mapping[int, Fault]
     steady: Times
@@ -67,7 +67,7 @@ OUTAGES: Final = {
         {"misconfigured": (5, 5), "dead-letters": (35, None)},
     ),
 }
-# What heals by itself, so that it may set off no alarm, and how many seconds it lasts.
+# Transient faults that must trigger no alarm, and their duration in seconds.
 HEALS: Final = {
     "a minute without one of the services": (Fault(error=RETURNED), MINUTE),
     "a minute without an answer": (Fault(error=RETURNED, seconds=CALL_SECONDS), MINUTE),
@@ -78,7 +78,7 @@ HEALS: Final = {
     "one timeout": (Fault(crashes=True, seconds=120), 4),
     "one slow invocation": (Fault(seconds=80), 4),
 }
-# With long times: the alarms that a single message sets off, and after how many minutes.
+# With a long timeout and batch window: alarms, their faults, and the minutes to ALARM with a single message.
 LONG_TIMES: Final = {"lambdaTimeoutSeconds": "900", "batchWindowSeconds": "300"}
 LONG_OUTAGES: Final = [
     ("misconfigured", Fault(error=MISCONFIGURED), 18),
@@ -88,27 +88,27 @@ LONG_OUTAGES: Final = [
     ("not-received", Fault(polled=False), 19),
 ]
 TRAFFIC: Final = ("steady", "single")
-# When something goes wrong in the simulation, and until when the alarms are watched, in minutes.
+# Minutes before, during and after the outage.
 BEGIN, LASTS, AFTERWARDS = 10, 30, 25
 HOURS: Final = 60
-# The second of the minute in which it goes wrong, and a reading of the documentation.
+# The second in which the outage starts, and an interpretation of the documentation.
 READINGS: Final = {0: Reading(delay=1, extra=2, zeros=True), 40: Reading(delay=2, extra=5, zeros=False)}
 
 
 @pytest.fixture(scope="module", name="stack")
 def fixture_stack() -> RecordedProgram:
-    """A stack with the defaults."""
+    """A stack with the default settings."""
     return run_program(example_config(), "example")
 
 
 @pytest.fixture(scope="module", name="slow_stack")
 def fixture_slow_stack() -> RecordedProgram:
-    """A stack with long times."""
+    """A stack with a long timeout and batch window."""
     return run_program(example_config(**LONG_TIMES), "example")
 
 
 def recorded_alarms(stack: RecordedProgram) -> dict[str, Alarm]:
-    """Return a stack's alarms by their roles."""
+    """Return a stack's alarms by logical name, without the suffix ``-alarm``."""
     recorded = stack.all("aws:cloudwatch/metricAlarm:MetricAlarm")
     return {name.removesuffix("-alarm"): Alarm(resource.inputs) for name, resource in recorded.items()}
 
@@ -120,7 +120,7 @@ def test_each_alarm_has_an_outage(stack: RecordedProgram) -> None:
 
 
 def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Reading) -> dict[str, Sequence[int]]:
-    """Evaluate a stack's alarms each minute; return the minutes in which they are in ALARM, by their roles."""
+    """Evaluate a stack's alarms each minute, and return each alarm's minutes in ALARM."""
     found = {
         role: [minute for minute in minutes if alarm.evaluate(metrics, minute, reading) == ALARM]
         for role, alarm in recorded_alarms(stack).items()
@@ -131,7 +131,7 @@ def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Rea
 def simulate(
     stack: RecordedProgram, faults: Mapping[int, Fault], seconds: int, traffic: str, second: int, poison: bool = False
 ) -> Metrics:
-    """Return the metrics around an outage of some seconds that begins at a second of a minute."""
+    """Return the metrics around an outage that starts at ``second`` of the minute `BEGIN` and lasts ``seconds``."""
     begin = BEGIN * MINUTE + second
     minutes = BEGIN + seconds // MINUTE + AFTERWARDS
     timed = [(begin + minute * MINUTE, fault) for minute, fault in faults.items()]
@@ -156,7 +156,7 @@ def test_an_outage_sets_off_its_alarms_as_long_as_it_lasts(stack: RecordedProgra
             over = None if in_alarm[-1] == minutes[-1] else in_alarm[-1] + 1 - end
             begins[role] = max(in_alarm[0] - BEGIN, begins.get(role, 0))
             ends[role] = over if over is None else max(over, ends.get(role) or over)
-        # SNS gives up a notification only once.
+        # SNS gives up on a notification only once, so its alarm does not last.
         told = {minute for role in found.keys() - {"failed-notifications"} for minute in found[role]}
         assert told >= {*range(min(told, default=end), end)}
 
@@ -186,7 +186,7 @@ def test_an_outage_sets_off_its_alarm_with_long_times_too(
 
 
 def test_dead_letters_keep_their_alarm_when_the_metrics_stop(stack: RecordedProgram) -> None:
-    # Nobody has used the queue for more than six hours before each event.
+    # The queue is inactive for more than six hours before each event.
     flood, purged = 7 * HOURS, 15 * HOURS
     pipeline = Pipeline(stack)
     pipeline.at(flood * MINUTE, pipeline.send, True)
@@ -207,7 +207,7 @@ def test_not_received_alarm_survives_missing_metrics(stack: RecordedProgram) -> 
 def test_letters_that_sqs_moves_after_crashes_set_off_their_alarm(stack: RecordedProgram) -> None:
     metrics = simulate(stack, {0: Fault(crashes=True, seconds=1)}, 150 * MINUTE, "single", 0)
 
-    # Ten deliveries, twelve minutes each.
+    # Ten deliveries, each with a visibility timeout of twelve minutes.
     assert watch(stack, metrics, range(BEGIN, BEGIN + 150), READINGS[0])["dead-letters"][0] == BEGIN + 122
 
 

@@ -1,6 +1,6 @@
-"""Evaluates policies as IAM does, as far as the bootstrap program uses them; an unknown operator is an error.
+"""Evaluates the part of IAM's policy language that the bootstrap program uses; an unknown operator is an error.
 
-IAM's wildcards are those of `fnmatch`: no policy has a bracket.
+`fnmatch` matches wildcards like IAM, because no policy contains a bracket.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -14,7 +14,7 @@ Context = Mapping[str, str]
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list of what IAM takes for one: a value alone counts as a list of one."""
+    """Return a list: IAM treats a single value as a list of one."""
     return list(value) if isinstance(value, list) else [value]
 
 
@@ -22,10 +22,10 @@ def like(wanted: list[str], found: str | None) -> bool:
     return found is not None and any(fnmatchcase(found, pattern) for pattern in wanted)
 
 
-# The conditions in use whose keys are ARNs. AWS compares any other key as a string, and does not meet ArnLike.
+# The condition keys of type ARN in use. ArnLike never matches a key of another type.
 ARN_KEYS = {"aws:SourceArn", "lambda:FunctionArn"}
 
-# Only IfExists and Null can be met by a request without the key.
+# Without the key in the request, only IfExists and Null can match.
 OPERATORS = {
     "StringEquals": lambda wanted, found: found in wanted,
     "StringLike": like,
@@ -45,7 +45,7 @@ def holds(statement: Document, context: Context) -> bool:
 
 
 def allows(documents: Iterable[Document], action: str, resource: str = "*", context: Context | None = None) -> bool:
-    """Whether documents together allow an action: a statement allows it, and none denies it."""
+    """Whether policies together allow an action: at least one statement allows the action, and none denies it."""
     effects = {
         statement["Effect"]
         for document in documents

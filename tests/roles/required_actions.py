@@ -1,8 +1,8 @@
-"""Which actions a deployment of the program needs: derived from the inputs that it registers.
+"""IAM actions that a deployment requires, derived from the inputs of the program's resources.
 
-A resource's type has rows, each for some of its inputs. A type without rows, or an input without one, is an error: find
-out what the provider calls, in https://docs.aws.amazon.com/service-authorization/latest/reference/ and in a trail of a
-deployment, add a row here, and the permission to ``bootstrap/policies.py``.
+Each type of resource has rows for its inputs. A type without rows, or an input without a row, is an error: find the
+provider's calls in https://docs.aws.amazon.com/service-authorization/latest/reference/ and in a deployment's
+CloudTrail events, add a row here, and add the permission to ``bootstrap/policies.py``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -38,12 +38,12 @@ BOUNDED = {"iam:PermissionsBoundary": "{boundary_arn}"}
 TAGGED = {"aws:ResourceTag/Project": "{project}", "aws:ResourceTag/EnvironmentSuffix": "{suffix}"}
 OF_FUNCTION = {"lambda:FunctionArn": "{functionName}"}
 REQUESTED = {"aws:RequestTag/Project": "{project}", "aws:RequestTag/EnvironmentSuffix": "{suffix}"}
-# What DynamoDB and Lambda do with a key for whoever creates or changes a resource.
+# DynamoDB and Lambda use the key with the permissions of the principal that creates or changes a resource.
 USE_KEY = "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey kms:ReEncryptFrom"
 
 
 class Row(NamedTuple):
-    """What a resource of a type needs if one of these inputs is set; without inputs, what each of the type needs."""
+    """Actions that a type of resource requires if one of ``inputs`` is set, or always if ``inputs`` is empty."""
 
     actions: str
     on: str
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
 
 class Need(NamedTuple):
-    """An action that a deployment, or the preview of one, calls."""
+    """A required action, with its resource and request context."""
 
     action: str
     resource: str
@@ -60,11 +60,11 @@ class Need(NamedTuple):
 
 
 def through(service: str) -> dict[str, str]:
-    """Return what a request says that a service makes."""
+    """Return the context of a KMS request that a service makes."""
     return {"kms:ViaService": f"{service}.{{region}}.{{dns_suffix}}", "kms:CallerAccount": "{id}"}
 
 
-# What configures a bucket: the last part of the actions' names, and the inputs.
+# Resources that configure a bucket, by type suffix: the suffix of the actions, and the inputs.
 BUCKET_PARTS = {
     "LifecycleConfiguration": ("LifecycleConfiguration", "rules"),
     "Logging": ("BucketLogging", "targetBucket targetPrefix"),
@@ -228,7 +228,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
 
 
 def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, Stack]:
-    """Run the program with settings, and return what it registers and the stack as the bootstrap program sees it."""
+    """Run the program with settings, and return its record and the stack for the bootstrap program's policies."""
     account = ACCOUNTS[region]
     boundary = f"arn:{account.partition}:iam::{ACCOUNT_ID}:policy/{PROJECT_NAME}-dev-ci-boundary"
     program = run_program(example_config(region=region, **{"permissionsBoundaryArn": boundary} | settings), "example")
@@ -237,8 +237,8 @@ def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, St
 
 
 def required_actions(program: RecordedProgram, stack: Stack) -> Iterator[Need]:
-    """Yield what a deployment needs; a `LookupError` if a type or an input has no row."""
-    # The mocks' ids: AWS's are the names.
+    """Yield the required actions; raise a `LookupError` if a type or an input has no row."""
+    # The mocks' IDs, mapped to the names, which are the IDs on AWS.
     names = {f"{each.name}-id": each.inputs.get("bucket") or each.inputs.get("name") for each in program.resources}
     for resource in program.resources:
         if not resource.is_component:

@@ -1,4 +1,4 @@
-"""The evaluator of policies that the other tests rely on."""
+"""The policy evaluator that the other tests rely on."""
 
 from typing import Any
 

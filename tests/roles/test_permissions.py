@@ -1,4 +1,4 @@
-"""What the roles may do: all that a deployment of the program needs, and nothing that it does not."""
+"""The permissions of the CI roles: all that previews, deployments and integration tests require, and no others."""
 
 import functools
 import itertools
@@ -20,7 +20,7 @@ from tools.testing import PROJECT_NAME, RecordedProgram
 
 ACCOUNT = "123456789012"
 KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/99999999-8888-7777-6666-555555555555"
-# Stacks whose resources, policies or names differ.
+# Settings that change the stack's resources, policies or names.
 PROGRAMS: dict[str, dict[str, str]] = {
     "defaults": {},
     "nobody gets alarms": {"notificationEmail": ""},
@@ -30,7 +30,7 @@ PROGRAMS: dict[str, dict[str, str]] = {
     "China": {"region": "cn-north-1"},
 }
 READING = re.compile(r"[a-z0-9]+:(Describe|Get|List)\w+|kms:Decrypt")
-# Actions that AWS cannot limit to resources.
+# Actions that do not support resource-level permissions.
 UNRESTRICTABLE = {
     "kms:ListAliases",
     "lambda:ListEventSourceMappings",
@@ -50,11 +50,11 @@ def arn(service: str, resource: str) -> str:
 
 
 def through(service: str, account: str = ACCOUNT) -> dict[str, str]:
-    """Return what a request says that a service makes with a key."""
+    """Return the context of a KMS request that a service makes."""
     return {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": account}
 
 
-# What the integration tests do besides reading: actions, resource, and what the request says.
+# Calls of the integration tests beyond reading configuration: actions, resource, request context.
 INBOX, TABLE = arn("sqs", f"{PREFIX}-processor-test-0123"), arn("dynamodb", f"table/{PREFIX}-messages")
 PAYLOADS = f"arn:aws:s3:::{PREFIX}-payloads-{ACCOUNT}"
 TESTED: list[tuple[str, str, Context]] = [
@@ -76,13 +76,13 @@ TESTED: list[tuple[str, str, Context]] = [
 ]
 
 Ran = tuple[RecordedProgram, Stack]
-# A stack with a key of its own.
+# A stack that creates its own key.
 PROGRAM, STACK = run()
 
 
 @functools.cache
 def policies_of(stack: Stack, to: str) -> list[Document]:
-    """Return the policies of a role of CI's, or the boundary."""
+    """Return the policies of a CI role, or the permissions boundary."""
     return [json.loads(documents(stack)[name]) for name in POLICIES.get(to, [to])]
 
 
@@ -99,7 +99,7 @@ def actions(policies: list[Document]) -> set[str]:
 
 
 def tags(stack: Stack, of: str = "Resource") -> dict[str, str]:
-    """Return the tags of a resource or of a request, as a policy sees them."""
+    """Return the condition keys for the tags of a resource or a request."""
     return {f"aws:{of}Tag/Project": stack.project, f"aws:{of}Tag/EnvironmentSuffix": stack.suffix}
 
 
@@ -115,7 +115,7 @@ def fixture_ran(request: pytest.FixtureRequest) -> Ran:
 
 def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
     needs, stack = list(required_actions(*ran)), ran[1]
-    # A preview creates nothing: only Lambda uses the key for it, when it reads the function's environment.
+    # A preview uses the key only through Lambda, which decrypts the function's environment.
     reading = [each for each in needs if READING.fullmatch(each.action) and "kms:ViaService" not in each.context]
     environment = [each for each in needs if each.action == "kms:Decrypt" and "lambda." in str(each.context)]
     assert len(reading) > 50
@@ -138,7 +138,7 @@ def test_nothing_is_granted_that_nobody_needs() -> None:
     granted = actions(DEPLOY)
 
     unneeded = {each for each in granted if not any(fnmatchcase(action, each) for action in needed)}
-    assert unneeded == {"sts:GetCallerIdentity"}  # the provider asks for its account
+    assert unneeded == {"sts:GetCallerIdentity"}  # the provider looks up its account
     assert {*ROWS} == {each.type for each in PROGRAM.resources if not each.is_component}
 
 
@@ -158,7 +158,7 @@ def test_permissions_are_limited_to_the_stacks_names_tags_or_function(ran: Ran) 
     function = stack.account.arn("lambda", f"function:{stack.prefix}-*")
     limits = [{"StringEquals": tags(stack, "Request")}, {"ArnLike": {"lambda:FunctionArn": function}}]
     bucket = re.escape(stack.bucket_name or "-")
-    # The name is what comes after the last colon or slash. AWS makes up the ids of keys and event source mappings.
+    # A name follows the last colon or slash. AWS generates the IDs of keys and event source mappings.
     named = re.compile(rf".+:(key/|event-source-mapping:)\*|.+[:/]{stack.prefix}-.+|arn:[a-z-]+:s3:::{bucket}(/.+)?")
     unlimited = [
         each
@@ -189,7 +189,7 @@ def test_a_role_changes_nothing_of_another_stack_region_or_account(own: str, oth
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
 ROLE = f"{IAM}:role/{PREFIX}-processor"
-# What nobody who can only deploy may ever change: first what is CI's own, whatever else allows it.
+# Resources that the deploy role must never change; for `CI_OWN`, even if another statement allows the action.
 CI_OWN = [
     *(f"{IAM}:role/{PROJECT_NAME}-{name}" for name in ("dev-ci-deploy", "dev-ci-preview", "prod-ci-deploy")),
     *(f"{IAM}:policy/{PROJECT_NAME}-{name}" for name in ("dev-ci-boundary", "dev-ci-compute", "prod-ci-boundary")),
@@ -203,7 +203,7 @@ OTHERS = [
 OPERATIONS = botocore.session.get_session().get_service_model("iam").operation_names
 
 
-# A request that meets every condition on IAM's actions.
+# A request context that meets every condition on IAM actions.
 BEST = {"iam:PermissionsBoundary": STACK.boundary_arn, "iam:PassedToService": "lambda.amazonaws.com"}
 
 
@@ -243,7 +243,7 @@ MANAGED += ["ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDes
 PROJECT_TAG = {"aws:ResourceTag/Project": PROJECT_NAME}
 
 
-# The README tells of the exception: nothing shows whether a key without tags and aliases is new or somebody's.
+# The README documents the exception: a key without tags and aliases may be new, or belong to another owner.
 @pytest.mark.parametrize(
     ("key", "possible"),
     [

@@ -1,4 +1,4 @@
-"""Who may assume the roles on GitHub: the trust policies, evaluated against the tokens of jobs."""
+"""The trust policies of the CI roles, evaluated against the OIDC tokens of GitHub jobs."""
 
 import pytest
 
@@ -6,17 +6,17 @@ from bootstrap.trust import ISSUER, TrustSettings, conditions
 from tests.roles.evaluator import holds
 
 SETTINGS = TrustSettings.model_validate({"repository": "acme/orders", "repositoryId": "456"})
-# What the subject of a token says of the repository: before 2026-07-15, and in repositories since then.
+# The repository in a token's subject: the old format, and the format of repositories since 2026-07-15.
 OLD, NEW = "repo:acme/orders", "repo:acme@123/orders@456"
 
 
 def job(environment: str, subject: str = NEW, **claims: str) -> dict[str, str]:
-    """Return what the token of a job on main says."""
+    """Return the token claims of a job on main."""
     usual = {"aud": "sts.amazonaws.com", "repository_id": "456", "ref": "refs/heads/main", "environment": environment}
     return usual | {"sub": f"{subject}:environment:{environment}"} | claims
 
 
-# Which role each job may assume.
+# The token claims of each job, and the roles that trust them.
 JOBS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a preview of a pull request": (job("dev-preview", ref="refs/pull/7/merge"), {"preview"}),
     "a deployment": (job("dev"), {"deploy"}),
@@ -40,7 +40,7 @@ def test_only_jobs_of_the_repository_in_the_environment_are_trusted(claims: dict
     trusted = conditions(SETTINGS, "dev")
 
     assert {role for role, condition in trusted.items() if holds({"Condition": condition}, context)} == roles
-    # Every claim must be there.
+    # A role does not trust a token with an empty claim.
     for role, condition in trusted.items():
         needed = [key for keys in condition.values() for key in keys]
         assert not [each for each in needed if holds({"Condition": condition}, context | {each: ""})], role

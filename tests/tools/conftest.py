@@ -1,4 +1,4 @@
-"""Shared fixtures."""
+"""Isolation of the tests from this shell's AWS account."""
 
 import pytest
 

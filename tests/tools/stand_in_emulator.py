@@ -1,4 +1,4 @@
-"""A stand-in for the emulator: answers requests, and starts a process as the emulator does for a function."""
+"""A stand-in for the emulator, which answers health checks and starts a child process like that of a function."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ FUNCTION = (sys.executable, "-c", "import time; time.sleep(60)")
 
 
 class Health(BaseHTTPRequestHandler):
-    """Answers every request."""
+    """Answers every GET request."""
 
-    def do_GET(self) -> None:  # pylint: disable=invalid-name # the name that the base class looks for
+    def do_GET(self) -> None:  # pylint: disable=invalid-name # required by the base class
         """Return status 200."""
         self.send_response(200)
         self.end_headers()

@@ -1,4 +1,4 @@
-"""A stand-in for the Pulumi CLI under the Automation API, which answers as the real one was recorded."""
+"""A stand-in for the Pulumi CLI, which replays recorded events to the Automation API."""
 
 import json
 import os
@@ -19,7 +19,7 @@ RECORDED = Path(__file__).parent / "recorded" / "preview-refresh-events.jsonl"
 
 
 class StandInPulumi:
-    """Records commands, and answers them. A failure is printed on standard error if it begins with "error"."""
+    """Records and answers commands. A failure that starts with "error" goes to standard error."""
 
     version = VersionInfo(3, 276, 0)
 
@@ -41,7 +41,7 @@ class StandInPulumi:
         on_output: Callable[[str], Any] | None = None,
         _on_error: Callable[[str], Any] | None = None,
     ) -> CommandResult:
-        """Answer a command."""
+        """Record and answer a command."""
         command = " ".join(args).partition(" --")[0]
         log = args[args.index("--event-log") + 1] if "--event-log" in args else ""
         self.calls.append(" ".join(each for each in args if each not in {"--event-log", log}))
@@ -61,7 +61,7 @@ class StandInPulumi:
 
 
 def entry(result: str) -> dict[str, Any]:
-    """Return an entry of a stack's history."""
+    """Return the history entry of an update with this result."""
     entry = {"kind": "update", "message": "", "environment": {}, "config": {}, "version": 1}
     return entry | {"startTime": "2026-11-30T06:45:59.000Z", "endTime": "2026-11-30T06:46:59.000Z", "result": result}
 
@@ -75,7 +75,7 @@ def step(
     type_: str = "aws:sqs/queue:Queue",
     provider: str = "aws",
 ) -> dict[str, Any]:
-    """Return the event of a step of a resource, whose old and new inputs are given."""
+    """Return the event of a resource's step, with old and new inputs."""
     diff = {path: {"diffKind": "update", "inputDiff": False} for path in paths}
     urn = f"urn:pulumi:dev::orders::{type_}::{name}"
     states = {

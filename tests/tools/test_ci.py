@@ -1,4 +1,4 @@
-"""The task ``ci``: what each command accepts, writes and says."""
+"""The task ``ci``: arguments, files and messages of each command."""
 
 import json
 from functools import partial
@@ -23,7 +23,7 @@ POLICIES = SimpleNamespace(
     ),
 )
 WARM = "indexes[3].warmThroughput.readUnitsPerSecond"
-# Each way in which the Pulumi CLI says that a deployment is not what was planned: four recorded, two from its source.
+# The Pulumi CLI's errors if a deployment violates the saved plan: four recorded, two from its source code.
 VIOLATIONS = (
     "    aws:sns:Topic another  error: create is not allowed by the plan: no steps were expected for this resource",
     "    aws:sns:Topic another  error: delete is not allowed by the plan: this resource is constrained to same",
@@ -42,7 +42,7 @@ def change(operation: Operation, name: str, *paths: str, type_: str = TOPIC) -> 
 
 
 class Stack:
-    """A stack, with what a preview of it sees or raises, and the files that are written about it."""
+    """A stack with the result or error of its preview, and with the task's files."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,11 +51,11 @@ class Stack:
         self.set()
 
     def set(self, *drift: Change, pending: tuple[Change, ...] = (), is_deployed: bool = True, notes: Any = ()) -> None:
-        """Set what a preview sees."""
+        """Set the result of the preview."""
         self.seen = Preview(drift, pending, {}, is_deployed, notes)
 
     def preview(self, stack: str, *, plan: Path | None = None) -> Preview:
-        """Preview it."""
+        """Stand in for `preview_stack`."""
         assert stack == "dev"
         if plan:
             assert not self.plan.exists()
@@ -66,13 +66,13 @@ class Stack:
 
     @property
     def text(self) -> str:
-        """What the last command has written for a comment."""
+        """The last command's Markdown for a comment."""
         return (self.folder / "dev.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(name="stack")
 def fixture_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
-    """A stack that is deployed as the program says."""
+    """A deployed stack without drift or pending changes."""
     stack = Stack(tmp_path / "ci")
     monkeypatch.setattr(ci, "FOLDER", stack.folder)
     monkeypatch.setattr(ci, "preview_stack", stack.preview)
@@ -83,7 +83,7 @@ def fixture_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
 
 @pytest.fixture(name="cli")
 def fixture_cli(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> StandInPulumi:
-    """A stand-in for the Pulumi CLI, a plan, and integration tests that pass."""
+    """A stand-in for the Pulumi CLI, a saved plan, and passing integration tests."""
     cli = StandInPulumi(monkeypatch)
     monkeypatch.setattr(ci, "save_outputs", lambda name: cli.calls.append(f"outputs of {name}") or {"url": "x"})
     monkeypatch.setattr(ci, "run_to_its_end", lambda command: cli.calls.append(command) or 0)

@@ -31,12 +31,12 @@ def fixture_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def function_of(folder: Path) -> psutil.Process:
-    """Find the process that the emulator has started for a function."""
+    """Find the process that the emulator started for a function."""
     return psutil.Process(int((folder / emulator.TEMPORARY_FOLDER / "function").read_text(encoding="utf-8")))
 
 
 def ended(process: psutil.Process) -> bool:
-    """Whether a process has ended."""
+    """Whether a process has ended, possibly as a zombie."""
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
@@ -174,12 +174,12 @@ def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monk
 
 
 class Uv:
-    """Stands in for uv, and records its calls.
+    """A stand-in for uv, which records its calls.
 
     Attributes:
-        online: The exit status where it may use the network.
-        offline: The exit status where it may not.
-        calls: Its arguments.
+        online: Exit status with network access.
+        offline: Exit status with ``--offline``.
+        calls: The commands.
     """
 
     def __init__(self, online: int, offline: int = 1) -> None:
@@ -188,7 +188,7 @@ class Uv:
         self.calls: list[list[str]] = []
 
     def __call__(self, command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
-        """Record a call."""
+        """Stand in for `subprocess.run`."""
         self.calls.append(command)
         status = self.offline if "--offline" in command else self.online
         return subprocess.CompletedProcess(command, status, "/cache/bin/python\n", "no network\n")
@@ -214,7 +214,7 @@ def test_a_cached_environment_needs_no_network(monkeypatch: pytest.MonkeyPatch) 
 
     assert len(uv.calls) == 1
     assert {"--offline", emulator.MINISTACK, emulator.COMPANION} <= {*uv.calls[0]}
-    # The bundle is built for this interpreter.
+    # The local stack's bundle is built for this interpreter.
     assert uv.calls[0][uv.calls[0].index("--python") + 1] == sys.executable
 
 

@@ -1,4 +1,4 @@
-"""The tasks of the local stack: their steps, what they leave running, and their messages."""
+"""The tasks of the local stack: steps, cleanup and messages."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ LOCK = ".local/state/.pulumi/locks/organization/project/local/lock.json"
 
 
 class Machine:
-    """Stands in for everything that the tasks start, and records the calls.
+    """A stand-in for everything that the tasks start, which records the calls.
 
     Attributes:
-        folder: The project's.
-        calls: What was done, in order.
-        kept: Address of the emulator that is up, if one is.
-        failures: What fails when it is called, with what.
+        folder: The project's folder.
+        calls: The calls, in order.
+        kept: Address of the running emulator, if any.
+        failures: Functions by call, which return an exit status or raise.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -45,7 +45,7 @@ class Machine:
         self.failures: dict[str, Callable[[], int]] = {}
 
     def do(self, call: str) -> int:
-        """Record a call, and fail if it should."""
+        """Record a call, and return its exit status, 0 by default."""
         self.calls.append(call)
         return self.failures.get(call, int)()
 
@@ -55,19 +55,19 @@ class Machine:
         return self.do(" ".join(command[1:]))
 
     def run_to_its_end(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
-        """Stand in for a command that is waited for."""
+        """Stand in for a command that runs to completion, even after Ctrl-C."""
         assert variables["AWS_ENDPOINT_URL"] == ADDRESS
         return self.do(f"to its end: {' '.join(command[1:])}")
 
     def start(self) -> str:
-        """Start the emulator, which removes all files of an earlier one."""
+        """Start the emulator, after removing the files of an earlier emulator."""
         shutil.rmtree(self.folder / ".local", ignore_errors=True)
         self.do("start")
         (self.folder / ".local").mkdir()
         return ADDRESS
 
     def keep(self) -> None:
-        """Keep the emulator."""
+        """Keep the emulator running."""
         self.kept = ADDRESS
 
     def stop(self) -> None:
@@ -76,7 +76,7 @@ class Machine:
         self.do("stop")
 
     def save(self, stack: str, variables: dict[str, str]) -> dict[str, str]:
-        """Write the outputs."""
+        """Write the outputs file."""
         assert variables["PULUMI_BACKEND_URL"] == "file://./.local/state"
         self.do(f"outputs {stack}")
         self.outputs.parent.mkdir(exist_ok=True)
@@ -85,13 +85,13 @@ class Machine:
 
     @property
     def outputs(self) -> Path:
-        """The outputs file."""
+        """Path of the outputs file."""
         return self.folder / OUTPUTS_FILE
 
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine that only records, with a temporary project folder."""
+    """A machine with a temporary project folder, patched into the tasks."""
     machine = Machine(tmp_path)
     replaced = {
         "PROJECT_FOLDER": tmp_path,

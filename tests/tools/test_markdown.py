@@ -1,4 +1,4 @@
-"""Markdown that keeps the meaning of any text."""
+"""Markdown that escapes any text."""
 
 from tools.markdown import code, table
 

@@ -1,4 +1,4 @@
-"""The bundle: what is in it, for which platform, and that the same input gives the same bytes."""
+"""The bundle: content, platform, reproducible builds and rebuilds."""
 
 import os
 import re
@@ -31,7 +31,7 @@ PIPFILE_LOCK = """\
 
 
 class Uv:
-    """Stands in for uv: records its calls, exports one requirement, and installs one small package."""
+    """A stand-in for uv: records its calls, exports one requirement, and installs one small package."""
 
     def __init__(self) -> None:
         self.exports: list[list[str]] = []
@@ -40,7 +40,7 @@ class Uv:
         self.status = 0
 
     def __call__(self, command: list[str], **_: Any) -> SimpleNamespace:
-        """Run a uv command, or fail."""
+        """Stand in for `subprocess.run`."""
         if self.status:
             raise subprocess.CalledProcessError(self.status, command)
         if "export" in command:
@@ -55,7 +55,7 @@ class Uv:
         return SimpleNamespace()
 
     def option(self, name: str) -> str:
-        """Return the value of an option."""
+        """Return the value of an option of the install command."""
         return self.command[self.command.index(name) + 1]
 
 
@@ -76,11 +76,11 @@ def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
-    """Add a line to the configuration of every stack."""
+    """Set a line in a copy of every stack file, and use the copies."""
     for path in PROJECT_FOLDER.glob("Pulumi*.yaml"):
         text = path.read_text(encoding="utf-8")
         if path.name != "Pulumi.yaml":
-            # A key may be there only once.
+            # A duplicate key is an error.
             text = re.sub(rf"  orders:{line.partition(':')[0]}:.*\n", "", text) + f"  orders:{line}\n"
         (folder / path.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(package, "read_project", lambda: read_project(folder))

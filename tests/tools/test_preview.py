@@ -17,13 +17,13 @@ FILE = {preview.SIGNATURE: "0def7320c3a5731c473e5ecbe6d01bc7", "hash": "1a2b", "
 
 @pytest.fixture(name="cli", autouse=True)
 def fixture_cli(monkeypatch: pytest.MonkeyPatch) -> StandInPulumi:
-    """A stand-in for the Pulumi CLI, and a bundle that needs no building."""
+    """Stand-ins for the Pulumi CLI and for building the bundle."""
     monkeypatch.setattr(preview, "build_bundle", lambda stack: print(f"the bundle of {stack}"))
     return StandInPulumi(monkeypatch)
 
 
 def previewed(cli: StandInPulumi, *events: dict[str, Any], **counts: int) -> Preview:
-    """Preview a stack, of which the Pulumi CLI reports these events and counts these changes."""
+    """Preview a stack for which the Pulumi CLI reports these events and change counts."""
     cli.events = [*events, {"sequence": 2, "summaryEvent": {"resourceChanges": counts}}]
     return preview_stack("dev")
 
@@ -60,7 +60,7 @@ def test_recorded_events_are_read_and_nothing_is_changed_or_decrypted(
         "stack history --json --page-size 1 --page 1 --stack dev",
         "preview --color never --refresh --save-plan dev.plan.json --exec-kind auto.local --stack dev",
     ]
-    # Standard output is that of `validate --format json`.
+    # Standard output is reserved for `validate --format json`.
     assert capsys.readouterr() == ("", "the bundle of dev\n")
 
 
@@ -73,12 +73,12 @@ def test_recorded_events_are_read_and_nothing_is_changed_or_decrypted(
         ([step("update", NEW, NEW)], [("queue", "update")]),
         ([step("replace", NEW, OLD, "delaySeconds")], [("queue", "replace")]),
         ([step("update", NEW, OLD, "delaySeconds", name="other")], [("other", "update")]),
-        # A replacement has more steps, and one that counts.
+        # Of a replacement's steps, only `replace` counts.
         (
             [step(operation, NEW, OLD) for operation in ("create-replacement", "replace", "delete-replaced", "same")],
             [("queue", "replace")],
         ),
-        # The rest of an earlier replacement is deleted beside the update.
+        # A resource that an earlier replacement left behind is deleted alongside the update.
         ([step("delete", NEW, None), step("update", NEW, OLD, "delaySeconds")], [("queue", "delete")]),
         ([step("update", NEW, OLD, name="other", provider="")], []),
     ],
@@ -152,7 +152,7 @@ def test_interrupted_operations_and_a_failed_update_are_noted(cli: StandInPulumi
 def test_a_stack_without_resources_is_not_deployed_and_can_be_planned(
     cli: StandInPulumi, state: dict[str, Any] | None
 ) -> None:
-    cli.state = state  # ty: ignore[invalid-assignment] # that of a new stack
+    cli.state = state  # ty: ignore[invalid-assignment] # the state of a new stack
 
     found = previewed(cli, step("create", None, NEW), create=1)
 

@@ -1,4 +1,4 @@
-"""A project read without the Pulumi CLI: its stack files as text, with line numbers, and what cannot be read."""
+"""A project read without the Pulumi CLI: stack files with line numbers, and errors."""
 
 import errno
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The Pulumi CLI: found, run, waited for after an interrupt; and the outputs, complete or not written."""
+"""The Pulumi CLI is found, run and interrupted, and only complete outputs are written."""
 
 import json
 import os
@@ -23,7 +23,7 @@ WITHOUT_ONE = dict([*OUTPUTS.items()][1:])
 
 
 class Process:
-    """Stands in for a process that takes some time to end after an interrupt."""
+    """A stand-in for a process that takes some time to end after an interrupt."""
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.interrupt = interrupt
@@ -32,7 +32,7 @@ class Process:
         self.waits = 0
 
     def __call__(self, *_arguments: Any, **_options: Any) -> Self:
-        """Start it."""
+        """Stand in for `subprocess.Popen`."""
         return self
 
     def __enter__(self) -> Self:
@@ -46,7 +46,7 @@ class Process:
         self.signals.append(number)
 
     def wait(self) -> None:
-        """Wait: the first call is interrupted, the second sees the process end."""
+        """Interrupt the first call; end the process in the second call."""
         self.waits += 1
         if self.waits == 1:
             self.interrupt()
@@ -97,7 +97,7 @@ def test_a_signal_that_would_end_this_process_interrupts_the_cli_once(
 ) -> None:
     process = Process(lambda: signal.raise_signal(number))
     monkeypatch.setattr(subprocess, "Popen", process)
-    # The process that started the tests may ignore the signal.
+    # This process may have inherited an ignored signal, for example under nohup.
     before = signal.signal(number, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -137,7 +137,7 @@ def test_an_interrupted_task_ends_with_one_line(number: signal.Signals, capsys: 
 
 @pytest.fixture(name="calls")
 def fixture_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Record the steps of the tasks instead of taking them. Every Pulumi command fails for the stack ``local``."""
+    """The recorded steps of the tasks. Every Pulumi command fails for the stack ``local``."""
     calls: list[tuple[str, ...]] = []
 
     def run(*arguments: str) -> int:

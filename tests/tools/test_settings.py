@@ -250,7 +250,7 @@ def test_stack_on_aws_accepts_an_endpoint_in_its_network() -> None:
 
 @pytest.fixture(name="read")
 def fixture_read(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Read the settings as the program does."""
+    """A function that reads the settings as the program does."""
 
     def read(config: Mapping[str, str], *secret_keys: str) -> Settings:
         monkeypatch.setattr(pulumi, "get_project", lambda: "orders")

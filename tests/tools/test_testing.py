@@ -1,4 +1,4 @@
-"""The record of a program that was run with mocks: resources with their options, and outputs."""
+"""The record of a program's run with mocks: resources with options, and outputs."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ QUEUE = "aws:sqs/queue:Queue"
 
 
 def run(folder: Path, region: str = "us-east-2", environment: str = "dev") -> RecordedProgram:
-    """Run the program above in a region."""
+    """Run `PROGRAM` in a region."""
     (folder / "__main__.py").write_text(PROGRAM, encoding="utf-8")
     config = example_config(region=region, environment=environment)
     return run_program(config, "account", folder=folder, project="another")

@@ -1,4 +1,4 @@
-"""The program: a function's bundle, a queue, and outputs."""
+"""The Pulumi program: a queue, a function with its bundle, and outputs."""
 
 import pulumi
 import pulumi_aws as aws

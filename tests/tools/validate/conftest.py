@@ -1,4 +1,4 @@
-"""Fixtures of the tests of ``validate``."""
+"""Fixtures for the tests of ``validate``."""
 
 from pathlib import Path
 

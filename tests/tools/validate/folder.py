@@ -1,4 +1,4 @@
-"""A copy of the tests' project, with four valid stacks, for tests to change."""
+"""A copy of the tests' project with four valid stacks, which tests may change."""
 
 import shutil
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ KEYS: Final = declared_model().keys
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """A folder with the files of a project."""
+    """A temporary copy of the project."""
 
     path: Path
 
@@ -44,13 +44,13 @@ class ProjectFolder:
         self.write(name, self.read(name) + text)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Replace text in a file."""
+        """Replace text that must exist."""
         text = self.read(name)
         assert old in text, f"{name} does not contain {old!r}"
         self.write(name, text.replace(old, new))
 
     def set(self, stack: str, key: str, value: str | None) -> None:
-        """Set a key of a stack file, on its line or a new one; remove it if there is no value."""
+        """Set a key of a stack file, on its line or a new line; ``None`` removes the key."""
         name, full_key = f"Pulumi.{stack}.yaml", f"orders:{key}" if key in KEYS else key
         lines = [line for line in self.read(name).splitlines() if not line.startswith(f"  {full_key}:")]
         at = next((n for n, line in enumerate(self.read(name).splitlines()) if f" {full_key}:" in line), len(lines))

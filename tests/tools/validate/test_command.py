@@ -1,4 +1,4 @@
-"""The command line: exit statuses, options, and the formats of the report."""
+"""The command line of ``validate``: exit statuses, options and report formats."""
 
 import io
 import json
@@ -42,12 +42,12 @@ allowed: plain text, unless the value is confidential [secret-setting]
 
 
 def run(folder: ProjectFolder, *arguments: str) -> int:
-    """Validate the project on a date on which it has no problems."""
+    """Run the command on `TODAY`, when the unchanged project has no problems."""
     return command_line.main(arguments, folder.path, TODAY)
 
 
 def printed(folder: ProjectFolder, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Validate the project, and return what is printed."""
+    """Run the command, and return its output."""
     run(folder, *arguments)
     return capsys.readouterr().out
 
@@ -161,7 +161,7 @@ def test_terminal_has_colours_and_breaks_lines(
 
     text = printed(folder, capsys)
 
-    # Messages are not broken, so that they can be searched for.
+    # Messages are not wrapped, so that they stay searchable.
     assert '\x1b[1;31merror\x1b[0m: orders:batchSize: found "0"; allowed: a whole number from 1 to 10000 [' in text
     table = text.partition("* the stacks")[0]
     assert "\x1b[2m(python3.13)" in table

@@ -1,4 +1,4 @@
-"""Deployed stacks, whose previews are replaced: what each says of the stack."""
+"""Findings of ``validate --live``, with replaced previews of the stacks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -32,7 +32,7 @@ def preview(
 
 @pytest.fixture(name="previewed")
 def fixture_previewed(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
-    """Validate deployed stacks that have these previews, or whose previews fail."""
+    """A function that validates stacks with the given previews or preview errors."""
 
     def validate(**previews: Preview | BaseException) -> Report:
         def preview_stack(stack: str, *, variables: Mapping[str, str] | None = None) -> Preview:

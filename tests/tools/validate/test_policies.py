@@ -8,7 +8,7 @@ from tools.project import PROJECT_FOLDER
 from tools.validate.policies import FILE, IgnoredDrift, PoliciesError, read_policies
 
 POLICIES = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-# What is replaced by what, and the problem.
+# A text of the policies, its replacement, and the reported problem.
 BAD = {
     "unknown table": ("namespaces", "namespace", "namespace: unknown key"),
     "unknown environment": ("staging = [", "qa = [", "comes_after.qa: found \"qa\"; Input should be 'local', 'dev', "),
@@ -65,7 +65,7 @@ BAD = {
 
 
 def write(folder: Path, text: str) -> Path:
-    """Write the policies to a folder."""
+    """Write the policies to a folder, with a byte order mark."""
     (folder / FILE).write_text(text, encoding="utf-8-sig")
     return folder
 

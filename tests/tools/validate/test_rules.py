@@ -1,4 +1,4 @@
-"""The rules for stack files: a valid project, in which each rule is broken."""
+"""The rules for stack files, each broken in an otherwise valid project."""
 
 import re
 from collections.abc import Callable
@@ -17,22 +17,22 @@ Change = Callable[[ProjectFolder], object]
 
 
 def several(*changes: Change) -> Change:
-    """Make several changes."""
+    """Combine several changes."""
     return lambda folder: [change(folder) for change in changes]
 
 
 def settings(key: str, **values: str | None) -> Change:
-    """Set a key of stack files."""
+    """Return a change that sets a key in stack files."""
     return lambda folder: [folder.set(stack, key, value) for stack, value in values.items()]
 
 
 def appended(name: str, text: str) -> Change:
-    """Add text to the end of a file."""
+    """Return a change that appends text to a file."""
     return lambda folder: folder.append(name, text)
 
 
 def replaced(name: str, old: str, new: str) -> Change:
-    """Change the text of a file."""
+    """Return a change that replaces text in a file."""
     return lambda folder: folder.replace(name, old, new)
 
 
@@ -199,7 +199,7 @@ def test_broken_rule_is_the_only_finding(folder: ProjectFolder, name: str) -> No
     assert re.fullmatch(re.escape(expected).replace(re.escape("..."), ".*"), found), found
 
 
-# What breaks no rule.
+# Changes that break no rule.
 GOOD: dict[str, Change] = {
     "nothing": several(),
     "shared suffix in other accounts": several(

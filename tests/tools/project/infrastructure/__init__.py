@@ -1,1 +1,1 @@
-"""The infrastructure of the tools' tests: one resource of every type that the tools can read."""
+"""Infrastructure package of the tools' test project, with its settings model."""

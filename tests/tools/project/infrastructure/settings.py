@@ -1,4 +1,4 @@
-"""A model with a setting of every kind that the tools support, and with contradictions."""
+"""A settings model with every kind of setting that the tools support, and with contradictions."""
 
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal

@@ -1,1 +1,1 @@
-"""The function."""
+"""Source code of the function."""
