@@ -134,7 +134,7 @@ BREAKAGES = {
 }
 
 
-class Mistake(NamedTuple):
+class Mutation(NamedTuple):
     """A mutation of the function: the source text and its replacement."""
 
     file: str
@@ -142,21 +142,21 @@ class Mistake(NamedTuple):
     new: str
 
 
-class MistakenFunction(NamedTuple):
+class MutatedFunction(NamedTuple):
     """Mutations that cannot mask each other, and the tests that must fail."""
 
-    mistakes: tuple[Mistake, ...]
+    mistakes: tuple[Mutation, ...]
     tests: tuple[str, ...]
 
 
 PUBLISH = "        self.sns.publish("
 MISTAKEN_FUNCTIONS = (
-    MistakenFunction(
+    MutatedFunction(
         (
-            Mistake("processor/storage.py", "Body=payload", 'Body=payload + b" "'),
-            Mistake("processor/storage.py", '"type": event.type', '"type": "another"'),
-            Mistake("processor/storage.py", '"StringValue": event.type', '"StringValue": "another"'),
-            Mistake("processor/queues.py", '"ErrorReason": describe(error)', '"ErrorReason": "another"'),
+            Mutation("processor/storage.py", "Body=payload", 'Body=payload + b" "'),
+            Mutation("processor/storage.py", '"type": event.type', '"type": "another"'),
+            Mutation("processor/storage.py", '"StringValue": event.type', '"StringValue": "another"'),
+            Mutation("processor/queues.py", '"ErrorReason": describe(error)', '"ErrorReason": "another"'),
         ),
         (
             "test_payload_is_stored_byte_for_byte",
@@ -165,17 +165,19 @@ MISTAKEN_FUNCTIONS = (
             "test_malformed_message_is_dead_lettered_with_the_reason",
         ),
     ),
-    MistakenFunction(
+    MutatedFunction(
         (
-            Mistake("processor/storage.py", "if self._is_announced(item):", "if self._is_announced(item) is None:"),
-            Mistake("processor/identity.py", "if is_identity and", "if not is_identity and"),
-            Mistake(
+            Mutation("processor/storage.py", "if self._is_announced(item):", "if self._is_announced(item) is None:"),
+            Mutation("processor/identity.py", "if is_identity and", "if not is_identity and"),
+            Mutation(
                 "processor/handler.py",
                 "        return super().failure_handler(record, exception)",
                 "        return super().success_handler(record, exception)",
             ),
-            Mistake("processor/handler.py", "read_environment(os.environ)", "read_environment(os.environ | SOUND)"),
-            Mistake("processor/handler.py", "\nenvironment = ", '\nSOUND = {"MAX_RECEIVE_COUNT": "5"}\nenvironment = '),
+            Mutation("processor/handler.py", "read_environment(os.environ)", "read_environment(os.environ | SOUND)"),
+            Mutation(
+                "processor/handler.py", "\nenvironment = ", '\nSOUND = {"MAX_RECEIVE_COUNT": "5"}\nenvironment = '
+            ),
         ),
         (
             "test_repeated_delivery_changes_nothing",
@@ -184,14 +186,14 @@ MISTAKEN_FUNCTIONS = (
             "test_message_is_dead_lettered_by_sqs_if_the_function_crashes",
         ),
     ),
-    MistakenFunction(
+    MutatedFunction(
         (
-            Mistake(
+            Mutation(
                 "processor/storage.py",
                 PUBLISH,
                 f'{PUBLISH}TopicArn=self.environment.topic_arn, Subject="again", Message=json.dumps(item))\n{PUBLISH}',
             ),
-            Mistake("processor/handler.py", " or is_last_delivery", ""),
+            Mutation("processor/handler.py", " or is_last_delivery", ""),
         ),
         (
             "test_nine_of_ten_messages_are_processed_once_if_one_is_malformed",
@@ -273,7 +275,7 @@ def bundle() -> Path:
     return bundle_path(DECLARATION.local, "", "")
 
 
-def bundle_with(mistakes: tuple[Mistake, ...]) -> bytes:
+def bundle_with(mistakes: tuple[Mutation, ...]) -> bytes:
     """Return the content of the bundle with the mutations applied."""
     archive = io.BytesIO(bundle().read_bytes())
     with ZipFile(archive, "a") as content:
@@ -290,7 +292,7 @@ def bundle_with(mistakes: tuple[Mistake, ...]) -> bytes:
     return archive.getvalue()
 
 
-def noticed_mistakes() -> Iterator[str]:
+def failing_tests() -> Iterator[str]:
     """Run tests of the workflow against each mutated function, and yield the names of the tests that fail."""
     driver.reset()
     stack = dataclasses.replace(find_stack(), outputs=driver.run_program()[1])
@@ -315,6 +317,6 @@ if __name__ == "__main__":
         "rows": [*ROWS],
         "rounds": [*compare_resources()],
         "workflow": [name for name in vars(test_workflow) if name.startswith("test_")],
-        "noticed": [*noticed_mistakes()],
+        "noticed": [*failing_tests()],
     }
     json.dump(report, sys.stdout)

@@ -68,7 +68,7 @@ OUTAGES: Final = {
     ),
 }
 # Transient faults that must trigger no alarm, and their duration in seconds.
-HEALS: Final = {
+TRANSIENT_FAULTS: Final = {
     "a minute without one of the services": (Fault(error=RETURNED), MINUTE),
     "a minute without an answer": (Fault(error=RETURNED, seconds=CALL_SECONDS), MINUTE),
     "a minute without free executions": (Fault(throttled=True), MINUTE),
@@ -114,9 +114,9 @@ def recorded_alarms(stack: RecordedProgram) -> dict[str, Alarm]:
 
 
 def test_each_alarm_has_an_outage(stack: RecordedProgram) -> None:
-    told = {role for outage in OUTAGES.values() for role in (*outage.steady, *outage.single)}
+    alarms = {alarm for outage in OUTAGES.values() for alarm in (*outage.steady, *outage.single)}
 
-    assert recorded_alarms(stack).keys() == told
+    assert recorded_alarms(stack).keys() == alarms
 
 
 def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Reading) -> dict[str, Sequence[int]]:
@@ -157,18 +157,18 @@ def test_an_outage_sets_off_its_alarms_as_long_as_it_lasts(stack: RecordedProgra
             begins[role] = max(in_alarm[0] - BEGIN, begins.get(role, 0))
             ends[role] = over if over is None else max(over, ends.get(role) or over)
         # SNS gives up on a notification only once, so its alarm does not last.
-        told = {minute for role in found.keys() - {"failed-notifications"} for minute in found[role]}
-        assert told >= {*range(min(told, default=end), end)}
+        in_alarm = {minute for role in found.keys() - {"failed-notifications"} for minute in found[role]}
+        assert in_alarm >= {*range(min(in_alarm, default=end), end)}
 
     assert {role: (begins[role], ends[role]) for role in begins} == getattr(outage, traffic)
 
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
-@pytest.mark.parametrize("trouble", HEALS)
-def test_what_heals_by_itself_sets_off_no_alarm(
+@pytest.mark.parametrize("trouble", TRANSIENT_FAULTS)
+def test_transient_faults_trigger_no_alarm(
     stack: RecordedProgram, slow_stack: RecordedProgram, trouble: str, traffic: str
 ) -> None:
-    fault, seconds = HEALS[trouble]
+    fault, seconds = TRANSIENT_FAULTS[trouble]
 
     for (second, reading), each in itertools.product(READINGS.items(), (stack, slow_stack)):
         metrics = simulate(each, {0: fault}, seconds, traffic, second)

@@ -23,9 +23,9 @@ KEY_ARN = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/99999999-8888-7777-6666-55555555
 # Settings that change the stack's resources, policies or names.
 PROGRAMS: dict[str, dict[str, str]] = {
     "defaults": {},
-    "nobody gets alarms": {"notificationEmail": ""},
+    "no alarm subscription": {"notificationEmail": ""},
     "production": {"environment": "prod", "dataRetentionDays": "90"},
-    "a bucket and a key of its own": {"bucketName": "our-own-bucket", "kmsKeyArn": KEY_ARN},
+    "configured bucket name and KMS key": {"bucketName": "our-own-bucket", "kmsKeyArn": KEY_ARN},
     "another boundary": {"permissionsBoundaryArn": f"arn:aws:iam::{ACCOUNT}:policy/everybody"},
     "China": {"region": "cn-north-1"},
 }
@@ -153,7 +153,7 @@ def test_a_preview_reads_no_data_and_changes_nothing() -> None:
         assert allows(PREVIEW, "kms:Decrypt", KEY_ARN, context) is expected
 
 
-def test_permissions_are_limited_to_the_stacks_names_tags_or_function(ran: Ran) -> None:
+def test_permissions_are_scoped_to_the_stack(ran: Ran) -> None:
     _, stack = ran
     function = stack.account.arn("lambda", f"function:{stack.prefix}-*")
     limits = [{"StringEquals": tags(stack, "Request")}, {"ArnLike": {"lambda:FunctionArn": function}}]

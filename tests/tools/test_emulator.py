@@ -100,7 +100,7 @@ def test_the_emulator_does_not_inherit_this_shells_variables(folder: Path, monke
     assert seen | expected == seen
 
 
-def test_without_a_start_nothing_is_kept(folder: Path) -> None:
+def test_keep_without_a_running_emulator_does_nothing(folder: Path) -> None:
     folder.mkdir()
 
     emulator.keep_emulator(folder)

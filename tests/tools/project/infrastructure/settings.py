@@ -36,7 +36,7 @@ class Settings(StackSettings):
         str,
         Field(
             pattern=r"^[a-z]+@[a-z.]+$",
-            description="Who is told",
+            description="Recipient of alarms",
             examples=["team@example.com", "somebody@example.com"],
             json_schema_extra={"allowed": "an e-mail address"},
         ),
