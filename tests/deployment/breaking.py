@@ -145,7 +145,7 @@ class Mutation(NamedTuple):
 class MutatedFunction(NamedTuple):
     """Mutations that cannot mask each other, and the tests that must fail."""
 
-    mistakes: tuple[Mutation, ...]
+    mutations: tuple[Mutation, ...]
     tests: tuple[str, ...]
 
 
@@ -275,17 +275,17 @@ def bundle() -> Path:
     return bundle_path(DECLARATION.local, "", "")
 
 
-def bundle_with(mistakes: tuple[Mutation, ...]) -> bytes:
+def bundle_with(mutations: tuple[Mutation, ...]) -> bytes:
     """Return the content of the bundle with the mutations applied."""
     archive = io.BytesIO(bundle().read_bytes())
     with ZipFile(archive, "a") as content:
-        for file in {mistake.file for mistake in mistakes}:
+        for file in {mutation.file for mutation in mutations}:
             source = content.read(file).decode()
-            for mistake in mistakes:
-                if mistake.file == file:
-                    if mistake.old not in source:
-                        raise LookupError(f"{mistake.old} is not in {file}")
-                    source = source.replace(mistake.old, mistake.new)
+            for mutation in mutations:
+                if mutation.file == file:
+                    if mutation.old not in source:
+                        raise LookupError(f"{mutation.old} is not in {file}")
+                    source = source.replace(mutation.old, mutation.new)
             # Ignore the warning about the duplicate name: unpacking uses the last entry.
             with warnings.catch_warnings(action="ignore"):
                 content.writestr(file, source)
@@ -299,8 +299,8 @@ def failing_tests() -> Iterator[str]:
     client, function = stack.client("lambda"), {"FunctionName": stack.outputs["function_name"]}
     impatient = mock.patch.object(pipeline_module, "LOCAL_DEADLINE_SECONDS", DEADLINE_SECONDS)
     with impatient, opened_pipeline(stack) as pipeline:
-        for mistakes, tests in MISTAKEN_FUNCTIONS:
-            code = bundle_with(mistakes)
+        for mutations, tests in MISTAKEN_FUNCTIONS:
+            code = bundle_with(mutations)
             version = client.update_function_code(**function, ZipFile=code, Publish=True)["Version"]
             client.update_alias(**function, Name=LIVE, FunctionVersion=version)
             message = pipeline.send_first(test_workflow.BODY)
