@@ -1,1 +1,1 @@
-"""The roles that CI previews and deploys the stacks with: a Pulumi program of its own, run once for each account."""
+"""The bootstrap program: a separate Pulumi program with one stack per AWS account, for the IAM roles of CI."""

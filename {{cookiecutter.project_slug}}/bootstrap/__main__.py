@@ -1,4 +1,4 @@
-"""The bootstrap program: create what CI needs in an account, and export the roles."""
+"""The bootstrap program: create CI's OIDC provider and roles in an account, and export the ARNs of the roles."""
 
 from bootstrap.roles import create_roles
 from bootstrap.settings import load_settings

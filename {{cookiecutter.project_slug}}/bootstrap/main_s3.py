@@ -1,4 +1,4 @@
-"""The bootstrap program: create what CI and Pulumi's state need in an account, and export the roles."""
+"""The bootstrap program: create CI's OIDC provider and roles and the state backend in an account, and export ARNs."""
 
 import pulumi
 

@@ -1,7 +1,7 @@
-"""What the roles of CI may do, as data: statements with placeholders, which `documents` fills in for a stack.
+"""IAM policies of the CI roles, as statements with placeholders that `documents` fills in for a stack.
 
-If a deployment needs another permission, add it here, and run the task `bootstrap` again in each account. What an
-action may be limited to: https://docs.aws.amazon.com/service-authorization/latest/reference/
+If a deployment needs another permission, add it here, and run the task `bootstrap` again in each account. Resources
+and condition keys of each action: https://docs.aws.amazon.com/service-authorization/latest/reference/
 """
 
 import json
@@ -22,25 +22,25 @@ FUNCTIONS: Final = "arn:$partition:lambda:$region:$account:function:$prefix-*"
 KEYS: Final = "arn:$partition:kms:$region:$account:key/*"
 LOG_GROUPS: Final = "arn:$partition:logs:$region:$account:log-group:/aws/lambda/$prefix-*"
 QUEUES: Final = "arn:$partition:sqs:$region:$account:$prefix-*"
-# The program's only role. The deploy role can create, change and pass no other.
+# The program's only role, and the only role that the deploy role can create, change or pass.
 ROLE: Final = "arn:$partition:iam::$account:role/$prefix-processor"
 TABLES: Final = "arn:$partition:dynamodb:$region:$account:table/$prefix-*"
 TOPICS: Final = "arn:$partition:sns:$region:$account:$prefix-*"
 
-# AWS makes up the id of a key. A stack's own key is found by its tags.
+# AWS generates key IDs, so a stack's own key is matched by its tags.
 OWN_KEY: Final[Condition] = {"aws:ResourceTag/Project": "$project", "aws:ResourceTag/EnvironmentSuffix": "$suffix"}
 NEW_KEY: Final[Condition] = {"aws:RequestTag/Project": "$project", "aws:RequestTag/EnvironmentSuffix": "$suffix"}
 
 
 def _allow(sid: str, actions: str, resources: str | list[str] = "*", **conditions: Condition) -> Statement:
-    """Return a statement that allows actions, separated by spaces. An operator without keys is left out."""
+    """Return a statement that allows space-separated actions. Condition operators without keys are omitted."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions.split(), "Resource": resources}
     conditions = {operator: keys for operator, keys in conditions.items() if keys}
     return {**statement, "Condition": conditions} if conditions else statement
 
 
 def _through(*services: str) -> dict[str, str | list[str]]:
-    """Limit the use of a key to requests of services.
+    """Return condition keys that limit the use of a KMS key to requests through AWS services.
 
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     """
@@ -48,8 +48,8 @@ def _through(*services: str) -> dict[str, str | list[str]]:
     return {"kms:ViaService": names, "kms:CallerAccount": "$account"}
 
 
-# Preview with refresh, `validate --live`, and the reads of a deployment. The provider also reads what the program does
-# not set, for example a bucket's CORS rules.
+# For previews with refresh, `validate --live`, and the reads of a deployment. The provider also reads properties that
+# the program does not set, for example a bucket's CORS rules.
 READ: Final = (
     _allow(
         "ReadBuckets",
@@ -84,7 +84,7 @@ READ: Final = (
     _allow("ReadLogGroup", "logs:ListTagsForResource", LOG_GROUPS),
     _allow("ReadAlarms", "cloudwatch:DescribeAlarms cloudwatch:ListTagsForResource", ALARMS),
     _allow("ReadDashboard", "cloudwatch:GetDashboard", DASHBOARDS),
-    # Reading a table, the provider asks which key DynamoDB uses by default.
+    # When the provider reads a table, it looks up DynamoDB's AWS managed key.
     _allow("FindDefaultKey", "kms:DescribeKey", KEYS, StringEquals={"kms:RequestAlias": "alias/aws/dynamodb"}),
     _allow(
         "HaveNoResource",
@@ -100,7 +100,7 @@ DATA: Final = (
         "s3:PutBucketPolicy s3:PutBucketPublicAccessBlock s3:PutBucketTagging s3:PutBucketVersioning "
         "s3:PutEncryptionConfiguration s3:PutLifecycleConfiguration s3:TagResource s3:UntagResource",
         BUCKETS,
-        # A name of a bucket may belong to another account.
+        # Bucket names are global: a matching bucket may belong to another account.
         StringEqualsIfExists={"aws:ResourceAccount": "$account"},
     ),
     _allow(
@@ -115,14 +115,14 @@ DATA: Final = (
         "sns:CreateTopic sns:DeleteTopic sns:SetTopicAttributes sns:TagResource sns:UntagResource",
         TOPICS,
     ),
-    # The alarms contain no data, so they may go to any address; notifications must not.
+    # Alarms contain no message data, so any e-mail address may receive them, unlike notifications.
     _allow(
         "SubscribeToAlarms",
         "sns:Subscribe",
         "arn:$partition:sns:$region:$account:$prefix-alarms",
         StringEquals={"sns:Protocol": "email"},
     ),
-    # AWS can limit these to neither topics nor tags: they reach every subscription of the account.
+    # AWS cannot limit these actions to topics or tags: they apply to every subscription in the account.
     _allow("ChangeSubscriptions", "sns:SetSubscriptionAttributes sns:Unsubscribe"),
     _allow(
         "WriteLogGroup",
@@ -147,14 +147,14 @@ COMPUTE: Final = (
         "lambda:UpdateFunctionConfiguration",
         FUNCTIONS,
     ),
-    # An event source mapping has an id that AWS makes up.
+    # AWS generates the mapping's UUID, so the condition limits the function instead.
     _allow(
         "WriteEventSource",
         "lambda:CreateEventSourceMapping lambda:DeleteEventSourceMapping lambda:UpdateEventSourceMapping",
         ArnLike={"lambda:FunctionArn": FUNCTIONS},
     ),
     _allow("TagEventSource", "lambda:TagResource lambda:UntagResource", EVENT_SOURCES),
-    # Without the boundary, a role that writes a role's permissions has all of the account's.
+    # Without this condition, the deploy role could give a role any permission.
     _allow(
         "WriteRole",
         "iam:CreateRole iam:DeleteRolePolicy iam:PutRolePermissionsBoundary iam:PutRolePolicy",
@@ -167,7 +167,7 @@ COMPUTE: Final = (
         ROLE,
     ),
     _allow("PassRoleToLambdaOnly", "iam:PassRole", ROLE, StringEquals={"iam:PassedToService": "lambda.amazonaws.com"}),
-    # What is CI's own, in every stack of the project: the deploy role may not touch it, whatever else allows it.
+    # The CI roles and policies of every stack, and OIDC providers: denied even if another policy allows access.
     {
         "Sid": "KeepOut",
         "Effect": "Deny",
@@ -181,8 +181,8 @@ COMPUTE: Final = (
 )
 
 USE_KEY: Final = (
-    # DynamoDB and Lambda use the key for whoever creates a table or a function; the tests use it through all four. AWS
-    # may take minutes to see the tags of a new key, so the stack's own key is limited by the services only.
+    # DynamoDB and Lambda use the key with the permissions of the caller who creates a table or function; the tests use
+    # it through all four services. Tags of a new key can take minutes to affect authorization: they are no condition.
     _allow(
         "UseKeyThroughServices",
         "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey* kms:ReEncrypt*",
@@ -192,7 +192,7 @@ USE_KEY: Final = (
 )
 CREATE_KEY: Final = (
     _allow("CreateKey", "kms:CreateKey", StringEquals=NEW_KEY),
-    # A key that somebody else has made must not become the stack's by its tags.
+    # Tagging must not take over a key that already has a Project tag or an alias.
     _allow(
         "TagNewKey",
         "kms:TagResource",
@@ -215,21 +215,21 @@ CREATE_KEY: Final = (
     ),
 )
 
-# The integration tests run right after a deployment, in the same job: a third role would need another login there, and
-# protect nothing from a job that may change the function anyway.
+# The integration tests run in the deployment's job. A separate role would protect nothing, because that job can change
+# the function anyway.
 TESTS: Final = (
     _allow(
         "TestQueues",
         "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:ReceiveMessage sqs:SendMessage",
         QUEUES,
     ),
-    # A queue of the tests, which receives notifications.
+    # The tests subscribe a queue of their own to the notifications.
     _allow(
         "SubscribeInbox",
         "sns:Subscribe",
         "arn:$partition:sns:$region:$account:$prefix-notifications",
         StringEquals={"sns:Protocol": "sqs"},
-        # A string, not an ARN: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+        # Type String, not ARN: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
         StringLike={"sns:Endpoint": "arn:$partition:sqs:$region:$account:$prefix-processor-test-*"},
     ),
     _allow("TestFunction", "lambda:InvokeFunction", f"{FUNCTIONS}:live"),
@@ -238,8 +238,8 @@ TESTS: Final = (
     _allow("ListPayloads", "s3:ListBucketVersions", "arn:$partition:s3:::$payloads"),
 )
 
-# The most that the function's role may ever do: what the function does, on whatever belongs to the stack. A function
-# that needs more must get it here first.
+# Maximum permissions of the function's role: the function's actions on all of the stack's resources. If the function
+# needs another permission, add it here first.
 BOUNDARY: Final = (
     _allow("WriteLogs", "logs:CreateLogStream logs:PutLogEvents", f"{LOG_GROUPS}:*"),
     _allow(
@@ -261,7 +261,7 @@ BOUNDARY: Final = (
 
 
 def documents(stack: Stack) -> dict[str, str]:
-    """Return a stack's policies and the permissions boundary by name, as JSON without spaces: the length is limited."""
+    """Return a stack's policies and permissions boundary by name, as compact JSON."""
     account = stack.account
     places = vars(stack) | {
         "partition": account.partition,
@@ -280,7 +280,7 @@ def documents(stack: Stack) -> dict[str, str]:
             "$key",
             StringEquals=tags,
         ),
-        # Lambda decrypts the function's environment for whoever reads it.
+        # Lambda decrypts the environment with the reader's permissions.
         _allow("ReadEnvironment", "kms:Decrypt", "$key", StringEquals={**tags, **_through("lambda")}),
     )
     policies = {

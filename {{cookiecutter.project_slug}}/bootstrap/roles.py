@@ -1,4 +1,4 @@
-"""The two roles of a stack that CI assumes, their policies, and the permissions boundary of the function's role."""
+"""The IAM roles that CI assumes for a stack, their policies, and the permissions boundary of the function's role."""
 
 from typing import Final
 
@@ -9,7 +9,7 @@ from bootstrap import policies, trust
 from bootstrap.stacks import Stack
 from infrastructure import iam
 
-# The longest that a job may ask for: a deployment, with its tests, may take longer than the hour that is AWS's default.
+# Maximum session duration: a deployment with its tests may take longer than AWS's default of one hour.
 SESSION_SECONDS: Final = 2 * 60 * 60
 DESCRIPTIONS: Final = {
     "preview": "Previews {} from CI, and changes nothing",
@@ -19,11 +19,11 @@ POLICIES: Final = {"preview": ["read"], "deploy": ["read", "data", "compute", "k
 
 
 class StackRoles(pulumi.ComponentResource):
-    """The roles that preview and deploy one stack.
+    """The CI roles that preview and deploy a stack.
 
     Attributes:
-        stack: The stack.
-        roles: ``preview``, which reads, and ``deploy``, which changes the stack and tests it.
+        stack: The stack that the roles belong to.
+        roles: ``preview``, which only reads, and ``deploy``, which also changes and tests the stack.
     """
 
     stack: Stack
@@ -68,7 +68,7 @@ class StackRoles(pulumi.ComponentResource):
 
 
 def create_roles(settings: trust.TrustSettings, stacks: list[Stack]) -> list[StackRoles]:
-    """Create the OIDC provider of the account, unless it has it, and the roles of its stacks, and export their ARNs."""
+    """Create the account's OIDC provider, if configured, and the roles of its stacks, and export the roles' ARNs."""
     provider = None
     if settings.create_oidc_provider:
         provider = aws.iam.OpenIdConnectProvider(
@@ -76,7 +76,7 @@ def create_roles(settings: trust.TrustSettings, stacks: list[Stack]) -> list[Sta
             url=f"https://{trust.ISSUER}",
             client_id_lists=[trust.AUDIENCE],
             tags={"Project": stacks[0].project, "ManagedBy": "pulumi"},
-            # Other projects of the account may use it too.
+            # Other projects in the account may use the provider, too.
             opts=pulumi.ResourceOptions(protect=True),
         )
     return [StackRoles(settings, stack, provider) for stack in stacks]

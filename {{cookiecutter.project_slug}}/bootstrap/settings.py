@@ -1,4 +1,4 @@
-"""The settings of the bootstrap program that every CI has, and how they are read."""
+"""The bootstrap program's settings for every CI system, and a function that loads them."""
 
 from typing import Annotated, TypeVar
 
@@ -10,7 +10,7 @@ from tools.settings import TRUTH_VALUE, SettingsError, StackSettings, bad_value,
 
 
 class BootstrapSettings(StackSettings):
-    """The configuration of the bootstrap program for one account; `bootstrap.trust` adds what its CI needs."""
+    """The bootstrap program's configuration for one account; `bootstrap.trust` adds the settings of the CI system."""
 
     branch: Annotated[
         str,
@@ -32,16 +32,16 @@ def load_settings(settings: type[Settings]) -> Settings:
     """Read the settings of the current stack.
 
     Args:
-        settings: The model.
+        settings: The pydantic model to load.
 
     Raises:
-        SettingsError: If there are problems, with all of them.
+        SettingsError: If settings are missing or invalid, with every problem.
     """
     project, config = pulumi.get_project(), pulumi.runtime.get_config_env()
     problems = list(own_problems(model_of(settings), project, config, pulumi.runtime.get_config_secret_keys_env()))
     accounts = config.get(ACCOUNTS_KEY, "")
     if len(read_accounts(accounts) or ()) != 1:
-        # With the credentials of another account, Pulumi would delete this one's roles from the state.
+        # With another account's credentials, Pulumi would remove this account's roles from the state.
         problems.append(bad_value(ACCOUNTS_KEY, accounts, "a list with the ID of the account"))
     if problems:
         raise SettingsError(problems)

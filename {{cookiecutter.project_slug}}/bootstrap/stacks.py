@@ -1,4 +1,4 @@
-"""The stacks that are deployed to an account, as their files describe them."""
+"""The stacks that are deployed to an account, read from their stack files."""
 
 import re
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from infrastructure.account import Account
 from tools.project import ACCOUNTS_KEY, DECLARATION, DocumentError, Project, StackConfig, load_declared, read_accounts
 from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_problems
 
-# The settings that the policies depend on, in the order of `Stack`.
+# Settings that the policies depend on, in the order of the fields of `Stack`.
 SETTINGS: Final = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
-# Names of CI have the first part, and the names of the state's bucket and key begin with the second. The deploy role
-# must not change either: see `KeepOut` in `bootstrap.policies`.
+# With `-ci`, `KeepOut` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy role
+# could change the state bucket and the alias of the state's key.
 RESERVED: Final = re.compile(r"-ci(-|$)|^pulumi$")
 
 
@@ -23,13 +23,13 @@ class Stack:
     """A stack that is deployed to the account.
 
     Attributes:
-        name: Its name, which is also the name of its environment in CI.
+        name: Name of the stack and of its environment in CI.
         project: The Pulumi project.
         account: The account, with the stack's region.
-        suffix: Its environment suffix.
-        bucket_name: The payload bucket's name, if it is not derived.
-        kms_key_arn: The configured key, if it does not create its own.
-        boundary_arn: The permissions boundary of the function's role.
+        suffix: Environment suffix.
+        bucket_name: Configured name of the payload bucket, or empty.
+        kms_key_arn: ARN of the configured key; empty if the stack creates a key.
+        boundary_arn: ARN of the permissions boundary of the function's role.
     """
 
     name: str
@@ -42,24 +42,24 @@ class Stack:
 
     @property
     def prefix(self) -> str:
-        """What the names of the stack's resources begin with, without the hyphen."""
+        """Prefix of the names of the stack's resources, without the trailing hyphen."""
         return f"{self.project}-{self.suffix}"
 
     def ci_name(self, role: str) -> str:
-        """Name something that belongs to CI, for example ``orders-dev-ci-deploy``."""
+        """Return the name of a CI role or policy, for example ``orders-dev-ci-deploy``."""
         return f"{self.prefix}-ci-{role}"
 
     @property
     def own_boundary_arn(self) -> str:
-        """ARN of the permissions boundary that this program creates, unless the stack has one of the organisation."""
+        """ARN of the permissions boundary that this program creates, unless the stack uses the organisation's."""
         return f"arn:{self.account.partition}:iam::{self.account.id}:policy/{self.ci_name('boundary')}"
 
 
 def deployed_configs(project: Project) -> list[StackConfig]:
-    """Read the files of all stacks that are deployed to AWS.
+    """Read the stack files of all stacks that are deployed to AWS.
 
     Raises:
-        pulumi.RunError: If one cannot be read.
+        pulumi.RunError: If a stack file cannot be read.
     """
     try:
         return [project.read_stack(name) for name in project.stacks if name != DECLARATION.local]
@@ -68,10 +68,10 @@ def deployed_configs(project: Project) -> list[StackConfig]:
 
 
 def find_stacks(project: Project, account: Account) -> list[Stack]:
-    """Find the stacks whose files name an account.
+    """Return the stacks that list an account in ``aws:allowedAccountIds``.
 
     Raises:
-        SettingsError: If a stack cannot be deployed from CI, or none names the account, with every reason.
+        SettingsError: If a stack cannot be deployed from CI, or no stack lists the account, with every problem.
     """
     stacks: list[Stack] = []
     problems: list[Problem] = []
@@ -94,7 +94,7 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
 
 
 def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
-    """Find what keeps a stack from being deployed from CI."""
+    """Find problems that prevent the deployment of a stack from CI."""
     accounts, boundary = config.values[ACCOUNTS_KEY], stack.boundary_arn
     if len(read_accounts(accounts) or ()) != 1:
         yield bad_value(ACCOUNTS_KEY, accounts, "a list with one account")
@@ -103,7 +103,7 @@ def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     yield from (problem for problem in found if problem.key in keys)
     if RESERVED.search(stack.suffix):
         yield bad_value(f"{stack.project}:environmentSuffix", stack.suffix, "a suffix without -ci, and not pulumi")
-    # Without a boundary, the deploy role may not create the function's role. AWS's own policies have `aws` as account.
+    # The deploy role can create the function's role only with a boundary. AWS managed policies have the account `aws`.
     is_organisations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
     if boundary != stack.own_boundary_arn and not is_organisations:
         allowed = f"{stack.own_boundary_arn}, or a boundary of your organisation"

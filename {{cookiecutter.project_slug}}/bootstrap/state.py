@@ -1,4 +1,4 @@
-"""The bucket for Pulumi's state and the key that encrypts it, and the stacks' secrets."""
+"""The S3 bucket for Pulumi's state, and the KMS key for the state and the stacks' secrets."""
 
 import itertools
 import re
@@ -22,7 +22,7 @@ NONCURRENT_DAYS: Final = 365
 
 
 class StateSettings(TrustSettings):
-    """The settings, with the place of the state."""
+    """Bootstrap settings, with the key of the state bucket."""
 
     state_key_arn: Annotated[
         str,
@@ -35,13 +35,13 @@ class StateSettings(TrustSettings):
 
 
 class State(pulumi.ComponentResource):
-    """Where Pulumi's state is: a key for secrets, and the bucket of ``backend.url``, unless another account has it.
+    """The state backend: a key for secrets and, unless another account has it, the bucket in ``backend.url``.
 
-    Everything is protected: without it, Pulumi knows nothing of what is deployed.
+    All resources are protected: without the state, Pulumi does not know which resources it has deployed.
 
     Attributes:
         bucket_arn: ARN of the bucket.
-        key_arns: Keys that the roles use: that of the bucket, and that of this account's secrets.
+        key_arns: ARNs of the keys that the roles use, for the bucket and for this account's secrets.
     """
 
     bucket_arn: str
@@ -64,7 +64,7 @@ class State(pulumi.ComponentResource):
             tags=tags,
             opts=kept,
         )
-        # The stacks' secrets provider calls the key by this name.
+        # The stacks' secrets provider refers to the key by this alias.
         name = f"alias/{project.name}-pulumi-secrets"
         aws.kms.Alias("state-key-alias", name=name, target_key_id=key.key_id, opts=kept)
         self.key_arns = [settings.state_key_arn, key.arn] if settings.state_key_arn else [key.arn]
@@ -81,13 +81,13 @@ class State(pulumi.ComponentResource):
                     *_shared("List", roots, ["s3:ListBucket"], self.bucket_arn),
                     *_shared("Use", roots, objects, f"{self.bucket_arn}/.pulumi/*"),
                 ),
-                # What secures the bucket inherits the protection.
+                # The resources that secure the bucket inherit the protection.
                 opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
         self.register_outputs({"bucket_arn": self.bucket_arn})
 
     def grant_access(self, roles: StackRoles) -> None:
-        """Let the roles of a stack read its state, and the deploy role write it."""
+        """Allow the roles of a stack to read its state, and the deploy role to write it, too."""
         for name, role in roles.roles.items():
             aws.iam.RolePolicy(
                 f"{roles.stack.name}-{name}-state",
@@ -98,10 +98,10 @@ class State(pulumi.ComponentResource):
             )
 
     def _statements(self, stack: Stack, *, writes: bool) -> list[iam.Statement]:
-        """Return what a role may do with the state.
+        """Return the statements of a role's policy for the state.
 
-        Pulumi looks for a stack among the names of all, and reads how the bucket is laid out. A role cannot do
-        `stack ls`, which reads every stack of the project. A preview needs no lock, so it writes nothing.
+        Pulumi lists the bucket to find a stack, and reads the bucket's layout from ``meta.yaml``. A role cannot run
+        `pulumi stack ls`, which reads every stack of the project. A preview takes no lock, so it writes nothing.
         """
         folder, own = f"{self.bucket_arn}/.pulumi", f"{stack.project}/{stack.name}"
         files = [f"{folder}/stacks/{own}.{kind}" for kind in ("json", "json.*", "pulumi-tags")]
@@ -121,7 +121,7 @@ class State(pulumi.ComponentResource):
 
 
 def bucket_name(project: Project) -> str:
-    """Read the name of the bucket from the address of the backend."""
+    """Return the name of the state bucket, from the backend's URL."""
     backend = next((entry.value for entry in project.sections if entry.key == "backend"), {})
     found = re.fullmatch(r"s3://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])(\?.*)?", backend.get("url", ""))
     if not found:
@@ -131,13 +131,13 @@ def bucket_name(project: Project) -> str:
 
 
 def _roots_of_others(project: Project, account: Account) -> list[str]:
-    """Return the other accounts that stacks of the project are deployed to: they keep their state here, too."""
+    """Return the root principals of the project's other accounts, whose stacks keep their state here, too."""
     listed = (read_accounts(config.values.get(ACCOUNTS_KEY, "")) or () for config in deployed_configs(project))
     ids = {*itertools.chain.from_iterable(listed)} - {account.id}
     return [f"arn:{account.partition}:iam::{each}:root" for each in sorted(ids)]
 
 
 def _shared(what: str, roots: list[str], actions: list[str], resource: str) -> list[iam.Statement]:
-    """Let other accounts decide by their own policies who uses something of this one."""
+    """Let other accounts delegate access to a resource by their own policies."""
     statement = {"Sid": f"LetOtherAccounts{what}", "Effect": "Allow", "Principal": {"AWS": roots}}
     return [{**statement, "Action": actions, "Resource": resource}] if roots else []

@@ -1,4 +1,4 @@
-"""Who may assume the roles: jobs of the repository on GitHub, found by what their tokens say about them.
+"""Trust policies of the CI roles: conditions on the claims of GitHub's OIDC tokens.
 
 https://docs.github.com/en/actions/reference/security/oidc
 """
@@ -14,7 +14,7 @@ AUDIENCE: Final = "sts.amazonaws.com"
 
 
 class TrustSettings(BootstrapSettings):
-    """The settings, with the repository."""
+    """Bootstrap settings, with the GitHub repository."""
 
     repository: Annotated[
         str,
@@ -37,11 +37,11 @@ class TrustSettings(BootstrapSettings):
 
 
 def conditions(settings: TrustSettings, stack: str) -> dict[str, dict[str, Any]]:
-    """Return what a token must say to assume each role of a stack.
+    """Return the trust policy conditions of each role of a stack.
 
-    The preview role trusts jobs in the environment ``STACK-preview``, of every branch and pull request from within: a
-    job of a fork belongs to the fork, or gets no token. The deploy role trusts jobs of the branch that is deployed, in
-    the environment of the stack, whose rules GitHub enforces.
+    The preview role trusts jobs in the environment ``STACK-preview``, for every branch and pull request within the
+    repository: a fork's jobs have the fork's repository ID, or no token. The deploy role trusts jobs of the deployed
+    branch in the stack's environment, whose protection rules GitHub enforces.
     """
     return {
         "preview": _conditions(settings, f"{stack}-preview"),
@@ -52,8 +52,8 @@ def conditions(settings: TrustSettings, stack: str) -> dict[str, dict[str, Any]]
 def _conditions(settings: TrustSettings, environment: str, **claims: str) -> dict[str, Any]:
     owner, name = settings.repository.split("/")
     exact = {"aud": AUDIENCE, "repository_id": settings.repository_id, "environment": environment, **claims}
-    # A subject has names or, in repositories since 2026-07-15, names and numbers. AWS requires a condition on it, but
-    # somebody else may get the names one day: the number above identifies the repository.
+    # The claim `sub` has names or, for repositories created since 2026-07-15, names and IDs. AWS requires a condition
+    # on `sub`, but somebody else may reuse the names: `repository_id` identifies the repository.
     subjects = [f"repo:{owner}/{name}", f"repo:{owner}@*/{name}@{settings.repository_id}"]
     return {
         "StringEquals": {f"{ISSUER}:{claim}": value for claim, value in exact.items()},

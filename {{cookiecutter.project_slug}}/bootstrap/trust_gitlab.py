@@ -1,4 +1,4 @@
-"""Who may assume the roles: jobs of the project on GitLab, found by what their tokens say about them.
+"""Trust policies of the CI roles: conditions on the claims of GitLab's ID tokens.
 
 https://docs.gitlab.com/ci/cloud_services/aws/
 """
@@ -14,12 +14,12 @@ AUDIENCE: Final = "https://gitlab.com"
 
 
 class TrustSettings(BootstrapSettings):
-    """The settings, with the project."""
+    """Bootstrap settings, with the GitLab project."""
 
     repository: Annotated[
         str,
         Field(
-            # Neither a wildcard nor a colon, which separates the parts of a token's subject.
+            # No wildcards, and no colon, which separates the parts of the claim `sub`.
             pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_.][A-Za-z0-9._-]*)+$",
             description="The project on GitLab",
             examples=["acme/shop/orders"],
@@ -29,11 +29,11 @@ class TrustSettings(BootstrapSettings):
 
 
 def conditions(settings: TrustSettings, _stack: str) -> dict[str, dict[str, Any]]:
-    """Return what a token must say to assume each role of a stack.
+    """Return the trust policy conditions of each role of a stack.
 
-    The preview role trusts jobs of every branch and merge request from within: a job of a fork belongs to the fork. The
-    deploy role trusts jobs of the branch that is deployed. A token's subject does not name the environment: protect the
-    branch.
+    The preview role trusts jobs of every branch and merge request within the project: a fork's jobs belong to the fork.
+    The deploy role trusts jobs of the deployed branch. The claim ``sub`` does not contain the environment, so the
+    branch must be protected.
     """
     subject = f"project_path:{settings.repository}:ref_type:branch:ref:"
     return {

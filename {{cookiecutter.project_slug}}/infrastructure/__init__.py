@@ -1,1 +1,1 @@
-"""The pipeline's infrastructure: one module per concern, put together in :mod:`infrastructure.pipeline`."""
+"""The pipeline's infrastructure: one module per concern, assembled in :mod:`infrastructure.pipeline`."""

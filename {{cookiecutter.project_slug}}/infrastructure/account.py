@@ -8,7 +8,7 @@ import pulumi_aws as aws
 
 @dataclass(frozen=True)
 class Account:
-    """The account and region of a stack, for ARNs and service principals.
+    """The account and region of a stack, for ARNs and the host names of services.
 
     Attributes:
         id: The account ID.
@@ -24,7 +24,7 @@ class Account:
 
     @classmethod
     def current(cls) -> Self:
-        """Ask the stack's AWS provider."""
+        """Return the account and region of the default AWS provider."""
         partition = aws.get_partition()
         return cls(
             id=aws.get_caller_identity().account_id,
@@ -44,5 +44,5 @@ class Account:
 
     @property
     def root_arn(self) -> str:
-        """ARN of the account's root principal, which lets the account's IAM policies decide."""
+        """ARN of the account's root principal, which delegates access to the account's IAM policies."""
         return f"arn:{self.partition}:iam::{self.id}:root"

@@ -1,4 +1,4 @@
-"""The S3 bucket that keeps its content private."""
+"""A component for private S3 buckets."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,22 +13,22 @@ NONCURRENT_DAYS = 30
 
 
 class PrivateBucket(pulumi.ComponentResource):
-    """A private, versioned and encrypted bucket that accepts TLS only and expires old versions.
+    """A private, versioned and encrypted S3 bucket that requires TLS and expires noncurrent versions.
 
     Args:
-        name: Logical name.
+        name: Logical name in Pulumi.
         bucket_name: Name in S3.
         tags: The bucket's tags.
-        is_kept: Whether the bucket is protected and, like all that secures it, retained when it is deleted from Pulumi.
+        is_kept: Whether the bucket is protected, and retained with its configuration when Pulumi deletes it.
         force_destroy: Whether the bucket is deleted even if it has objects.
-        noncurrent_days: Days after which old versions expire.
+        noncurrent_days: Days after which noncurrent versions expire.
         expiration_days: Days after which objects expire; never by default.
-        kms_key_arn: Key that encrypts the objects; S3's own (SSE-S3) by default.
+        kms_key_arn: Key for SSE-KMS; SSE-S3 by default.
         statements: Bucket policy statements in addition to the one that requires TLS.
         opts: Resource options.
 
     Attributes:
-        bucket: The bucket itself.
+        bucket: The S3 bucket.
     """
 
     def __init__(

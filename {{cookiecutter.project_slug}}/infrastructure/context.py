@@ -1,4 +1,4 @@
-"""What every component needs to know about its stack: settings, account, names and tags, and what production keeps."""
+"""The context of every component: the stack's settings, account, names and tags, and production's protection."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from infrastructure.settings import Settings
 
 @dataclass(frozen=True)
 class Context:
-    """The settings and the account of a stack, and what follows from them.
+    """The settings and account of a stack, and the names, tags and resource options that are derived from them.
 
     Attributes:
         settings: The stack's settings.
@@ -23,17 +23,17 @@ class Context:
     project: str
 
     def name(self, resource: str) -> str:
-        """Return a physical name: the project, the environment suffix and the resource, as in ``orders-dev-queue``."""
+        """Return the physical name of a resource, for example ``orders-dev-queue``."""
         return f"{self.project}-{self.settings.environment_suffix}-{resource}"
 
     @property
     def payload_bucket_name(self) -> str:
-        """Name of the payload bucket: ``bucketName``, or a globally unique name."""
+        """Name of the payload bucket: ``bucketName``, or a name with the account ID."""
         return self.settings.bucket_name or self.name(f"payloads-{self.account.id}")
 
     @property
     def function_name(self) -> str:
-        """Name of the function, its role, and the service in its metrics."""
+        """Name of the function and its role; ``service`` of the metrics."""
         return self.name("processor")
 
     @property
@@ -43,7 +43,7 @@ class Context:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tags of every resource: where it belongs, and that Pulumi manages it."""
+        """Tags of every resource that supports tags."""
         return {
             "Project": self.project,
             "Environment": self.settings.environment,
@@ -52,10 +52,10 @@ class Context:
         }
 
     def protected_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of a resource that the pipeline depends on: in production it is protected."""
+        """Return the options of an essential resource: protected in production."""
         return pulumi.ResourceOptions(parent=parent, protect=self.settings.is_production)
 
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of a resource that holds data: in production it is protected and retained."""
+        """Return the options of a resource that stores data: protected and retained in production."""
         kept = self.settings.is_production
         return pulumi.ResourceOptions(parent=parent, protect=kept, retain_on_delete=kept)

@@ -1,4 +1,4 @@
-"""The key that encrypts everything a stack stores or sends."""
+"""The KMS key for a stack's data, messages and logs."""
 
 import pulumi
 import pulumi_aws as aws
@@ -6,12 +6,12 @@ import pulumi_aws as aws
 from infrastructure import iam
 from infrastructure.context import Context
 
-# The longest that KMS allows.
+# The maximum that KMS allows.
 DELETION_WINDOW_DAYS = 30
 
 
 class Encryption(pulumi.ComponentResource):
-    """A customer-managed key: the one in ``kmsKeyArn``, or one that the stack creates.
+    """A customer managed key: the configured ``kmsKeyArn``, or a key that the stack creates.
 
     Attributes:
         key_arn: ARN of the key.
@@ -41,7 +41,7 @@ class Encryption(pulumi.ComponentResource):
 
 
 def _allow_the_logs(context: Context) -> iam.Statement:
-    """Let CloudWatch Logs encrypt the function's log group.
+    """Allow CloudWatch Logs to use the key for the function's log group.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """

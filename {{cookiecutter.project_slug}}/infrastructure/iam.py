@@ -1,4 +1,4 @@
-"""IAM policy documents: those of roles, keys, buckets, queues and topics.
+"""Policy documents of roles, keys, buckets, queues and topics.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html
 """
@@ -22,7 +22,7 @@ def document(*statements: Statement) -> pulumi.Output[str]:
 
 
 def allow(sid: str, action: str | list[str], resource: pulumi.Input[str]) -> dict[str, Any]:
-    """Allow actions on a resource, in the policy of a role."""
+    """Return a statement that allows actions on a resource, for a role's policy."""
     return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
 
 
@@ -41,7 +41,7 @@ def regional_service_principal(service: str) -> dict[str, pulumi.Output[str]]:
 
 
 def allow_the_account(account: Account) -> Statement:
-    """Let the account's IAM policies grant access to a key, as AWS's default key policy does."""
+    """Allow the account's IAM policies to grant access to a key, as AWS's default key policy does."""
     return {
         "Sid": "AllowTheAccount",
         "Effect": "Allow",
@@ -52,7 +52,7 @@ def allow_the_account(account: Account) -> Statement:
 
 
 def deny_insecure_transport(action: str, resources: Sequence[pulumi.Input[str]]) -> Statement:
-    """Deny every request that does not use TLS."""
+    """Return a statement that denies every request without TLS."""
     return {
         "Sid": "DenyInsecureTransport",
         "Effect": "Deny",

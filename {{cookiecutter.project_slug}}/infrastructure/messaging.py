@@ -7,8 +7,8 @@ from infrastructure import iam
 from infrastructure.context import Context
 from infrastructure.settings import DEAD_LETTER_RETENTION_SECONDS
 
-# Attributes count towards a message's size: the dead-letter queue also has room for the reason, and a message with its
-# reason can be sent back if it was not larger than 252 KiB.
+# Attributes count towards a message's size, so the dead-letter queue has extra room for the reason. A dead letter with
+# its reason can be redriven if the original message was at most 252 KiB.
 MESSAGE_BYTES = 262_144
 REASON_BYTES = 4_096
 SIGNATURE_VERSION = 2
@@ -20,7 +20,7 @@ class Messaging(pulumi.ComponentResource):
     Attributes:
         queue: Receives the producers' messages.
         dead_letter_queue: Receives messages that failed too often or can never succeed.
-        topic: Receives a notification of each message. Nobody is subscribed to it.
+        topic: Receives a notification for each processed message. The stack creates no subscription.
     """
 
     def __init__(self, context: Context, kms_key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
@@ -52,8 +52,7 @@ class Messaging(pulumi.ComponentResource):
             tags=context.tags,
             opts=protected,
         )
-        # Not an argument of the dead-letter queue: AWS does not document that SQS accepts the ARN of a queue that does
-        # not exist yet.
+        # A separate resource: AWS does not document whether SQS accepts the ARN of a queue that does not exist yet.
         aws.sqs.RedriveAllowPolicy(
             "dead-letter-queue-redrive-allow",
             queue_url=self.dead_letter_queue.url,
@@ -80,8 +79,5 @@ class Messaging(pulumi.ComponentResource):
 
 
 def _queue_policy(context: Context, queue: str) -> pulumi.Output[str]:
-    """Return a queue's policy, which names the queue's own ARN.
-
-    As an argument of the queue, it saves a resource, and the 25 seconds that the provider waits for each.
-    """
+    """Return a queue's policy, for an argument of the queue: the provider waits 25 seconds for a separate resource."""
     return iam.document(iam.deny_insecure_transport("sqs:*", [context.account.arn("sqs", context.name(queue))]))

@@ -16,18 +16,18 @@ from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX, Storage
 from processor.names import COUNTERS, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 
-# The page with the runbooks. Each has a heading with the name of its alarm.
+# Each alarm's description links to the runbook under the heading with the alarm's name.
 RUNBOOKS = "docs/alarms.md"
 MINUTE = 60
 RETURNED_PERCENT = 25
 OLDEST_SECONDS = 900
-# More than can wait in a queue that is received from.
+# More than any realistic number of waiting messages.
 MOST_WAITING = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A CloudWatch metric, with its statistic over a period of a minute."""
+    """A CloudWatch metric, and its statistic over one minute."""
 
     namespace: str
     dimensions: Mapping[str, pulumi.Input[str]]
@@ -36,7 +36,7 @@ class Metric:
 
 
 class Metrics:
-    """The metrics of a pipeline's resources. Each attribute takes a metric's name and its statistic, by default a sum.
+    """Factories of a pipeline's metrics. Each attribute takes a metric's name and statistic, by default ``Sum``.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -46,10 +46,10 @@ class Metrics:
     Attributes:
         queue: Metrics of the queue.
         dead_letter_queue: Metrics of the dead-letter queue.
-        function: Metrics of the function, all versions.
-        messages: Metrics that the function writes: numbers of messages.
+        function: Metrics of all versions of the function.
+        messages: The function's own metrics, which count messages.
         table: Metrics of the table.
-        index: Metrics of the table's index.
+        index: Metrics of the table's global secondary index.
         topic: Metrics of the topic for notifications.
     """
 
@@ -68,23 +68,23 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """A CloudWatch alarm about minutes whose value is over a threshold.
+    """A CloudWatch alarm on values per minute that exceed a threshold.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 
     Attributes:
-        name: Last part of its name.
+        name: Last part of the alarm's name.
         description: What has happened, and what to do.
-        metrics: The metrics that it watches: one, or those in the expression by their names there.
-        expression: Metric math. "Missing values in a time series are treated as 0" in arithmetic, and a minute without
-            any value has no result. FILL would give it one, and the alarm would go to OK when a queue reports nothing.
+        metrics: The only metric, or the metrics in the expression, by ID.
+        expression: Metric math. Arithmetic treats a missing value as 0, but a minute without any values has no result.
+            With FILL, such a minute would have a result, and the alarm would go to OK when a queue reports nothing.
             https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
-        threshold: The limit.
-        datapoints_to_alarm: How many minutes must be over the threshold,
-        evaluation_periods: of how many.
-        treat_missing_data: What a minute without data counts as. By default the alarm keeps its state: it does not go
-            to OK because no message has arrived since, or because SQS reports nothing of a queue that is idle for six
-            hours. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+        threshold: Values above the threshold are breaching.
+        datapoints_to_alarm: Number of breaching minutes that sets the state to ALARM.
+        evaluation_periods: Number of recent minutes that are evaluated.
+        treat_missing_data: How to treat minutes without data. By default, the alarm keeps its state: it does not go to
+            OK only because no more messages arrive, or because SQS reports no metrics of a queue that has been idle for
+            six hours. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
 
     name: str
@@ -98,10 +98,10 @@ class Alarm:
 
 
 class Alarms(pulumi.ComponentResource):
-    """Alarms, and a topic of their own: its subscriber gets no e-mail but theirs.
+    """The alarms, and a separate SNS topic, whose subscriber gets e-mail only from alarms.
 
-    The topic is not encrypted with the stack's key, because an alarm must arrive when that key is disabled. An alarm
-    contains no data of the pipeline.
+    The topic is not encrypted with the stack's key, so that alarms arrive even if the key is disabled. Alarms contain
+    no data of the pipeline.
 
     Attributes:
         topic: Receives the alarms. The e-mail subscription must be confirmed once.
@@ -153,7 +153,7 @@ class Alarms(pulumi.ComponentResource):
 
 
 class Dashboard(pulumi.ComponentResource):
-    """A CloudWatch dashboard: throughput, failures, the function's speed, and what waits."""
+    """A CloudWatch dashboard of throughput, failures, durations and backlog."""
 
     def __init__(self, context: Context, metrics: Metrics, opts: pulumi.ResourceOptions) -> None:
         super().__init__("pipeline:infrastructure:Dashboard", "dashboard", None, opts)
@@ -171,18 +171,18 @@ class Dashboard(pulumi.ComponentResource):
 def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     """Return a pipeline's alarms.
 
-    What heals by itself causes none. A minute of trouble can fall into two of CloudWatch's minutes, so where a retry
-    may heal it, three must be bad.
+    A problem that resolves itself must not trigger an alarm. A problem of one minute can affect two of CloudWatch's
+    periods, so if retries may resolve the problem, three periods must be breaching.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
-    # The time of a message's first three deliveries. After the first, it waits for a batch twice.
+    # Time for three deliveries of a message, which waits for a batch before the second and the third.
     retry_minutes = 10 + 2 * settings.batch_window_seconds // MINUTE
-    # SQS's numbers are approximate: a single one does not end an alarm.
+    # SQS's metrics are approximate: a single value must not set the state to OK.
     settled_minutes = 5
     yield Alarm(
         name="dead-letters",
         description="The dead-letter queue has messages. Read their attributes, fix the cause, and redrive them.",
-        # Those that somebody is reading are not visible.
+        # Messages in flight, for example while somebody reads them, are not visible.
         metrics={
             "visible": metrics.dead_letter_queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             "hidden": metrics.dead_letter_queue("ApproximateNumberOfMessagesNotVisible", "Maximum"),
@@ -195,7 +195,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         description="The function crashes or times out. Its messages are delivered again. Read the function's log.",
         metrics={"errors": metrics.function("Errors")},
         datapoints_to_alarm=2,
-        # A message of a batch that crashed is delivered again within this time.
+        # The messages of a crashed batch are redelivered within this time.
         evaluation_periods=settings.visibility_timeout_seconds // MINUTE + timeout_minutes + 5,
     )
     yield Alarm(
@@ -218,7 +218,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         name="misconfigured",
         description="AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
         metrics={"misconfigured": metrics.messages(MISCONFIGURED)},
-        # The permissions of a new role take effect after some seconds.
+        # A new role's permissions take some seconds to take effect.
         datapoints_to_alarm=3,
         evaluation_periods=retry_minutes,
     )
@@ -226,13 +226,13 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         name="oldest-message",
         description="A message has waited for too long. The function fails, or is too slow.",
         metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
-        # A message that failed once is hidden, waits for a batch again, and is processed.
+        # Allows one failure: the visibility timeout, the batching window, and another invocation.
         threshold=max(
             OLDEST_SECONDS,
             settings.visibility_timeout_seconds + settings.batch_window_seconds + settings.lambda_timeout_seconds,
         ),
         evaluation_periods=settled_minutes,
-        # SQS may report no age of an empty queue.
+        # SQS may report no age for an empty queue.
         treat_missing_data="notBreaching",
     )
     yield Alarm(
@@ -242,10 +242,10 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
             "waiting": metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             "received": metrics.queue("NumberOfMessagesReceived"),
         },
-        # Positive if messages wait and none is received. In arithmetic, a missing number counts as 0; in a comparison
-        # with a number, it would not.
+        # Positive if messages wait and no message is received. Metric math treats a missing value as 0 in arithmetic,
+        # but not in a comparison with a number.
         expression=f"waiting - {MOST_WAITING} * received",
-        # While all executions are busy, Lambda receives none either.
+        # At maximum concurrency, Lambda receives no messages either.
         datapoints_to_alarm=timeout_minutes + 3,
         evaluation_periods=timeout_minutes + 3,
     )
@@ -259,7 +259,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
 
 
 def _watched(alarm: Alarm) -> dict[str, Any]:
-    """Return the inputs of an alarm that say what it watches."""
+    """Return the alarm's inputs for its metric or metric math."""
     watched = {
         id_: {
             "namespace": metric.namespace,
@@ -278,7 +278,7 @@ def _watched(alarm: Alarm) -> dict[str, Any]:
 
 
 def _allow_alarms(topic: aws.sns.Topic, context: Context) -> iam.Statement:
-    """Let the stack's alarms publish to the topic.
+    """Allow the stack's alarms to publish to the topic.
 
     https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-use-cases.html
     """
@@ -332,13 +332,13 @@ def _graphs(metrics: Metrics) -> dict[str, Sequence[Metric]]:
 
 
 def _widget(title: str, region: str, graph: Sequence[Metric]) -> dict[str, Any]:
-    """Return a graph; CloudWatch finds a place for it.
+    """Return a graph's widget. Without ``x`` and ``y``, CloudWatch positions the widget.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/CloudWatch-Dashboard-Body-Structure.html
     """
     return {
         "type": "metric",
-        # Two of them share a row of 24 columns.
+        # Half of a row of 24 columns.
         "width": 12,
         "height": 6,
         "properties": {

@@ -1,4 +1,4 @@
-"""The whole pipeline, put together from its components."""
+"""The pipeline, assembled from its components."""
 
 import pulumi
 

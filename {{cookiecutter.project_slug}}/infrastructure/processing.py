@@ -18,10 +18,10 @@ KEY_USERS = ("dynamodb", "lambda", "s3", "sns", "sqs")
 
 
 class Processing(pulumi.ComponentResource):
-    """The function with its role, its log group, its alias and its event source mapping.
+    """The function with its role, log group, alias and event source mapping.
 
-    Each deployment publishes a version, and the alias points to it. An update of the function's configuration and code
-    takes two steps; the event source calls the alias, and so never a function that is half updated.
+    Each change of the function publishes a version, and the alias points to it. AWS updates a function's code and its
+    configuration in two steps; an event source that invokes the alias never invokes a partly updated function.
 
     Attributes:
         function: Processes batches of messages.
@@ -135,7 +135,7 @@ def _permissions(
     messaging: Messaging,
     log_group: aws.cloudwatch.LogGroup,
 ) -> list[iam.Statement]:
-    """Return the role's permissions, by least privilege: each action on one resource only."""
+    """Return the role's permissions, by least privilege: all but X-Ray's on one resource each."""
     account = context.account
     hosts = [f"{service}.{account.region}.{account.dns_suffix}" for service in KEY_USERS]
     return [

@@ -1,7 +1,7 @@
-"""The settings of a stack: allowed values, defaults, and combinations that are refused.
+"""The settings of a stack: allowed values, defaults and invalid combinations.
 
-To add a setting, add a field here: the task `generate` writes ``Pulumi.yaml``'s schema and the table in
-``docs/configuration.md`` from it.
+To add a setting, add a field here, and run the task `generate`: it writes the schema in ``Pulumi.yaml`` and the table
+in ``docs/configuration.md``.
 """
 
 import re
@@ -26,17 +26,17 @@ RESERVED_BUCKET_NAMES: Final = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
-# The function starts a message only if it can finish it: this is the time for all others of the batch.
+# A message starts only if MESSAGE_SECONDS remain; the other 10 are for the messages before it.
 MIN_TIMEOUT_SECONDS: Final = MESSAGE_SECONDS + 10
-# How many messages the function typically processes. Those of a batch that it never starts are delivered again, and at
-# last dead-lettered.
+# The function's typical throughput; limits batchSize. Messages that the function never starts are redelivered, and
+# eventually dead-lettered.
 MESSAGES_PER_SECOND: Final = 10
-# AWS asks for at least 5, so that throttling does not dead-letter messages:
+# AWS recommends at least 5, so that throttling does not dead-letter messages:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 MIN_RECEIVE_COUNT: Final = 5
 DAY_SECONDS: Final = 86_400
-# The longest that SQS allows. A message that SQS moves to the dead-letter queue keeps its age, so the queue keeps
-# messages for at least a day less:
+# The maximum that SQS allows. A message that SQS moves to the dead-letter queue keeps its age, so the queue's retention
+# must be at least a day shorter:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 DEAD_LETTER_RETENTION_SECONDS: Final = 14 * DAY_SECONDS
 
@@ -66,7 +66,7 @@ def _bucket_name(value: str) -> str:
 class Settings(StackSettings):
     """A stack's configuration, valid and complete.
 
-    A setting that must differ between environments has no default. `generate` writes the defaults into ``Pulumi.yaml``,
+    A setting without a default must be in every stack file. The task `generate` writes the defaults to ``Pulumi.yaml``,
     where the Pulumi CLI reads them.
     """
 
@@ -174,17 +174,17 @@ class Settings(StackSettings):
 
     @property
     def is_production(self) -> bool:
-        """Whether the stack's data is protected, and retained when its resource is deleted."""
+        """Whether resources are protected, and those with data retained on deletion."""
         return self.environment == "prod"
 
     @property
     def visibility_timeout_seconds(self) -> int:
-        """Time that a received message stays hidden from other receivers, in seconds."""
+        """Visibility timeout of the queue, in seconds."""
         return _visibility_timeout_seconds(self.lambda_timeout_seconds, self.batch_window_seconds)
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:
-        """Find settings that are valid alone but not in combination."""
+        """Find settings that are valid individually but not in combination."""
         if good.get("batchSize", 0) > MAX_BATCH_SIZE_WITHOUT_WINDOW and good.get("batchWindowSeconds") == 0:
             allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
             yield Contradiction("batch-without-window", "batchWindowSeconds", "0", allowed)

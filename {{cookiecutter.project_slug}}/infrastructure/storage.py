@@ -1,4 +1,4 @@
-"""Where messages are stored: the S3 buckets and the DynamoDB table."""
+"""Storage of messages: the S3 buckets and the DynamoDB table."""
 
 import functools
 
@@ -18,8 +18,8 @@ class Storage(pulumi.ComponentResource):
     """The payload bucket, its access log bucket, and the table that indexes payloads by time.
 
     Attributes:
-        bucket: Holds each payload as it was received.
-        table: Holds one item for each message.
+        bucket: Stores each payload unchanged.
+        table: Stores one item for each message.
     """
 
     def __init__(self, context: Context, kms_key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions) -> None:
@@ -71,11 +71,11 @@ class Storage(pulumi.ComponentResource):
                         {"attribute_name": "timestamp", "key_type": "RANGE"},
                     ],
                     "projection_type": "INCLUDE",
-                    # What a query needs to find the payload. To mark an item as announced does not write to the index.
+                    # What a query needs to find the payload. Setting `announced` does not write to the index.
                     "non_key_attributes": ["object_key", "type"],
                 }
             ],
-            # Only items with this attribute expire; with dataRetentionDays, the function writes it.
+            # Only items with this attribute expire. The function sets it unless dataRetentionDays is 0.
             ttl={"attribute_name": EXPIRY_ATTRIBUTE, "enabled": True},
             point_in_time_recovery={"enabled": True},
             server_side_encryption={"enabled": True, "kms_key_arn": kms_key_arn},
@@ -87,7 +87,7 @@ class Storage(pulumi.ComponentResource):
 
 
 def _allow_access_logs(context: Context, log_bucket: str) -> iam.Statement:
-    """Let S3 deliver the payload bucket's access logs.
+    """Allow S3 to deliver the payload bucket's access logs.
 
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-server-access-logging.html
     """

@@ -1,1 +1,1 @@
-"""The Lambda function: its bundle contains this folder and its dependencies, and no other code of the project."""
+"""The Lambda function. Its bundle contains only this package and the function's dependencies."""

@@ -7,22 +7,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-# A text in the function. In the infrastructure it may be a Pulumi output, too.
+# A string in the function; a string or Pulumi output in the infrastructure.
 Text = Any
 
 
 @dataclass(frozen=True)
 class Environment:
-    """The function's environment variables: each field is the variable of the same name in upper case.
+    """The function's environment variables. A variable's name is the field's name in upper case.
 
     Attributes:
-        bucket_name: Where payloads are stored.
-        table_name: Where items are stored.
-        topic_arn: Where notifications are sent.
-        queue_url: Where messages come from.
-        dlq_url: Where messages that can never succeed are sent.
+        bucket_name: Bucket for payloads.
+        table_name: Table for items.
+        topic_arn: Topic for notifications.
+        queue_url: Source queue of the messages.
+        dlq_url: Dead-letter queue.
         max_receive_count: Deliveries of a message before SQS moves it to the dead-letter queue.
-        data_retention_days: Days after which items expire; 0 if they do not.
+        data_retention_days: Days after which items expire; 0 if items never expire.
         environment: Environment of the stack.
     """
 
@@ -36,19 +36,19 @@ class Environment:
     environment: str
 
     def variables(self) -> dict[str, Any]:
-        """Return the variables by name: strings, and outputs that resolve to strings."""
+        """Return the variables by name: strings, and Pulumi outputs of strings."""
         return {name.upper(): str(value) if isinstance(value, int) else value for name, value in vars(self).items()}
 
 
 def read_environment(variables: Mapping[str, str]) -> Environment:
-    """Read the function's environment.
+    """Read the function's environment variables.
 
     Args:
-        variables: All environment variables; others are ignored.
+        variables: All environment variables; additional variables are ignored.
 
     Raises:
-        KeyError: If a variable is missing, or a field is neither a number nor a string: `bool("False")` would be true.
-        ValueError: If a number is not one.
+        KeyError: If a variable is missing, or a field's type is neither `int` nor a string type, for example `bool`.
+        ValueError: If a numeric variable is malformed.
     """
     read: dict[Any, Callable[[str], Any]] = {int: int, str: str, Text: str}
     return Environment(**{field.name: read[field.type](variables[field.name.upper()]) for field in fields(Environment)})

@@ -1,4 +1,4 @@
-"""Classes of errors, by AWS's error code."""
+"""Classification of errors, by AWS's error codes."""
 
 import re
 from enum import StrEnum
@@ -11,24 +11,24 @@ REASON_MAX_LENGTH: Final = 256
 
 
 class ErrorClass(StrEnum):
-    """What happens to a message that failed."""
+    """The class of an error, which determines how its message is handled."""
 
     TRANSIENT = "transient"
-    """It may succeed later: the message returns to its queue."""
+    """A retry may succeed: the message returns to its queue."""
 
     POISON = "poison"
-    """This function's own validation refuses the message: it goes to the dead-letter queue at once."""
+    """The message fails this function's own validation: it goes to the dead-letter queue at once."""
 
     MISCONFIGURED = "misconfigured"
-    """Every message fails until somebody fixes the cause: it returns to its queue, and an alarm fires."""
+    """Every message fails until the cause is fixed: the messages return to their queue, and an alarm fires."""
 
 
-# What each service puts around a code: for a disabled KMS key, S3 answers KMS.DisabledException, and SNS KMSDisabled.
+# Affixes of error codes by service: for a disabled KMS key, S3 returns KMS.DisabledException, and SNS KMSDisabled.
 _AFFIXES: Final = re.compile(r"^(.*\.)?(KMS|Kms)?|Exception$")
 
-# AWS's error codes without affixes, and botocore's exceptions. Once a message has passed this function's own
-# validation, nothing in it can make AWS refuse it. So if AWS's validation refuses a call, all messages fail: the table
-# has another key, for example.
+# AWS's error codes without affixes, and botocore's exceptions. The content of a message that passes this function's own
+# validation cannot make AWS reject a call. So a validation error from AWS affects every message, for example if the
+# table has another key.
 _MISCONFIGURED: Final = frozenset(
     {
         "AccessDenied",
@@ -69,13 +69,13 @@ _MISCONFIGURED: Final = frozenset(
 
 
 def error_code(error: BaseException) -> str:
-    """Return AWS's error code, or the name of the exception's class if AWS gave none. It is never empty."""
+    """Return AWS's error code, or the name of the exception's class if there is no code. The result is never empty."""
     answered = error.response.get("Error", {}).get("Code") if isinstance(error, ClientError) else None
     return answered or type(error).__name__
 
 
 def classify(error: BaseException) -> ErrorClass:
-    """Return an error's class. An unknown error may pass, so it counts as transient."""
+    """Return an error's class. Unknown errors count as transient, because a retry may succeed."""
     if isinstance(error, ValidationError):
         return ErrorClass.POISON
     is_misconfigured = _AFFIXES.sub("", error_code(error)) in _MISCONFIGURED
@@ -94,8 +94,8 @@ def describe(error: BaseException) -> str:
     elif not isinstance(error, ClientError):
         reason = type(error).__name__
     elif classify(error) is ErrorClass.MISCONFIGURED and error.operation_name != "SendMessage":
-        # AWS's text names the missing permission or resource. About SendMessage, whose parameters are a message's
-        # body and attributes, it may quote them.
+        # AWS's text names the missing permission or resource. For SendMessage, the text may quote the message's body
+        # or attributes.
         reason = str(error)
     else:
         reason = f"{error_code(error)} from {error.operation_name}"

@@ -6,24 +6,24 @@ from typing import Annotated, Any, Final
 from aws_lambda_powertools.utilities.parser import BaseModel
 from pydantic import AfterValidator, ConfigDict, JsonValue, StringConstraints
 
-# The example that the tests, the task `local-send` and the documents use.
+# Example event for the tests, the task `local-send` and the documents.
 EXAMPLE: Final[dict[str, Any]] = {"type": "order.created", "data": {"id": 1}}
 
 
 def _standard_json(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """Reject ``NaN`` and ``Infinity``: Python's parsers accept them, but other parsers may not."""
+    """Reject ``NaN`` and ``Infinity``, which Python's parsers accept but the JSON standard does not."""
     json.dumps(data, allow_nan=False)
     return data
 
 
 class Event(BaseModel):
-    """The body of a message: JSON with a type and its data.
+    """The body of a message: a JSON object with a type and data.
 
-    Other members are allowed and stored too, so that producers can extend their events before this function is changed.
+    Additional members are allowed and stored, so that producers can extend events without changing this function.
 
     Attributes:
-        type: What happened, for example ``order.created``: 1 to 128 letters, digits, dots, hyphens and underscores.
-        data: Details of what happened.
+        type: Event type, for example ``order.created``: 1 to 128 letters, digits, dots, hyphens and underscores.
+        data: Details of the event.
     """
 
     model_config = ConfigDict(frozen=True, strict=True)

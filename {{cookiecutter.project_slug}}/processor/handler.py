@@ -1,4 +1,4 @@
-"""The function's entry point: it takes a batch of messages and returns those that must be delivered again."""
+"""The Lambda handler: processes a batch of messages, and reports the failed ones as batch item failures."""
 
 import os
 import traceback
@@ -65,25 +65,25 @@ class BatchOutOfTimeError(Exception):
     """The invocation is too close to its timeout to start another message."""
 
 
-class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # Powertools leaves out the same one
-    """Powertools' batch processor, which handles each failure by its class.
+class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # like its base, without async
+    """A batch processor that handles each failure by its error class.
 
-    A message that is poison, or that failed on its last delivery, counts as a success once it is in the dead-letter
-    queue with the reason, so that SQS deletes it. Any other failure is a batch item failure, so that SQS delivers the
-    message again. A message leaves its queue only when it is stored or dead-lettered.
+    A message that is poison, or that fails on its last delivery, is sent to the dead-letter queue with the reason, and
+    then reported as a success, so that Lambda deletes it. Any other failure is a batch item failure, so that SQS
+    redelivers the message. A message leaves its queue only after it is stored or dead-lettered.
     """
 
     def success_handler(self, record: dict[str, Any], result: Any) -> SuccessResponse:
-        """Count a message that was processed."""
+        """Count a processed message."""
         _count(PROCESSED)
         return super().success_handler(record, result)
 
     def failure_handler(self, record: SQSRecord, exception: ExceptionInfo) -> SuccessResponse | FailureResponse:
-        """Dead-letter or return a message, depending on its error's class and its deliveries; log and count it."""
-        # Powertools calls this while it handles an exception, so it is never None.
+        """Dead-letter or return a message, by its error class and number of deliveries; log and count the outcome."""
+        # Powertools calls this in an except block, so `exception[1]` is not None.
         error = cast(BaseException, exception[1])
         is_last_delivery = queues.is_last_delivery(record)
-        # For a message that was not started, there may be no time left for any call.
+        # If the message was not started, there may be no time left for any AWS call.
         may_call = _has_time(self.lambda_context, CALL_SECONDS)
         if may_call and (classify(error) is ErrorClass.POISON or is_last_delivery):
             refusal = _dead_letter(record, error)
@@ -99,13 +99,13 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
             try:
                 queues.delay(record)
             except (BotoCoreError, ClientError) as refused:
-                # The queue's visibility timeout applies.
+                # The queue's visibility timeout applies instead.
                 logger.warning("Message not delayed", extra=_details(record, refused))
         return super().failure_handler(record, exception)
 
 
 def _dead_letter(record: SQSRecord, error: BaseException) -> BaseException | None:
-    """Dead-letter a message; return the error if that failed. The message must then be returned."""
+    """Dead-letter a message. Return the error if this fails: the message must then return to its queue."""
     try:
         queues.dead_letter(record, error)
     except (BotoCoreError, ClientError, UnreadableAttributesError) as refusal:
@@ -132,14 +132,14 @@ def _count(counter: str, messages: int = 1) -> None:
 
 
 def _processing(record: SQSRecord) -> dict[str, Any]:
-    """Name the message, and say how long each call for it took so far."""
+    """Return log fields: the message ID, and the durations of the message's AWS calls so far."""
     return {"message_id": identify(record).message_id, "call_milliseconds": timer.milliseconds}
 
 
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
-    """Describe a failure without the exception's text, which may contain parts of the message."""
+    """Return log fields for a failure, without the content of the message, which may be confidential."""
     details = _processing(record) | {"error_code": error_code(error), "reason": describe(error)}
-    # The reason names the call that AWS refused, or what is wrong in the message. Any other error has only its name.
+    # These reasons name the call that failed, or the invalid fields. Other errors need a traceback.
     if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
         return details
     return details | {"raised_at": traceback.format_tb(error.__traceback__)}
@@ -153,19 +153,19 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     Args:
         event: A batch from the SQS event source mapping:
             https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
-        context: Lambda's context of this invocation.
+        context: Context of the invocation.
 
     Returns:
-        The messages that must be delivered again; SQS deletes the others:
+        The batch item failures, which SQS redelivers. Lambda deletes the other messages:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    # Without zeros, an alarm on a share of the messages could not be computed.
+    # An alarm that ignores missing data goes to OK only on data, so every counter is reported, even as 0.
     for counter in COUNTERS:
         _count(counter, 0)
 
     def process(record: SQSRecord) -> None:
         timer.milliseconds.clear()
-        # After a timeout the whole batch is delivered again, so a message is started only if it ends in time.
+        # After a timeout, the whole batch is redelivered, so a message starts only if enough time remains.
         if not _has_time(context, MESSAGE_SECONDS):
             raise BatchOutOfTimeError
         store.store(record)

@@ -1,4 +1,4 @@
-"""A message's identity, which it keeps when it is dead-lettered and sent back."""
+"""A message's identity, which survives dead-lettering and redrive."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _MILLISECONDS: Final = re.compile(r"[0-9]{13}")
 
 @dataclass(frozen=True)
 class Identity:
-    """The identity of a message.
+    """The original ID and timestamp of a message.
 
-    SQS gives a message that is sent back from the dead-letter queue a new id and a new time. The function has stored
-    the first ones in attributes, so that object and item stay the same.
+    SQS gives a redriven message a new ID and timestamp. The function stores the original values in attributes when it
+    dead-letters a message, so that a redrive does not create another object or item.
 
     Attributes:
-        message_id: The id that SQS gave the message first.
-        sent_timestamp: Time at which SQS received it first, in milliseconds since 1970.
+        message_id: Original SQS message ID.
+        sent_timestamp: Original SentTimestamp, in milliseconds since 1970.
     """
 
     message_id: str
@@ -33,17 +33,17 @@ class Identity:
 
     @property
     def sent(self) -> datetime:
-        """Time at which SQS received the message first, in UTC."""
+        """Original time of sending, in UTC."""
         return datetime.fromtimestamp(int(self.sent_timestamp) / 1000, tz=UTC)
 
     @property
     def attributes(self) -> dict[str, str]:
-        """The message attributes that keep the identity."""
+        """The message attributes that preserve the identity."""
         return {ORIGINAL_MESSAGE_ID: self.message_id, ORIGINAL_SENT_TIMESTAMP: self.sent_timestamp}
 
 
 def identify(record: SQSRecord) -> Identity:
-    """Return a message's identity: the one in its attributes, if it was sent back, or the one that SQS gave it."""
+    """Return a message's identity: from its attributes if it was redriven, otherwise from SQS."""
     given = Identity(record.message_id, record.attributes.sent_timestamp)
     # A producer may set these attributes to anything.
     attributes = record.raw_event["messageAttributes"]
@@ -51,7 +51,7 @@ def identify(record: SQSRecord) -> Identity:
         str(attributes.get(name, {}).get("stringValue")) for name in (ORIGINAL_MESSAGE_ID, ORIGINAL_SENT_TIMESTAMP)
     )
     is_identity = _MESSAGE_ID.fullmatch(message_id) and _MILLISECONDS.fullmatch(sent_timestamp)
-    # Nobody can send a message back before it was sent first.
+    # A message cannot be redriven before it was first sent.
     if is_identity and sent_timestamp <= given.sent_timestamp:
         return Identity(message_id, sent_timestamp)
     return given

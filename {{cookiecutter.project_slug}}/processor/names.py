@@ -7,10 +7,10 @@ from typing import Final
 
 # The only prefix in the payload bucket that the function may write to.
 OBJECT_PREFIX: Final = "messages/"
-# The table's attribute that says when an item expires.
+# The table's TTL attribute.
 EXPIRY_ATTRIBUTE: Final = "expires_at"
 
-# The function's metrics: each invocation adds a number of messages to each of them.
+# The function's metrics: each invocation reports a number of messages for every metric.
 METRICS_NAMESPACE: Final = "EventPipeline"
 PROCESSED: Final = "MessagesProcessed"
 DEAD_LETTERED: Final = "MessagesDeadLettered"

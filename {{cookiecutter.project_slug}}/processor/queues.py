@@ -1,4 +1,4 @@
-"""What happens to a message that failed: it returns to its queue, or goes to the dead-letter queue with the reason."""
+"""Failed messages: back off before a retry, or dead-letter with the reason."""
 
 from __future__ import annotations
 
@@ -31,22 +31,22 @@ class Queues:
 
     Attributes:
         sqs: SQS client.
-        environment: URLs of both queues, and how often a message is delivered.
+        environment: URLs of both queues, and the maximum receive count.
     """
 
     sqs: SQSClient
     environment: Environment
 
     def is_last_delivery(self, record: SQSRecord) -> bool:
-        """Whether SQS moves the message to the dead-letter queue, without a reason, if it is returned once more."""
+        """Whether SQS would dead-letter the message, without a reason, if this delivery fails."""
         return _deliveries(record) >= self.environment.max_receive_count
 
     def delay(self, record: SQSRecord) -> None:
-        """Hide a message that is returned to its queue: the longer, the more often it has failed.
+        """Back off: set a failed message's visibility timeout by its deliveries.
 
         Raises:
-            botocore.exceptions.ClientError: If SQS refused it.
-            botocore.exceptions.BotoCoreError: If SQS could not be reached.
+            botocore.exceptions.ClientError: If SQS rejects the call.
+            botocore.exceptions.BotoCoreError: If SQS cannot be reached.
         """
         self.sqs.change_message_visibility(
             QueueUrl=self.environment.queue_url,
@@ -55,14 +55,14 @@ class Queues:
         )
 
     def dead_letter(self, record: SQSRecord, error: BaseException) -> None:
-        """Send a message to the dead-letter queue: body and attributes unchanged, the reason in further attributes.
+        """Send a message to the dead-letter queue, with its identity and the reason in additional attributes.
 
-        If a message has so many attributes that there is no room for the whole reason, the end of it is left out.
+        SQS allows ten attributes. If a message has too many of its own, the last additional attributes are omitted.
 
         Raises:
-            UnreadableAttributesError: If its attributes cannot be read.
-            botocore.exceptions.ClientError: If SQS refused it.
-            botocore.exceptions.BotoCoreError: If SQS could not be reached.
+            UnreadableAttributesError: If the message's attributes cannot be read.
+            botocore.exceptions.ClientError: If SQS rejects the call.
+            botocore.exceptions.BotoCoreError: If SQS cannot be reached.
         """
         reason = identify(record).attributes | {"ErrorCode": error_code(error), "ErrorReason": describe(error)}
         try:

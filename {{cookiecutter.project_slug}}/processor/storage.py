@@ -1,4 +1,4 @@
-"""Processes one message: stores its payload, writes its item, sends its notification."""
+"""Processing of a message: store the payload, write the item, publish the notification."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MessageStore:
-    """Stores each message as one object and one item, and sends one notification.
+    """Stores each message as one object and one item, and publishes one notification.
 
-    Storing is idempotent: a message that is delivered twice gives one object and one item. Its notification is repeated
-    only if it is not known, or not yet known, whether the first one was sent.
+    Storing is idempotent: a duplicate delivery creates no second object version or item. It repeats the notification
+    only if no earlier delivery has marked the item as announced.
 
     Attributes:
         s3: S3 client.
@@ -43,12 +43,12 @@ class MessageStore:
     environment: Environment
 
     def store(self, record: SQSRecord) -> None:
-        """Process one message, or finish what an earlier delivery began.
+        """Process a message, or complete the work of an earlier delivery.
 
         Raises:
-            pydantic.ValidationError: If the body is not an event.
-            botocore.exceptions.ClientError: If AWS rejected a request.
-            botocore.exceptions.BotoCoreError: If AWS could not be reached.
+            pydantic.ValidationError: If the body is not a valid event.
+            botocore.exceptions.ClientError: If AWS rejects a call.
+            botocore.exceptions.BotoCoreError: If AWS cannot be reached.
         """
         event = Event.model_validate_json(record.body)
         item = _item(record, event)
@@ -61,7 +61,7 @@ class MessageStore:
             Message=json.dumps(item, sort_keys=True),
             MessageAttributes={"type": {"DataType": "String", "StringValue": event.type}},
         )
-        # An item that has expired since then would be written again, without its expiry.
+        # The condition keeps an expired item from being recreated without expiry.
         with suppress(self.dynamodb.exceptions.ConditionalCheckFailedException):
             self.dynamodb.update_item(
                 TableName=self.environment.table_name,
@@ -72,7 +72,7 @@ class MessageStore:
             )
 
     def _store_payload(self, key: str, payload: bytes) -> None:
-        """Store the payload unless an earlier delivery has: a second version would only cost."""
+        """Store the payload unless an earlier delivery has stored it: a second version would only add cost."""
         try:
             self.s3.put_object(
                 Bucket=self.environment.bucket_name,
@@ -86,7 +86,7 @@ class MessageStore:
                 raise
 
     def _is_announced(self, item: dict[str, str]) -> bool:
-        """Write the item unless it exists, and return whether its notification is known to have been sent."""
+        """Write the item unless it exists, and return whether it is marked as announced."""
         attributes: dict[str, Any] = {name: {"S": value} for name, value in item.items()}
         if self.environment.data_retention_days:
             # DynamoDB deletes an item after this time, in seconds since 1970:
@@ -102,13 +102,13 @@ class MessageStore:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except self.dynamodb.exceptions.ConditionalCheckFailedException as error:
-            # The type of a client's errors lacks what this operation adds to the response.
+            # The type stub of `error.response` has no `Item`.
             return cast(dict[str, Any], error.response)["Item"]["announced"]["BOOL"]
         return False
 
 
 def _item(record: SQSRecord, event: Event) -> dict[str, str]:
-    """Return a message's item. A range of times can be queried only within one date, the index's partition key."""
+    """Return a message's item. The index's partition key is the date, so a query covers times of one date only."""
     identity = identify(record)
     date = identity.sent.date().isoformat()
     return {

@@ -1,4 +1,4 @@
-"""How long a call, a message and a retry may take, and how long calls took.
+"""Time limits of calls, messages and retries, and a timer for calls.
 
 This module imports only the standard library: the infrastructure derives limits of the settings from it.
 """
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
     from botocore.hooks import BaseEventHooks
     from botocore.model import OperationModel
 
-# S3 answers small requests in tens of milliseconds and advises to retry after 2 seconds:
+# S3 answers small requests within tens of milliseconds, and AWS recommends a retry after 2 seconds:
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html
 CONNECT_TIMEOUT_SECONDS: Final = 1
 READ_TIMEOUT_SECONDS: Final = 2
 ATTEMPTS: Final = 2
-# The SDK waits so long for S3 to ask for the payload, and then sends it anyway.
+# How long the SDK waits for S3's 100 Continue before it sends the payload.
 CONTINUE_SECONDS: Final = 1
-# Before a retry, the SDK waits up to 1, 2, ... seconds, and up to 5 more if AWS asks for it:
+# The SDK backs off for up to 1, 2, 4, ... seconds before each retry, plus up to 5 if AWS's response requests a delay:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 RETRY_AFTER_SECONDS: Final = 5
-# What the function itself does before or after a call takes less, even with little memory.
+# Upper bound of the function's own work before or after a call, even with little memory.
 OWN_SECONDS: Final = 1
 
-# The longest that one call takes. The connect timeout applies to TCP and then to TLS.
+# Maximum durations of an attempt, of all backoff, and of a call. The connect timeout applies to TCP and TLS separately.
 ATTEMPT_SECONDS: Final = 2 * CONNECT_TIMEOUT_SECONDS + CONTINUE_SECONDS + READ_TIMEOUT_SECONDS
 WAIT_SECONDS: Final = sum(2**retry + RETRY_AFTER_SECONDS for retry in range(ATTEMPTS - 1))
 CALL_SECONDS: Final = ATTEMPTS * ATTEMPT_SECONDS + WAIT_SECONDS + OWN_SECONDS
-# The calls that store a message. A failure takes one more, which returns or dead-letters the message.
+# The calls that store a message. A failure adds one call, which delays or dead-letters the message.
 STORING: Final = ("PutObject", "PutItem", "Publish", "UpdateItem")
 CALLS: Final = len(STORING) + 1
 MESSAGE_SECONDS: Final = CALLS * CALL_SECONDS
@@ -39,25 +39,25 @@ MAX_DELAY_SECONDS: Final = 3600
 
 
 def retry_delay_seconds(deliveries: int) -> int:
-    """Return how long a message that failed stays hidden, in seconds: twice as long after each delivery.
+    """Return the visibility timeout of a failed message, in seconds: doubled with each delivery, up to an hour.
 
-    A short failure delays messages by half a minute; with ten deliveries a message survives an outage of three hours.
+    A short failure delays messages by half a minute. With ten deliveries, a message survives an outage of three hours.
 
     Args:
-        deliveries: How often the message has been delivered, from 1.
+        deliveries: Number of deliveries so far, from 1.
     """
     return min(FIRST_DELAY_SECONDS * 2 ** (deliveries - 1), MAX_DELAY_SECONDS)
 
 
 class CallTimer:
-    """Measures the AWS calls of a session's clients, one at a time, with their retries.
+    """Measures the duration of the AWS calls of a session's clients, including retries.
 
     Args:
-        events: The session's events:
+        events: The session's event system:
             https://docs.aws.amazon.com/boto3/latest/guide/events.html
 
     Attributes:
-        milliseconds: How long the last call of each operation took.
+        milliseconds: Duration of the last call of each operation.
     """
 
     def __init__(self, events: BaseEventHooks) -> None:

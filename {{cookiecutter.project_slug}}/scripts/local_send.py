@@ -17,7 +17,7 @@ from tools.pulumi_cli import OUTPUTS_FILE, interruptible
 DEADLINE_SECONDS = 60
 PAUSE_SECONDS = 0.2
 HIDDEN_SECONDS = 2
-# Lambda logs the end of an invocation after its last message is processed.
+# Lambda writes the last log lines of an invocation after the message is processed.
 LOG_SECONDS = 0.5
 
 
@@ -26,7 +26,7 @@ def send(body: str = "", *, follow: bool = False) -> None:
 
     Args:
         body: Body of the message; the example event if empty.
-        follow: Whether to go on printing the log until interrupted.
+        follow: Whether to continue printing the log until interrupted.
 
     Raises:
         SystemExit: If the local stack is not up, or the message is not processed in time.
@@ -51,21 +51,21 @@ def send(body: str = "", *, follow: bool = False) -> None:
 
 
 def read_log(function: str, since: int) -> Iterator[str]:
-    """Read a function's log, each line once and without end.
+    """Poll a function's log without end, and yield each line once.
 
     Args:
         function: Name of the function.
         since: Start time in milliseconds since 1970.
 
     Yields:
-        The lines, and an empty text whenever there are no more at the moment.
+        The lines, and an empty string whenever there are no new lines.
     """
     pages = boto3.client("logs").get_paginator("filter_log_events")
     seen: set[tuple[str, int, str]] = set()
     while True:
         for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since):
             for event in page["events"]:
-                # The emulator's events have no id.
+                # The emulator's log events have no ID.
                 key = (event["logStreamName"], event["timestamp"], event["message"])
                 if key not in seen:
                     seen.add(key)
@@ -78,13 +78,13 @@ def wait_for_result(outputs: dict[str, str], message: str) -> list[str]:
 
     Args:
         outputs: The stack's outputs.
-        message: The message's id.
+        message: The message ID.
 
     Returns:
-        The result, line by line.
+        The lines of the result.
 
     Raises:
-        SystemExit: If it is neither in time.
+        SystemExit: If neither happens before the deadline.
     """
     dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -109,7 +109,7 @@ def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str
 
 
 def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
-    """Look for a message in the dead-letter queue. Messages stay there, and are hidden for a moment."""
+    """Search the dead-letter queue for a message. Received messages stay there, invisible for HIDDEN_SECONDS."""
     queue_url = outputs["dlq_url"]
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS
