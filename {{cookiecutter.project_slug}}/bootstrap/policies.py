@@ -87,7 +87,7 @@ READ: Final = (
     # When the provider reads a table, it looks up DynamoDB's AWS managed key.
     _allow("FindDefaultKey", "kms:DescribeKey", KEYS, StringEquals={"kms:RequestAlias": "alias/aws/dynamodb"}),
     _allow(
-        "HaveNoResource",
+        "ReadWithoutResource",
         "kms:ListAliases lambda:ListEventSourceMappings logs:DescribeLogGroups sns:GetSubscriptionAttributes "
         "sts:GetCallerIdentity",
     ),
@@ -162,14 +162,14 @@ COMPUTE: Final = (
         StringEquals={"iam:PermissionsBoundary": "$boundary_arn"},
     ),
     _allow(
-        "WriteRoleOtherwise",
+        "WriteRoleDetails",
         "iam:DeleteRole iam:TagRole iam:UntagRole iam:UpdateAssumeRolePolicy iam:UpdateRole iam:UpdateRoleDescription",
         ROLE,
     ),
     _allow("PassRoleToLambdaOnly", "iam:PassRole", ROLE, StringEquals={"iam:PassedToService": "lambda.amazonaws.com"}),
     # The CI roles and policies of every stack, and OIDC providers: denied even if another policy allows access.
     {
-        "Sid": "KeepOut",
+        "Sid": "DenyCiRoles",
         "Effect": "Deny",
         "Action": "iam:*",
         "Resource": [

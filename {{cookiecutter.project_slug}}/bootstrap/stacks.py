@@ -13,7 +13,7 @@ from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_p
 
 # Settings that the policies depend on, in the order of the fields of `Stack`.
 SETTINGS: Final = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
-# With `-ci`, `KeepOut` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy role
+# With `-ci`, `DenyCiRoles` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy role
 # could change the state bucket and the alias of the state's key.
 RESERVED: Final = re.compile(r"-ci(-|$)|^pulumi$")
 

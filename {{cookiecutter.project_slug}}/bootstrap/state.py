@@ -126,7 +126,7 @@ def bucket_name(project: Project) -> str:
     found = re.fullmatch(r"s3://([a-z0-9][a-z0-9-]{1,61}[a-z0-9])(\?.*)?", backend.get("url", ""))
     if not found:
         allowed = "s3://BUCKET?region=REGION&awssdk=v2"
-        raise pulumi.RunError(f"Pulumi.yaml: backend: found {shown(str(backend))}; allowed: url: {allowed}")
+        raise pulumi.RunError(f"Pulumi.yaml: backend.url: found {shown(backend.get('url', ''))}; allowed: {allowed}")
     return found[1]
 
 
@@ -139,5 +139,5 @@ def _roots_of_others(project: Project, account: Account) -> list[str]:
 
 def _shared(what: str, roots: list[str], actions: list[str], resource: str) -> list[iam.Statement]:
     """Let other accounts delegate access to a resource by their own policies."""
-    statement = {"Sid": f"LetOtherAccounts{what}", "Effect": "Allow", "Principal": {"AWS": roots}}
+    statement = {"Sid": f"AllowOtherAccounts{what}", "Effect": "Allow", "Principal": {"AWS": roots}}
     return [{**statement, "Action": actions, "Resource": resource}] if roots else []

@@ -91,16 +91,14 @@ class Settings(StackSettings):
     lambda_timeout_seconds: Annotated[
         int,
         _number(
-            "Timeout of the function, in seconds; messages that it has not started are delivered again",
+            "Timeout of the function, in seconds; messages that the function has not started are redelivered",
             MIN_TIMEOUT_SECONDS,
             900,
         ),
         WHOLE_NUMBER,
     ] = 120
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-    maximum_concurrency: Annotated[
-        int, _number("Maximum number of batches in process at once", 2, 1000), WHOLE_NUMBER
-    ] = 10
+    maximum_concurrency: Annotated[int, _number("Maximum number of concurrent invocations", 2, 1000), WHOLE_NUMBER] = 10
     batch_size: Annotated[int, _number("Maximum number of messages in a batch", 1, 10000), WHOLE_NUMBER] = 10
     batch_window_seconds: Annotated[
         int, _number("Maximum time to wait for a full batch, in seconds", 0, 300), WHOLE_NUMBER

@@ -40,10 +40,10 @@ def test_a_deployment_writes_only_the_functions_role_with_the_boundary() -> None
             "iam:CreateRole iam:DeleteRolePolicy iam:PutRolePermissionsBoundary iam:PutRolePolicy",
             **{"iam:PermissionsBoundary": BOUNDARY_ARN},
         ),
-        guard("WriteRoleOtherwise", " ".join(f"iam:{each}" for each in otherwise.split())),
+        guard("WriteRoleDetails", " ".join(f"iam:{each}" for each in otherwise.split())),
         guard("PassRoleToLambdaOnly", "iam:PassRole", **{"iam:PassedToService": "lambda.amazonaws.com"}),
         {
-            "Sid": "KeepOut",
+            "Sid": "DenyCiRoles",
             "Effect": "Deny",
             "Action": "iam:*",
             "Resource": [
