@@ -20,7 +20,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "`check`, its steps side by side": ("poe", "check"),
 }
 STACKS = (4, 50, 200)
-# Stacks of these environments are compared with each other; each file has every setting.
+# The environments of the generated stacks, in rotation.
 ENVIRONMENTS = ("dev", "staging", "prod")
 
 
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure_rendering() -> None:
-    """Compare Cookiecutter's whole process with that for an empty template."""
+    """Time Cookiecutter's whole process for this template and for an empty template."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         empty = folder / "empty"
@@ -61,7 +61,7 @@ def measure_rendering() -> None:
 
 
 def measure_gate(project: Project, environment: Environment) -> None:
-    """Compare the steps of `check` with the type checker."""
+    """Time the steps of `check`, relative to the type checker."""
     actions = {
         name: lambda step=step: environment.run(project, *step).check_returncode() for name, step in STEPS.items()
     }
@@ -71,11 +71,11 @@ def measure_gate(project: Project, environment: Environment) -> None:
 
 
 def measure_validation(project: Project, environment: Environment) -> None:
-    """Compare `validate` for more and more stacks with its help, which needs the same imports."""
+    """Time `validate` for more and more stacks, relative to `validate --help`, which needs the same imports."""
 
     def run(*options: str) -> None:
         finished = environment.run(project, "python", "-m", "tools.validate", *options)
-        # The stacks differ where they should not.
+        # Status 1 is expected, because the generated stacks break rules.
         if finished.returncode not in (0, 1):
             raise RuntimeError(finished.stdout)
 
@@ -91,7 +91,7 @@ def measure_validation(project: Project, environment: Environment) -> None:
 
 
 def write_stack(project: Project, number: int) -> int:
-    """Write a stack file with every setting, and return the number of its lines."""
+    """Write a stack file with every setting, and return the number of lines."""
     lines = [*_lines(project, number)]
     (project.path / f"Pulumi.bench-{number}.yaml").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return len(lines)

@@ -1,6 +1,6 @@
-"""Times the rendered function, with stubbed AWS calls, and compares it with the same work without Powertools.
+"""Times the rendered function with stubbed AWS calls, compared with an equivalent handler without Powertools.
 
-``make bench`` runs it in a project's folder and environment. It prints a line for each batch size.
+``make bench`` runs this script in a project's folder and environment. The output is a line for each batch size.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 
 
 def batch(size: int) -> dict[str, Any]:
-    """Return an event with a number of messages."""
+    """Return an SQS event with `size` messages."""
     return {
         "Records": [
             {
@@ -44,7 +44,7 @@ def batch(size: int) -> dict[str, Any]:
 
 
 def plain_handler(module: Any) -> Handler:
-    """Return a handler that does the same without Powertools' batches, logs and metrics."""
+    """Return an equivalent handler without Powertools' batch processing, logging and metrics."""
     record_class = module.SQSRecord
 
     def handle(event: dict[str, Any], _: Any) -> dict[str, Any]:
@@ -60,29 +60,29 @@ def plain_handler(module: Any) -> Handler:
 
 
 def measure(handlers: dict[str, Handler], event: dict[str, Any]) -> dict[str, float]:
-    """Run the handlers in turn and return the median time of each, in seconds."""
+    """Run the handlers in turn, and return the median time of each handler, in seconds."""
     times: dict[str, list[float]] = {name: [] for name in handlers}
     for _ in range(ROUNDS):
         for name, handler in handlers.items():
             begin = time.perf_counter()
             returned = handler(event, CONTEXT)
             times[name].append(time.perf_counter() - begin)
-            assert returned == {"batchItemFailures": []}  # noqa: S101 # else it measures failures
+            assert returned == {"batchItemFailures": []}  # noqa: S101 # a failure must not be timed
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
 def main() -> None:
-    """Measure every batch size."""
+    """Time every batch size."""
     sys.path.insert(0, ".")
     variables = fields(importlib.import_module("processor.environment").Environment)
-    # No value reaches AWS; some must be numbers.
+    # Values never reach AWS, but numeric variables need a number.
     os.environ |= {field.name.upper(): "10" for field in variables}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "benchmark"}
     module = importlib.import_module("processor.handler")
 
-    # What every call of a client comes down to.
+    # Stub the method behind every client call.
     client = importlib.import_module("botocore.client").BaseClient
-    client._make_api_call = lambda *_: {}  # noqa: SLF001 # botocore has no other place for it
+    client._make_api_call = lambda *_: {}  # noqa: SLF001 # the method is private
     handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}
     with contextlib.redirect_stdout(io.StringIO()):
         measured = {size: measure(handlers, batch(size)) for size in SIZES}

@@ -1,4 +1,4 @@
-"""What becomes of a thousand messages while the bucket, the function and the deliveries fail: ``make load``."""
+"""Load test with a thousand messages while the bucket and the function fail: ``make load``."""
 
 import sys
 
@@ -9,10 +9,10 @@ MESSAGES = 1000
 
 
 def main() -> None:
-    """Print the figures.
+    """Run the load test and print the figures.
 
     Raises:
-        SystemExit: If a message was lost or stored twice, with what is wrong.
+        SystemExit: If a message was lost or stored twice.
     """
     with rendered() as (project, environment):
         report = report_of_load(project, environment, project.path.with_name("emulator"), MESSAGES)

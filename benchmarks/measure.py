@@ -1,4 +1,4 @@
-"""A rendered project to measure, the time of actions, and a table in Markdown."""
+"""Helpers of the benchmarks: a rendered project, timing, and Markdown tables."""
 
 import statistics
 import tempfile
@@ -24,7 +24,7 @@ def rendered() -> Generator[tuple[Project, Environment]]:
 
 
 def write_config(folder: Path) -> Path:
-    """Write a configuration with which Cookiecutter leaves the home directory alone."""
+    """Write a Cookiecutter configuration that keeps files out of the home directory."""
     config = folder / "config.yaml"
     config.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
     return config
@@ -34,11 +34,11 @@ def in_turn(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
     """Run actions alternately, so that a slow moment of the machine affects all of them.
 
     Args:
-        actions: What to run, by name. Each is run once before it counts.
-        rounds: How often each counts.
+        actions: The actions, by name. The first run of each action is not timed.
+        rounds: Number of timed runs of each action.
 
     Returns:
-        The median time of each, in seconds.
+        The median time of each action, in seconds.
     """
     times: dict[str, list[float]] = {name: [] for name in actions}
     for counted in (False, *[True] * rounds):
@@ -51,7 +51,7 @@ def in_turn(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[st
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table with names on the left and figures on the right, as `benchmarks/README.md` has it."""
+    """Print a Markdown table for `benchmarks/README.md`, with right-aligned figures."""
     alignments = ["---", *["--:"] * (len(columns) - 1)]
     lines = ["| " + " | ".join(cells) + " |" for cells in (columns, *rows)]
     print(f"\n{title}\n", lines[0], "|" + "|".join(alignments) + "|", *lines[1:], sep="\n", flush=True)

@@ -1,8 +1,8 @@
-"""Refuses bad answers before a file is written.
+"""Refuses invalid answers before any file is written.
 
-Cookiecutter renders this file and runs it in the new, still empty folder, which it removes if this exits with an error.
-The answers come in as one JSON literal, so that no answer can become code. ``make new`` imports this module instead,
-because it checks each answer as it is given.
+Cookiecutter renders this hook, runs it in the new, empty folder, and removes the folder if the hook fails. The answers
+are rendered as one JSON literal, so that no answer can become code. ``make new`` imports this module, to check each
+answer as soon as it is given.
 """
 
 import json
@@ -10,8 +10,8 @@ import re
 import sys
 import unicodedata
 
-# The longest name that the slug becomes part of is the access log bucket's. S3 allows 63 characters:
-# slug (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
+# The longest resource name with the slug in it is the access log bucket's. S3 allows 63 characters:
+# slug (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account ID (12) = 63.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 SLUG_MAX_LENGTH = 25
 TEXT_MAX_LENGTH = 200
@@ -24,16 +24,16 @@ EMAIL = r"[A-Za-z0-9_]([A-Za-z0-9._%+-]*[A-Za-z0-9_+-])?@([A-Za-z0-9]([A-Za-z0-9
 REGION = r"[a-z]{2,4}(-[a-z]+){1,2}-[0-9]"
 VERSION = r"[0-9]+\.[0-9]+\.[0-9]+"
 
-# Namespaces of configuration that are taken, and S3's reserved beginnings.
+# Configuration namespaces that Pulumi reserves, and bucket prefixes that S3 reserves.
 RESERVED_SLUGS = {"aws", "pulumi"}
 RESERVED_BEGINNINGS = ("amzn-s3-demo-", "sthree-", "xn--")
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(10)}
 
-# Characters that end a line or that no file format allows: control characters, surrogates, separators of lines.
+# Characters that end a line or that file formats forbid: controls, surrogates, line and paragraph separators.
 REFUSED_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-# Characters that make text read differently from what it is: the mark of byte order, and what overrides or isolates the
-# direction of writing. https://www.unicode.org/reports/tr55/
+# Characters that disguise text: the byte order mark, and bidirectional embeddings, overrides and isolates.
+# https://www.unicode.org/reports/tr55/
 REFUSED_CHARACTERS = set("\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 TEXT_ALLOWED = (
@@ -55,7 +55,7 @@ CHOICES = {
     "state_backend": ("pulumi-cloud", "s3", "local-file"),
     "ci": ("github", "gitlab", "none"),
 }
-# Settings of the template, not questions. A user's configuration could change them, and with them every file.
+# The template's own settings. A user's Cookiecutter configuration could change them, and with them every file.
 PRIVATE = {
     "_copy_without_render": ["*.py"],
     "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
@@ -64,7 +64,7 @@ PRIVATE = {
 
 
 def is_refused(character):
-    """Whether a character cannot stand in a line of text; the last test finds Unicode's noncharacters."""
+    """Whether answers must not contain a character. The numeric comparisons find Unicode's noncharacters."""
     code = ord(character)
     return (
         character in REFUSED_CHARACTERS
@@ -75,7 +75,7 @@ def is_refused(character):
 
 
 def is_text(answer):
-    """Whether an answer is one line that any file of the project can hold."""
+    """Whether an answer is one line of text that is valid in all of the project's file formats."""
     return (
         isinstance(answer, str)
         and 0 < len(answer) <= TEXT_MAX_LENGTH
@@ -85,7 +85,7 @@ def is_text(answer):
 
 
 def is_slug(answer):
-    """Whether an answer can be a folder, a configuration namespace and the beginning of every AWS name."""
+    """Whether an answer is valid as a folder, a configuration namespace and the prefix of all AWS names."""
     return (
         isinstance(answer, str)
         and len(answer) <= SLUG_MAX_LENGTH
@@ -96,12 +96,12 @@ def is_slug(answer):
 
 
 def is_email(answer):
-    """Whether an answer has the form of an e-mail address, without the quoting that nobody uses."""
+    """Whether an answer has the form of an e-mail address. Quoted local parts are not supported."""
     return isinstance(answer, str) and len(answer) <= EMAIL_MAX_LENGTH and re.fullmatch(EMAIL, answer) is not None
 
 
 def is_region(answer):
-    """Whether an answer has the form of an AWS region: new ones need no new template."""
+    """Whether an answer has the form of an AWS region; a list would lack new regions."""
     return isinstance(answer, str) and re.fullmatch(REGION, answer) is not None
 
 
@@ -119,13 +119,13 @@ CHECKS = {
 
 
 def shown(answer):
-    """Write an answer so that a terminal shows what it is: escaped, and not longer than one can read."""
+    """Escape and shorten an answer for a message."""
     text = ascii(answer)
     return text if len(text) <= SHOWN_LENGTH else f"{text[:SHOWN_LENGTH]}... ({len(answer)} characters)"
 
 
 def refusal(question, answer):
-    """Say why an answer is not allowed, or return None."""
+    """Return the reason why an answer is refused, or None."""
     if question in CHOICES:
         choices = CHOICES[question]
         is_allowed, allowed = answer in choices, f"one of {', '.join(choices)}"
@@ -136,12 +136,12 @@ def refusal(question, answer):
 
 
 def refusals(answers):
-    """Yield a line for each answer, and each setting of the template, that is not allowed."""
+    """Yield a line for each refused answer, and for each changed setting of the template."""
     for question in (*CHECKS, *CHOICES):
         line = refusal(question, answers[question])
         if line:
             yield line
-    # The version stands in cookiecutter.json alone, so that only its form is known here.
+    # Only cookiecutter.json contains the template's version, so this checks only the form.
     version = answers["_template_version"]
     unchanged = {setting: answers[setting] == value for setting, value in PRIVATE.items()}
     unchanged["_template_version"] = isinstance(version, str) and re.fullmatch(VERSION, version) is not None
@@ -151,13 +151,13 @@ def refusals(answers):
 
 
 def refused(lines):
-    """Write refusals as one message."""
+    """Combine refusals into one message."""
     answers = "1 answer" if len(lines) == 1 else f"{len(lines)} answers"
     return "\n".join([f"{answers} refused, nothing was written:", *(f"  - {line}" for line in lines)])
 
 
 def main(answers):
-    """Print every refusal and exit with an error, if there is one."""
+    """If any answer is refused, print all refusals and exit with an error."""
     found = list(refusals(answers))
     if found:
         print(

@@ -1,1 +1,1 @@
-"""Scripts of the Makefile's targets."""
+"""Scripts for the Makefile's targets."""

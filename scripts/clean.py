@@ -1,6 +1,6 @@
-"""Removes environments and caches, which the other targets create again.
+"""Removes the environment, coverage data and caches, which the other targets recreate.
 
-Rendered projects, in build/ or elsewhere, may contain somebody's work, and stay.
+Rendered projects, in build/ or elsewhere, are kept, because they may contain a user's work.
 """
 
 import shutil
@@ -13,7 +13,7 @@ MADE = (".venv", "coverage", *CACHES)
 
 
 def main() -> None:
-    """Remove them here, and the caches in the source folders given as arguments."""
+    """Clean the template's folder, and remove the caches in the source folders given as arguments."""
     cached = [path for folder in sys.argv[1:] for cache in CACHES for path in (ROOT / folder).rglob(cache)]
     for path in [*(ROOT / name for name in MADE), *cached]:
         shutil.rmtree(path, ignore_errors=True)

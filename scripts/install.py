@@ -1,6 +1,6 @@
 """Installs the template's tools into ``.venv``, with uv if it is on the PATH.
 
-It needs only Python, and no root. Outside of this folder, only the package managers' caches change.
+Only Python is required, without root access. Outside this folder, only the package managers' caches change.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# Markers whose dates make compares.
+# Marker files, whose modification times make compares.
 RENDERING = ENVIRONMENT / "rendering"
 INSTALLED = ENVIRONMENT / "installed"
 OLDEST_PYTHON = (3, 11)
@@ -25,7 +25,7 @@ PIP_INSTALL = ("install", "--quiet", "--disable-pip-version-check")
 
 
 def can_install_elsewhere() -> bool:
-    """Whether this Python's pip can install into another environment, which saves installing pip there (4 seconds)."""
+    """Whether this Python's pip can install into another environment, where installing pip would take 4 seconds."""
     try:
         return tuple(map(int, version("pip").split(".")[:2])) >= PIP_WITH_PYTHON_OPTION
     except (PackageNotFoundError, ValueError):
@@ -33,10 +33,10 @@ def can_install_elsewhere() -> bool:
 
 
 def make_environment() -> list[str | Path]:
-    """Create the environment, and replace an existing one.
+    """Create or replace the environment.
 
     Returns:
-        The pip command that installs into it.
+        The pip command that installs into the environment.
 
     Raises:
         SystemExit: If this Python cannot create an environment; the message says what to do.
@@ -53,7 +53,7 @@ def make_environment() -> list[str | Path]:
 
 
 def install_rendering() -> None:
-    """Install only the dependencies for rendering, without uv.
+    """Install only the dependencies for rendering. Use uv if it is on the PATH, but do not install it.
 
     Raises:
         SystemExit: If this Python cannot create an environment.
@@ -67,7 +67,7 @@ def install_rendering() -> None:
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT], check=True)
         command: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", PYTHON]
     else:
-        # Python compiles the few modules that are used when it imports them.
+        # Python compiles only the modules in use, on import.
         command = [*make_environment(), *PIP_INSTALL, "--no-compile"]
     subprocess.run([*command, *project["dependencies"]], check=True)
 
@@ -88,10 +88,10 @@ def install_everything() -> None:
 
 
 def main() -> None:
-    """Install, and write a marker for make.
+    """Install the tools, and write marker files for make.
 
     Raises:
-        SystemExit: If a command fails; its own message is above.
+        SystemExit: If Python is too old, the environment is a link, or a command fails.
     """
     parser = argparse.ArgumentParser(prog="install", description="Install the template's tools into .venv.")
     parser.add_argument("--rendering", action="store_true", help="only what rendering needs")
@@ -102,7 +102,7 @@ def main() -> None:
         )
     if ENVIRONMENT.is_symlink():
         sys.exit(f"install: {ENVIRONMENT} is a link, and what it leads to may be in use; remove the link: rm .venv")
-    # If everything is installed, everything is updated.
+    # If all tools are installed, update all of them.
     only_rendering = only_rendering and not INSTALLED.exists()
     for mark in (RENDERING, INSTALLED):
         mark.unlink(missing_ok=True)

@@ -1,8 +1,8 @@
 """Mutation testing of the rendered code: ``make mutate``, or ``make mutate SAMPLE=60`` for a random sample.
 
-Each mutant of the default project has one change that a unit test should notice. Cosmic Ray makes most changes. It has
-no operators for strings, keyword arguments and dictionary items: those are here. Its own runner would start all unit
-tests for each mutant. Here, the tests nearest to the change run first, in a copy of the project for each processor.
+Each mutant of the default project has one mutation, which a unit test should kill. Cosmic Ray makes most mutations. Its
+missing operators, for strings, keyword arguments and dictionary items, are here. Cosmic Ray's runner would run all unit
+tests for each mutant. Here, the tests nearest to the mutation run first, in one copy of the project per processor.
 """
 
 import ast
@@ -37,7 +37,7 @@ TESTS: Final = Path("tests", "unit")
 FLOOR: Final = 95
 # The same code gives the same sample.
 SEED: Final = 18
-# A mutant may make the tests run forever.
+# A mutant may make the tests run forever. Timeout: PATIENCE x usual duration + PATIENCE_SECONDS.
 PATIENCE: Final = 3
 PATIENCE_SECONDS: Final = 10
 
@@ -50,7 +50,7 @@ COMPARISONS: Final = (
     *("Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt"),
 )
 CALCULATIONS: Final = ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul")
-# Without those whose changes mean nothing here: no test notices a type like `int ^ None`.
+# Without operators whose mutants no test can kill here, such as the annotation `int ^ None`.
 # https://cosmic-ray.readthedocs.io/en/latest/reference/operators/
 OPERATORS: Final = (
     *("AddNot", "ExceptionReplacer", "NumberReplacer", "RemoveDecorator", "ZeroIterationForLoop"),
@@ -65,12 +65,12 @@ COMMA: Final = re.compile(rb"\s*,")
 
 @dataclass(frozen=True)
 class Mutant:
-    """A file with one change.
+    """A file with one mutation.
 
     Attributes:
-        file: Its path in the project.
-        original: The code without the change.
-        code: The code with it.
+        file: Path in the project.
+        original: The code without the mutation.
+        code: The code with the mutation.
     """
 
     file: Path
@@ -79,35 +79,35 @@ class Mutant:
 
     @property
     def diff(self) -> list[str]:
-        """The changed lines, after their place in the file."""
+        """The unified diff, without file names and context."""
         return [*difflib.unified_diff(self.original.splitlines(), self.code.splitlines(), n=0, lineterm="")][2:]
 
     @property
     def matters(self) -> bool:
-        """Whether it is Python, and can behave differently."""
+        """Whether the mutant is valid Python and can behave differently."""
         try:
             compile(self.code, self.file, "exec", dont_inherit=True)
         except SyntaxError:
             return False
-        # Cosmic Ray takes the asterisk before keyword-only arguments for a product.
+        # Cosmic Ray mutates the keyword-only `*` to `/`, as if it multiplied.
         return self.code.replace("/,", "*,") != self.original
 
 
 def list_mutants(project: Project, sample: int | None) -> list[Mutant]:
-    """List a project's mutants, file by file, or choose as many of them at random as a sample has."""
+    """List a project's mutants, file by file, or a random sample of them."""
     changes = []
     for path in sorted(path for folder in FOLDERS for path in (project.path / folder).rglob("*.py")):
         file, original = path.relative_to(project.path), path.read_text(encoding="utf-8")
         changes += [(file, original, change) for change in _changes(original)]
     if sample:
-        random.Random(SEED).shuffle(changes)  # noqa: S311 # this is no secret
+        random.Random(SEED).shuffle(changes)  # noqa: S311 # not cryptographic
     mutants = (Mutant(file, original, str(change(original))) for file, original, change in changes)
     chosen = itertools.islice((mutant for mutant in mutants if mutant.matters), sample)
     return sorted(chosen, key=lambda mutant: mutant.file)
 
 
 def _changes(source: str) -> Iterator[partial[str]]:
-    """List functions that return a file's code with one change."""
+    """Yield functions that return a file's code with one mutation."""
     nodes = [*ast_nodes(get_ast(source))]
     for operator in (get_operator(f"core/{name}")() for name in OPERATORS):
         for number in range(sum(len([*operator.mutation_positions(node)]) for node in nodes)):
@@ -122,7 +122,7 @@ def _cut(source: str, *, begin: int, end: int, text: bytes) -> str:
 
 
 def _cuts(code: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Find strings to change, and arguments and items to leave out: where it begins and ends, and the new text."""
+    """Yield mutations of strings, keyword arguments and dictionary items: begin, end and replacement."""
     lines = [0, *(match.end() for match in re.finditer(b"\n", code))]
     tree = ast.parse(code)
     docstrings = [node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)]
@@ -133,7 +133,7 @@ def _cuts(code: bytes) -> Iterator[tuple[int, int, bytes]]:
         elif isinstance(node, ast.Dict):
             items += [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key]
         elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in docstrings:
-            # Only strings have quotes, and no part of a string with placeholders has its own.
+            # Among constants, only strings have quotes. The parts of an f-string have none of their own.
             quotes = OPENING_QUOTES.match(code, lines[node.lineno - 1] + node.col_offset)
             yield from [(quotes.end(), quotes.end(), b"X")] if quotes else []
     for first, last in items:
@@ -143,12 +143,12 @@ def _cuts(code: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 class Trial:
-    """A copy of a project in which mutants are tried.
+    """A copy of a project for testing mutants.
 
     Args:
         project: The copy.
-        environment: Its environment.
-        seconds: How long tests take without a mutant, as far as that is known; shared with other copies.
+        environment: The Python environment for the tests.
+        seconds: Known durations of tests without a mutant, shared by all copies.
     """
 
     def __init__(self, project: Project, environment: Environment, seconds: dict[Path, float]) -> None:
@@ -156,10 +156,10 @@ class Trial:
         self._versions = itertools.count()
 
     def outcome(self, mutant: Mutant) -> str:
-        """Run the tests of the mutant's module, those of its folder, and all, until one fails.
+        """Run the tests of the mutant's module, then of its folder, then all, until a test fails.
 
         Raises:
-            SystemExit: If they fail without the mutant, with their output.
+            SystemExit: If the tests fail without the mutant.
         """
         folder = TESTS / mutant.file.parent
         for tests in (folder / f"test_{mutant.file.stem}.py", folder, TESTS):
@@ -187,7 +187,7 @@ class Trial:
     def _write(self, file: Path, code: str) -> None:
         path, version = self._project.path / file, next(self._versions)
         path.write_text(code, encoding="utf-8")
-        # By its time and size, Python knows whether it has compiled a file already.
+        # Python recompiles a module only if the modification time or the size of the file changes.
         os.utime(path, (version, version))
 
     def _run(self, tests: Path, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
@@ -205,7 +205,7 @@ class Trial:
 
 
 def measure(project: Project, environment: Environment, sample: int | None) -> None:
-    """Try a project's mutants, and print those that survive and the mutation score.
+    """Test a project's mutants, and print the survivors and the mutation score.
 
     Raises:
         SystemExit: If the score is below the floor, or if the tests fail without a mutant.
@@ -237,7 +237,7 @@ def measure(project: Project, environment: Environment, sample: int | None) -> N
 
 
 def main() -> None:
-    """Render the default project and measure it."""
+    """Render the default project and measure its mutation score."""
     sample = os.environ.get("SAMPLE")
     with rendered() as (project, environment):
         measure(project, environment, int(sample) if sample else None)

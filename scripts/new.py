@@ -1,7 +1,7 @@
-"""Renders a project.
+"""Renders a project with Cookiecutter: ``make new``.
 
-Cookiecutter does the work. What is added: each answer is checked as soon as it is given, answers in a file are text and
-not Jinja, those that nobody asked for are refused and not ignored, and a failure is a message and not a stack trace.
+In addition, each answer is checked as soon as it is given, answers in a file are literal text instead of Jinja, answers
+to unknown questions are refused instead of ignored, and a failure is a message instead of a stack trace.
 """
 
 import argparse
@@ -34,14 +34,14 @@ Answers = dict[str, str]
 
 
 class AnswersError(Exception):
-    """The file of answers cannot be used; the message says why."""
+    """The answers, or the file with answers, cannot be used."""
 
 
 def main() -> None:
-    """Render a project as the arguments say.
+    """Render a project according to the arguments.
 
     Raises:
-        SystemExit: If it cannot be rendered, with the reason.
+        SystemExit: If the project cannot be rendered.
     """
     parser = argparse.ArgumentParser(prog="make new", description="Render a project from the template.")
     parser.add_argument("--output", default=os.environ.get("OUTPUT"), help="folder to render into, build/ by default")
@@ -65,10 +65,10 @@ def main() -> None:
 
 
 def read_answers(path: Path) -> Answers:
-    """Read the answers of a configuration of Cookiecutter's, and refuse what Cookiecutter would ignore in silence.
+    """Read the answers in a Cookiecutter configuration, and refuse keys that Cookiecutter would silently ignore.
 
     Raises:
-        AnswersError: If it cannot be read, or anything in it is not an answer to a question.
+        AnswersError: If the file cannot be read, or has an unknown key or an invalid answer.
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -100,13 +100,13 @@ def read_answers(path: Path) -> Answers:
 
 
 def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> dict[str, Any]:
-    """Answer the questions: ask them, or take what is given and otherwise the defaults.
+    """Take the given answers, or else the defaults. With `ask`, prompt for each answer.
 
     Returns:
         The answers, with the template's own settings.
 
     Raises:
-        AnswersError: If an answer is refused and nobody can be asked.
+        AnswersError: If an answer is refused.
     """
     defaults = get_user_config(str(config) if config else None)["default_context"]
     literal = {question: as_default(question, text) for question, text in given.items()}
@@ -124,7 +124,7 @@ def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> d
 
 
 def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any]) -> Answers:
-    """Ask the questions one by one. An answer that is refused is asked again at once, and the others are kept."""
+    """Ask each question until the answer is allowed."""
     environment = create_env_with_context(context)
     answers: Answers = {}
     for number, question in enumerate(ASKED, start=1):
@@ -140,14 +140,14 @@ def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any]) -> Ans
         answers[question] = read_user_variable(question, offered, prompts, prefix)
         while found := problem(answers[question]):
             print(f"\n  {found}\n")
-            # The question's own default, and none if that is what was refused.
+            # Offer the question's own default, unless that default is refused.
             own: str | None = render_variable(environment, QUESTIONS[question], answers)
             answers[question] = read_user_variable(question, None if problem(own) else own, prompts, prefix)
     return answers
 
 
 def folder_problem(output: Path, question: str, slug: str) -> str | None:
-    """Say that the folder of a project exists, if the question is the one that names it."""
+    """Return a message if the question is the slug and the project's folder already exists, otherwise ``None``."""
     folder = output / slug
     if question != "project_slug" or not os.path.lexists(folder):
         return None
@@ -155,13 +155,13 @@ def folder_problem(output: Path, question: str, slug: str) -> str | None:
 
 
 def render(output: Path, config: Path | None, answers: Answers) -> None:
-    """Render a project with answers that were checked, and leave nothing behind if that fails.
+    """Render a project with checked answers, and remove the new folder on failure.
 
     Raises:
         CookiecutterException: If Cookiecutter fails.
         OSError: If the folder cannot be written.
     """
-    # What was asked comes before what the hooks print.
+    # The hooks are other processes: print the questions before their messages.
     sys.stdout.flush()
     try:
         cookiecutter(
@@ -179,12 +179,12 @@ def render(output: Path, config: Path | None, answers: Answers) -> None:
 
 
 def as_default(question: str, answer: str) -> str:
-    """Write an answer as the default of its question."""
+    """Convert an answer to a Cookiecutter default: text to a Jinja literal, a choice unchanged."""
     return answer if isinstance(QUESTIONS[question], list) else as_literal(answer)
 
 
 def as_literal(answer: str) -> str:
-    """Write an answer as a Jinja literal, because Cookiecutter renders every default that it is given."""
+    """Convert an answer to a Jinja literal, because Cookiecutter renders every default."""
     return '{{ "' + answer.encode("unicode_escape").decode("ascii").replace('"', "\\x22") + '" }}'
 
 

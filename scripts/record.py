@@ -1,7 +1,7 @@
 """Records ``docs/recording.svg``: ``make new``, the first steps in the new project, and ``validate``.
 
-Each command really runs, in a pseudo-terminal and a copy of the template. Its output is shown unchanged, except for
-durations and this machine's folders. The pace is that of a reader.
+Each command really runs, in a pseudo-terminal and a copy of the template. The output is unchanged, except for durations
+and this machine's paths. The pace is slow enough to read.
 """
 
 import os
@@ -25,18 +25,18 @@ PICTURE = ROOT / "docs" / "recording.svg"
 TITLE = "cookiecutter-pulumi-aws"
 SETTINGS = TapeSettings(width=960, height=890, font_size=14, padding=16, title=TITLE, loop_delay_ms=3_000)
 LAYOUT = Layout.from_settings(SETTINGS)
-# Shown instead of this machine's folders.
+# Replacements for this machine's paths.
 SHOWN_FOLDER = "/home/you"
 SHOWN_PYTHON = "/usr/bin/python3"
 
 NOT_COPIED = shutil.ignore_patterns(".venv*", ".git", "build", "__pycache__", ".hypothesis", "*_cache", "uv.lock")
-# Variables of accounts, test runs and make, and those that change colours or widths.
+# Prefixes of variables for accounts, test runs, make, colours and widths.
 DROPPED = ("AWS_", "PULUMI_", "PYTEST_", "COV_", "GITHUB_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
 DROPPED += ("OUTPUT", "ANSWERS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CI", "COLUMNS", "LINES")
 
 COLOUR = r"(?:\x1b\[[\d;]*m)*"
 QUESTION = rf"\){COLOUR}: {COLOUR}\Z"
-# Such as: in 29ms, in 61.20s (0:01:01), 7.1 s, (7 s).
+# For example: in 29ms, in 61.20s (0:01:01), 7.1 s, (7 s).
 DURATION = re.compile(
     rf" ({COLOUR})(?:in (?:\d+m )?[\d.]+ ?m?s\b(?: \(\d+:\d\d:\d\d\))?|\d+\.\d+ ?m?s\b|\([\d.]+ ?m?s\))"
 )
@@ -44,26 +44,26 @@ INTERPRETER = re.compile(rf"(?<=interpreter at: )({COLOUR})[^\r\n\x1b]+")
 PATIENCE_S = 600
 
 PROMPT = "\x1b[1;32m$\x1b[0m "
-# Times in the picture, in milliseconds.
+# The pace of the picture.
 KEY_MS = 50
 BEFORE_ANSWER_MS = 400
 BEFORE_OUTPUT_MS = 400
 FRAME_MS = 80
 AFTER_COMMAND_MS = 1_500
 AT_THE_END_MS = 5_000
-# Maximum number of parts in which a command's output appears.
+# Maximum number of frames for a command's output.
 MOST_FRAMES = 25
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A command of the recording.
+    """A command in the recording.
 
     Attributes:
-        command: The command.
-        folder: Its folder, relative to the template's.
-        answers: Answers to its first questions; the others get Enter.
-        statuses: Expected exit statuses.
+        command: The shell command.
+        folder: The working directory, relative to the template's folder.
+        answers: Answers to the first questions; Enter answers all further questions.
+        statuses: Allowed exit statuses.
     """
 
     command: str
@@ -74,11 +74,11 @@ class Scene:
 
 @dataclass(frozen=True)
 class Step:
-    """A part of a terminal's content.
+    """A part of the terminal's output, or typed input.
 
     Attributes:
         text: Characters and escape sequences.
-        typed: Whether it appears key by key.
+        typed: Whether the text appears key by key.
     """
 
     text: str
@@ -103,7 +103,7 @@ def main() -> None:
     """Record the picture.
 
     Raises:
-        SystemExit: If a command fails or hangs, with what it printed.
+        SystemExit: If a command fails, with its output, or hangs.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -118,15 +118,15 @@ def main() -> None:
 
 
 def copy_template(folder: Path) -> Path:
-    """Copy the template and its tools into a folder, so that the recording leaves nothing behind here.
+    """Copy the template, with links to its environments, so that the recording changes nothing here.
 
     Returns:
-        The copy.
+        The folder of the copy.
     """
 
     def copy(source: str, target: str) -> None:
         shutil.copyfile(source, target)
-        # Older than the tools' installation, so that make does not repeat it.
+        # Older than the installation marker, so that make does not reinstall the tools.
         os.utime(target, (0, 0))
 
     template = Path(shutil.copytree(ROOT, folder / TITLE, ignore=NOT_COPIED, copy_function=copy))
@@ -136,16 +136,16 @@ def copy_template(folder: Path) -> Path:
 
 
 def neutral_environment(folder: Path) -> dict[str, str]:
-    """Return environment variables with which commands print the same on every machine, and write nothing elsewhere."""
+    """Return environment variables that make the output independent of the machine and the user's settings."""
     configuration = folder / "cookiecutter.yaml"
     configuration.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
-    # In the picture, no tool is missing. None of its commands calls Pulumi.
+    # Pretend that the Pulumi CLI is installed, although no command in the picture calls it.
     pulumi = folder / "bin" / "pulumi"
     pulumi.parent.mkdir(exist_ok=True)
     pulumi.touch(mode=0o755)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     return variables | {
-        # If the machine has no uv, use the one in the template's environment.
+        # If the machine has no uv, use uv from the template's environment.
         "PATH": os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent), str(pulumi.parent)]),
         "TERM": "xterm-256color",
         "COOKIECUTTER_CONFIG": str(configuration),
@@ -159,10 +159,10 @@ def run(scene: Scene, template: Path, variables: dict[str, str]) -> list[Step]:
     """Run a command in a terminal of the picture's size, and answer its questions.
 
     Returns:
-        What the terminal shows.
+        The terminal's output and the typed answers.
 
     Raises:
-        RecordingError: If there are no pseudo-terminals here, or the command fails or hangs.
+        RecordingError: If pseudo-terminals are unavailable, or the command fails or hangs.
     """
     if sys.platform == "win32":
         raise RecordingError("Windows has no pseudo-terminals; use WSL")
@@ -194,10 +194,10 @@ def run(scene: Scene, template: Path, variables: dict[str, str]) -> list[Step]:
 
 
 def converse(terminal: fdspawn, scene: Scene) -> list[Step]:
-    """Answer a command's questions until it ends.
+    """Answer a command's questions until the command ends.
 
     Returns:
-        What it printed, and what was typed.
+        The command's output and the typed answers.
     """
     steps: list[Step] = [Step("\r\n")]
     answers = iter(scene.answers)
@@ -214,13 +214,13 @@ def converse(terminal: fdspawn, scene: Scene) -> list[Step]:
 
 
 def neutral(text: str, folder: Path) -> str:
-    """Remove durations from a text, and replace the folders of this machine."""
+    """Remove durations from a text, and replace this machine's paths."""
     text = INTERPRETER.sub(rf"\1{SHOWN_PYTHON}", DURATION.sub(r"\1", text))
     return text.replace(str(folder), SHOWN_FOLDER)
 
 
 def lines(steps: list[Step]) -> list[str]:
-    """List the lines that a terminal of the picture's size shows, without the blank ones."""
+    """Return the nonblank lines on a terminal of the picture's size."""
     screen = TerminalScreen(cols=LAYOUT.cols, rows=LAYOUT.rows)
     screen.feed("".join(step.text for step in steps), time_ms=0)
     shown = {version.line: version.chars.rstrip() for version in screen.snapshot().lines}
@@ -229,14 +229,14 @@ def lines(steps: list[Step]) -> list[str]:
 
 def parts(text: str) -> list[str]:
     """Split output into its lines, or groups of lines if there are many."""
-    # A progress bar's carriage returns differ from one run to the next.
+    # Split only at newlines, because the carriage returns of progress bars differ between runs.
     printed = re.findall(r"[^\n]*\n|[^\n]+", text)
     size = -(-len(printed) // MOST_FRAMES)
     return ["".join(printed[start : start + size]) for start in range(0, len(printed), size or 1)]
 
 
 def play(scenes: tuple[Scene, ...], steps: list[list[Step]]) -> Recording:
-    """Play the commands and their output at a pace that a reader can follow."""
+    """Replay the commands and their output at a readable pace."""
     screen = TerminalScreen(cols=LAYOUT.cols, rows=LAYOUT.rows)
     now = 0
 

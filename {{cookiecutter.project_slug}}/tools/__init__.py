@@ -1,1 +1,1 @@
-"""The code behind the tasks, and helpers for tests."""
+"""The implementation of the tasks, and helpers for tests."""

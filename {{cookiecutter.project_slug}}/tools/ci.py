@@ -1,6 +1,6 @@
-"""The task ``ci``, which previews, plans or deploys one stack, or looks for its drift.
+"""The task ``ci``: previews, plans or deploys one stack, or detects its drift.
 
-What it finds out goes to the log, to the job's summary, and to ``build/ci/STACK.md`` for a comment.
+The result goes to the log, the job summary, and ``build/ci/STACK.md``, for comments and issues.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ from tools.pulumi_cli import interruptible, run_to_its_end, save_outputs
 from tools.validate.policies import DriftPolicy, Policies, PoliciesError, read_policies
 
 FOLDER: Final = BUILD_FOLDER / "ci"
-# A person sets these to the name of a stack, for one run.
+# Overrides for one run: a person sets the variable to the stack's name.
 ALLOW_DATA_LOSS: Final = "CI_ALLOW_DATA_LOSS"
 ALLOW_DRIFT: Final = "CI_ALLOW_DRIFT"
-# A comment on GitHub has at most 65,536 characters: https://docs.github.com/en/rest/issues/comments
+# Keeps comments below GitHub's limit of 65,536 characters: https://docs.github.com/en/rest/issues/comments
 LONGEST_LIST: Final = 100
 NEW_PLAN: Final = "re-run all jobs, or on GitLab a new pipeline"
-# The ways in which the Pulumi CLI says that a deployment is not what was planned.
+# The Pulumi CLI's messages for a deployment that violates the saved plan.
 VIOLATION: Final = re.compile(
     r"(?P<before>\S*) *error: (?P<message>.*(?:violates plan|not allowed by the plan|no plan for resource"
     r"|expected resource operations for).*)"
@@ -46,7 +46,7 @@ def main(command: str, stack: str) -> None:
         stack: Name of the stack.
 
     Raises:
-        SystemExit: If it fails, with the reason in one line.
+        SystemExit: If the command fails, with the reason in one line.
     """
     with interruptible("ci"):
         _check_name("command", command, COMMANDS)
@@ -91,7 +91,7 @@ def _preview(stack: str, lines: list[str]) -> str:
 
 
 def _plan(stack: str, lines: list[str]) -> str:
-    """Plan a deployment, unless there is drift that it may not repair, or data would be lost."""
+    """Save a plan. Unless overridden, refuse unlisted drift and the deletion or replacement of stateful resources."""
     plan = _plan_file(stack)
     draft = plan.with_suffix(".draft")
     plan.unlink(missing_ok=True)
@@ -109,7 +109,7 @@ def _plan(stack: str, lines: list[str]) -> str:
                 f"it would delete or replace stateful resources: {', '.join(lost)}; allow it "
                 f"{_allowed(ALLOW_DATA_LOSS, stack)}"
             )
-        # `deploy` must not find a plan that is not accepted.
+        # `deploy` must never find a refused plan.
         draft.replace(plan)
     finally:
         draft.unlink(missing_ok=True)
@@ -117,7 +117,7 @@ def _plan(stack: str, lines: list[str]) -> str:
 
 
 def _deploy(stack: str, lines: list[str]) -> str:
-    """Deploy what was planned, write the outputs, and run the integration tests."""
+    """Deploy the saved plan, write the outputs, and run the integration tests."""
     plan = _plan_file(stack)
     if not plan.is_file():
         sys.exit(f"{plan.name} is not in {plan.parent}; {NEW_PLAN}")
@@ -154,14 +154,14 @@ def _plan_file(stack: str) -> Path:
 
 
 def _inspect(stack: str, plan: Path | None = None) -> tuple[Preview, Policies]:
-    """Preview a stack, without the drift that is ignored."""
+    """Preview a stack, and leave out ignored drift."""
     policies = read_policies(PROJECT_FOLDER)
     preview = preview_stack(stack, plan=plan)
     return dataclasses.replace(preview, drift=policies.drift.without_ignored(preview.drift)), policies
 
 
 def _sort_drift(changes: Sequence[Change], policy: DriftPolicy) -> tuple[list[str], list[str]]:
-    """Return the drift that a deployment may repair, and that which stops it."""
+    """Return the drift that a deployment may repair, and the drift that stops a deployment."""
     repairable, refused = [], []
     for change in changes:
         for path in [each.path for each in change.properties] or [""]:
@@ -183,7 +183,7 @@ def _allowed(variable: str, stack: str) -> str:
 
 
 def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:
-    """Describe a preview. Whoever reads comments may not read the values of properties."""
+    """Describe a preview without property values, which may be confidential to the readers of a comment."""
     yield from (f"- {note}" for note in preview.notes)
     lines = [f"- {code(each.name)} was {each.operation} outside Pulumi{_paths(each)}" for each in preview.drift]
     for change in preview.pending:
@@ -203,7 +203,7 @@ def _loses_data(change: Change, stateful: Collection[str]) -> bool:
 
 
 def _counted(stack: str, preview: Preview) -> str:
-    """Count the pending changes, also for GitLab's widget.
+    """Count the pending changes, and write the counts as GitLab's Terraform report.
 
     https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsterraform
     """

@@ -1,6 +1,6 @@
 """Starts, finds and stops the AWS emulator on this machine.
 
-The emulator is MiniStack; only this module knows that: https://github.com/ministackorg/ministack
+Only this module depends on the emulator's implementation, MiniStack: https://github.com/ministackorg/ministack
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from tools.package import UV
 from tools.project import PROJECT_FOLDER
 
-# MiniStack needs one release of botocore, so it has its own environment. Functions run in it too, with the SDK in their
-# bundle. pulumi-aws and MiniStack are tested together: change both at the same time.
+# MiniStack pins botocore, so it has its own environment. Functions run in that environment too, with the SDK in their
+# bundle. Upgrade pulumi-aws and MiniStack together: they are tested together.
 MINISTACK: Final = "ministack==1.5.33"
 COMPANION: Final = "cbor2==6.3.0"
 COMMAND: Final = ("-m", "ministack")
@@ -35,11 +35,11 @@ LOG_FILE: Final = "emulator.log"
 # The emulator unpacks functions here.
 TEMPORARY_FOLDER: Final = "emulator"
 HEALTH: Final = "/_ministack/health"
-# Functions inherit the emulator's environment variables, so this shell's variables are not passed on.
+# Functions inherit the emulator's environment variables, so no other variables of this shell are passed on.
 INHERITED: Final = ("PATH", "SYSTEMROOT")
-# Exceptions from reading a record that is missing or damaged.
+# Exceptions from reading a missing or damaged record.
 UNREADABLE: Final = (OSError, ValueError)
-# Exceptions from a health check, whatever listens at that address by now.
+# Exceptions from a health check if nothing, or another program, listens on the port.
 NO_EMULATOR: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 START_SECONDS: Final = 60
@@ -47,7 +47,7 @@ END_SECONDS: Final = 10
 PAUSE_SECONDS: Final = 0.05
 # Tolerance for a system clock that was adjusted after the process started.
 CLOCK_SECONDS: Final = 60
-# Options of a process that must not receive the terminal's signals. The flags are for Windows.
+# Options that shield a process from the terminal's signals. `creationflags` is for Windows.
 APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
     "start_new_session": True,
     "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0),
@@ -58,10 +58,10 @@ class Record(BaseModel):
     """The record of a started emulator.
 
     Attributes:
-        url: Its address.
-        pid: Its PID.
-        created: Start time of the process; distinguishes it from a later process with the same PID.
-        kept: Whether a stack is deployed to it, so that it keeps running after the task.
+        url: The emulator's URL.
+        pid: PID of the process.
+        created: Start time of the process, to detect a reused PID.
+        kept: Whether the emulator keeps running after the task, with a stack deployed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,16 +73,16 @@ class Record(BaseModel):
 
 
 def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
-    """Return the address of the emulator that is kept running; ``None`` if there is none or it does not answer."""
+    """Return the URL of the emulator that was kept running, or ``None`` if there is none or it does not answer."""
     record = _read_record(folder)
     return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
 
 
 def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
-    """Start an emulator in an empty folder, after stopping an earlier one there, and return its address.
+    """Stop an earlier emulator, start a new one in an empty folder, and return its URL.
 
     Raises:
-        SystemExit: If it does not start. The message names the log.
+        SystemExit: If the emulator cannot be installed or does not start.
     """
     stop_emulator(folder)
     interpreter = find_interpreter()
@@ -91,7 +91,7 @@ def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
     port = _free_port()
     url = f"http://{LOOPBACK}:{port}"
     with (folder / LOG_FILE).open("wb") as log:
-        process = subprocess.Popen(  # pylint: disable=consider-using-with # it outlives this process
+        process = subprocess.Popen(  # pylint: disable=consider-using-with # the emulator outlives this process
             [interpreter, *COMMAND],
             stdin=subprocess.DEVNULL,
             stdout=log,
@@ -119,7 +119,7 @@ def keep_emulator(folder: Path = LOCAL_FOLDER) -> None:
 
 
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
-    """Stop the emulator if it runs, and remove all files of it and its deployments."""
+    """Stop the emulator if it is running, and remove its folder with the local stack's state."""
     record = _read_record(folder)
     process = _process_of(record) if record else None
     if process:
@@ -130,7 +130,7 @@ def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
 def end_process(process: psutil.Process) -> None:
     """Kill a process and its descendants, and wait until they have ended."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        # A suspended process cannot start another one.
+        # A suspended process cannot start children.
         process.suspend()
         family = [process, *process.children(recursive=True)]
         for each in family:
@@ -140,12 +140,12 @@ def end_process(process: psutil.Process) -> None:
 
 
 def find_interpreter() -> str:
-    """Find the Python of the emulator's environment, which uv creates in its cache the first time.
+    """Return the Python of the emulator's environment, which uv creates in its cache on first use.
 
-    The bundle of the local stack is built for it.
+    The local stack's bundle is built for the same version of Python.
 
     Raises:
-        SystemExit: If uv cannot create it, with the reason.
+        SystemExit: If uv cannot create the environment.
     """
     command = ["--quiet", "--python", sys.executable, "--from", MINISTACK, "--with", COMPANION]
     command += ["python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
@@ -160,8 +160,8 @@ def find_interpreter() -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether an emulator answers at an address."""
-    # Bypass a proxy: it cannot reach this machine's loopback.
+    """Whether an emulator answers at a URL."""
+    # Bypass proxies, which cannot reach this machine's loopback interface.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
@@ -175,7 +175,7 @@ def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def _process_of(record: Record) -> psutil.Process | None:
-    """Find an emulator's process, unless it has ended and its PID was reused."""
+    """Return an emulator's process, or ``None`` if it has ended, even if its PID was reused."""
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(record.pid)
         if abs(process.create_time() - record.created) < CLOCK_SECONDS:
@@ -197,7 +197,7 @@ def _variables(port: int, temporary: Path) -> dict[str, str]:
     return {name: os.environ[name] for name in INHERITED if name in os.environ} | {
         "BIND_HOST": LOOPBACK,
         "GATEWAY_PORT": str(port),
-        # Otherwise it listens on another port on all interfaces.
+        # Otherwise MiniStack also listens on another port, on all interfaces.
         "IOT_MTLS_ENABLED": "0",
         "MINISTACK_ACCOUNT_ID": ACCOUNT,
         "TZ": "UTC",

@@ -1,7 +1,7 @@
-"""The ``generate`` task: writes blocks of ``Pulumi.yaml`` and the documents from the code.
+"""The task ``generate``: writes blocks of ``Pulumi.yaml`` and the documents from the code.
 
-A block is enclosed in comments: ``settings: begin`` and ``settings: end``, in YAML or Markdown. Text outside of the
-blocks is not changed.
+A block is enclosed in YAML or Markdown comments, for example ``settings: begin`` and ``settings: end``. Text outside
+the blocks is unchanged.
 """
 
 import ast
@@ -31,7 +31,7 @@ BLOCK: Final = re.compile(
 
 
 def generate(folder: Path = PROJECT_FOLDER) -> None:
-    """Rewrite every block in a project's folder.
+    """Rewrite all outdated blocks in a project's folder.
 
     Raises:
         SystemExit: If a file has an unknown block.
@@ -45,7 +45,7 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
     """Check that every block in a project's folder is up to date.
 
     Raises:
-        SystemExit: If a block is out of date, with the command that rewrites it, or is unknown.
+        SystemExit: If a block is out of date or unknown.
     """
     stale = [path.relative_to(folder).as_posix() for path, _ in _stale(folder)]
     if stale:
@@ -53,7 +53,7 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
 
 
 def _stale(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Find the files that are out of date, with their new text."""
+    """Yield the outdated files with their new text."""
     for path in (folder / PROJECT_FILE, folder / "README.md", *sorted((folder / "docs").glob("*.md"))):
         text = path.read_text(encoding="utf-8")
         written = BLOCK.sub(_written(path, folder), text)
@@ -74,7 +74,7 @@ def _written(path: Path, folder: Path) -> Callable[[re.Match[str]], str]:
 
 
 def _schema(_folder: Path) -> Iterator[str]:
-    """Describe the settings as the Pulumi CLI reads them.
+    """Yield the settings as ``config`` entries of ``Pulumi.yaml``.
 
     https://www.pulumi.com/docs/iac/concepts/projects/project-file/#config-options
     """

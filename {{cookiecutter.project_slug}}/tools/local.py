@@ -1,6 +1,6 @@
-"""The local stack: the Pulumi CLI deploys it to an AWS emulator on this machine, without an account.
+"""Deploys the local stack to an AWS emulator on this machine, without an AWS account.
 
-All files (state, logs, credentials) stay in the folder ``.local``.
+State, logs and credentials stay in the folder ``.local``.
 """
 
 import os
@@ -23,16 +23,16 @@ from tools.settings import REGION_KEY
 STACK: Final = DECLARATION.local
 LOCK_FILE: Final = PROJECT_FOLDER / ".local.lock"
 STATE_FOLDER: Final = LOCAL_FOLDER / "state"
-# Where the Pulumi CLI locks the state.
+# Folder of the Pulumi CLI's state locks.
 STATE_LOCKS: Final = ".pulumi/locks"
-# The emulator's state has no secrets worth protecting. Pulumi.local.yaml has the salt of this passphrase.
+# The local stack has no confidential secrets. Pulumi.local.yaml contains the salt for this passphrase.
 PASSPHRASE: Final = "local"  # noqa: S105 # protects nothing
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
-# Programs differ in which of the two they read.
+# Some programs read only one of the two variables.
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-# In interactive mode the Pulumi CLI would take Ctrl-C away from the other processes.
+# In interactive mode, the Pulumi CLI would keep Ctrl-C from the other processes.
 UP: Final = ("up", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
 OPERATING_SYSTEM: Final = os.name
 
@@ -41,7 +41,7 @@ def up() -> None:
     """Start the emulator if necessary, deploy to it, and print the outputs and next steps: the task ``local-up``.
 
     Raises:
-        SystemExit: If the deployment fails, with the reason. An emulator that this task has started is then stopped.
+        SystemExit: If the deployment fails. An emulator that this task has started is then stopped.
     """
     find_pulumi()
     began = time.monotonic()
@@ -63,7 +63,7 @@ def up() -> None:
 
 
 def down() -> None:
-    """Stop the emulator and remove its files: the task ``local-down``. There is nothing to destroy in its memory."""
+    """Stop the emulator, whose resources are only in memory, and remove its files: the task ``local-down``."""
     with _task("local-down"):
         address = find_emulator()
         path = PROJECT_FOLDER / OUTPUTS_FILE
@@ -78,7 +78,7 @@ def test() -> None:
     """Deploy to a new emulator, run the integration tests, and stop the emulator: the task ``test-local``.
 
     Raises:
-        SystemExit: Unless every step succeeds.
+        SystemExit: If the local stack is already up or a step fails.
     """
     find_pulumi()
     with _task("test-local"):
@@ -93,7 +93,7 @@ def test() -> None:
 
 
 def local_variables(address: str) -> dict[str, str]:
-    """Return environment variables that lead the Pulumi CLI and the tests to the emulator and to no account."""
+    """Return environment variables that point the Pulumi CLI and the tests to the emulator, never to AWS."""
     inherited = {name: value for name, value in os.environ.items() if not of_an_account(name)}
     no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
@@ -116,10 +116,10 @@ def local_variables(address: str) -> dict[str, str]:
 
 
 def enter_local_stack(task: str) -> str:
-    """Point this process to the local stack, and to no account, and return the emulator's address.
+    """Point this process to the local stack, never to AWS, and return the emulator's URL.
 
     Raises:
-        SystemExit: If the local stack is not up. The message begins with the task.
+        SystemExit: If the local stack is not up.
     """
     address = find_emulator()
     if address is None:
@@ -131,7 +131,7 @@ def enter_local_stack(task: str) -> str:
 
 
 def of_an_account(variable: str) -> bool:
-    """Whether an environment variable may lead to an account or its stacks."""
+    """Whether an environment variable may point to an AWS account, a Pulumi account or another stack."""
     return variable.startswith(("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK"))
 
 
@@ -140,7 +140,7 @@ def _task(name: str) -> Generator[None]:
     """Lock out other tasks of the local stack.
 
     Raises:
-        SystemExit: If another task is running, or this one is interrupted.
+        SystemExit: If another task is running, or this task is interrupted.
     """
     with interruptible(name):
         try:
@@ -152,7 +152,7 @@ def _task(name: str) -> Generator[None]:
 
 @contextmanager
 def _new_emulator() -> Generator[str]:
-    """Start an emulator, and stop it unless it is kept by then."""
+    """Start an emulator; on exit, stop it unless it is kept."""
     try:
         yield start_emulator()
     finally:
@@ -178,7 +178,7 @@ def _pulumi(address: str, *arguments: str, is_disposable: bool = False) -> None:
 def run_disposable(command: Sequence[str], variables: Mapping[str, str]) -> int:
     """Run a command in the project's folder, and return its exit status.
 
-    If the task is interrupted, the command is killed, because its emulator is stopped then, too.
+    If the task is interrupted, kill the command, because its emulator is stopped, too.
     """
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
         try:
@@ -191,7 +191,7 @@ def run_disposable(command: Sequence[str], variables: Mapping[str, str]) -> int:
 
 @contextmanager
 def _outputs_restored() -> Generator[None]:
-    """Restore the outputs file afterwards: the emulator of this task does not outlive it."""
+    """Restore the outputs file on exit, because the emulator of this task is stopped."""
     path = PROJECT_FOLDER / OUTPUTS_FILE
     before = path.read_bytes() if path.exists() else None
     try:

@@ -1,4 +1,4 @@
-"""Writes Markdown: tables, and text that keeps its meaning in them."""
+"""Formats Markdown tables and inline code."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -6,7 +6,7 @@ from tools.project import printable
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Return the lines of a table.
+    """Yield the lines of a table.
 
     Args:
         header: The columns' titles.
@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 
 def code(text: str) -> str:
-    """Return a text as code on one line: nothing in it is formatted or linked. Empty text stays empty."""
+    """Return text as inline code, so that Markdown formats and links nothing in it. Empty text stays empty."""
     return text and f"`{printable(text).replace('`', chr(39))}`"
 
 

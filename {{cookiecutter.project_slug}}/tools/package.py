@@ -1,4 +1,4 @@
-"""Builds the function and its dependencies into a ZIP archive for Lambda: the bundle.
+"""Builds the bundle: a ZIP archive for Lambda with the function and its dependencies.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 """
@@ -24,17 +24,17 @@ UV: Final = (sys.executable, "-m", "uv")
 BUILD_FOLDER: Final = PROJECT_FOLDER / "build"
 SOURCE: Final = PROJECT_FOLDER / DECLARATION.function
 PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinux2014"}
-# The earliest time that a ZIP archive can hold. A fixed time makes builds reproducible.
+# The earliest time in the ZIP format. A fixed time makes builds reproducible.
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 FILE_MODE: Final = 0o100644 << 16
 NOT_SOURCE: Final = frozenset({"__pycache__", ".DS_Store"})
-# Exceptions from reading a bundle that is missing or damaged.
+# Exceptions from reading a missing or damaged bundle.
 UNREADABLE: Final = (OSError, BadZipFile)
 
 
 @dataclass(frozen=True)
 class Target:
-    """The path of a bundle, and uv's options that select its platform.
+    """The path of a bundle, and the uv options that select its platform.
 
     https://docs.astral.sh/uv/guides/integration/aws-lambda/
     """
@@ -44,20 +44,19 @@ class Target:
 
 
 def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
-    """Return the path of a stack's bundle, whether or not it exists.
+    """Return the path of a stack's bundle, which may not exist.
 
-    It is built for a runtime and an architecture. The local stack's is built for this machine's Python instead, which
-    runs the function there.
+    Stacks with the same runtime and architecture share a bundle. The local stack's bundle is for this machine's Python.
     """
     target = DECLARATION.local if environment == DECLARATION.local else f"{runtime}-{architecture}"
     return BUILD_FOLDER / f"{DECLARATION.function}-{target}.zip"
 
 
 def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.FileArchive:
-    """Return a stack's bundle as an archive. The arguments are those of `bundle_path`.
+    """Return a stack's bundle as a Pulumi archive. The arguments are those of `bundle_path`.
 
     Raises:
-        pulumi.RunError: If it does not exist; the message names the tasks that build it.
+        pulumi.RunError: If the bundle does not exist; the message names the tasks that build it.
     """
     path = bundle_path(environment, runtime, architecture)
     if not path.is_file():
@@ -72,7 +71,7 @@ def build_bundle(stack: str) -> None:
     """Build a stack's bundle, unless it is up to date.
 
     Raises:
-        SystemExit: If it cannot be built, with the reason. An earlier bundle is then unchanged.
+        SystemExit: If the bundle cannot be built. An earlier bundle is then unchanged.
     """
     try:
         target = _target(stack)
@@ -104,11 +103,11 @@ def _build(target: Target, requirements: str, digest: bytes) -> None:
 
 
 def _target(stack: str) -> Target:
-    """Read the target from the stack's settings. All of them are checked first: an unusable bundle helps nobody."""
+    """Read the target from the stack's settings. Check all settings first, so that no unusable bundle is built."""
     project = read_project()
     config = project.read_stack(stack)
     problems = find_problems(load_declared(DECLARATION.settings), project.name, config.values, config.secret_keys)
-    # Only the Pulumi CLI can decrypt and check a secret.
+    # Only the Pulumi CLI can decrypt secrets; the program checks them.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
@@ -133,7 +132,7 @@ def _digest(target: Target, requirements: str) -> bytes:
 
 
 def _read_digest(archive: Path) -> bytes:
-    """Read the digest that is stored in a bundle; empty if the bundle is missing or damaged."""
+    """Return the digest stored in a bundle; empty if the bundle is missing or damaged."""
     try:
         with ZipFile(archive) as bundle:
             return bundle.comment
@@ -142,17 +141,17 @@ def _read_digest(archive: Path) -> bytes:
 
 
 def _files(folder: Path) -> list[Path]:
-    """List a folder's files in a fixed order, without what Python and file managers leave there."""
+    """List a folder's files in sorted order, without caches and ``.DS_Store``."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and not NOT_SOURCE & {*path.parts})
 
 
 def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
-    """Write a folder's files, without caches, to an archive that depends only on their names and content.
+    """Write a folder's files, without caches, to a reproducible archive.
 
     Args:
         folder: The root of the archive.
         archive: The file to write.
-        comment: Digest of what it was built from.
+        comment: The archive's comment, for the digest.
     """
     with ZipFile(archive, "w") as output:
         output.comment = comment
@@ -163,10 +162,10 @@ def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
 
 
 def locked_requirements(folder: Path = PROJECT_FOLDER) -> str:
-    """List the function's dependencies from the project's lock file, in pip's requirements format.
+    """Return the function's locked dependencies, in pip's requirements format.
 
     Raises:
-        subprocess.CalledProcessError: If uv cannot read its lock file.
+        subprocess.CalledProcessError: If uv cannot export its lock file.
     """
     pipfile_lock = folder / "Pipfile.lock"
     if pipfile_lock.exists():
@@ -182,7 +181,7 @@ def _requirement(name: str, locked: dict[str, str]) -> str:
 
 
 def _install(target: Path, requirements: str, options: tuple[str, ...]) -> None:
-    """Install wheels of the function's dependencies for its platform; nothing is compiled on this machine."""
+    """Install the function's dependencies for its platform, only from wheels: nothing is compiled on this machine."""
     file = target.with_suffix(".txt")
     file.write_text(requirements, encoding="utf-8")
     command = [*UV, "pip", "install", "--quiet", "--requirements", str(file), "--target", str(target), *options]

@@ -1,6 +1,6 @@
-"""One preview with refresh of a stack: its drift, and what a deployment would change.
+"""Previews a stack with refresh, to find its drift and its pending changes.
 
-It changes neither the state nor the selected stack: https://www.pulumi.com/docs/iac/automation-api/
+Neither the state nor the selected stack changes. Automation API: https://www.pulumi.com/docs/iac/automation-api/
 """
 
 import contextlib
@@ -25,20 +25,20 @@ from tools.project import PROJECT_FOLDER, printable
 from tools.pulumi_cli import find_pulumi
 from tools.settings import MASKED
 
-# The Pulumi CLI plans and counts one of these for each resource. The other steps of a replacement are not counted.
+# Changes that the Pulumi CLI counts, one for each resource. The other steps of a replacement are not counted.
 PLANNED: Final = (OpType.CREATE, OpType.UPDATE, OpType.REPLACE, OpType.DELETE, OpType.IMPORT)
 BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # marks a secret, is not one
-# Exceptions from following a path that a value does not have.
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # a marker of secrets
+# Exceptions from looking up a path that a value lacks.
 NO_SUCH_PART: Final = (LookupError, TypeError)
-# A path as Pulumi writes it: names joined by dots, indices and odd names in brackets.
+# A part of a property path such as `rules[0].tags["my.key"]`.
 PATH_PART: Final = re.compile(r'\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[\]]+)')
 
 
 class Property(BaseModel, frozen=True):
-    """A property that differs. Values are JSON texts, or ``None`` if it is not set; secrets are masked."""
+    """A changed property. Values are JSON with masked secrets, or ``None`` if the property is not set."""
 
     path: str
     found: str | None
@@ -46,7 +46,7 @@ class Property(BaseModel, frozen=True):
 
 
 class Change(BaseModel, frozen=True):
-    """A resource that was changed or deleted outside Pulumi, or that a deployment would change."""
+    """The drift or the pending change of a resource."""
 
     urn: str
     name: str
@@ -57,7 +57,7 @@ class Change(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class Preview:
-    """What a preview has found. `outputs` has no secrets; a stack without resources is not deployed."""
+    """The result of a preview. Secrets in `outputs` are masked; a stack without resources is not deployed."""
 
     drift: tuple[Change, ...]
     pending: tuple[Change, ...]
@@ -67,28 +67,28 @@ class Preview:
 
 
 class PreviewError(Exception):
-    """The Pulumi CLI failed. The message says why and what to do, in one line."""
+    """The Pulumi CLI failed; the message is the reason, in one line."""
 
 
 class Workspace(automation.LocalWorkspace):
-    """The project's folder. It selects no stack, because each command names its stack, and decrypts no state."""
+    """A workspace that never selects a stack, because each command names its stack, and never decrypts the state."""
 
     def select_stack(self, stack_name: str) -> None:
-        """Keep the selected stack."""
+        """Leave the selected stack unchanged."""
 
     def export_stack(self, stack_name: str) -> automation.Deployment:
-        """Read a stack's state, with its secrets encrypted."""
+        """Export a stack's state with encrypted secrets."""
         result = self.pulumi_command.run(["stack", "export", "--stack", stack_name], self.work_dir, self.env_vars)
         return automation.Deployment(**json.loads(result.stdout))
 
 
 @contextlib.contextmanager
 def opened_stack(stack: str, variables: Mapping[str, str] | None = None) -> Generator[automation.Stack]:
-    """Work with a stack, whether or not the backend has it. The arguments and errors are those of `preview_stack`."""
+    """Open a stack, without requiring that it exists in the backend. Arguments and errors: see `preview_stack`."""
     find_pulumi()
     before = dict(os.environ)
     try:
-        # The Automation API adds variables to those of this process, and cannot unset one.
+        # The Automation API can add environment variables to those of this process, but cannot unset any.
         if variables is not None:
             os.environ.clear()
             os.environ.update(variables)
@@ -102,15 +102,15 @@ def opened_stack(stack: str, variables: Mapping[str, str] | None = None) -> Gene
 
 
 def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[str, str] | None = None) -> Preview:
-    """Build the bundle, preview a deployment, and find the stack's drift.
+    """Build the bundle, preview a deployment, and detect drift.
 
     Args:
-        stack: Name of the stack. If the backend does not have it, a note says so, and nothing is pending.
-        plan: The file to write the plan to; none by default.
-        variables: Environment of the Pulumi CLI; by default that of this process.
+        stack: Name of the stack. If the backend lacks it, the preview has only a note, or with `plan`, fails.
+        plan: File for the saved plan; none by default.
+        variables: Environment variables of the Pulumi CLI; by default those of this process.
 
     Raises:
-        PreviewError: If the Pulumi CLI fails; then standard error has all that it has printed.
+        PreviewError: If the Pulumi CLI fails; its output is then on standard error.
         SystemExit: If the Pulumi CLI is not installed, or the bundle cannot be built.
     """
     events: list[EngineEvent] = []
@@ -150,7 +150,7 @@ def _notes(stack: str, state: Mapping[str, Any], last: automation.UpdateSummary 
 def _read_events(
     events: Sequence[EngineEvent], counted: Mapping[OpType, int]
 ) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """Read the drift and the pending changes, and check that the Automation API has skipped no event."""
+    """Return the drift and the pending changes, and check that the Automation API has skipped no event."""
     begun = [event.resource_pre_event.metadata for event in events if event.resource_pre_event]
     ended = [event.res_outputs_event.metadata for event in events if event.res_outputs_event]
     read = [step for step in ended if step.op == OpType.REFRESH]
@@ -184,9 +184,9 @@ def _change(step: StepEventMetadata) -> Change:
 
 
 def _value(step: StepEventMetadata, state: StepEventStateMetadata | None, path: str) -> str | None:
-    """Return a property's value as JSON; ``None`` if it is not set."""
+    """Return a property's value as JSON, or ``None`` if the property is not set."""
     inputs, outputs = (dict(getattr(state, name, None) or {}) for name in ("inputs", "outputs"))
-    # A refresh compares outputs. An update compares inputs, and what the provider has computed.
+    # A refresh compares outputs. An update compares inputs, and outputs that the provider computes.
     value: Any = inputs | outputs if step.op == OpType.REFRESH else outputs | inputs
     for index, quoted, name in PATH_PART.findall(path):
         try:
@@ -197,7 +197,7 @@ def _value(step: StepEventMetadata, state: StepEventStateMetadata | None, path: 
 
 
 def _readable(value: Any) -> Any:
-    """Replace secrets, files and unknown values by placeholders."""
+    """Replace secrets, assets, archives and unknown values with placeholders."""
     if isinstance(value, Mapping) and SIGNATURE in value:
         return MASKED if value[SIGNATURE] == SECRET else "[file]"
     if isinstance(value, Mapping):

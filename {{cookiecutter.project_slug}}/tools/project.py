@@ -1,6 +1,6 @@
 """Reads a project without the Pulumi CLI: its declaration, ``Pulumi.yaml``, and the stack files with line numbers.
 
-``[tool.pipeline]`` in ``pyproject.toml`` declares what the tools know of the project; they import nothing else of it.
+The tools import from the project only what ``[tool.pipeline]`` in ``pyproject.toml`` declares.
 """
 
 import difflib
@@ -31,13 +31,13 @@ LONGEST_SHOWN: Final = 160
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a project declares to the tools under ``[tool.pipeline]``.
+    """A project's declaration for the tools: ``[tool.pipeline]``.
 
     Attributes:
-        settings: The model of a stack's configuration, as ``module:name``.
-        environment: The setting for a stack's environment. Its allowed values are in order of promotion.
-        local: The environment that is deployed to the emulator on this machine, and the name of its stack.
-        function: The package of the function, which goes into the bundle.
+        settings: The settings model, as ``module:name``.
+        environment: The setting for a stack's environment, whose allowed values are in order of promotion.
+        local: Name of the local stack, deployed to the emulator, and of its environment.
+        function: The function's Python package, which goes into the bundle.
         runtime: The setting for the function's runtime.
         architecture: The setting for the function's architecture.
         example: An example event, as ``module:name``.
@@ -64,17 +64,17 @@ def load_declared(reference: str) -> Any:
 
 
 def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
-    """Return the command before a task's name, which depends on the package manager."""
+    """Return the command that runs a task, up to the task's name: ``uv run poe`` or ``pipenv run``."""
     return "pipenv run" if (folder / "Pipfile").exists() else "uv run poe"
 
 
 class DocumentError(Exception):
-    """A file cannot be read.
+    """A file is unreadable or malformed.
 
     Attributes:
         file: Name of the file.
         line: Line of the problem, from 1, if known.
-        problem: What is wrong and what is allowed.
+        problem: The message without file and line.
     """
 
     def __init__(self, file: str, problem: str, line: int | None = None) -> None:
@@ -84,13 +84,13 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One key of a YAML mapping with its value.
+    """A key of a YAML mapping, with its value.
 
     Attributes:
         file: Name of the file.
         line: Line of the key, from 1.
         key: The key.
-        node: The value as the parser's node.
+        node: The value, as a PyYAML node.
     """
 
     file: str
@@ -109,13 +109,13 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
 
     Args:
         path: The file.
-        name: Its name in messages; by default the file's name.
+        name: The file's name in messages; by default the name in the path.
 
     Returns:
-        The keys of the mapping in order.
+        The entries of the mapping, in order.
 
     Raises:
-        DocumentError: If it cannot be read, with the line if known.
+        DocumentError: If the file cannot be read or is not a mapping.
     """
     name = name or path.name
     text = read_text(path, name)
@@ -126,16 +126,16 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
     if node is None:
         return ()
     entries = _entries(name, node, "is not a mapping of keys to values")
-    # Build all values once, so that reading one later cannot fail.
+    # Convert all values once, so that `Entry.value` cannot fail later.
     _plain(name, node)
     return entries
 
 
 def read_text(path: Path, name: str) -> str:
-    """Read a text file, which has this name in messages.
+    """Read a UTF-8 file, which is called `name` in messages.
 
     Raises:
-        DocumentError: If it cannot be read.
+        DocumentError: If the file cannot be read.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
@@ -149,7 +149,7 @@ def read_text(path: Path, name: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Escape characters that a terminal interprets or that hide what the text says."""
+    """Escape unprintable characters, which could control the terminal or disguise the text."""
     return "".join(character if character.isprintable() else ascii(character)[1:-1] for character in text)
 
 
@@ -160,13 +160,13 @@ def shown(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that a wrong name was probably meant to be, if there is one."""
+    """Return the known name that is most similar to a name, or ``None`` if none is similar."""
     names = {each.lower(): each for each in known}
     return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), None)
 
 
 class Place(NamedTuple):
-    """The place where a value is set: the file, and the line of its key, from 1."""
+    """The file and the line, from 1, where a key is set."""
 
     file: str
     line: int
@@ -174,13 +174,13 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack file, and the configuration as the program sees it, but with secrets encrypted.
+    """A stack file and the stack's configuration, with defaults filled in and secrets encrypted.
 
     Attributes:
         stack: Name of the stack.
         file: Name of the file.
-        sections: The top-level keys of the file.
-        values: The values as text, by key with namespace; defaults of ``Pulumi.yaml`` are filled in.
+        sections: The top-level entries of the file.
+        values: Values as text, by key with namespace, including defaults of ``Pulumi.yaml``.
         secret_keys: Keys of the secrets.
         places: Where each value is set: in the stack file, or as a default in ``Pulumi.yaml``.
     """
@@ -194,19 +194,19 @@ class StackConfig:
 
     @property
     def config_place(self) -> Place:
-        """Place of ``config``, which is reported as the place of missing keys."""
+        """Place of ``config``, reported for missing keys."""
         return Place(self.file, next((entry.line for entry in self.sections if entry.key == "config"), 1))
 
 
 @dataclass(frozen=True)
 class Project:
-    """A Pulumi project, as ``Pulumi.yaml`` describes it.
+    """A Pulumi project, read from ``Pulumi.yaml``.
 
     Attributes:
         folder: The project's folder.
-        name: Its name, which is the namespace of its configuration.
-        sections: The top-level keys.
-        config: The configuration keys that it declares, with their namespaces.
+        name: The project's name, which is the namespace of its settings.
+        sections: The top-level entries.
+        config: The declared configuration, by key with namespace.
     """
 
     folder: Path
@@ -221,7 +221,7 @@ class Project:
 
     @functools.cached_property
     def stacks(self) -> tuple[str, ...]:
-        """Names of the stacks that have a file, sorted."""
+        """Sorted names of the stacks that have a stack file."""
         matches = [STACK_FILE.fullmatch(path.name) for path in self.folder.glob("Pulumi.*")]
         return tuple(sorted(match["stack"] for match in matches if match))
 
@@ -232,7 +232,7 @@ class Project:
             stack: Name of the stack, for example ``dev``.
 
         Raises:
-            DocumentError: If its file cannot be read.
+            DocumentError: If the stack file cannot be read.
         """
         name = f"Pulumi.{stack}.yaml"
         if stack not in self.stacks:
@@ -262,7 +262,7 @@ def read_project(folder: Path = PROJECT_FOLDER) -> Project:
     """Read ``Pulumi.yaml``.
 
     Raises:
-        DocumentError: If it cannot be read, or has no project name.
+        DocumentError: If the file cannot be read or has no project name.
     """
     sections = read_document(folder / PROJECT_FILE)
     name = next((entry.value for entry in sections if entry.key == "name"), "")
@@ -272,15 +272,15 @@ def read_project(folder: Path = PROJECT_FOLDER) -> Project:
 
 
 def read_accounts(text: str) -> tuple[str, ...] | None:
-    """Read the accounts that a stack may be deployed to, as the AWS provider's setting `ACCOUNTS_KEY` lists them.
+    """Parse the AWS provider's setting `ACCOUNTS_KEY`: the accounts that a stack may be deployed to.
 
     https://www.pulumi.com/registry/packages/aws/installation-configuration/#configuration-options
 
     Args:
-        text: The value, a list as JSON; empty if the key is not set.
+        text: The list, as JSON; empty if the key is not set.
 
     Returns:
-        The accounts' IDs, none if every account is allowed; ``None`` if it is something else.
+        The account IDs, empty if every account is allowed; ``None`` if the text is not a list of account IDs.
     """
     try:
         listed = json.loads(text or "[]")
@@ -291,7 +291,7 @@ def read_accounts(text: str) -> tuple[str, ...] | None:
 
 
 def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
-    """Turn a parser's error into one line, with the likely place of the mistake."""
+    """Convert a parser error to a one-line message, with the likely line of the mistake."""
     parts = (getattr(error, name, None) for name in ("context", "problem"))
     problem = ", ".join(filter(None, parts)) or str(error)
     # The parser notices a colon without a space only on the next line.
@@ -317,7 +317,7 @@ def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
 
 
 def _keys(entry: Entry) -> tuple[Entry, ...]:
-    """List the keys of an entry's value, which must be a mapping."""
+    """Return the entries of a value that must be a mapping."""
     return _entries(entry.file, entry.node, f"{entry.key} is not a mapping of keys to values")
 
 
@@ -330,7 +330,7 @@ def _plain(file: str, node: yaml.Node) -> Any:
 
 
 def _config(project: str, sections: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
-    """List the configuration keys of a file. A key without a namespace gets the project's."""
+    """Yield a file's configuration by key. A key without a namespace gets the project's namespace."""
     named = (section for section in sections if section.key == "config" and section.value not in NULLS)
     for entry in itertools.chain.from_iterable(map(_keys, named)):
         yield (entry.key if ":" in entry.key else f"{project}:{entry.key}", entry)

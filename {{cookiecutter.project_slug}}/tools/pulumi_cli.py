@@ -1,4 +1,4 @@
-"""Finds, runs and interrupts the Pulumi CLI, and reads a stack's outputs with it."""
+"""Runs the Pulumi CLI for the tasks, lets it finish after an interrupt, and saves a stack's outputs."""
 
 import ast
 import json
@@ -18,7 +18,7 @@ from tools.project import PROJECT_FOLDER, DocumentError, read_project
 INSTALLATION: Final = "https://www.pulumi.com/docs/install/"
 # Signals that would end this process and leave the Pulumi CLI running. Windows has no SIGHUP.
 ENDING: Final = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-# The exit status that shells report for an interrupted command.
+# 128 + SIGINT: the exit status of an interrupted command in a shell.
 INTERRUPTED: Final = 130
 OUTPUTS_FILE: Final = Path("cfn-outputs/flat-outputs.json")
 PROGRAM: Final = "__main__.py"
@@ -26,10 +26,10 @@ EXPORT: Final = "pulumi.export"
 
 
 def find_pulumi() -> str:
-    """Find the Pulumi CLI on the PATH.
+    """Return the path of the Pulumi CLI.
 
     Raises:
-        SystemExit: If it is not installed. The message says how to install it.
+        SystemExit: If the Pulumi CLI is not on the PATH.
     """
     program = shutil.which("pulumi")
     if program is None:
@@ -41,8 +41,8 @@ def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> i
     """Run the Pulumi CLI in this terminal, and return its exit status.
 
     Raises:
-        SystemExit: If it is not installed.
-        KeyboardInterrupt: If it was interrupted, after it has ended.
+        SystemExit: If the Pulumi CLI is not installed.
+        KeyboardInterrupt: After an interrupted Pulumi CLI has ended.
     """
     return run_to_its_end([find_pulumi(), *arguments], variables)
 
@@ -50,18 +50,18 @@ def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> i
 def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
     """Run a command in the project's folder and wait until it ends, even after Ctrl-C.
 
-    A killed Pulumi CLI leaves its state locked. On Ctrl-C the terminal interrupts the command too, so this process only
-    waits. Other signals that would end this process are forwarded to the command as SIGINT.
+    A killed Pulumi CLI leaves the state locked. On Ctrl-C, the terminal also sends SIGINT to the command, so this
+    process only waits. SIGTERM and SIGHUP are forwarded to the command as SIGINT.
 
     Args:
         command: The command and its arguments.
-        variables: Its environment; by default that of this process.
+        variables: Environment variables; by default those of this process.
 
     Returns:
-        Its exit status.
+        The exit status.
 
     Raises:
-        KeyboardInterrupt: If it was interrupted, after it has ended.
+        KeyboardInterrupt: After an interrupted command has ended.
     """
     interrupted = False
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
@@ -84,10 +84,10 @@ def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None =
 
 @contextmanager
 def interruptible(task: str) -> Generator[None]:
-    """Exit with one line, which names the task, instead of a stack trace when it is interrupted.
+    """On an interrupt, exit with a message that names the task, without a stack trace.
 
     Raises:
-        SystemExit: If it is interrupted, with exit status 130.
+        SystemExit: If the task is interrupted, with exit status 130.
     """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -103,7 +103,7 @@ def interruptible(task: str) -> Generator[None]:
 
 @contextmanager
 def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Generator[None]:
-    """Handle signals that would end this process. Ignored signals stay ignored, for example under nohup."""
+    """Handle SIGTERM and SIGHUP during the block. Ignored signals stay ignored, for example under nohup."""
     handled = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in handled}
     try:
@@ -118,11 +118,11 @@ def create_stack(stack: str, secrets_provider: str = "default") -> None:
 
     Args:
         stack: Name of the stack.
-        secrets_provider: What encrypts its secrets; by default the backend:
+        secrets_provider: Pulumi's secrets provider:
             https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
 
     Raises:
-        SystemExit: If it is not created.
+        SystemExit: If the stack is not created.
     """
     with interruptible("pulumi-create-stack"):
         _require(stack)
@@ -130,10 +130,10 @@ def create_stack(stack: str, secrets_provider: str = "default") -> None:
 
 
 def preview(stack: str) -> None:
-    """Show what a deployment of a stack would change: the task ``pulumi-preview``.
+    """Build a stack's bundle and preview its deployment: the task ``pulumi-preview``.
 
     Raises:
-        SystemExit: If the preview fails. The Pulumi CLI has then printed the reason.
+        SystemExit: If the bundle cannot be built or the preview fails.
     """
     with interruptible("pulumi-preview"):
         _require(stack)
@@ -142,10 +142,10 @@ def preview(stack: str) -> None:
 
 
 def deploy(stack: str) -> None:
-    """Preview a stack's deployment, ask, deploy, and write the outputs: the task ``pulumi-deploy``.
+    """Preview, confirm and deploy a stack, and write its outputs: the task ``pulumi-deploy``.
 
     Raises:
-        SystemExit: If it is not deployed. The outputs file is then unchanged.
+        SystemExit: If the deployment fails or the outputs are incomplete. The outputs file is then unchanged.
     """
     with interruptible("pulumi-deploy"):
         _require(stack)
@@ -155,7 +155,7 @@ def deploy(stack: str) -> None:
 
 
 def _require(stack: str) -> None:
-    """Exit with one line if the stack has no file that can be read, or the Pulumi CLI is not installed."""
+    """Exit with a message if the stack file is missing or unreadable, or the Pulumi CLI is not installed."""
     try:
         read_project().read_stack(stack)
     except DocumentError as error:
@@ -169,7 +169,7 @@ def _exit_if_failed(status: int) -> None:
 
 
 def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
-    """Find each ``pulumi.export("name", value)`` in the program's source: the name, and the expression of the value."""
+    """Yield the name and the value's expression of each ``pulumi.export`` call in the program's source."""
     program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
     for node in ast.walk(program):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT:
@@ -182,13 +182,13 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
 
     Args:
         stack: Name of the stack.
-        variables: Environment of the Pulumi CLI; by default that of this process.
+        variables: Environment variables of the Pulumi CLI; by default those of this process.
 
     Returns:
         The outputs.
 
     Raises:
-        SystemExit: If they cannot be read or are incomplete, with the reason. The file is then unchanged.
+        SystemExit: If the outputs cannot be read or are incomplete. The file is then unchanged.
     """
     _require(stack)
     command = [find_pulumi(), "stack", "output", "--json", "--stack", stack]
@@ -203,7 +203,7 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
         sys.exit(f"outputs: stack {stack} lacks {', '.join(missing)}; the task `pulumi-deploy` deploys it")
     path = PROJECT_FOLDER / OUTPUTS_FILE
     path.parent.mkdir(exist_ok=True)
-    # Replaced at once, so that the file is never read half-written.
+    # Replace the file atomically, so that no reader finds it half-written.
     unfinished = path.with_suffix(".tmp")
     unfinished.write_text(json.dumps(outputs, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     unfinished.replace(path)

@@ -1,8 +1,7 @@
-"""Base of a project's settings model, and the checks of a stack's configuration with it.
+"""The base class of a project's settings model, and the checks of a stack's configuration against the model.
 
 The Pulumi CLI fills in the defaults of ``Pulumi.yaml`` and refuses missing keys and wrong types, but accepts unknown
-keys and wrong namespaces. This module checks the rest and reports all problems at once, before any resource is
-declared.
+keys and wrong namespaces. This module reports all problems at once, before any resource is registered.
 """
 
 import contextlib
@@ -24,8 +23,8 @@ from tools.project import DECLARATION, load_declared, nearest, shown
 REGION_KEY: Final = "aws:region"
 EXAMPLE_REGION: Final = "us-east-1"
 REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]$"
-# The longest resource name with the project in it is a bucket's with the account ID. S3 allows 63 characters:
-# project (25) + "-" + a suffix (12) + "-access-logs-" (13) + account id (12) = 63.
+# The longest resource name with the project in it is the access log bucket's. S3 allows 63 characters:
+# project (25) + "-" + suffix (12) + "-access-logs-" (13) + account ID (12) = 63.
 PROJECT_MAX_LENGTH: Final = 25
 PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
 PROJECT_NAME_KEY: Final = "name (Pulumi.yaml)"
@@ -39,8 +38,8 @@ class Contradiction:
     Attributes:
         rule: Name of the rule, for example ``retention-too-short``.
         key: The setting to change.
-        found: Its value, as text.
-        allowed: What is allowed.
+        found: The setting's value, as text.
+        allowed: The allowed values, in words.
     """
 
     rule: str
@@ -53,19 +52,19 @@ class StackSettings(BaseModel):
     """Base class of a project's settings model: a complete, valid stack configuration.
 
     Fields are in snake case, keys of the stack files in camel case. Every field needs a ``description``. A string that
-    is not an enum needs ``json_schema_extra={"allowed": ...}``: the allowed values, in words. A field without a default
-    needs ``examples``: a value for tests. Values that depend on the region contain `EXAMPLE_REGION`.
+    is not an enum needs ``json_schema_extra={"allowed": ...}``: the allowed values, in words. A field with neither a
+    default nor an enum needs ``examples``, for tests. Examples that depend on the region contain `EXAMPLE_REGION`.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, strict=True)
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:  # noqa: ARG003 # pylint: disable=unused-argument
-        """Find valid settings that contradict each other. Models override this if they have such settings.
+        """Find valid settings that contradict each other. Override this in models with such settings.
 
         Args:
-            good: The settings that are valid on their own, by their keys in the stack files, and `REGION_KEY`. Any of
-                them may be missing.
+            good: The values of the settings and the region, by stack-file key. Missing, invalid and secret values are
+                left out.
         """
         yield from ()
 
@@ -92,7 +91,7 @@ def as_text(value: object) -> str:
 
 
 class SettingsModel:
-    """A settings model, by the keys of the stack files.
+    """Access to a settings model by the keys of the stack files.
 
     Args:
         settings: The model.
@@ -100,7 +99,7 @@ class SettingsModel:
     Attributes:
         settings: The model.
         keys: The settings' keys, in the model's order.
-        schema: Each setting's JSON Schema, by its key.
+        schema: JSON Schema of each setting, by key.
     """
 
     def __init__(self, settings: type[StackSettings]) -> None:
@@ -113,10 +112,10 @@ class SettingsModel:
         return as_text(self.schema[key]["default"]) if "default" in self.schema[key] else None
 
     def example(self, key: str) -> str:
-        """Return a valid value of a setting.
+        """Return a setting's default or, if it is required, a valid example.
 
         Raises:
-            TypeError: If the model has neither a default nor an example.
+            TypeError: If the setting has neither a default, nor examples, nor an enum.
         """
         schema = self.schema[key]
         values = [schema["default"]] if "default" in schema else schema.get("examples", schema.get("enum", ()))
@@ -131,7 +130,7 @@ class SettingsModel:
             For example ``a whole number from 1 to 900``.
 
         Raises:
-            TypeError: If the setting is a string and the model does not describe the allowed values.
+            TypeError: If a string setting has neither ``allowed`` nor an enum.
         """
         schema = self.schema[key]
         if "allowed" in schema:
@@ -145,15 +144,15 @@ class SettingsModel:
         raise TypeError(f"{key}: json_schema_extra needs `allowed`, which values are allowed in words")
 
     def parse(self, key: str, text: str) -> Any:
-        """Parse a setting's value.
+        """Validate a setting's text, and convert it to the field's type.
 
         Raises:
-            pydantic.ValidationError: If it is not allowed.
+            pydantic.ValidationError: If the value is not allowed.
         """
         return self._adapters[key].validate_python(text)
 
     def allows(self, key: str, text: str) -> bool:
-        """Whether a value is allowed for a setting, contradictions with other settings aside."""
+        """Whether a value is allowed for a setting, regardless of the other settings."""
         with contextlib.suppress(ValidationError):
             self.parse(key, text)
             return True
@@ -161,10 +160,10 @@ class SettingsModel:
 
     @functools.cached_property
     def _adapters(self) -> dict[str, TypeAdapter[Any]]:
-        """A validator for each single setting."""
+        """A validator for each setting, by key."""
         return {
             field.alias or name: TypeAdapter(
-                Annotated[field.annotation, Field(), *field.metadata],  # ty: ignore[invalid-type-form] # the model's
+                Annotated[field.annotation, Field(), *field.metadata],  # ty: ignore[invalid-type-form] # dynamic
                 config=ConfigDict(strict=True),
             )
             for name, field in self.settings.model_fields.items()
@@ -173,7 +172,7 @@ class SettingsModel:
 
 @functools.cache
 def model_of(settings: type[StackSettings]) -> SettingsModel:
-    """Return the description of a settings model."""
+    """Return the `SettingsModel` of a model, created once."""
     return SettingsModel(settings)
 
 
@@ -184,13 +183,13 @@ def declared_model() -> SettingsModel:
 
 @dataclass(frozen=True)
 class Problem:
-    """One problem in a stack's configuration.
+    """A problem in a stack's configuration.
 
     Attributes:
         rule: Name of the rule, for example ``unknown-key``.
         key: The key with its namespace.
-        message: What is wrong and what is allowed, for a person.
-        allowed: What is allowed.
+        message: The problem and the remedy, without the key.
+        allowed: The allowed values, in words, or the correct key.
         is_contradiction: Whether the value is wrong only in combination with other settings.
     """
 
@@ -205,10 +204,10 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """A stack's configuration was refused. The Pulumi CLI prints only the message, without a stack trace.
+    """A stack's configuration is invalid. The Pulumi CLI prints only the message, without a stack trace.
 
     Attributes:
-        problems: All problems, in the order of the settings.
+        problems: All problems.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -219,13 +218,13 @@ class SettingsError(pulumi.RunError):
 
 
 def load_settings(settings: type[Settings]) -> Settings:
-    """Read the settings of the current stack in the project's program.
+    """Load and check the settings of the program's current stack.
 
     Args:
-        settings: The project's model.
+        settings: The project's settings model.
 
     Raises:
-        SettingsError: If there are problems.
+        SettingsError: If the configuration is invalid.
     """
     project, config = pulumi.get_project(), pulumi.runtime.get_config_env()
     secret_keys = pulumi.runtime.get_config_secret_keys_env()
@@ -245,14 +244,11 @@ def find_problems(
     """Check a stack's whole configuration.
 
     Args:
-        settings: The project's model.
-        project: The Pulumi project, which is the namespace of its keys.
-        config: The configuration: keys with their namespaces, values as text, defaults filled in.
+        settings: The project's settings model.
+        project: Name of the Pulumi project, which is the namespace of its settings.
+        config: Values as text, by key with namespace, including defaults.
         secret_keys: Keys whose values must not be printed.
-        variables: Environment variables, whose AWS endpoint must fit the stack; not checked by default.
-
-    Returns:
-        All problems.
+        variables: Environment variables whose AWS endpoints must fit the stack; not checked by default.
     """
     model = model_of(settings)
     environment = config.get(f"{project}:{DECLARATION.environment}", "")
@@ -274,12 +270,12 @@ def find_problems(
 def own_problems(
     model: SettingsModel, project: str, config: Mapping[str, str], secret_keys: Collection[str] = ()
 ) -> Iterator[Problem]:
-    """Check the settings in a project's namespace: missing, unknown and bad ones, and contradictions.
+    """Find missing, unknown, invalid and contradictory settings in a project's namespace.
 
     Args:
-        model: The model.
-        project: The namespace. The other arguments are those of `find_problems`.
-        config: The configuration.
+        model: The settings model.
+        project: The namespace.
+        config: Values as text, by key with namespace, including defaults.
         secret_keys: Keys whose values must not be printed.
     """
     own = own_settings(project, config)
@@ -295,7 +291,7 @@ def own_problems(
         except ValidationError:
             yield bad_value(full_key, MASKED if full_key in secret_keys else own[key], model.allowed(key))
         else:
-            # The message of a contradiction has the values.
+            # The message of a contradiction contains values.
             if full_key not in secret_keys:
                 good[key] = value
     yield from (_unknown_key(project, key, model.keys) for key in own if key not in model.keys)
@@ -309,20 +305,20 @@ def own_problems(
 
 
 def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
-    """Return the settings in a project's namespace, by their keys without it."""
+    """Return the settings in a project's namespace, by key without the namespace."""
     namespace = f"{project}:"
     return {key.removeprefix(namespace): value for key, value in config.items() if key.startswith(namespace)}
 
 
 def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
-    """Return a problem about a value that is not allowed, perhaps only under some circumstances."""
+    """Return the problem of a value that is not allowed, always or under `circumstances`."""
     written = found if found == MASKED else shown(found)
     message = f"found {written}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
     return Problem(rule, key, message, allowed)
 
 
 def missing_key(key: str, allowed: str) -> Problem:
-    """Return a problem about a setting that is not set."""
+    """Return the problem of a missing setting."""
     return Problem("missing-key", key, f"is not set; allowed: {allowed}", allowed)
 
 
@@ -336,7 +332,7 @@ def _project_problems(project: str) -> Iterator[Problem]:
 
 
 def _namespace_problems(project: str, config: Mapping[str, str], keys: Collection[str]) -> Iterator[Problem]:
-    """Find the project's keys in another namespace, where nothing reads them."""
+    """Find the project's settings in a wrong namespace, where nothing reads them."""
     for full_key in config:
         namespace, _, key = full_key.rpartition(":")
         if key in keys and namespace != project:

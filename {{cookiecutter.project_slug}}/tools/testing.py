@@ -1,4 +1,4 @@
-"""Runs a program with Pulumi's mocks and records what it registers, for the unit tests.
+"""Runs a program with Pulumi's mocks and records its resources, for the unit tests.
 
 Tests make assertions on the record, never inside an ``apply``: an assertion that never runs cannot fail.
 """
@@ -29,12 +29,12 @@ PROJECT_NAME: Final = read_project().name
 STACKS: Final = read_project().stacks
 EMULATOR: Final = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 ACCOUNT_ID: Final = "123456789012"
-# Other partitions than AWS's own, by the beginning of their regions' names.
+# Partitions other than `aws`, by the prefix of their regions.
 PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
-# Services whose principals have another domain in China.
+# Services whose service principals end in amazonaws.com.cn in China.
 REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
 
-# Outputs that AWS computes and a program may read.
+# Outputs that AWS computes and programs read.
 COMPUTED: Final = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{account}:table/{name}"},
@@ -57,17 +57,17 @@ COMPUTED: Final = {
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource as the program registered it.
+    """A resource that the program registered.
 
     Attributes:
         type: Pulumi's type token.
         name: Logical name.
-        urn: Its URN.
-        parent: URN of its component.
-        inputs: Its inputs, in the provider's camel case.
-        protect: Whether Pulumi refuses to delete it.
-        retain_on_delete: Whether it stays in AWS when it is removed from the stack.
-        dependencies: URNs of the resources that it depends on.
+        urn: URN of the resource.
+        parent: URN of the parent.
+        inputs: The inputs, by the provider's camel-case names.
+        protect: Whether Pulumi refuses to delete the resource.
+        retain_on_delete: Whether AWS keeps the resource when Pulumi removes it from the stack.
+        dependencies: URNs of the resource's dependencies.
     """
 
     type: str
@@ -81,23 +81,23 @@ class Resource:
 
     @property
     def is_component(self) -> bool:
-        """Whether it is a component, which does not exist in AWS."""
+        """Whether the resource is a component, which does not exist in AWS."""
         return not self.type.startswith("aws:")
 
     def document(self, key: str) -> dict[str, Any]:
-        """Parse an input that is JSON."""
+        """Parse a JSON input, such as a policy."""
         return json.loads(self.inputs[key])
 
 
 @dataclass(frozen=True)
 class RecordedProgram:
-    """The record of one run of a program.
+    """The record of a program's run.
 
     Attributes:
         config: The program's configuration.
-        resources: Every resource, in the order of registration.
+        resources: All resources, in the order of registration.
         exports: The stack's outputs.
-        registered_outputs: The outputs that each component has registered, by its URN.
+        registered_outputs: The components' registered outputs, by URN.
     """
 
     config: Mapping[str, str]
@@ -106,12 +106,12 @@ class RecordedProgram:
     registered_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def setting(self, key: str) -> str:
-        """Look up one of the project's settings."""
+        """Return the value of one of the project's settings, as text."""
         return self.config[f"{PROJECT_NAME}:{key}"]
 
     @property
     def region(self) -> str:
-        """The region that the stack is deployed to."""
+        """The stack's region; empty if not set."""
         return self.config.get(REGION_KEY, "")
 
     def all(self, type_: str) -> dict[str, Resource]:
@@ -123,7 +123,7 @@ class RecordedProgram:
         return self.all(type_)[name]
 
     def arn(self, type_: str, name: str) -> str:
-        """Return the ARN that the mocks gave a resource."""
+        """Return a resource's mock ARN."""
         return _computed(type_, name, self.one(type_, name).inputs, self.region)["arn"]
 
 
@@ -131,9 +131,9 @@ def example_config(project: str = PROJECT_NAME, region: str = EXAMPLE_REGION, **
     """Return a complete configuration from the declared model's defaults and examples.
 
     Args:
-        project: The namespace of its keys.
-        region: The region.
-        settings: Settings with other values.
+        project: The namespace of the settings.
+        region: The AWS region.
+        settings: Values that replace defaults and examples.
     """
     model = declared_model()
     own = {key: model.example(key) for key in model.keys} | settings
@@ -141,7 +141,7 @@ def example_config(project: str = PROJECT_NAME, region: str = EXAMPLE_REGION, **
 
 
 def stack_config(stack: str) -> dict[str, str]:
-    """Read a stack's configuration. Secrets, which only the Pulumi CLI can decrypt, have example values."""
+    """Read a stack's configuration, with example values for secrets, which only the Pulumi CLI can decrypt."""
     config = read_project().read_stack(stack)
     examples = example_config()
     return config.values | {key: examples.get(key, "") for key in config.secret_keys}
@@ -150,14 +150,14 @@ def stack_config(stack: str) -> dict[str, str]:
 def run_program(
     config: Mapping[str, str], stack: str, *, folder: Path = PROJECT_FOLDER, project: str = PROJECT_NAME
 ) -> RecordedProgram:
-    """Run a program with a configuration, as the Pulumi CLI would, and record what it registers.
+    """Run a program as the Pulumi CLI would, but with mocks, and record its resources and outputs.
 
-    An empty file stands in for the function's bundle.
+    An empty file replaces the function's bundle.
 
     Args:
-        config: The configuration: keys with their namespaces, values as text.
+        config: Values as text, by key with namespace.
         stack: Name of the stack.
-        folder: The folder of the program; by default that of the project.
+        folder: The program's folder; by default the project's.
         project: Name of the program's Pulumi project.
     """
     recorded = RecordedProgram(config)
@@ -177,13 +177,13 @@ def run_program(
             mocks.set_mocks(monitor.mocks, project=project, stack=stack, monitor=monitor)
             runner.run(_run(folder, recorded.exports), context=contextvars.copy_context())
 
-    # Pulumi keeps its state in context variables: run in a copy of the context, so that nothing leaks.
+    # Pulumi keeps its runtime state in context variables: run in a copy of the context, so that no state leaks.
     contextvars.copy_context().run(run)
     return recorded
 
 
 def _place(region: str) -> dict[str, str]:
-    """Return the parts of an ARN that depend on the region."""
+    """Return the parts of a region's ARNs and URLs."""
     partition = next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
     dns_suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     return {"partition": partition, "dns_suffix": dns_suffix, "account": ACCOUNT_ID, "region": region}
@@ -196,17 +196,17 @@ def _computed(type_: str, name: str, inputs: Mapping[str, Any], region: str) -> 
 
 
 class _Aws(mocks.Mocks):
-    """Mocks of an AWS provider for one region of an account."""
+    """Mocks of the AWS provider in one region."""
 
     def __init__(self, region: str) -> None:
         self.region = region
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
-        """Return a resource's inputs with the values that AWS computes."""
+        """Return a resource's ID, and its inputs and computed outputs."""
         return f"{args.name}-id", args.inputs | _computed(args.typ, args.name, args.inputs, self.region)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
-        """Return the results of the provider functions that programs call.
+        """Return the result of a provider function, such as the name of a service principal.
 
         https://www.pulumi.com/registry/packages/aws/api-docs/getserviceprincipal/
         """
@@ -226,14 +226,13 @@ class _Aws(mocks.Mocks):
 
 
 class _RecordingMonitor(mocks.MockMonitor):
-    """Pulumi's mock monitor, but it also records resource options, which mocks do not receive."""
+    """A mock monitor that also records resource options, which mocks do not receive."""
 
     def __init__(self, recorded: RecordedProgram) -> None:
         super().__init__(_Aws(recorded.region))
         self.recorded = recorded
 
     def RegisterResource(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
-        """Record a resource."""
         response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self.recorded.resources.append(
@@ -251,13 +250,12 @@ class _RecordingMonitor(mocks.MockMonitor):
         return response
 
     def RegisterResourceOutputs(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
-        """Record the outputs of a component."""
         self.recorded.registered_outputs[request.urn] = rpc.deserialize_properties(request.outputs)
         return super().RegisterResourceOutputs(request)
 
 
 async def _run(folder: Path, exports: dict[str, Any]) -> None:
-    """Run a program until every resource is registered, and resolve its outputs."""
+    """Run a program until every resource is registered, and resolve the stack's outputs."""
 
     def program() -> None:
         runpy.run_path(str(folder / "__main__.py"))
@@ -270,7 +268,7 @@ async def _run(folder: Path, exports: dict[str, Any]) -> None:
 
 @contextmanager
 def _closed_event_loops() -> Generator[None]:
-    """Close all event loops created in this context: Pulumi's mock monitor leaves one open in each of its threads."""
+    """Close all event loops created in the block: Pulumi's mock monitor leaves one open per thread."""
     new_event_loop = asyncio.new_event_loop
     made: list[asyncio.AbstractEventLoop] = []
 
@@ -288,7 +286,7 @@ def _closed_event_loops() -> Generator[None]:
 
 @contextmanager
 def _any_bundle() -> Generator[None]:
-    """Let the program find an empty file of the right name as its bundle."""
+    """Replace the function's bundle with an empty file of the same name."""
     bundle_path = package.bundle_path
     with TemporaryDirectory() as folder:
 

@@ -1,1 +1,1 @@
-"""The ``validate`` task: compares stack files with each other, with ``policies.toml``, and with what is deployed."""
+"""The ``validate`` task: compares stack files with each other, with ``policies.toml``, and with the deployed stacks."""

@@ -30,12 +30,12 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, today: date | None = None) -> int:
-    """Validate a project, print the report, and return its status.
+    """Validate a project, print the report, and return the exit status.
 
     Args:
         arguments: The command-line arguments; by default those of the process.
         folder: The project's folder.
-        today: The date for which the runtimes' support is checked; by default today (UTC).
+        today: Date for the check of runtime support; by default today (UTC).
 
     Raises:
         SystemExit: If the arguments are wrong, or the project or its policies cannot be read (status 2).
@@ -59,12 +59,12 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, 
 
 
 def validate(folder: Path, names: Collection[str], today: date, *, live: bool = False, strict: bool = False) -> Report:
-    """Compare the stack files of a project with each other, and the deployed stacks with their files.
+    """Check a project's stack files against each other, the policies and, on request, the deployed stacks.
 
     Args:
         folder: The project's folder.
-        names: The stacks to report on; they are compared with all. By default all, but of the local one only findings.
-        today: The date for which the runtimes' support is checked.
+        names: Stacks to report on, compared with all; by default all. The local stack is shown only if named.
+        today: Date for the check of runtime support.
         live: Whether to check the deployed stacks, too.
         strict: Whether to treat warnings as errors.
 

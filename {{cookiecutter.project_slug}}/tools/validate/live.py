@@ -1,4 +1,4 @@
-"""Checks a deployed stack by one preview with refresh, which changes nothing and selects no stack."""
+"""Checks a deployed stack by a preview with refresh, which changes neither the state nor the selected stack."""
 
 import functools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tools.validate.rules import CheckedStack
 
 
 def inspect_stack(stack: CheckedStack, policy: DriftPolicy) -> tuple[State, list[Finding]]:
-    """Return a deployed stack's state, and the findings in it. A local stack is read from the running emulator."""
+    """Return a stack's deployment status and the findings. The local stack is read from the running emulator."""
     finding = functools.partial(Finding, stacks=(stack.name,), file=stack.config.file)
     address = find_emulator() if stack.environment == DECLARATION.local else ""
     if address is None:
@@ -33,7 +33,7 @@ def inspect_stack(stack: CheckedStack, policy: DriftPolicy) -> tuple[State, list
 
 
 def _differences(stack: CheckedStack, preview: Preview, policy: DriftPolicy) -> Iterator[tuple[str, str, str]]:
-    """Yield the rule, the name and the message of each difference."""
+    """Yield the rule, name and message of each missing output, drift and pending change."""
     for name, _ in exports(stack.project.folder):
         if not preview.outputs.get(name):
             yield "missing-output", name, "the deployed stack has no such output; deploy it again"

@@ -54,7 +54,7 @@ class _Table(BaseModel):
 
 
 class ValuePolicy(_Table):
-    """The values of a setting that are required or forbidden in some environments."""
+    """Permitted or forbidden values of a setting in some environments."""
 
     rule: RuleName
     setting: Setting
@@ -83,7 +83,7 @@ class ValuePolicy(_Table):
         return self
 
     def permits(self, text: str) -> bool:
-        """Whether a value is allowed."""
+        """Whether a value is permitted."""
         if self.forbidden is not None:
             return self.forbidden.fullmatch(text) is None
         if self.allowed:
@@ -93,14 +93,14 @@ class ValuePolicy(_Table):
 
     @property
     def permitted(self) -> str:
-        """What is allowed, in words."""
+        """The permitted values, in words."""
         bounds = {"or more": self.minimum, "or less": self.maximum}
         numbers = [f"{number} {words}" for words, number in bounds.items() if number is not None]
         return self.instead or " or ".join(self.allowed) or ", ".join(numbers)
 
 
 class UniquePolicy(_Table):
-    """A setting whose value must be unique among the stacks."""
+    """A setting whose value must be unique within an account or everywhere."""
 
     rule: RuleName
     setting: Setting
@@ -110,13 +110,13 @@ class UniquePolicy(_Table):
 
 
 class StatefulPolicy(_Table):
-    """The types of the stateful resources."""
+    """Pulumi's type tokens of the stateful resources."""
 
     types: tuple[Type, ...]
 
 
 class IgnoredDrift(_Table):
-    """A property whose drift is ignored."""
+    """A property that AWS itself changes."""
 
     type: Type
     property: Text
@@ -124,13 +124,13 @@ class IgnoredDrift(_Table):
 
 
 class DriftPolicy(_Table):
-    """The drift that the next deployment may repair, by type or by type and property, and the drift that is ignored."""
+    """Drift that deployments may repair, by type or by type and property, and ignored drift."""
 
     repair: tuple[Annotated[str, Field(pattern=f"^{TYPE}( .+)?$")], ...] = ()
     ignore: tuple[IgnoredDrift, ...] = ()
 
     def without_ignored(self, drift: Iterable[Change]) -> tuple[Change, ...]:
-        """Leave out the properties that are ignored, and resources in which nothing else has drifted."""
+        """Leave out ignored properties, and resources without other drift."""
         ignored = [(each.type, each.property) for each in self.ignore]
         left = []
         for change in drift:
@@ -140,14 +140,14 @@ class DriftPolicy(_Table):
         return tuple(left)
 
     def repairs(self, type_: str, path: str) -> bool:
-        """Whether the next deployment may repair a property, or with an empty path, a resource that was deleted."""
+        """Whether deployments may repair a property or, if the path is empty, recreate a deleted resource."""
         return _is_listed(
             type_, path, [(each, part) for each, _, part in (each.partition(" ") for each in self.repair)]
         )
 
 
 def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool:
-    """Whether a list of types and paths has a property, or what it is a part of; an empty path is all of a resource."""
+    """Whether a list of types and paths contains a property or its parent. A listed empty path means the whole type."""
     general = re.sub(r"\[\d+\]", "[*]", path)
     return any(
         type_ == each and (not part or general == part or general.startswith((f"{part}.", f"{part}[")))
@@ -156,7 +156,7 @@ def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool
 
 
 class RuntimePolicy(_Table):
-    """The end of AWS's support for each runtime, and when warnings start."""
+    """The end of AWS's support for each runtime, and the days of warning before it."""
 
     warning_days: Annotated[int, Field(ge=0, le=3650)]
     supported_until: Annotated[dict[Runtime, date], Field(min_length=len(RUNTIMES))]
@@ -188,7 +188,7 @@ def read_policies(folder: Path) -> Policies:
     """Read a project's ``policies.toml``.
 
     Raises:
-        PoliciesError: If it cannot be read or has mistakes; the message lists all of them.
+        PoliciesError: If the file cannot be read or is invalid.
     """
     try:
         return Policies.model_validate(tomllib.loads(read_text(folder / FILE, FILE)))
@@ -201,7 +201,7 @@ def read_policies(folder: Path) -> Policies:
 
 
 def _explain(detail: Any) -> str:
-    """Turn a pydantic error into one line, with the entries of lists counted from one."""
+    """Format a pydantic error as one line, with list indices from 1."""
     place = ".".join(str(part + 1 if isinstance(part, int) else part) for part in detail["loc"] if part != "[key]")
     known = {"missing": "is not set", "extra_forbidden": "unknown key"}
     problem = known.get(detail["type"], detail["msg"].removeprefix("Value error, "))

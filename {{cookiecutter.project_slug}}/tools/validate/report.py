@@ -1,4 +1,4 @@
-"""The report of ``validate``, and its formats: text, JSON, and annotations of a pull request."""
+"""The report of ``validate``, and its formats: text, JSON, and GitHub annotations."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tools.project import printable
 
-# Rules for what could not be read; the report is then incomplete.
+# Findings of these rules make the report incomplete.
 UNREADABLE: Final = frozenset({"unreadable-file", "unreadable-stack"})
 WIDEST: Final = 100_000
 STYLES: Final = {"error": "bold red", "warning": "yellow"}
@@ -26,9 +26,9 @@ State = Literal["deployed", "not-deployed", "unreadable"]
 
 
 class Finding(BaseModel, frozen=True):
-    """A problem, or a warning of one, in a file of the project's folder.
+    """An error or a warning, at a line of a file in the project's folder.
 
-    The key has its namespace. It can also be the name of an output or a resource, or empty.
+    `key` is a configuration key with namespace, a section, an output, a resource, or empty.
     """
 
     rule: str
@@ -41,7 +41,7 @@ class Finding(BaseModel, frozen=True):
 
 
 class Setting(BaseModel, frozen=True):
-    """A setting's values, by stack: null if not set, ``[secret]`` if secret; and where the value is a default."""
+    """A setting's values by stack (null if not set, ``[secret]`` if secret), and the stacks that use the default."""
 
     key: str
     differs: bool
@@ -50,9 +50,9 @@ class Setting(BaseModel, frozen=True):
 
 
 class Report(BaseModel, frozen=True):
-    """The report of ``validate``: stacks in order of promotion, deployments by stack, or null without ``--live``.
+    """The report of ``validate``. Stacks are in order of promotion; deployments are null without ``--live``.
 
-    An incompatible change increases the schema's version.
+    Increase `schema_version` with every incompatible change.
     """
 
     schema_version: Literal[2] = 2
@@ -65,14 +65,14 @@ class Report(BaseModel, frozen=True):
     @computed_field
     @property
     def status(self) -> Literal[0, 1, 2]:
-        """Exit status: 0 no problems or warnings only, 1 an error was found, 2 something could not be read."""
+        """Exit status: 0 for no problems or only warnings, 1 for an error, 2 for an unreadable file or stack."""
         if any(finding.rule in UNREADABLE for finding in self.findings):
             return 2
         return 1 if any(finding.severity == "error" for finding in self.findings) else 0
 
 
 def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
-    """Print a report as text, without the comparison if it is quiet. Only a terminal breaks lines."""
+    """Print a report as text, with `quiet` without the comparison. Lines wrap only in a terminal."""
     if report.stacks and not quiet:
         if not console.is_terminal:
             console.width = WIDEST
@@ -86,7 +86,7 @@ def print_report(report: Report, console: Console, *, quiet: bool = False) -> No
 
 
 def to_github(report: Report, folder: Path) -> Iterator[str]:
-    """Format the findings of a folder in the repository as GitHub's commands that annotate its files."""
+    """Format a report as GitHub workflow commands, which annotate the files, and a summary."""
     folder = folder.resolve()
     workspace = Path(os.environ.get("GITHUB_WORKSPACE") or folder).resolve()
     prefix = folder.relative_to(workspace) if folder.is_relative_to(workspace) else Path()
@@ -98,7 +98,7 @@ def to_github(report: Report, folder: Path) -> Iterator[str]:
 
 
 def _summary(report: Report) -> Iterator[str]:
-    """Describe each deployment, and count the stacks and the findings."""
+    """Yield the state of each deployment, and the numbers of stacks and findings."""
     yield from (f"{stack}: {state}" for stack, state in (report.deployments or {}).items())
     found = [each.severity for each in report.findings]
     counts = [_counted(found.count(severity), severity) for severity in STYLES if severity in found]

@@ -18,7 +18,7 @@ from tools.validate.report import Finding, Setting, Severity
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
 SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
 STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
-# How strong a value is, and the values that are strong enough.
+# By direction: how to rank a value, and which values pass.
 STRENGTHS: Final[dict[str, tuple[Callable[[str], int], str]]] = {
     "higher": (int, "{best} or more"),
     "lower": (lambda text: -int(text), "{best} or less"),
@@ -31,9 +31,9 @@ STRENGTHS: Final[dict[str, tuple[Callable[[str], int], str]]] = {
 
 @dataclass(frozen=True)
 class CheckedStack:
-    """A stack's configuration, checked with the program's own settings model.
+    """A stack's configuration, checked with the program's settings model.
 
-    Credentials in plain text count as secrets, too. Only the Pulumi CLI can decrypt and check secrets.
+    Secrets are not checked, because only the Pulumi CLI can decrypt them. Plain-text credentials count as secrets.
     """
 
     name: str
@@ -44,32 +44,32 @@ class CheckedStack:
 
     @property
     def environment(self) -> str:
-        """The stack's environment; empty if it is unknown."""
+        """The stack's environment; empty if missing, invalid or secret."""
         return self.good_value(DECLARATION.environment) or ""
 
     def full_key(self, setting: str) -> str:
-        """Add the project's namespace to the key of one of its settings."""
+        """Add the project's namespace to a setting of the model; other keys are unchanged."""
         return f"{self.project.name}:{setting}" if setting in MODEL.keys else setting
 
     def good_value(self, setting: str) -> str | None:
-        """Return a setting's value unless it is missing, refused or a secret. A provider's key may be empty."""
+        """Return a setting's value, or ``None`` if missing, invalid or secret. A missing provider key is empty."""
         key = self.full_key(setting)
         if key in self.config.secret_keys or any(problem.key == key for problem in self.problems):
             return None
         return self.config.values.get(key, "" if key == setting else None)
 
     def shown_value(self, key: str) -> str | None:
-        """Return a value as it may be shown; ``None`` if it is not set."""
+        """Return a value, masked if secret, or ``None`` if not set."""
         return MASKED if key in self.config.secret_keys else self.config.values.get(key)
 
     def place(self, setting: str, *, own: bool = False) -> tuple[str, int]:
-        """Return the place where a setting is set, or should be; with ``own``, a default's is in the stack file."""
+        """Return where a setting is set, or the place of ``config`` if it is missing or, with `own`, a default."""
         places = {PROJECT_NAME_KEY: self.project.name_place} | self.config.places
         place = places.get(self.full_key(setting), self.config.config_place)
         return self.config.config_place if own and place.file != self.config.file else place
 
     def finding(self, rule: str, key: str, message: str, severity: Severity = "error", *, own: bool = False) -> Finding:
-        """Create a finding about a setting."""
+        """Return a finding about a setting, at the setting's place."""
         return _finding(rule, self.place(key, own=own), self.full_key(key), message, self.name, severity=severity)
 
 
@@ -84,7 +84,7 @@ def check_stack(project: Project, stack: str, policies: Policies) -> CheckedStac
     """Read a stack's file and check it with the settings model.
 
     Raises:
-        DocumentError: If the file cannot be read.
+        DocumentError: If the stack file cannot be read.
     """
     config = project.read_stack(stack)
     credentials = {*map(_bare, policies.credentials)}
@@ -96,7 +96,7 @@ def check_stack(project: Project, stack: str, policies: Policies) -> CheckedStac
 
 
 def _bare(key: str) -> str:
-    """Normalize the spelling of a key: case, hyphens and underscores."""
+    """Normalize a key: remove hyphens and underscores, and ignore case."""
     return re.sub(r"[-_]", "", key).casefold()
 
 
@@ -119,7 +119,7 @@ def apply_rules(project: Project, stacks: Sequence[CheckedStack], policies: Poli
 
 
 def _ignored_files(project: Project) -> Iterator[Finding]:
-    """Find files that look like stack files, but that Pulumi does not read."""
+    """Find files that look like stack files but are not read by Pulumi."""
     read = {f"Pulumi.{stack}.yaml" for stack in project.stacks}
     for path in project.folder.iterdir():
         if STACK_FILE_LIKE.fullmatch(path.name) and path.name not in read:
@@ -136,8 +136,8 @@ def _unknown_sections(stack: CheckedStack) -> Iterator[Finding]:
 
 
 def _refused_settings(stack: CheckedStack) -> Iterator[Finding]:
-    """Report what the program would refuse: bad or missing values, unknown keys, wrong namespaces, contradictions."""
-    # A misspelt key is one mistake: do not report the key that was meant as missing.
+    """Find invalid, missing, unknown, misplaced and contradictory settings, which the program would refuse."""
+    # A misspelled key is one mistake: do not also report the correct key as missing.
     meant = {problem.allowed for problem in stack.problems if problem.rule in {"unknown-key", "wrong-namespace"}}
     for problem in stack.problems:
         if problem.rule != "missing-key" or problem.key not in meant:
@@ -145,7 +145,7 @@ def _refused_settings(stack: CheckedStack) -> Iterator[Finding]:
 
 
 def _hidden_settings(stack: CheckedStack) -> Iterator[Finding]:
-    """Find settings that are secrets. Without the environment, most rules do not apply at all."""
+    """Find encrypted settings. An encrypted environment is an error, because most rules need the environment."""
     for key in (REGION_KEY, *MODEL.keys):
         if stack.full_key(key) in stack.config.secret_keys:
             message = "is encrypted, so no rule can check it; allowed: plain text, unless the value is confidential"
@@ -154,7 +154,7 @@ def _hidden_settings(stack: CheckedStack) -> Iterator[Finding]:
 
 
 def _unknown_regions(stack: CheckedStack) -> Iterator[Finding]:
-    """Find regions that the AWS SDK does not know. AWS may have opened a region since the SDK's release."""
+    """Warn of regions that the AWS SDK does not know. AWS may have added a region since the SDK's release."""
     region = stack.good_value(REGION_KEY)
     if region and region not in _known_regions():
         close = nearest(region, _known_regions()) or EXAMPLE_REGION
@@ -179,7 +179,7 @@ def _unknown_namespaces(stack: CheckedStack, policies: Policies) -> Iterator[Fin
 
 
 def _plain_credentials(stack: CheckedStack) -> Iterator[Finding]:
-    """Find credentials in plain text. The emulator's are not secret."""
+    """Find credentials in plain text, except in the local stack, where credentials protect nothing."""
     for key in stack.plain_credentials if stack.environment != DECLARATION.local else ():
         message = f"found in plain text; encrypt it with `pulumi config set --secret {key}`, and replace the credential"
         yield stack.finding("plain-credential", key, message)
@@ -198,7 +198,7 @@ def _forbidden_values(stack: CheckedStack, policies: Policies) -> Iterator[Findi
 
 
 def _ending_runtimes(stack: CheckedStack, policies: Policies, today: date) -> Iterator[Finding]:
-    """Find runtimes whose support has ended or ends soon."""
+    """Find runtimes whose support by AWS has ended or ends soon."""
     runtime = stack.good_value(DECLARATION.runtime)
     if runtime is None or stack.environment == DECLARATION.local:
         return
@@ -216,7 +216,7 @@ def _ending_runtimes(stack: CheckedStack, policies: Policies, today: date) -> It
 def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iterator[Finding]:
     """Find values that must be unique but are shared by two stacks."""
     by_value: defaultdict[str, list[CheckedStack]] = defaultdict(list)
-    # A stack with the same name as the value is regarded as its owner.
+    # A stack named like the value owns the value, so the finding is about the other stack.
     for stack in sorted(stacks, key=lambda stack: stack.name != stack.good_value(policy.setting)):
         value = stack.good_value(policy.setting) or ""
         other = next((each for each in by_value[value] if _can_clash(stack, each, policy)), None)
@@ -229,7 +229,7 @@ def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iter
 
 
 def _can_clash(one: CheckedStack, other: CheckedStack, policy: UniquePolicy) -> bool:
-    """Whether values of two stacks can clash: an emulator is separate from AWS, and stacks may exclude an account."""
+    """Whether equal values can clash: not between the emulator and AWS, and across accounts only if ``everywhere``."""
     if (one.environment == DECLARATION.local) != (other.environment == DECLARATION.local):
         return False
     accounts, others = ({*(read_accounts(each.good_value(ACCOUNTS_KEY) or "") or ())} for each in (one, other))
@@ -237,7 +237,7 @@ def _can_clash(one: CheckedStack, other: CheckedStack, policy: UniquePolicy) -> 
 
 
 def _weaker_settings(stacks: Sequence[CheckedStack], setting: str, policies: Policies) -> Iterator[Finding]:
-    """Find settings that are weaker in an environment than in one before it."""
+    """Find settings that are weaker than in an environment earlier in the promotion order."""
     strength, enough = STRENGTHS[policies.stronger[setting]]
     values = [(stack, text) for stack in stacks if (text := stack.good_value(setting)) is not None]
     for stack, text in values:
