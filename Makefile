@@ -49,7 +49,7 @@ mutate: install ## Count the mutants of a rendered project that its unit tests k
 bench: install ## Measure the figures in benchmarks/README.md
 	$(BIN)/python -m benchmarks
 
-load: install ## Send a thousand messages through the emulator while things fail, in a few minutes
+load: install ## Send a thousand messages through the emulator with injected faults, in a few minutes
 	$(BIN)/python -m benchmarks.load
 
 recording: install ## Record docs/recording.svg again, in about a minute; not on Windows

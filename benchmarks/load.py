@@ -18,7 +18,7 @@ def main() -> None:
         report = report_of_load(project, environment, project.path.with_name("emulator"), MESSAGES)
     wrong = report.pop("wrong")
     print_table(
-        "Messages while things fail",
+        "Load test with faults",
         ("what", "number"),
         [(name.replace("_", " "), str(n)) for name, n in report.items()],
     )

@@ -38,7 +38,7 @@ REFUSED_CHARACTERS = set("\ufeff\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 
 TEXT_ALLOWED = (
     f"1 to {TEXT_MAX_LENGTH} characters on one line, no spaces around them, "
-    "no control characters or overrides of direction"
+    "no control characters or bidirectional controls"
 )
 EMAIL_ALLOWED = f"an e-mail address like team@example.com, at most {EMAIL_MAX_LENGTH} characters"
 REGION_ALLOWED = "the name of an AWS region, like us-east-1"

@@ -55,7 +55,10 @@ def main() -> None:
         answers = answer(output, config, given, ask=is_asked)
         if not is_asked:
             say(
-                ["There is no terminal to ask. The answers are:\n", *(f"    {each}: {answers[each]}" for each in ASKED)]
+                [
+                    "Standard input is not a terminal. Using these answers:\n",
+                    *(f"    {each}: {answers[each]}" for each in ASKED),
+                ]
             )
         render(output, config, {question: answers[question] for question in ASKED})
     except (AnswersError, CookiecutterException, OSError, TemplateError, UnicodeError) as error:

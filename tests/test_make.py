@@ -62,7 +62,7 @@ def test_new_ends_with_where_the_project_is_and_what_to_type_next(home: Path, tm
 
     project = output.resolve() / "event-pipeline"
     assert finished.stdout.startswith(
-        "There is no terminal to ask. The answers are:\n\n    project_name: Event Pipeline\n"
+        "Standard input is not a terminal. Using these answers:\n\n    project_name: Event Pipeline\n"
     )
     assert f"\n    ci: github\n\nYour project is in {project}.\n" in finished.stdout
     assert finished.stdout.endswith(

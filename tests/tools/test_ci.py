@@ -86,7 +86,7 @@ def fixture_cli(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> StandInPulumi:
     """A stand-in for the Pulumi CLI, a saved plan, and passing integration tests."""
     cli = StandInPulumi(monkeypatch)
     monkeypatch.setattr(ci, "save_outputs", lambda name: cli.calls.append(f"outputs of {name}") or {"url": "x"})
-    monkeypatch.setattr(ci, "run_to_its_end", lambda command: cli.calls.append(command) or 0)
+    monkeypatch.setattr(ci, "run_to_completion", lambda command: cli.calls.append(command) or 0)
     stack.folder.mkdir()
     stack.plan.write_text("a plan", encoding="utf-8")
     return cli
@@ -136,7 +136,7 @@ def test_a_preview_is_described_without_values_and_counted(
     ci.main("preview", "dev")
 
     assert stack.text.splitlines() == [
-        "### What a deployment would change: `dev`",
+        "### Preview: `dev`",
         "",
         "1 to update, 1 to replace, 1 to delete, 1 to create, 1 to import",
         "",
@@ -271,7 +271,7 @@ def test_what_waits_for_a_deployment_is_no_drift(stack: Stack, is_deployed: bool
 
     ci.main("drift", "dev")
 
-    assert stack.text == f"### What was changed outside Pulumi: `dev`\n\n{result}\n\n- a note\n"
+    assert stack.text == f"### Drift: `dev`\n\n{result}\n\n- a note\n"
 
 
 def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: Stack) -> None:
@@ -304,7 +304,7 @@ def test_a_deployment_that_fails_is_not_tested(cli: StandInPulumi, capsys: pytes
 
 
 def test_failing_integration_tests_fail_the_deployment(cli: StandInPulumi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ci, "run_to_its_end", lambda _command: 1)
+    monkeypatch.setattr(ci, "run_to_completion", lambda _command: 1)
 
     assert refusal("deploy") == "the integration tests failed; what was deployed stays deployed"
     assert cli.calls[-1] == "outputs of dev"

@@ -54,7 +54,7 @@ class Machine:
         assert variables["AWS_ENDPOINT_URL"] == ADDRESS
         return self.do(" ".join(command[1:]))
 
-    def run_to_its_end(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
+    def run_to_completion(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
         """Stand in for a command that runs to completion, even after Ctrl-C."""
         assert variables["AWS_ENDPOINT_URL"] == ADDRESS
         return self.do(f"to its end: {' '.join(command[1:])}")
@@ -106,7 +106,7 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
         "keep_emulator": machine.keep,
         "stop_emulator": machine.stop,
         "run_disposable": machine.run_disposable,
-        "run_to_its_end": machine.run_to_its_end,
+        "run_to_completion": machine.run_to_completion,
         "save_outputs": machine.save,
     }
     for name, value in replaced.items():

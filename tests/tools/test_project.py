@@ -155,7 +155,7 @@ def test_file_that_the_system_does_not_open_is_refused(folder: Path, monkeypatch
 
     monkeypatch.setattr(Path, "read_text", read_text)
 
-    with pytest.raises(DocumentError, match=r"^Pulumi\.yaml: cannot be read in .*: Permission denied$"):
+    with pytest.raises(DocumentError, match=r"^Pulumi\.yaml: cannot be read: .*: Permission denied$"):
         read_project(folder)
 
 

@@ -86,7 +86,7 @@ def test_an_interrupted_cli_is_waited_for_and_not_signalled_again(monkeypatch: p
     monkeypatch.setattr(subprocess, "Popen", process)
 
     with pytest.raises(KeyboardInterrupt):
-        pulumi_cli.run_to_its_end(["pulumi", "up"])
+        pulumi_cli.run_to_completion(["pulumi", "up"])
 
     assert (process.signals, process.waits) == ([], 2)
 
@@ -101,7 +101,7 @@ def test_a_signal_that_would_end_this_process_interrupts_the_cli_once(
     before = signal.signal(number, signal.SIG_DFL)
     try:
         with pytest.raises(KeyboardInterrupt):
-            pulumi_cli.run_to_its_end(["pulumi", "up"])
+            pulumi_cli.run_to_completion(["pulumi", "up"])
 
         assert process.signals == [signal.SIGINT]
         assert signal.getsignal(number) is signal.SIG_DFL
@@ -114,7 +114,7 @@ def test_ignored_signals_stay_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "Popen", process)
     before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        assert pulumi_cli.run_to_its_end(["pulumi", "up"]) == 1
+        assert pulumi_cli.run_to_completion(["pulumi", "up"]) == 1
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -225,7 +225,7 @@ def test_the_outputs_of_a_stack_are_written(
 @pytest.mark.parametrize(
     ("outputs", "status", "message"),
     [
-        (WITHOUT_ONE, 0, f"stack dev lacks {next(iter(OUTPUTS))}; the task `pulumi-deploy` deploys it"),
+        (WITHOUT_ONE, 0, f"stack dev has no output {next(iter(OUTPUTS))}; run the task `pulumi-deploy`"),
         ({}, 255, "`pulumi stack output` failed with exit status 255; its message is above"),
     ],
     ids=["incomplete", "failed"],

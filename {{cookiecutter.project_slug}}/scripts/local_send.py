@@ -41,13 +41,16 @@ def send(body: str = "", *, follow: bool = False) -> None:
         log = read_log(outputs["function_name"], since=int(time.time() * 1000))
         message = boto3.client("sqs").send_message(QueueUrl=outputs["queue_url"], MessageBody=body)["MessageId"]
         print(f"Sent to {outputs['queue_url']}:\n    {body}\n", flush=True)
-        print(*wait_for_result(outputs, message), "\nThe function's log:", sep="\n")
+        result = wait_for_result(outputs, message)
+        print(*(result or ["No result."]), "\nThe function's log:", sep="\n")
         time.sleep(LOG_SECONDS)
         while (line := next(log)) or follow:
             if line:
                 print(f"    {line}", flush=True)
             else:
                 time.sleep(PAUSE_SECONDS)
+        if not result:
+            sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds; its log is above")
 
 
 def read_log(function: str, since: int) -> Iterator[str]:
@@ -81,10 +84,7 @@ def wait_for_result(outputs: dict[str, str], message: str) -> list[str]:
         message: The message ID.
 
     Returns:
-        The lines of the result.
-
-    Raises:
-        SystemExit: If neither happens before the deadline.
+        The lines of the result; none if neither happens before the deadline.
     """
     dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -93,7 +93,7 @@ def wait_for_result(outputs: dict[str, str], message: str) -> list[str]:
         if lines:
             return lines
         time.sleep(PAUSE_SECONDS)
-    return sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds")
+    return []
 
 
 def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str]:

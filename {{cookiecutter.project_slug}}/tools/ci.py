@@ -20,7 +20,7 @@ from tools.markdown import code
 from tools.package import BUILD_FOLDER
 from tools.preview import Change, Preview, PreviewError, opened_stack, preview_stack
 from tools.project import DECLARATION, PROJECT_FOLDER, DocumentError, nearest, read_project, shown
-from tools.pulumi_cli import interruptible, run_to_its_end, save_outputs
+from tools.pulumi_cli import interruptible, run_to_completion, save_outputs
 from tools.validate.policies import DriftPolicy, Policies, PoliciesError, read_policies
 
 FOLDER: Final = BUILD_FOLDER / "ci"
@@ -133,7 +133,7 @@ def _deploy(stack: str, lines: list[str]) -> str:
             print(error, file=sys.stderr)
             sys.exit(f"update of {name} violates the saved plan; {NEW_PLAN}")
     lines.append(f"- {len(save_outputs(stack))} outputs")
-    if run_to_its_end(INTEGRATION_TESTS):
+    if run_to_completion(INTEGRATION_TESTS):
         sys.exit("the integration tests failed; what was deployed stays deployed")
     return "deployed, and the integration tests passed"
 
@@ -216,8 +216,8 @@ def _counted(stack: str, preview: Preview) -> str:
 
 
 COMMANDS: Final[dict[str, tuple[str, Callable[[str, list[str]], str]]]] = {
-    "preview": ("What a deployment would change", _preview),
-    "plan": ("What this deployment will change", _plan),
+    "preview": ("Preview", _preview),
+    "plan": ("Planned changes", _plan),
     "deploy": ("Deployment", _deploy),
-    "drift": ("What was changed outside Pulumi", _drift),
+    "drift": ("Drift", _drift),
 }

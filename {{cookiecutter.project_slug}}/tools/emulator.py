@@ -32,6 +32,7 @@ LOOPBACK: Final = "127.0.0.1"
 LOCAL_FOLDER: Final = PROJECT_FOLDER / ".local"
 RECORD_FILE: Final = "emulator.json"
 LOG_FILE: Final = "emulator.log"
+LONGEST_LOG: Final = 2_000
 # The emulator unpacks functions here.
 TEMPORARY_FOLDER: Final = "emulator"
 HEALTH: Final = "/_ministack/health"
@@ -40,7 +41,7 @@ INHERITED: Final = ("PATH", "SYSTEMROOT")
 # Exceptions from reading a missing or damaged record.
 UNREADABLE: Final = (OSError, ValueError)
 # Exceptions from a health check if nothing, or another program, listens on the port.
-NO_EMULATOR: Final = (OSError, HTTPException)
+HEALTH_CHECK_ERRORS: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 START_SECONDS: Final = 60
 END_SECONDS: Final = 10
@@ -48,7 +49,7 @@ PAUSE_SECONDS: Final = 0.05
 # Tolerance for a system clock that was adjusted after the process started.
 CLOCK_SECONDS: Final = 60
 # Options that shield a process from the terminal's signals. `creationflags` is for Windows.
-APART_FROM_THE_TERMINAL: Final[dict[str, Any]] = {
+DETACHED: Final[dict[str, Any]] = {
     "start_new_session": True,
     "creationflags": getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "CREATE_NO_WINDOW", 0),
 }
@@ -98,7 +99,7 @@ def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
             stderr=log,
             cwd=temporary,
             env=_variables(port, temporary),
-            **APART_FROM_THE_TERMINAL,
+            **DETACHED,
         )
     with contextlib.suppress(psutil.NoSuchProcess):
         created = psutil.Process(process.pid).create_time()
@@ -107,7 +108,9 @@ def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
     # Silence Python's warning that the process is still running.
     process.returncode = 0
     if not is_ready:
-        sys.exit(f"the emulator did not start; its log is {folder / LOG_FILE}")
+        # The caller removes the folder.
+        log_text = (folder / LOG_FILE).read_text(encoding="utf-8", errors="replace")
+        sys.exit(f"the emulator did not start; its log ends with:\n{log_text[-LONGEST_LOG:]}")
     return url
 
 
@@ -166,7 +169,7 @@ def answers(url: str) -> bool:
     try:
         with opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
             return True
-    except NO_EMULATOR:
+    except HEALTH_CHECK_ERRORS:
         return False
 
 

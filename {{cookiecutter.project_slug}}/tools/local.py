@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from tools.emulator import LOCAL_FOLDER, end_process, find_emulator, keep_emulator, start_emulator, stop_emulator
 from tools.package import build_bundle
 from tools.project import DECLARATION, PROJECT_FOLDER, read_project, run_prefix
-from tools.pulumi_cli import OUTPUTS_FILE, find_pulumi, interruptible, run_to_its_end, save_outputs
+from tools.pulumi_cli import OUTPUTS_FILE, find_pulumi, interruptible, run_to_completion, save_outputs
 from tools.settings import REGION_KEY
 
 STACK: Final = DECLARATION.local
@@ -94,7 +94,7 @@ def test() -> None:
 
 def local_variables(address: str) -> dict[str, str]:
     """Return environment variables that point the Pulumi CLI and the tests to the emulator, never to AWS."""
-    inherited = {name: value for name, value in os.environ.items() if not of_an_account(name)}
+    inherited = {name: value for name, value in os.environ.items() if not is_account_variable(name)}
     no_proxy = ",".join(filter(None, [*map(inherited.get, NO_PROXY), "127.0.0.1", "localhost"]))
     return (
         inherited
@@ -130,7 +130,7 @@ def enter_local_stack(task: str) -> str:
     return address
 
 
-def of_an_account(variable: str) -> bool:
+def is_account_variable(variable: str) -> bool:
     """Whether an environment variable may point to an AWS account, a Pulumi account or another stack."""
     return variable.startswith(("AWS_", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK"))
 
@@ -169,7 +169,7 @@ def _deploy_to_new(address: str) -> dict[str, Any]:
 
 
 def _pulumi(address: str, *arguments: str, is_disposable: bool = False) -> None:
-    run = run_disposable if is_disposable else run_to_its_end
+    run = run_disposable if is_disposable else run_to_completion
     status = run([find_pulumi(), *arguments], local_variables(address))
     if status:
         sys.exit(f"`pulumi {' '.join(arguments)}` failed with exit status {status}; its message is above")

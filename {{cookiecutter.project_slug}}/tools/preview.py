@@ -154,8 +154,8 @@ def _read_events(
     begun = [event.resource_pre_event.metadata for event in events if event.resource_pre_event]
     ended = [event.res_outputs_event.metadata for event in events if event.res_outputs_event]
     read = [step for step in ended if step.op == OpType.REFRESH]
-    told = Counter(step.op for step in begun)
-    if told[OpType.REFRESH] > len(read) or any(counted.get(each, 0) > told[each] for each in PLANNED):
+    counts = Counter(step.op for step in begun)
+    if counts[OpType.REFRESH] > len(read) or any(counted.get(each, 0) > counts[each] for each in PLANNED):
         raise PreviewError("the Pulumi CLI reports fewer changes than it counts: its version and the SDK's differ")
     drift = {step.urn: _change(step) for step in read if step.new is None or step.detailed_diff or step.diffs}
     # Components and providers have no provider.

@@ -145,7 +145,7 @@ def read_text(path: Path, name: str) -> str:
     except FileNotFoundError as error:
         raise DocumentError(name, f"does not exist in {path.parent}") from error
     except OSError as error:
-        raise DocumentError(name, f"cannot be read in {path.parent}: {error.strerror}") from error
+        raise DocumentError(name, f"cannot be read: {path}: {error.strerror}") from error
 
 
 def printable(text: str) -> str:
@@ -253,7 +253,7 @@ class Project:
             file=name,
             sections=sections,
             values={key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()},
-            secret_keys=frozenset(key for key, value in values.items() if _holds_secret(value)),
+            secret_keys=frozenset(key for key, value in values.items() if _has_secret(value)),
             places=places,
         )
 
@@ -341,8 +341,8 @@ def _default(declared: Any) -> Any:
     return declared.get("default", declared.get("value")) if isinstance(declared, dict) else declared
 
 
-def _holds_secret(value: Any) -> bool:
+def _has_secret(value: Any) -> bool:
     """Whether a value, or part of it, is encrypted."""
     if isinstance(value, dict):
-        return "secure" in value or any(map(_holds_secret, value.values()))
-    return isinstance(value, list) and any(map(_holds_secret, value))
+        return "secure" in value or any(map(_has_secret, value.values()))
+    return isinstance(value, list) and any(map(_has_secret, value))

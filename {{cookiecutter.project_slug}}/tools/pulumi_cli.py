@@ -44,10 +44,10 @@ def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> i
         SystemExit: If the Pulumi CLI is not installed.
         KeyboardInterrupt: After an interrupted Pulumi CLI has ended.
     """
-    return run_to_its_end([find_pulumi(), *arguments], variables)
+    return run_to_completion([find_pulumi(), *arguments], variables)
 
 
-def run_to_its_end(command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
+def run_to_completion(command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
     """Run a command in the project's folder and wait until it ends, even after Ctrl-C.
 
     A killed Pulumi CLI leaves the state locked. On Ctrl-C, the terminal also sends SIGINT to the command, so this
@@ -200,7 +200,7 @@ def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict
     outputs = json.loads(finished.stdout)
     missing = [name for name, _ in exports() if not outputs.get(name)]
     if missing:
-        sys.exit(f"outputs: stack {stack} lacks {', '.join(missing)}; the task `pulumi-deploy` deploys it")
+        sys.exit(f"outputs: stack {stack} has no output {', '.join(missing)}; run the task `pulumi-deploy`")
     path = PROJECT_FOLDER / OUTPUTS_FILE
     path.parent.mkdir(exist_ok=True)
     # Replace the file atomically, so that no reader finds it half-written.

@@ -141,7 +141,7 @@ class SettingsModel:
             return f"a whole number from {schema['minimum']} to {schema['maximum']}"
         if schema["type"] == "boolean":
             return "true or false"
-        raise TypeError(f"{key}: json_schema_extra needs `allowed`, which values are allowed in words")
+        raise TypeError(f"{key}: json_schema_extra needs `allowed`: the allowed values, in words")
 
     def parse(self, key: str, text: str) -> Any:
         """Validate a setting's text, and convert it to the field's type.

@@ -46,7 +46,7 @@ def _differences(stack: CheckedStack, preview: Preview, policy: DriftPolicy) -> 
 
 def _properties(change: Change) -> str:
     nothing = "nothing"
-    told = [
+    differences = [
         f"{each.path}: expected {each.expected or nothing}, got {each.found or nothing}" for each in change.properties
     ]
-    return f": {'; '.join(told)}" if told else ""
+    return f": {'; '.join(differences)}" if differences else ""

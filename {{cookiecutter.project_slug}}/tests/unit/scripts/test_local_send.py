@@ -72,8 +72,19 @@ def test_a_message_without_its_notification_is_not_processed(outputs: dict[str, 
     item = {"message_id": {"S": MESSAGE_ID}, "announced": {"BOOL": False}}
     aws.dynamodb.put_item(TableName=outputs["table_name"], Item=item)
 
-    with pytest.raises(SystemExit, match=f"local-send: {MESSAGE_ID} was not processed within 0.01 seconds"):
-        local_send.wait_for_result(outputs, MESSAGE_ID)
+    assert local_send.wait_for_result(outputs, MESSAGE_ID) == []
+
+
+@pytest.mark.usefixtures("outputs")
+def test_without_a_result_the_log_is_printed_before_the_task_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(local_send, "wait_for_result", lambda *_: [])
+
+    with pytest.raises(SystemExit, match=r"was not processed within 0.01 seconds; its log is above"):
+        local_send.send()
+
+    assert capsys.readouterr().out.endswith("\nNo result.\n\nThe function's log:\n    START\n    END\n")
 
 
 @pytest.mark.parametrize("argument", ["", '{"type": 1}'])
