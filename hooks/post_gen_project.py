@@ -6,6 +6,7 @@ Cookiecutter renders this hook and runs it in the new folder. The answers are re
 
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -26,6 +27,21 @@ ONLY_WITH = {
 }
 # In these folders, every file name may render empty. Other empty folders may be git's, if a project is overwritten.
 ONLY_IF_NOT_EMPTY = (".github", ".gitlab")
+
+# The template's files and folders, which its updates replace. All others are the team's, which updates merge.
+OWNED = (
+    ".editorconfig",
+    ".gitattributes",
+    ".github/actions",
+    ".github/workflows/check.yml",
+    ".github/workflows/deploy-stack.yml",
+    ".gitlab",
+    ".pre-commit-config.yaml",
+    "renovate.json",
+    "tools",
+)
+# https://cookiecutter.readthedocs.io/en/stable/advanced/user_config.html
+ABBREVIATIONS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "bb:": "https://bitbucket.org/"}
 
 FIRST_COMMANDS = {"uv": ("uv sync", "uv run poe check"), "pipenv": ("pipenv install --dev", "pipenv run check")}
 # Programs that the project needs on the PATH: their purpose, and the installation page.
@@ -86,14 +102,56 @@ def closing_words(answers, project):
     yield ""
 
 
+def address(*known):
+    """Return the first web address of a template that has no credentials; empty if there is none."""
+    for text in known:
+        # SSH's form of an address on a web host.
+        url = re.sub(r"^git@([\w.-]+):", r"https://\1/", text)
+        for short, long in ABBREVIATIONS.items():
+            url = re.sub(f"^{short}", long, url)
+        if url.startswith("https://") and not re.search("[@?]", url):
+            return url
+    return ""
+
+
+def git(folder, *command):
+    """Return the output of a git command in a repository; empty if it fails, or there is no git or repository."""
+    if not os.path.isdir(os.path.join(folder, ".git")) or not shutil.which("git"):  # noqa: PTH112, PTH118
+        return ""
+    # Most renderings do not need it, and it starts slowly.
+    import subprocess  # noqa: PLC0415
+
+    return subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def record(answers):
+    """Describe the rendering for `update`: the template, its version, its files, and the answers."""
+    # The project's own module, so that `check` compares with the same digests.
+    sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    sys.dont_write_bytecode = True
+    from pathlib import Path  # noqa: PLC0415
+
+    from tools.template import digest  # noqa: PLC0415 # ty: ignore[import-not-found] # the project's module
+
+    folder = answers.get("_repo_dir") or ""
+    return {
+        "template": address(answers["_template"], git(folder, "remote", "get-url", "origin")),
+        "version": answers["_template_version"],
+        "rendered": answers["_template_version"],
+        "commit": git(folder, "rev-parse", "HEAD"),
+        "owned": {name: digest(Path(name)) for name in OWNED if os.path.exists(name)},  # noqa: PTH110
+        "answers": {question: answer for question, answer in answers.items() if question[0] != "_"},
+    }
+
+
 def say(lines):
     """Print lines, and escape characters that the terminal's encoding lacks."""
     encoding = sys.stdout.encoding
     print("\n".join(lines).encode(encoding, "backslashreplace").decode(encoding))
 
 
-def main(answers):
-    """Rename or remove files according to the answers, then print the next steps."""
+def choose_files(answers):
+    """Rename or remove files according to the answers."""
     if ci_deploys(answers):
         for (question, answer), files in ONLY_WITH.items():
             for file, name in files.items():
@@ -108,7 +166,15 @@ def main(answers):
         for folder, _, _ in os.walk(top, topdown=False):
             if not os.listdir(folder):  # noqa: PTH208
                 os.rmdir(folder)  # noqa: PTH106
-    # cruft compares versions of the template without an output folder: there are no next steps to print.
+
+
+def main(answers):
+    """Choose the files, record the rendering, and print the next steps."""
+    choose_files(answers)
+    with open(".template.json", "w", encoding="utf-8", newline="\n") as file:  # noqa: PTH123
+        json.dump(record(answers), file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    # cruft sets no `_output_dir`, and also renders temporary projects, whose folder must not be shown.
     if "_output_dir" in answers:
         say(closing_words(answers, os.path.join(answers["_output_dir"], answers["project_slug"])))  # noqa: PTH118
 

@@ -64,7 +64,7 @@ PRIVATE = {
 
 
 def is_refused(character):
-    """Whether answers must not contain a character. The numeric comparisons find Unicode's noncharacters."""
+    """Whether a character is refused in answers. The numeric comparisons find Unicode's noncharacters."""
     code = ord(character)
     return (
         character in REFUSED_CHARACTERS

@@ -101,7 +101,7 @@ def main() -> None:
             f"install: {sys.executable} is Python {sys.version.split()[0]}; 3.11 or newer is needed: make PYTHON=..."
         )
     if ENVIRONMENT.is_symlink():
-        sys.exit(f"install: {ENVIRONMENT} is a link, and what it leads to may be in use; remove the link: rm .venv")
+        sys.exit(f"install: {ENVIRONMENT} is a symbolic link, and its target may be in use; remove the link: rm .venv")
     # If all tools are installed, update all of them.
     only_rendering = only_rendering and not INSTALLED.exists()
     for mark in (RENDERING, INSTALLED):

@@ -181,7 +181,7 @@ class Trial:
         began = time.monotonic()
         finished = self._run(tests)
         if finished.returncode:
-            sys.exit(f"{finished.stdout}\nmutate: nothing was measured: {tests} fails without a mutant")
+            sys.exit(f"{finished.stdout}\nmutate: {tests} fails on the unmutated code")
         return self._seconds.setdefault(tests, time.monotonic() - began)
 
     def _write(self, file: Path, code: str) -> None:

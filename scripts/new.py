@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ def main() -> None:
         config = Path(arguments.answers).expanduser() if arguments.answers else None
         given = read_answers(config) if config else {}
         is_asked = sys.stdin.isatty()
-        answers = answer(output, config, given, ask=is_asked)
+        answers = answer(output, config, given, ask=ASKED if is_asked else [])
         if not is_asked:
             say(
                 [
@@ -85,7 +86,7 @@ def read_answers(path: Path) -> Answers:
         raise AnswersError(f"{path} is not YAML: {error}") from error
     answers = config.get("default_context", {}) if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(answers, dict):
-        raise AnswersError(f"{path} is not a mapping whose default_context is a mapping of answers")
+        raise AnswersError(f"{path} must be a mapping; default_context must be a mapping of answers")
     problems = [
         f"unknown setting {key}; allowed: {', '.join(sorted(CONFIGURATION))}" for key in config.keys() - CONFIGURATION
     ]
@@ -102,8 +103,8 @@ def read_answers(path: Path) -> Answers:
     return answers
 
 
-def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> dict[str, Any]:
-    """Take the given answers, or else the defaults. With `ask`, prompt for each answer.
+def answer(output: Path, config: Path | None, given: Answers, *, ask: Sequence[str]) -> dict[str, Any]:
+    """Take the given answers, or else the defaults, and prompt for the questions in ``ask``.
 
     Returns:
         The answers, with the template's own settings.
@@ -117,7 +118,7 @@ def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> d
     prompts = context["cookiecutter"]["__prompts__"]
     answers = prompt_for_config(context, no_input=True)
     if ask:
-        answers |= asked(output, context, prompts)
+        answers |= asked(output, context, prompts, {each: answers[each] for each in ASKED if each not in ask})
     problems = list(refusals(answers))
     if not problems:
         problems += filter(None, [folder_problem(output, "project_slug", answers["project_slug"])])
@@ -126,11 +127,12 @@ def answer(output: Path, config: Path | None, given: Answers, *, ask: bool) -> d
     return answers
 
 
-def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any]) -> Answers:
-    """Ask each question until the answer is allowed."""
+def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any], answers: Answers) -> Answers:
+    """Add to the answers: ask each other question until its answer is allowed."""
     environment = create_env_with_context(context)
-    answers: Answers = {}
     for number, question in enumerate(ASKED, start=1):
+        if question in answers:
+            continue
         default, prefix = context["cookiecutter"][question], f"  [dim][{number}/{len(ASKED)}][/] "
         if isinstance(default, list):
             answers[question] = read_user_choice(question, default, prompts, prefix)

@@ -182,14 +182,14 @@ def run(scene: Scene, template: Path, variables: dict[str, str]) -> list[Step]:
         steps = converse(fdspawn(master, encoding="utf-8", timeout=PATIENCE_S), scene)
         status = process.wait(PATIENCE_S)
     except (pexpect.TIMEOUT, subprocess.TimeoutExpired) as error:
-        raise RecordingError(f"{scene.command} printed nothing for {PATIENCE_S} s") from error
+        raise RecordingError(f"{scene.command} timed out after {PATIENCE_S} s") from error
     finally:
         os.close(master)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
     if status not in scene.statuses:
-        raise RecordingError("\n".join([f"{scene.command} ended with {status}", *lines(steps)]))
+        raise RecordingError("\n".join([f"{scene.command} exited with status {status}", *lines(steps)]))
     return [Step(neutral(step.text, template.parent), typed=step.typed) for step in steps]
 
 

@@ -238,7 +238,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
         (tmp_path / folder).mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
 
-    post_hook.main(ANSWERS | {"ci": "none"})
+    post_hook.choose_files(ANSWERS | {"ci": "none"})
 
     assert {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")} == {
         ".git",
@@ -301,7 +301,7 @@ def test_a_missing_python_is_reported_unless_uv_downloads_it(
     machine: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine(uv="", pipenv="", git="", pulumi="", **{"python3.14": sys.executable})
-    # Make the rendering Python too old, so that the PATH is searched.
+    # Pretend that this Python is too old, so that the PATH is searched.
     monkeypatch.setattr(post_hook, "sys", SimpleNamespace(version_info=(3, 0)))
     newer = f"3.{sys.version_info.minor + 1}"
 

@@ -117,7 +117,7 @@ def test_new_takes_answers_from_a_file_as_text_and_not_as_jinja(repository: Path
         ),
         ("default_context:\n  project_name: [a, b]\n", "project_name: ['a', 'b'] is refused; allowed: text"),
         ("project_name: Orders\n", "unknown setting project_name; allowed: abbreviations, cookiecutters_dir"),
-        ("default_context: text\n", "is not a mapping whose default_context is a mapping"),
+        ("default_context: text\n", "must be a mapping; default_context must be a mapping of answers"),
         ("default_context: [\n", "is not YAML: "),
         (
             "default_context:\n  project_slug: Orders\n",
@@ -333,7 +333,7 @@ def test_an_environment_behind_a_link_is_refused_and_kept(repository: Path, home
     for target in ("new", "install"):
         finished = run(repository, home, "make", target)
         assert finished.returncode != 0
-        assert "is a link, and what it leads to may be in use; remove the link: rm .venv" in finished.stdout
+        assert "is a symbolic link, and its target may be in use; remove the link: rm .venv" in finished.stdout
     assert list(kept.parent.iterdir()) == [kept]
 
 

@@ -307,7 +307,7 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
     key = f"forceDestroy: true\n  {project.slug}:kmsKeyArn: {OTHER_KEY}"
     project.replace("Pulumi.first.yaml", "forceDestroy: true", key)
     refused = checkout.ci("plan", FIRST, CI_ALLOW_DATA_LOSS=SECOND)
-    assert re.match(r"it would delete or replace stateful resources: (.+, )?key[,;]", refused)
+    assert re.match(r"the plan deletes or replaces stateful resources: (.+, )?key[,;]", refused)
     assert checkout.ci("plan", FIRST, CI_ALLOW_DATA_LOSS=FIRST) == ""
     (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
 

@@ -31,7 +31,7 @@ terminal = pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-ter
 
 
 def shown() -> dict[str, list[str]]:
-    """Read each command's output from the picture, without blank lines."""
+    """Read each command's output from the recording, without blank lines."""
     picture = ElementTree.parse(PICTURE)  # noqa: S314 # our own file
     rows: dict[int, str] = {}
     for text in picture.iter(f"{SVG}text"):
@@ -53,7 +53,7 @@ def shown() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module", name="recorded")
 def fixture_recorded() -> dict[str, list[str]]:
-    """The output of each command in the picture."""
+    """The output of each command in the recording."""
     return shown()
 
 
@@ -130,5 +130,5 @@ def test_answers_are_typed_and_other_questions_keep_their_defaults(tmp_path: Pat
 
 @terminal
 def test_a_failing_command_stops_the_recording_with_its_output(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match=r"exit 3 ended with 3\nsomething is wrong$"):
+    with pytest.raises(RecordingError, match=r"exit 3 exited with status 3\nsomething is wrong$"):
         run(Scene("echo something is wrong; exit 3"), tmp_path, neutral_environment(tmp_path))

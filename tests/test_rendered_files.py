@@ -26,7 +26,7 @@ EXPRESSIONS = re.compile(r"\$\{\{ [^{}]+ \}\}")
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
 REGISTRIES = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted", "index-url", "extra-index")))
-# SHA-256 of each licence's words, without the owner's line.
+# SHA-256 of each licence's words, without the copyright line.
 LICENSE_DIGESTS = {
     "MIT": "7c9b48b52decb9837c70f608678129e1ac79e056829c8d1e82e8cdd8aed562f8",
     "Apache-2.0": "0649bc87ac07c40d996369e9e058b11734e3eedb25ae8be9e6293f1efb340353",

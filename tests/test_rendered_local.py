@@ -66,7 +66,7 @@ class Shell:
             start_new_session=True,
         )
 
-    def wait_until_it_waits(self) -> None:
+    def wait_until_blocked(self) -> None:
         """Wait until a task has reached the step that does not end by itself."""
         deadline = time.monotonic() + 60
         while not (self.folder / "waiting").exists():
@@ -233,7 +233,7 @@ def begun(shell: Shell, task: str, step: str) -> subprocess.Popen[str]:
     if step == "tests":
         (shell.project.path / "tests" / "integration" / "test_a_slow_one.py").write_text(SLOW_TEST, encoding="utf-8")
     process = shell.begin(task, PULUMI_WAITS=step)
-    shell.wait_until_it_waits()
+    shell.wait_until_blocked()
     return process
 
 
@@ -298,7 +298,7 @@ def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
         os.chdir(shell.project.path)
         command = str(shell.environment.executable("poe"))
         os.execve(command, [command, "local-up"], shell.variables(PULUMI_WAITS="up"))  # noqa: S606
-    shell.wait_until_it_waits()
+    shell.wait_until_blocked()
 
     os.write(terminal, b"\x03")
 

@@ -176,7 +176,7 @@ def test_pre_commit_runs_tasks_and_all_of_check_before_a_push(project: Project) 
     steps = {step.lstrip("_") for step in project.tasks()["check"]["parallel"]}
     stages = {hook["id"]: hook.get("stages", ["pre-commit"]) for hook in repository["hooks"]}
 
-    assert stages == {step: ["pre-commit"] for step in steps - {"test-py-unit"}} | {"check": ["pre-push"]}
+    assert stages == {step: ["pre-commit"] for step in steps - {"owned", "test-py-unit"}} | {"check": ["pre-push"]}
     for hook in repository["hooks"]:
         command = hook["entry"].removeprefix(f"{project.package_manager} run ")
         of_task = [call.removesuffix(" --fix") for call in calls_of(project.tasks()[hook["id"]])]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from cookiecutter.exceptions import OutputDirExistsException
 from cookiecutter.main import cookiecutter
-from jinja2 import Environment, FileSystemLoader
 
+from hooks.post_gen_project import address
 from tests.combinations import QUESTIONS, ROOT
 from tests.projects import Project
 
@@ -50,9 +50,11 @@ def fixture_template(tmp_path: Path) -> Path:
     return copy
 
 
-def git(folder: Path, *arguments: str) -> None:
-    identity = ("-c", "user.name=Template", "-c", "user.email=template@example.com", "-c", "commit.gpgsign=false")
-    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody, and return its output."""
+    identity = ("-c", "user.name=Team", "-c", "user.email=team@example.com", "-c", "commit.gpgsign=false")
+    command = ["git", *identity, *arguments]
+    return subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout.strip()
 
 
 @pytest.mark.parametrize("source", ["folder", "zip", "git", "without hooks"])
@@ -69,10 +71,15 @@ def test_every_source_renders_the_same_bytes(
 
     rendered = cookiecutter(address, no_input=True, output_dir=output, config_file=config, accept_hooks=has_hooks)
 
-    # With the default answers, the hooks only remove files.
+    expected, found = content(default_project.path), content(Path(rendered))
+    # The record names the commit that is rendered.
+    record = json.loads(expected.pop(".template.json"))
     if has_hooks:
-        assert content(Path(rendered)) == content(default_project.path)
-    assert content(Path(rendered)).items() >= content(default_project.path).items()
+        commit = git(template, "rev-parse", "HEAD") if source == "git" else ""
+        assert json.loads(found.pop(".template.json")) == record | {"commit": commit}
+        assert found == expected
+    # With the default answers, the hooks only remove files.
+    assert found.items() >= expected.items()
 
 
 def test_an_existing_folder_is_not_changed(config: str, tmp_path: Path) -> None:
@@ -106,9 +113,14 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_templates_web_address_is_kept_unless_it_may_have_a_password() -> None:
-    templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
-    kept = ["gh:OWNER/template", "gl:OWNER/template", "bb:OWNER/template", "https://git.example.com/OWNER/template.git"]
+def test_a_templates_web_address_is_recorded_unless_it_may_have_a_password() -> None:
+    recorded = {
+        "gh:OWNER/template": "https://github.com/OWNER/template",
+        "gl:OWNER/template": "https://gitlab.com/OWNER/template",
+        "bb:OWNER/template": "https://bitbucket.org/OWNER/template",
+        "git@git.example.com:OWNER/template.git": "https://git.example.com/OWNER/template.git",
+        "https://git.example.com/OWNER/template.git": "https://git.example.com/OWNER/template.git",
+    }
     others = [
         "/home/somebody/template",
         "C:\\Users\\somebody\\template",
@@ -116,12 +128,10 @@ def test_a_templates_web_address_is_kept_unless_it_may_have_a_password() -> None
         "template.zip",
         "https://user:password@git.example.com/template.git",
         "https://git.example.com/template.zip?token=secret",
-        "git@git.example.com:OWNER/template.git",
     ]
 
-    for address in kept + others:
-        origin = str(templates.get_template("origin.jinja").module.origin(address)).strip()  # ty: ignore
-        assert origin == (address if address in kept else "cookiecutter-pulumi-aws"), address
+    assert {each: address(each) for each in [*recorded, *others]} == recorded | dict.fromkeys(others, "")
+    assert address("/home/somebody/template", "gh:OWNER/template") == "https://github.com/OWNER/template"
 
 
 @pytest.fixture(name="versioned")
@@ -154,7 +164,7 @@ def cruft(folder: Path, *arguments: str) -> str:
 
 
 def publish_news(template: Path) -> None:
-    """Commit a change of the template with a new version."""
+    """Commit a template change with a new version."""
     ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
     ignored.write_text(ignored.read_text(encoding="utf-8") + "\n# News of the template\nnews/\n", encoding="utf-8")
     questions = template / "cookiecutter.json"
@@ -168,7 +178,7 @@ def publish_news(template: Path) -> None:
 def assert_has_news(project: Path) -> None:
     """Check that a project has the change of `publish_news` and its version."""
     assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
-    assert Project(project, {}).toml("pyproject.toml")["tool"]["cookiecutter"]["version"] == "98.7.6"
+    assert json.loads((project / ".template.json").read_text(encoding="utf-8"))["rendered"] == "98.7.6"
 
 
 @pytest.mark.slow

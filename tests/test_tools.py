@@ -48,7 +48,7 @@ class WithTests(Project):
 
 @pytest.fixture(scope="module", name="environment")
 def fixture_environment(environment_of: Callable[[Project], Environment], default_project: Project) -> Environment:
-    """The environment of the default project and the tools' tests."""
+    """The virtual environment for the default project and the tools' tests."""
     return environment_of(WithTests(default_project.path, default_project.answers))
 
 

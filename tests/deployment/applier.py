@@ -62,8 +62,8 @@ class Applier:
         self._recorded = recorded
         self._bundles = bundles
         self._ids: dict[str, str] = {}
-        # The mocks' values, and the emulator's.
-        self._made_up = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
+        # The emulator's values by the mocks' values.
+        self._by_mock_value = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
 
     def run(self, resources: list[Resource] | None = None) -> Inputs:
         """Create or update all resources.
@@ -102,7 +102,7 @@ class Applier:
             outputs.get("id") or inputs.get("bucket") or inputs.get("name") or resource.name
         )
         if resource.type == KEY and "id" in outputs:
-            self._made_up[self._recorded.arn(KEY, resource.name).rpartition("/")[2]] = outputs["id"]
+            self._by_mock_value[self._recorded.arn(KEY, resource.name).rpartition("/")[2]] = outputs["id"]
 
     def _real(self, value: Any) -> Any:
         """Convert recorded values for boto3: the mocks' IDs and URLs, integral floats, and the empty bundle."""
@@ -112,7 +112,7 @@ class Applier:
             return [self._real(each) for each in value]
         if isinstance(value, str):
             value = self._ids.get(value, value)
-            for made_up, real in self._made_up.items():
+            for made_up, real in self._by_mock_value.items():
                 value = value.replace(made_up, real)
             return value
         if isinstance(value, float):

@@ -85,7 +85,7 @@ def killing(emulator: Path) -> Generator[list[int]]:
             pause = SAMPLE_SECONDS
             # The process may end by itself in the meantime.
             with contextlib.suppress(psutil.NoSuchProcess):
-                working = at_work(psutil.Process(record["pid"]).children())
+                working = busy_processes(psutil.Process(record["pid"]).children())
                 if working:
                     process = choice.choice(working)
                     process.kill()
@@ -101,7 +101,7 @@ def killing(emulator: Path) -> Generator[list[int]]:
         killer.join()
 
 
-def at_work(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
+def busy_processes(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Find the processes that handle messages: they have network connections, and use CPU time.
 
     If a process is killed during its start, the emulator ends all processes.

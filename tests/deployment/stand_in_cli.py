@@ -32,7 +32,7 @@ def main() -> None:
     words = [word for word in sys.argv[1:] if word not in {"stack", "--non-interactive"}]
     with Path(os.environ["PULUMI_CALLS"]).open("a", encoding="utf-8") as calls:
         calls.write(json.dumps(sys.argv[1:]) + "\n")
-    misbehave(words[0])
+    inject_fault(words[0])
     if words[0] == "up":
         update()
     elif words[0] == "version":
@@ -53,7 +53,7 @@ def read(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def misbehave(command: str) -> None:
+def inject_fault(command: str) -> None:
     """Inject a fault: fail, wait for an interrupt, or find the state locked.
 
     Raises:

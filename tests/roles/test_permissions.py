@@ -132,7 +132,7 @@ def test_the_integration_tests_may_do_what_they_need() -> None:
     assert refused(DEPLOY, needs) == []
 
 
-def test_nothing_is_granted_that_nobody_needs() -> None:
+def test_no_role_has_an_unneeded_permission() -> None:
     needed = {need.action for need in required_actions(PROGRAM, STACK)}
     needed |= {action for each in TESTED for action in each[0].split()}
     granted = actions(DEPLOY)

@@ -225,7 +225,7 @@ def test_other_drift_stops_a_plan_and_fails_unless_a_person_allows_it(
     assert refusal("drift") == reason
     monkeypatch.setenv("CI_ALLOW_DRIFT", "prod")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert refusal("plan") == f"{reason}; or undo it in a new run that a person starts with CI_ALLOW_DRIFT=dev"
+    assert refusal("plan") == f"{reason}; or undo it in a new run, started by hand with CI_ALLOW_DRIFT=dev"
     assert "\n\n**failed**: `changed outside" in stack.text
     assert [path.name for path in stack.folder.glob("*plan*")] == []
 
@@ -245,7 +245,7 @@ def test_a_plan_that_would_lose_data_is_refused_unless_a_person_allows_it(
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
 
     assert refusal("plan") == (
-        "it would delete or replace stateful resources: table; allow it in a new run that a person starts with "
+        "the plan deletes or replaces stateful resources: table; allow this in a new run, started by hand with "
         "allow_data_loss=dev"
     )
     assert [path.name for path in stack.folder.glob("*plan*")] == []
@@ -265,7 +265,7 @@ def test_a_failure_is_one_line_and_in_the_comment(stack: Stack, command: str, er
     assert not stack.plan.exists()
 
 
-@pytest.mark.parametrize(("is_deployed", "result"), [(True, "no drift"), (False, "skipped: it is not deployed")])
+@pytest.mark.parametrize(("is_deployed", "result"), [(True, "no drift"), (False, "skipped: the stack is not deployed")])
 def test_what_waits_for_a_deployment_is_no_drift(stack: Stack, is_deployed: bool, result: str) -> None:
     stack.set(pending=(change("update", "function", "code"),), is_deployed=is_deployed, notes=("a note",))
 
@@ -291,7 +291,8 @@ def test_a_deployment_that_is_not_the_plan_is_refused(cli: StandInPulumi, violat
     cli.failures["up"] = violation
 
     assert (
-        refusal("deploy") == "update of another violates the saved plan; re-run all jobs, or on GitLab a new pipeline"
+        refusal("deploy")
+        == "update of another violates the saved plan; re-run all jobs, or on GitLab run a new pipeline"
     )
 
 
@@ -306,9 +307,11 @@ def test_a_deployment_that_fails_is_not_tested(cli: StandInPulumi, capsys: pytes
 def test_failing_integration_tests_fail_the_deployment(cli: StandInPulumi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ci, "run_to_completion", lambda _command: 1)
 
-    assert refusal("deploy") == "the integration tests failed; what was deployed stays deployed"
+    assert refusal("deploy") == "the integration tests failed; the deployment is not rolled back"
     assert cli.calls[-1] == "outputs of dev"
 
 
 def test_without_a_plan_all_jobs_must_be_run_again(stack: Stack) -> None:
-    assert refusal("deploy") == f"dev.plan.json is not in {stack.folder}; re-run all jobs, or on GitLab a new pipeline"
+    assert (
+        refusal("deploy") == f"dev.plan.json is not in {stack.folder}; re-run all jobs, or on GitLab run a new pipeline"
+    )

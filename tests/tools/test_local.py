@@ -339,5 +339,5 @@ def test_a_process_in_the_local_stack_reaches_the_emulator_and_no_account(monkey
 def test_without_a_local_stack_a_process_cannot_enter_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "find_emulator", lambda: None)
 
-    with pytest.raises(SystemExit, match=r"^a-task: the local stack is not up; the task `local-up` deploys it$"):
+    with pytest.raises(SystemExit, match=r"^a-task: the local stack is not up; run the task `local-up`$"):
         local.enter_local_stack("a-task")

@@ -69,7 +69,7 @@ def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(name="uv")
 def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
-    """A uv that needs no network."""
+    """A stand-in for uv."""
     uv = Uv()
     monkeypatch.setattr(subprocess, "run", uv)
     return uv

@@ -42,7 +42,7 @@ def load_settings(settings: type[Settings]) -> Settings:
     accounts = config.get(ACCOUNTS_KEY, "")
     if len(read_accounts(accounts) or ()) != 1:
         # With another account's credentials, Pulumi would remove this account's roles from the state.
-        problems.append(bad_value(ACCOUNTS_KEY, accounts, "a list with the ID of the account"))
+        problems.append(bad_value(ACCOUNTS_KEY, accounts, "a list with exactly one account ID"))
     if problems:
         raise SettingsError(problems)
     return settings.model_validate(own_settings(project, config))

@@ -11,10 +11,10 @@ from infrastructure.account import Account
 from tools.project import ACCOUNTS_KEY, DECLARATION, DocumentError, Project, StackConfig, load_declared, read_accounts
 from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_problems
 
-# Settings that the policies depend on, in the order of the fields of `Stack`.
+# Settings in the IAM policies, in the order of the fields of `Stack`.
 SETTINGS: Final = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
-# With `-ci`, `DenyCiRoles` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy role
-# could change the state bucket and the alias of the state's key.
+# With `-ci`, `DenyCiRoles` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy
+# role could change the state bucket and the alias of the state's key.
 RESERVED: Final = re.compile(r"-ci(-|$)|^pulumi$")
 
 
@@ -86,8 +86,8 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
         elif not read_accounts(accounts):
             pulumi.log.warn(f"CI cannot deploy {config.stack}: {config.file} does not set {ACCOUNTS_KEY}")
     if not stacks:
-        allowed = f'["{account.id}"] in the file of each stack that is deployed to it'
-        problems.append(Problem("bad-value", ACCOUNTS_KEY, f"in no stack's file; allowed: {allowed}", allowed))
+        allowed = f'["{account.id}"] in the file of each stack in the account'
+        problems.append(Problem("bad-value", ACCOUNTS_KEY, f"no stack file lists this account; set {allowed}", allowed))
     if problems:
         raise SettingsError(problems)
     return stacks
@@ -102,7 +102,7 @@ def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     found = find_problems(load_declared(DECLARATION.settings), stack.project, config.values, config.secret_keys)
     yield from (problem for problem in found if problem.key in keys)
     if RESERVED.search(stack.suffix):
-        yield bad_value(f"{stack.project}:environmentSuffix", stack.suffix, "a suffix without -ci, and not pulumi")
+        yield bad_value(f"{stack.project}:environmentSuffix", stack.suffix, "any suffix except pulumi, *-ci and *-ci-*")
     # The deploy role can create the function's role only with a boundary. AWS managed policies have the account `aws`.
     is_organisations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
     if boundary != stack.own_boundary_arn and not is_organisations:

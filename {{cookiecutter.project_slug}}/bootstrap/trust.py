@@ -29,7 +29,7 @@ class TrustSettings(BootstrapSettings):
         str,
         Field(
             pattern=r"^[1-9][0-9]*$",
-            description="Number of the repository, which no other repository ever gets",
+            description="ID of the repository, which GitHub never reuses",
             examples=["456"],
             json_schema_extra={"allowed": "what `gh api repos/OWNER/NAME --jq .id` prints"},
         ),
@@ -52,8 +52,8 @@ def conditions(settings: TrustSettings, stack: str) -> dict[str, dict[str, Any]]
 def _conditions(settings: TrustSettings, environment: str, **claims: str) -> dict[str, Any]:
     owner, name = settings.repository.split("/")
     exact = {"aud": AUDIENCE, "repository_id": settings.repository_id, "environment": environment, **claims}
-    # The claim `sub` has names or, for repositories created since 2026-07-15, names and IDs. AWS requires a condition
-    # on `sub`, but somebody else may reuse the names: `repository_id` identifies the repository.
+    # The claim `sub` has names or, for repositories created or renamed since 2026-07-15, names and IDs. AWS requires a
+    # condition on `sub`, but somebody else may reuse the names: `repository_id` identifies the repository.
     subjects = [f"repo:{owner}/{name}", f"repo:{owner}@*/{name}@{settings.repository_id}"]
     return {
         "StringEquals": {f"{ISSUER}:{claim}": value for claim, value in exact.items()},

@@ -95,7 +95,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=self.bucket.id,
             rules=_lifecycle_rules(noncurrent_days, expiration_days),
-            # S3 rejects a rule for noncurrent versions until versioning is enabled.
+            # As in the provider's example, versioning is enabled before the lifecycle rules.
             opts=pulumi.ResourceOptions.merge(part, pulumi.ResourceOptions(depends_on=versioning)),
         )
         aws.s3.BucketPolicy(

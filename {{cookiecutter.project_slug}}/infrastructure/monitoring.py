@@ -16,7 +16,7 @@ from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX, Storage
 from processor.names import COUNTERS, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 
-# Each alarm's description links to the runbook under the heading with the alarm's name.
+# Each alarm's description ends with its runbook: docs/alarms.md#NAME.
 RUNBOOKS = "docs/alarms.md"
 MINUTE = 60
 RETURNED_PERCENT = 25
@@ -200,7 +200,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="throttles",
-        description="Lambda has no free execution for the function. Raise the quota, or lower maximumConcurrency.",
+        description="Lambda has no concurrency left for the function. Raise the quota, or lower maximumConcurrency.",
         metrics={"throttles": metrics.function("Throttles")},
         datapoints_to_alarm=3,
         evaluation_periods=10,
@@ -218,7 +218,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         name="misconfigured",
         description="AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
         metrics={"misconfigured": metrics.messages(MISCONFIGURED)},
-        # A new role's permissions take some seconds to take effect.
+        # IAM is eventually consistent: a new permission may need a minute.
         datapoints_to_alarm=3,
         evaluation_periods=retry_minutes,
     )
@@ -226,7 +226,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         name="oldest-message",
         description="A message has waited for too long. The function fails, or is too slow.",
         metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
-        # Allows one failure: the visibility timeout, the batching window, and another invocation.
+        # Allows one failure: the visibility timeout, the batch window, and another invocation.
         threshold=max(
             OLDEST_SECONDS,
             settings.visibility_timeout_seconds + settings.batch_window_seconds + settings.lambda_timeout_seconds,

@@ -21,15 +21,15 @@ EMAIL_PATTERN: Final = (
 )
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 RESERVED_BUCKET_NAMES: Final = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s3alias|--ol-s3|--x-s3|--table-s3|-an)")
-# AWS recommends six times the function's timeout plus the batching window, so that a throttled batch can be retried
+# AWS recommends six times the function's timeout plus the batch window, so that a throttled batch can be retried
 # before its messages become visible again:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
 # A message starts only if MESSAGE_SECONDS remain; the other 10 are for the messages before it.
 MIN_TIMEOUT_SECONDS: Final = MESSAGE_SECONDS + 10
-# The function's typical throughput; limits batchSize. Messages that the function never starts are redelivered, and
-# eventually dead-lettered.
+# The function's typical throughput; limits batchSize. Messages that no invocation has time for are
+# redelivered, and eventually dead-lettered.
 MESSAGES_PER_SECOND: Final = 10
 # AWS recommends at least 5, so that throttling does not dead-letter messages:
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -172,7 +172,7 @@ class Settings(StackSettings):
 
     @property
     def is_production(self) -> bool:
-        """Whether resources are protected, and those with data retained on deletion."""
+        """Whether resources are protected, and stateful resources retained on deletion."""
         return self.environment == "prod"
 
     @property

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 from aws_lambda_powertools.utilities.parser import BaseModel
 from pydantic import AfterValidator, ConfigDict, JsonValue, StringConstraints
 
-# Example event for the tests, the task `local-send` and the documents.
+# Example event for the tests, the task `local-send` and the docs.
 EXAMPLE: Final[dict[str, Any]] = {"type": "order.created", "data": {"id": 1}}
 
 

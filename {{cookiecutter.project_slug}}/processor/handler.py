@@ -62,7 +62,7 @@ queues = Queues(sqs=session.client("sqs", config=CLIENT_CONFIG), environment=env
 
 
 class BatchOutOfTimeError(Exception):
-    """The invocation is too close to its timeout to start another message."""
+    """The invocation is too close to its timeout to process another message."""
 
 
 class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # like its base, without async
@@ -165,7 +165,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
     def process(record: SQSRecord) -> None:
         timer.milliseconds.clear()
-        # After a timeout, the whole batch is redelivered, so a message starts only if enough time remains.
+        # A timeout redelivers the whole batch, so process a message only if enough time remains.
         if not _has_time(context, MESSAGE_SECONDS):
             raise BatchOutOfTimeError
         store.store(record)

@@ -36,7 +36,7 @@ def send(body: str = "", *, follow: bool = False) -> None:
         try:
             outputs = json.loads((PROJECT_FOLDER / OUTPUTS_FILE).read_text(encoding="utf-8"))
         except FileNotFoundError:
-            sys.exit(f"local-send: {OUTPUTS_FILE.as_posix()} does not exist; the task `local-up` writes it")
+            sys.exit(f"local-send: {OUTPUTS_FILE.as_posix()} does not exist; run the task `local-up`")
         body = body or json.dumps(EXAMPLE)
         log = read_log(outputs["function_name"], since=int(time.time() * 1000))
         message = boto3.client("sqs").send_message(QueueUrl=outputs["queue_url"], MessageBody=body)["MessageId"]
@@ -50,7 +50,9 @@ def send(body: str = "", *, follow: bool = False) -> None:
             else:
                 time.sleep(PAUSE_SECONDS)
         if not result:
-            sys.exit(f"local-send: {message} was not processed within {DEADLINE_SECONDS} seconds; its log is above")
+            sys.exit(
+                f"local-send: {message} was not processed within {DEADLINE_SECONDS} s; see the function's log above"
+            )
 
 
 def read_log(function: str, since: int) -> Iterator[str]:

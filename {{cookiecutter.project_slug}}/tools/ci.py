@@ -29,7 +29,7 @@ ALLOW_DATA_LOSS: Final = "CI_ALLOW_DATA_LOSS"
 ALLOW_DRIFT: Final = "CI_ALLOW_DRIFT"
 # Keeps comments below GitHub's limit of 65,536 characters: https://docs.github.com/en/rest/issues/comments
 LONGEST_LIST: Final = 100
-NEW_PLAN: Final = "re-run all jobs, or on GitLab a new pipeline"
+NEW_PLAN: Final = "re-run all jobs, or on GitLab run a new pipeline"
 # The Pulumi CLI's messages for a deployment that violates the saved plan.
 VIOLATION: Final = re.compile(
     r"(?P<before>\S*) *error: (?P<message>.*(?:violates plan|not allowed by the plan|no plan for resource"
@@ -106,7 +106,7 @@ def _plan(stack: str, lines: list[str]) -> str:
         lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]
         if lost and os.environ.get(ALLOW_DATA_LOSS) != stack:
             sys.exit(
-                f"it would delete or replace stateful resources: {', '.join(lost)}; allow it "
+                f"the plan deletes or replaces stateful resources: {', '.join(lost)}; allow this "
                 f"{_allowed(ALLOW_DATA_LOSS, stack)}"
             )
         # `deploy` must never find a refused plan.
@@ -134,7 +134,7 @@ def _deploy(stack: str, lines: list[str]) -> str:
             sys.exit(f"update of {name} violates the saved plan; {NEW_PLAN}")
     lines.append(f"- {len(save_outputs(stack))} outputs")
     if run_to_completion(INTEGRATION_TESTS):
-        sys.exit("the integration tests failed; what was deployed stays deployed")
+        sys.exit("the integration tests failed; the deployment is not rolled back")
     return "deployed, and the integration tests passed"
 
 
@@ -142,7 +142,7 @@ def _drift(stack: str, lines: list[str]) -> str:
     preview, policies = _inspect(stack)
     lines += _described(dataclasses.replace(preview, pending=()))
     if not preview.is_deployed:
-        return "skipped: it is not deployed"
+        return "skipped: the stack is not deployed"
     repairable, refused = _sort_drift(preview.drift, policies.drift)
     if refused:
         sys.exit(_refusal(refused))
@@ -179,7 +179,7 @@ def _refusal(refused: Sequence[str]) -> str:
 
 def _allowed(variable: str, stack: str) -> str:
     name = variable.removeprefix("CI_").lower() if "GITHUB_ACTIONS" in os.environ else variable
-    return f"in a new run that a person starts with {name}={stack}"
+    return f"in a new run, started by hand with {name}={stack}"
 
 
 def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:

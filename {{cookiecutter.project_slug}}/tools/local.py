@@ -123,7 +123,7 @@ def enter_local_stack(task: str) -> str:
     """
     address = find_emulator()
     if address is None:
-        sys.exit(f"{task}: the local stack is not up; the task `local-up` deploys it")
+        sys.exit(f"{task}: the local stack is not up; run the task `local-up`")
     variables = local_variables(address)
     os.environ.clear()
     os.environ.update(variables)

@@ -36,7 +36,7 @@ class ProjectFolder:
         return (self.path / name).read_text(encoding="utf-8")
 
     def write(self, name: str, content: str) -> None:
-        """Write a file."""
+        """Create or replace a file."""
         (self.path / name).write_text(content, encoding="utf-8")
 
     def append(self, name: str, text: str) -> None:

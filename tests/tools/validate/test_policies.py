@@ -30,12 +30,20 @@ BAD = {
         '"aws:profile" = "higher"',
         'stronger.aws:profile: found "higher"; allowed: set or empty',
     ),
-    "no values": ("allowed = [false]", "allowed = []", "values.1: needs one of `allowed`, `minimum` and `maximum`, or"),
-    "values of two kinds": ("allowed = [5, 10]", "allowed = [5]\nminimum = 5", "values.4: needs one of `allowed`, "),
+    "no values": (
+        "allowed = [false]",
+        "allowed = []",
+        "values.1: needs exactly one of `allowed`, `minimum`/`maximum` and",
+    ),
+    "values of two kinds": (
+        "allowed = [5, 10]",
+        "allowed = [5]\nminimum = 5",
+        "values.4: needs exactly one of `allowed`, ",
+    ),
     "forbidden without instead": (
         'instead = "an address that people read"',
         "",
-        "values.2: needs `instead`, what to use in words, together with `forbidden` only",
+        "values.2: needs `instead` (what to use, in words) exactly if `forbidden` is set",
     ),
     "bounds of a boolean": ("allowed = [false]", "minimum = 1", "values.1: `minimum` and `maximum` are only for a "),
     "bounds of a provider's key": (

@@ -127,7 +127,7 @@ CREATORS: dict[str, Callable[[dict[str, Any], dict[str, Any]], object]] = {
 
 @pytest.fixture(name="store")
 def fixture_store(aws: Emulated) -> MessageStore:
-    """A message store in the emulated AWS."""
+    """A message store that uses moto."""
     return MessageStore(**{each.name: getattr(aws, each.name) for each in fields(MessageStore)})
 
 

@@ -70,9 +70,9 @@ class ValuePolicy(_Table):
     def _one_kind(self) -> Self:
         has_bounds = self.minimum is not None or self.maximum is not None
         if sum([bool(self.allowed), has_bounds, self.forbidden is not None]) != 1:
-            raise ValueError("needs one of `allowed`, `minimum` and `maximum`, or `forbidden`")
+            raise ValueError("needs exactly one of `allowed`, `minimum`/`maximum` and `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
-            raise ValueError("needs `instead`, what to use in words, together with `forbidden` only")
+            raise ValueError("needs `instead` (what to use, in words) exactly if `forbidden` is set")
         schema = MODEL.schema.get(self.setting, {})
         if has_bounds and schema.get("type") != "integer":
             raise ValueError("`minimum` and `maximum` are only for a setting that is a number")

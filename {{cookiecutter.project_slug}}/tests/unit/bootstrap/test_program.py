@@ -104,8 +104,8 @@ def test_the_roles_are_outputs_of_the_stack_and_of_their_parents(program: Record
     [
         ({"branch": "v*"}, f'{BOOTSTRAP}:branch: found "v*"; allowed: the name of a branch, without wildcards'),
         ({"createOidcProvider": "no"}, f'{BOOTSTRAP}:createOidcProvider: found "no"; allowed: true or false'),
-        ({"accounts": "[]"}, 'aws:allowedAccountIds: found "[]"; allowed: a list with the ID of the account'),
-        ({"accounts": "1"}, 'aws:allowedAccountIds: found "1"; allowed: a list with the ID of the account'),
+        ({"accounts": "[]"}, 'aws:allowedAccountIds: found "[]"; allowed: a list with exactly one account ID'),
+        ({"accounts": "1"}, 'aws:allowedAccountIds: found "1"; allowed: a list with exactly one account ID'),
     ],
 )
 def test_a_wrong_setting_stops_the_program(bootstrap: Bootstrap, settings: dict[str, str], message: str) -> None:

@@ -44,9 +44,9 @@ def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -
         (ACCOUNTS, [ACCOUNT_ID, OTHER_ACCOUNT_ID], "a list with one account"),
         (ACCOUNTS, f"not {ACCOUNT_ID}", "a list with one account"),
         ("aws:region", "Ohio", "the name of an AWS region"),
-        (SUFFIX, "x-ci", "a suffix without -ci, and not pulumi"),
-        (SUFFIX, "x-ci-y", "a suffix without -ci, and not pulumi"),
-        (SUFFIX, "pulumi", "a suffix without -ci, and not pulumi"),
+        (SUFFIX, "x-ci", "any suffix except pulumi, *-ci and *-ci-*"),
+        (SUFFIX, "x-ci-y", "any suffix except pulumi, *-ci and *-ci-*"),
+        (SUFFIX, "pulumi", "any suffix except pulumi, *-ci and *-ci-*"),
         (SUFFIX, "*", "1 to 12 lower-case letters"),
         (BUCKET, "*", "empty (derived), or 3 to 63 lower-case letters"),
         (KEY, KEY_ARN, "a key in us-east-2, the region of the stack"),
@@ -84,7 +84,8 @@ def test_an_account_without_a_stack_is_refused(write_stacks: WriteStacks, monkey
     monkeypatch.setattr(pulumi.log, "warn", warnings.append)
     feature = {key: value for key, value in DEV.items() if key != ACCOUNTS}
 
-    with pytest.raises(SettingsError, match=rf'{ACCOUNTS}: in no stack\'s file; allowed: \["{ACCOUNT_ID}"\] in the'):
+    expected = rf'{ACCOUNTS}: no stack file lists this account; set \["{ACCOUNT_ID}"\] in the'
+    with pytest.raises(SettingsError, match=expected):
         find_stacks(write_stacks({"feature": feature, "prod": STACKS["prod"], "local": {}}), ACCOUNT)
 
     assert warnings == [f"CI cannot deploy feature: Pulumi.feature.yaml does not set {ACCOUNTS}"]

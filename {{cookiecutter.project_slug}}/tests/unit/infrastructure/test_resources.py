@@ -439,7 +439,7 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "throttles",
-        "Lambda has no free execution for the function. Raise the quota, or lower maximumConcurrency.",
+        "Lambda has no concurrency left for the function. Raise the quota, or lower maximumConcurrency.",
         "function Sum Throttles",
         minutes=(3, 10),
     ),

@@ -1,0 +1,262 @@
+"""``update``: a project that its team has changed takes over a release of the template."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pexpect
+import pytest
+
+from tests.combinations import QUESTIONS, ROOT
+from tests.projects import Project
+from tests.test_rendering import TEMPLATE, commit_all, content, git
+
+OLD, NEW, NEWEST = QUESTIONS["_template_version"], "98.7.6", "98.8.0"
+RECORD = ".template.json"
+RENDERED = "{{cookiecutter.project_slug}}"
+# A team's changes of files that the template does not change in the new release: file, old and new text.
+TEAM = (
+    ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
+    ("processor/events.py", '"""', '"""Orders. '),
+    ("docs/costs.md", "# Costs", "# What it costs"),
+)
+# The changes of the new release: in a file of the team's, a file of the template's, and a new question.
+NEWS = (
+    (f"{RENDERED}/.gitignore", "coverage/", "coverage/\nnews/"),
+    (f"{RENDERED}/tools/__init__.py", '"""', '"""News: '),
+    ("cookiecutter.json", '  "_template_version"', '  "mascot": ["badger", "otter"],\n  "_template_version"'),
+    ("cookiecutter.json", '"__prompts__": {', '"__prompts__": {\n    "mascot": {"__prompt__": "Mascot of the team"},'),
+    ("cookiecutter.json", OLD, NEW),
+    ("CHANGELOG.md", "\n## ", f"\n## {NEW}\n\nEvery team gets a mascot.\n\n## "),
+)
+
+
+def replace(folder: Path, *changes: tuple[str, str, str]) -> None:
+    for name, old, new in changes:
+        text = (folder / name).read_text(encoding="utf-8")
+        assert old in text, name
+        (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.fixture(name="template")
+def fixture_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository of the template with a release, isolated from the user's git configuration."""
+    for variable in ("HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home"))
+    for role in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Team")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "team@example.com")
+    template = tmp_path / "template"
+    template.mkdir()
+    tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md").split("\0")
+    for name in filter(None, tracked):
+        if (ROOT / name).exists():
+            (template / name).parent.mkdir(parents=True, exist_ok=True)
+            (template / name).write_bytes((ROOT / name).read_bytes())
+    release(template, OLD)
+    return template
+
+
+def release(template: Path, version: str) -> None:
+    commit_all(template, f"Release {version}")
+    git(template, "tag", f"v{version}")
+
+
+@pytest.fixture(name="project")
+def fixture_project(template: Path, tmp_path: Path) -> Path:
+    """A project of that release, committed, before the template has news."""
+    project = render(template, tmp_path)
+    commit_all(project, "A project")
+    replace(template, *NEWS)
+    release(template, NEW)
+    return project
+
+
+def render(template: Path, folder: Path, **answers: str) -> Path:
+    file = folder / "answers.yaml"
+    file.write_text(json.dumps({"default_context": answers}), encoding="utf-8")
+    program(template, "scripts.new", "--answers", str(file), "--output", str(folder))
+    return folder / "event-pipeline"
+
+
+def program(template: Path, module: str, *arguments: str, expected: int = 0) -> str:
+    """Run one of the template's programs, and return its output."""
+    finished = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=template,
+        check=False,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+    )
+    assert finished.returncode == expected, finished.stdout
+    return finished.stdout
+
+
+def update(template: Path, project: Path, expected: int = 0) -> str:
+    return program(template, "scripts.update", str(project), expected=expected)
+
+
+def read_record(project: Path) -> dict[str, Any]:
+    return json.loads((project / RECORD).read_text(encoding="utf-8"))
+
+
+def files(project: Path) -> dict[str, bytes]:
+    return {name: each for name, each in content(project).items() if not name.startswith(".git/")}
+
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_project_without_changes_becomes_what_the_release_renders(
+    template: Path, project: Path, tmp_path: Path
+) -> None:
+    said = update(template, project)
+
+    (tmp_path / "fresh").mkdir()
+    assert files(project) == files(render(template, tmp_path / "fresh"))
+    assert git(project, "status", "--porcelain") == ""
+    assert "Every team gets a mascot." in said
+    assert "    mascot: badger" in said
+    assert said.endswith(f"update: merged {NEW}. Install the dependencies again, and run `check`.\n")
+    assert update(template, project).endswith(f"update: nothing to merge from {NEW}\n")
+
+
+def test_changes_of_the_team_are_kept_and_files_of_the_template_replaced(template: Path, project: Path) -> None:
+    replace(project, *TEAM, ("tools/__init__.py", '"""', '"""Changed. '), ("renovate.json", "7 days", "3 days"))
+    record = read_record(project)
+    del record["owned"]["renovate.json"]
+    (project / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    commit_all(project, "Changes")
+
+    update(template, project)
+
+    for name, _, new in TEAM:
+        assert new in (project / name).read_text(encoding="utf-8"), name
+    assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
+    assert (project / "tools/__init__.py").read_text(encoding="utf-8").startswith('"""News: ')
+    assert "3 days" in (project / "renovate.json").read_text(encoding="utf-8")
+    found = read_record(project)
+    assert found["owned"].keys() == record["owned"].keys()
+    assert (found["version"], found["rendered"], found["answers"]["mascot"]) == (NEW, NEW, "badger")
+
+
+def test_conflicts_are_left_to_git_and_the_next_update_starts_from_the_merge(template: Path, project: Path) -> None:
+    replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
+    commit_all(project, "Ignore reports")
+
+    said = update(template, project, expected=1)
+
+    assert "These files have conflicts:\n\n    .gitignore\n\nResolve them" in said
+    assert git(project, "diff", "--name-only", "--diff-filter=U") == ".gitignore"
+    ignored = (project / ".gitignore").read_text(encoding="utf-8")
+    (project / ".gitignore").write_text(re.sub(r"^[<=>]{7}.*\n", "", ignored, flags=re.MULTILINE), encoding="utf-8")
+    git(project, "add", ".gitignore")
+    git(project, "commit", "--quiet", "--no-edit")
+
+    replace(template, (f"{RENDERED}/docs/costs.md", "# Costs", "# Prices"), ("cookiecutter.json", NEW, NEWEST))
+    release(template, NEWEST)
+    update(template, project)
+
+    assert {"reports/", "news/"} <= {*(project / ".gitignore").read_text(encoding="utf-8").splitlines()}
+    assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
+
+
+def test_an_update_that_was_aborted_is_done_by_the_next_one(template: Path, project: Path) -> None:
+    replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
+    commit_all(project, "Ignore reports")
+    before = files(project)
+    update(template, project, expected=1)
+    git(project, "merge", "--abort")
+    assert files(project) == before
+
+    replace(project, (".gitignore", "coverage/\nreports/", "coverage/"))
+    commit_all(project, "Do not ignore reports")
+    update(template, project)
+
+    assert read_record(project)["rendered"] == NEW
+
+
+def test_an_answer_can_be_changed_once_the_branch_exists(template: Path, project: Path) -> None:
+    update(template, project)
+    replace(project, (RECORD, '"license": "MIT"', '"license": "Apache-2.0"'))
+    commit_all(project, "Change the licence")
+
+    update(template, project)
+
+    assert "Apache License" in (project / "LICENSE").read_text(encoding="utf-8")
+
+
+def break_git(project: Path) -> None:
+    (project / ".git").rename(project.parent / "history")
+
+
+REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no repository": (break_git, "update: this folder is not a git repository with a commit; commit the project first"),
+    "uncommitted changes": (
+        lambda project: replace(project, TEAM[0]),
+        "update: there are uncommitted changes; commit or stash them first",
+    ),
+    "an answer that is not allowed any more": (
+        lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),
+        "aws_region_dev: 'moon' is refused",
+    ),
+    "the release of the project is gone": (
+        lambda project: (
+            git(project.parent / "template", "tag", "--delete", f"v{OLD}"),
+            replace(project, (RECORD, read_record(project)["commit"], "")),
+            commit_all(project, "No commit"),
+        ),
+        f"has no tag v{OLD}, which this project was rendered with",
+    ),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), REFUSALS.values(), ids=REFUSALS)
+def test_an_update_is_refused_and_nothing_changed(
+    template: Path, project: Path, spoil: Callable[[Path], object], message: str
+) -> None:
+    spoil(project)
+    before = content(project)
+
+    said = update(template, project, expected=1)
+
+    assert message in said
+    assert "Traceback" not in said
+    assert {name for name, each in content(project).items() if before.get(name) != each} <= {".git/index"}
+
+
+def test_a_project_in_a_folder_of_a_repository_is_refused(template: Path, tmp_path: Path) -> None:
+    (tmp_path / "monorepo").mkdir()
+    project = render(template, tmp_path / "monorepo")
+    commit_all(tmp_path / "monorepo", "All projects")
+
+    assert "update: the project must be at the top of its repository" in update(template, project, expected=1)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is needed")
+def test_new_questions_are_asked_at_a_terminal(template: Path, project: Path) -> None:
+    process = pexpect.spawn(
+        sys.executable, ["-m", "scripts.update", str(project)], cwd=template, encoding="utf-8", timeout=60
+    )
+    process.expect(r"\[\d+/\d+\].* Mascot of the team")
+    process.sendline("2")
+    process.expect(pexpect.EOF)
+
+    assert "update: merged" in str(process.before)
+    assert read_record(project)["answers"]["mascot"] == "otter"
+
+
+def test_the_record_says_which_files_are_whose(default_project: Project) -> None:
+    record = read_record(default_project.path)
+
+    assert record["answers"].keys() == {question for question in QUESTIONS if question[0] != "_"}
+    assert [name for name in record["owned"] if not (default_project.path / name).exists()] == []
+    # CONTRIBUTING says to change these.
+    assert record["owned"].keys().isdisjoint({".github/workflows/stacks.yml", ".github/workflows/deploy.yml"})

@@ -1,0 +1,203 @@
+"""The record of a project's template: the check of the template's files, and the start of an update."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools import template
+
+# Tags of the template's repository, of which two are releases.
+TAGS = ("v1.2.0", "v1.10.0", "v2.0.0-rc1", "1.11.0", "vnext", "v3.0")
+PYPROJECT = '[project]\nname = "template"\nversion = "0"\nrequires-python = ">=3.11"\n\n[tool.uv]\npackage = false\n'
+# Stands in for the template's program; it fails like an update with conflicts.
+PROGRAM = """
+import sys
+from pathlib import Path
+
+Path(sys.argv[1], "updated").write_text(Path("VERSION").read_text())
+sys.exit(1)
+"""
+DAMAGED = r"^\.template\.json is missing or damaged; restore it from the project's history$"
+
+
+@pytest.fixture(name="folder")
+def fixture_folder(tmp_path: Path) -> Path:
+    """A project with a record, and a file and a folder that the template owns."""
+    folder = tmp_path / "project"
+    (folder / "tools/inner").mkdir(parents=True)
+    (folder / "tools/inner/emulator.py").write_text('MINISTACK = "ministack==1.5.33"\n', encoding="utf-8")
+    (folder / "check.yml").write_text(f"uses: actions/checkout@{'a' * 40} # v7.0.1\n", encoding="utf-8")
+    owned = {name: template.digest(folder / name) for name in ("check.yml", "tools")}
+    versions = dict.fromkeys(("version", "rendered"), "1.2.0")
+    write(folder, {"template": "", "commit": "", "owned": owned, "answers": {}} | versions)
+    return folder
+
+
+def write(folder: Path, record: Any) -> None:
+    (folder / template.RECORD_FILE).write_text(json.dumps(record), encoding="utf-8")
+
+
+def change(folder: Path, **changes: str) -> None:
+    write(folder, template.read_record(folder) | changes)
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ("-c", "user.name=Template", "-c", "user.email=template@example.com", "-c", "commit.gpgsign=false")
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture(name="repository")
+def fixture_repository(tmp_path: Path, folder: Path) -> Path:
+    """The template's repository, which the project's record names."""
+    repository = tmp_path / "template.git"
+    (repository / "scripts").mkdir(parents=True)
+    git(repository, "init", "--quiet")
+    (repository / "pyproject.toml").write_text(PYPROJECT, encoding="utf-8")
+    (repository / "scripts/update.py").write_text(PROGRAM, encoding="utf-8")
+    for tag in TAGS:
+        (repository / "VERSION").write_text(tag, encoding="utf-8")
+        git(repository, "add", ".")
+        git(repository, "commit", "--quiet", "--message", tag)
+        git(repository, "tag", tag)
+    change(folder, template=repository.as_posix())
+    return repository
+
+
+UNCHANGED: dict[str, Callable[[Path], object]] = {
+    "as rendered": lambda _: None,
+    "Renovate's versions": lambda folder: (
+        (folder / "tools/inner/emulator.py").write_text('MINISTACK = "ministack==1.6"\n', encoding="utf-8"),
+        (folder / "check.yml").write_text(f"uses: actions/checkout@{'b' * 40} # v8\n", encoding="utf-8"),
+    ),
+    "line endings of Windows": lambda folder: (folder / "tools/inner/emulator.py").write_bytes(
+        b'MINISTACK = "ministack==1.5.33"\r\n'
+    ),
+    "caches": lambda folder: (
+        (folder / "tools/__pycache__").mkdir(),
+        (folder / "tools/__pycache__/emulator.pyc").write_bytes(b"\0"),
+    ),
+}
+CHANGED: dict[str, Callable[[Path], object]] = {
+    "another content": lambda folder: (folder / "tools/inner/emulator.py").write_text("", encoding="utf-8"),
+    "another file": lambda folder: (folder / "tools/new.py").touch(),
+    "no file": lambda folder: shutil.rmtree(folder / "tools"),
+    "another name": lambda folder: (folder / "tools/inner").rename(folder / "tools/outer"),
+}
+
+
+@pytest.mark.parametrize("do", UNCHANGED.values(), ids=UNCHANGED)
+def test_files_of_the_template_that_are_as_rendered_pass(folder: Path, do: Callable[[Path], object]) -> None:
+    do(folder)
+
+    template.check(folder)
+
+
+@pytest.mark.parametrize("do", CHANGED.values(), ids=CHANGED)
+def test_a_changed_file_of_the_template_is_named_with_what_to_do(folder: Path, do: Callable[[Path], object]) -> None:
+    do(folder)
+
+    with pytest.raises(SystemExit, match=r"^the template owns tools, but it has changed; undo .*, or take it over: "):
+        template.check(folder)
+
+
+def test_a_file_that_was_taken_over_may_change(folder: Path) -> None:
+    (folder / "tools/new.py").touch()
+    record = template.read_record(folder)
+    del record["owned"]["tools"]
+    write(folder, record)
+
+    template.check(folder)
+
+
+@pytest.mark.parametrize("text", [None, "[", "[]", "{}", '{"owned": {}, "answers": {}}'])
+def test_a_record_that_is_missing_or_damaged_is_refused(folder: Path, text: str | None) -> None:
+    (folder / template.RECORD_FILE).unlink()
+    if text is not None:
+        (folder / template.RECORD_FILE).write_text(text, encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=DAMAGED):
+        template.check(folder)
+
+
+@pytest.mark.parametrize(
+    ("version", "proposed", "expected"),
+    [
+        ("", "1.2.0", "v1.10.0"),
+        ("", "1.10.0", "v1.10.0"),
+        ("1.2.0", "1.10.0", "v1.2.0"),
+        ("v1.10.0", "1.2.0", "v1.10.0"),
+    ],
+)
+@pytest.mark.usefixtures("repository")
+def test_the_program_of_the_release_updates_the_project(
+    folder: Path, version: str, proposed: str, expected: str
+) -> None:
+    change(folder, version=proposed)
+
+    with pytest.raises(SystemExit) as ended:
+        template.update(version, folder=folder)
+
+    assert ended.value.code == 1
+    assert (folder / "updated").read_text(encoding="utf-8") == expected
+
+
+@pytest.mark.parametrize(
+    ("rendered", "text", "status"), [("1.2.0", "1.10.0 is available", 1), ("1.10.0", "1.10.0 is up to date", 0)]
+)
+@pytest.mark.usefixtures("repository")
+def test_check_says_whether_there_is_a_newer_release(
+    folder: Path, capsys: pytest.CaptureFixture[str], rendered: str, text: str, status: int
+) -> None:
+    change(folder, rendered=rendered)
+
+    with pytest.raises(SystemExit) as ended:
+        template.update(check_only=True, folder=folder)
+
+    assert ended.value.code == status
+    assert capsys.readouterr().out == f"update: {text}\n"
+    assert not (folder / "updated").exists()
+
+
+@pytest.mark.parametrize(
+    ("record", "version", "message"),
+    [
+        ({"template": ""}, "", 'the template\'s address is unknown; set "template" in .template.json'),
+        ({"template": "no/such/folder"}, "", "`git ls-remote` failed: "),
+        ({}, "1.3.0", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
+        ({}, "newest", "there is no release newest; the releases are 1.2.0, 1.10.0"),
+        ({"rendered": "1.10.0"}, "1.2.0", "1.2.0 is older than 1.10.0, which this project was rendered with"),
+    ],
+)
+@pytest.mark.usefixtures("repository")
+def test_an_update_that_cannot_start_is_refused_in_one_line(
+    folder: Path, record: dict[str, str], version: str, message: str
+) -> None:
+    change(folder, **record)
+
+    with pytest.raises(SystemExit) as refused:
+        template.update(version, folder=folder)
+
+    assert str(refused.value).startswith(f"update: {message}")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_template_without_releases_is_refused(folder: Path, repository: Path) -> None:
+    git(repository, "tag", "--delete", *TAGS)
+
+    with pytest.raises(SystemExit, match=r"^update: .*template\.git has no releases$"):
+        template.update(folder=folder)
+
+
+def test_without_git_one_line_says_so(folder: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert repository
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))  # noqa: PTH120 # a folder without git
+
+    with pytest.raises(SystemExit, match=r"^update: git is not on the PATH$"):
+        template.update(folder=folder)
