@@ -5,10 +5,11 @@ cruft can update rendered projects.
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -153,16 +154,6 @@ def commit_all(folder: Path, message: str) -> None:
     git(folder, "commit", "--quiet", "--message", message)
 
 
-def cruft(folder: Path, *arguments: str) -> str:
-    """Run cruft, and return its output.
-
-    Raises:
-        subprocess.CalledProcessError: If it fails.
-    """
-    command = [sys.executable, "-m", "cruft", *arguments]
-    return subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
-
-
 def publish_news(template: Path) -> None:
     """Commit a template change with a new version."""
     ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
@@ -175,47 +166,22 @@ def publish_news(template: Path) -> None:
     commit_all(template, "News")
 
 
-def assert_has_news(project: Path) -> None:
-    """Check that a project has the change of `publish_news` and its version."""
+@pytest.mark.slow
+def test_cruft_creates_and_updates_a_project_as_the_readme_says(versioned: Path, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    create, update = map(shlex.split, readme.rpartition("```sh\n")[2].partition("```")[0].splitlines())
+    uvx = [sys.executable, "-m", "uv", "tool", "run"]
+    assert (create[0], create[-1]) == ("uvx", "https://github.com/OWNER/cookiecutter-pulumi-aws")
+
+    # An empty line takes the default of each question.
+    run = partial(subprocess.run, check=True, capture_output=True, encoding="utf-8")
+    said = run([*uvx, *create[1:-1], str(versioned)], cwd=tmp_path, input="\n" * len(QUESTIONS)).stdout
+    project = tmp_path / "event-pipeline"
+    commit_all(project, "A project")
+    publish_news(versioned)
+    said += run([*uvx, *update[1:]], cwd=project, input="y\n").stdout
+
     assert "news/" in (project / ".gitignore").read_text(encoding="utf-8")
     assert json.loads((project / ".template.json").read_text(encoding="utf-8"))["rendered"] == "98.7.6"
-
-
-@pytest.mark.slow
-def test_cruft_creates_and_updates_a_project(versioned: Path, tmp_path: Path) -> None:
-    said = cruft(tmp_path, "create", str(versioned), "--no-input", "--extra-context", '{"project_name": "Orders"}')
-    rendered = tmp_path / "orders"
-    commit_all(rendered, "A project")
-
-    publish_news(versioned)
-    said += cruft(rendered, "update", "--skip-apply-ask")
-
-    assert_has_news(rendered)
     # cruft also renders temporary projects, whose folder must not be shown.
     assert "Your project is in" not in said
-    cruft(rendered, "check")
-
-
-@pytest.mark.slow
-def test_a_project_can_be_linked_to_its_template_later_as_the_readme_says(
-    versioned: Path, tmp_path: Path, bake: Callable[..., Project]
-) -> None:
-    project = bake(project_name="Orders").copy(tmp_path / "project").path
-    commit_all(project, "A project")
-    rendered_from = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=versioned, check=True, capture_output=True, text=True
-    ).stdout.strip()
-    publish_news(versioned)
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    link, add, commit, update = readme.rpartition("```sh\n")[2].partition("```")[0].splitlines()
-
-    assert link == "cruft link https://github.com/OWNER/cookiecutter-pulumi-aws --checkout COMMIT"
-    answers = json.dumps({"project_name": "Orders"})
-    cruft(project, "link", str(versioned), "--checkout", rendered_from, "--no-input", "--extra-context", answers)
-    for command in (add, commit):
-        subprocess.run(command.replace('"', "").split(maxsplit=3), cwd=project, check=True, capture_output=True)
-    assert update == "cruft update"
-    cruft(project, "update", "--skip-apply-ask")
-
-    assert_has_news(project)
-    cruft(project, "check")
