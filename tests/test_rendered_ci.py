@@ -16,7 +16,7 @@ from filelock import FileLock
 from jinja2 import Environment as Templates
 from jinja2 import FileSystemLoader
 
-from tests.combinations import CHOICES, ROOT
+from tests.combinations import CHOICES, QUESTIONS, ROOT
 from tests.projects import Project
 
 Bake = Callable[..., Project]
@@ -343,13 +343,16 @@ def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake
     manager, system = answers["package_manager"], answers["ci"]
     # On GitHub, uv's version is an input of setup-uv, which Renovate knows.
     tool = set() if (system, manager) == ("github", "uv") else {(manager, getattr(SHARED, f"{manager}_version"))}
-    pins = [emulator, {("aws-lambda", CHOICES["lambda_runtime"][0])}, tool, {("pulumi/pulumi", SHARED.pulumi_version)}]
+    template, runtime = {("template", QUESTIONS["_template_version"])}, {("aws-lambda", CHOICES["lambda_runtime"][0])}
+    pins = [emulator, template, runtime, tool, {("pulumi/pulumi", SHARED.pulumi_version)}]
     texts = {each: project.read(each) for each in project.names()}
+    # A project that is rendered from a folder does not know the address.
+    texts[".template.json"] = texts[".template.json"].replace('"template": ""', '"template": "https://example.com/t"')
 
     assert len(emulator) == 2
     assert (
         captured(json.loads(project.read("renovate.json")), texts)
-        == pins[: {"none": 2, "gitlab": 3, "github": 4}[system]]
+        == pins[: {"none": 3, "gitlab": 4, "github": 5}[system]]
     )
 
 

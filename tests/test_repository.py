@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from scripts.make_help import targets
+from scripts.release import ReleaseError, notes
 from tests.combinations import ASKED, CHOICES, QUESTIONS, ROOT
 from tests.projects import Project
 
@@ -153,6 +154,27 @@ def test_the_changelogs_newest_heading_is_the_templates_version() -> None:
 
     assert newest
     assert newest[1] == QUESTIONS["_template_version"]
+
+
+RELEASES = {
+    "## 1.2.0 - 2026-12-01\n\n### What a project must do\n\nNothing.\n\n## 1.1.0 - 2026-11-01\n": None,
+    "## 1.1.0 - 2026-12-01\n": "found '## 1.1.0 - 2026-12-01'; cookiecutter.json has the version 1.2.0",
+    "## 1.2.0 - not released yet\n": "replace 'not released yet' by the date of the release",
+    "## 1.2.0 - 2026-12-01\n\n### Added\n": "1.2.0 has no section '### What a project must do'",
+}
+
+
+@pytest.mark.parametrize(("entry", "problem"), RELEASES.items())
+def test_a_release_needs_its_version_its_date_and_what_a_project_must_do(entry: str, problem: str | None) -> None:
+    changelog = f"# Changelog\n\n{entry}"
+    if problem:
+        with pytest.raises(ReleaseError, match=re.escape(problem)):
+            notes(changelog, "1.2.0", [])
+        return
+
+    assert notes(changelog, "1.2.0", ["v1.1.0"]) == "### What a project must do\n\nNothing."
+    with pytest.raises(ReleaseError, match=r"^v1\.2\.0 is released already"):
+        notes(changelog, "1.2.0", ["v1.2.0"])
 
 
 def test_files_end_as_they_should_and_name_no_registry() -> None:
