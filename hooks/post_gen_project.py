@@ -116,7 +116,7 @@ def address(*known):
 
 def git(folder, *command):
     """Return the output of a git command in a repository; empty if it fails, or there is no git or repository."""
-    if not os.path.isdir(os.path.join(folder, ".git")) or not shutil.which("git"):  # noqa: PTH112, PTH118
+    if not os.path.exists(os.path.join(folder, ".git")) or not shutil.which("git"):  # noqa: PTH110, PTH118
         return ""
     # Most renderings do not need it, and it starts slowly.
     import subprocess  # noqa: PLC0415

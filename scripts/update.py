@@ -89,20 +89,25 @@ class Repository:
         options = [option for parent in parents for option in ("-p", parent)]
         return self.run("commit-tree", tree, *options, "-m", f"Template {version}")
 
-    def merge_template(self, owned: set[str]) -> list[str]:
-        """Merge the branch ``template``, and return the files with conflicts.
-
-        Args:
-            owned: What the template owned before the update, unless the project has taken it over.
-        """
+    def relate_template(self) -> None:
+        """Make the first rendering an ancestor of the project, whose files do not change: git merges from there."""
         if not self.succeeds("merge-base", "HEAD", BRANCH):
             first = self.run("rev-list", "--max-parents=0", BRANCH)
             options = ("--strategy=ours", "--allow-unrelated-histories", "-m", "Record what the template has rendered")
             self.run("merge", "--quiet", *options, first)
+
+    def merge_template(self, template: str, owned: set[str]) -> list[str]:
+        """Merge the branch ``template``, and return the files with conflicts.
+
+        Args:
+            template: The template's address for the project.
+            owned: What the template owned before the update, unless the project has taken it over.
+        """
         before = json.loads(self.run("show", f"{self.run('merge-base', 'HEAD', BRANCH)}:{RECORD}"))
         record = json.loads(self.run("show", f"{BRANCH}:{RECORD}"))
         # Conflicts end the command with 1. They are listed below.
         self._git("merge", "--quiet", "--no-commit", "--no-ff", BRANCH)
+        record["template"] = template
         record["owned"] = {
             path: digest for path, digest in record["owned"].items() if path in owned or path not in before["owned"]
         }
@@ -164,9 +169,10 @@ def update(project: Path) -> list[str] | None:
             parent = repository.commit_rendering(old, record["rendered"])
         commit = repository.commit_rendering(rendered, VERSION, parent)
     repository.run("update-ref", f"refs/heads/{BRANCH}", commit)
+    repository.relate_template()
     if repository.succeeds("merge-base", "--is-ancestor", BRANCH, "HEAD"):
         return None
-    return repository.merge_template({*record["owned"]})
+    return repository.merge_template(record["template"], {*record["owned"]})
 
 
 def changes_since(version: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 
 from tests.combinations import QUESTIONS, ROOT
-from tests.projects import Project
+from tests.projects import Environment, Project
 from tests.test_rendering import TEMPLATE, commit_all, content, git
 
 OLD, NEW, NEWEST = QUESTIONS["_template_version"], "98.7.6", "98.8.0"
@@ -53,7 +53,7 @@ def fixture_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "team@example.com")
     template = tmp_path / "template"
     template.mkdir()
-    tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md").split("\0")
+    tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md", "pyproject.toml").split("\0")
     for name in filter(None, tracked):
         if (ROOT / name).exists():
             (template / name).parent.mkdir(parents=True, exist_ok=True)
@@ -181,6 +181,35 @@ def test_an_update_that_was_aborted_is_done_by_the_next_one(template: Path, proj
     update(template, project)
 
     assert read_record(project)["rendered"] == NEW
+
+
+def test_the_task_finds_the_release_that_updates_the_project(
+    template: Path, project: Path, environment: Environment
+) -> None:
+    replace(project, (RECORD, '"template": ""', f'"template": "{template.as_posix()}"'))
+    commit_all(project, "The address")
+
+    check = environment.task(Project(project, {}), "update", "--check")
+    updated = environment.task(Project(project, {}), "update")
+    again = environment.task(Project(project, {}), "update", OLD)
+
+    assert (check.returncode, updated.returncode, again.returncode) == (1, 0, 1), updated.stdout
+    assert f"update: {NEW} is available\n" in check.stdout
+    assert f"update: merged {NEW}." in updated.stdout
+    assert f"update: {OLD} is older than {NEW}, which this project was rendered with" in again.stdout
+    assert read_record(project)["template"] == template.as_posix()
+    assert environment.task(Project(project, {}), "_owned").returncode == 0
+
+
+def test_an_update_to_the_release_of_the_project_changes_nothing(template: Path, tmp_path: Path) -> None:
+    project = render(template, tmp_path)
+    commit_all(project, "A project")
+    before = files(project)
+
+    said = update(template, project)
+
+    assert said.endswith(f"update: nothing to merge from {OLD}\n")
+    assert files(project) == before
 
 
 def test_an_answer_can_be_changed_once_the_branch_exists(template: Path, project: Path) -> None:

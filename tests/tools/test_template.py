@@ -171,6 +171,7 @@ def test_check_says_whether_there_is_a_newer_release(
         ({"template": ""}, "", 'the template\'s address is unknown; set "template" in .template.json'),
         ({"template": "no/such/folder"}, "", "`git ls-remote` failed: "),
         ({}, "1.3.0", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
+        ({"version": "1.3.0"}, "", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
         ({}, "newest", "there is no release newest; the releases are 1.2.0, 1.10.0"),
         ({"rendered": "1.10.0"}, "1.2.0", "1.2.0 is older than 1.10.0, which this project was rendered with"),
     ],

@@ -85,7 +85,7 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
     wanted = _parse(version) if version else proposed if proposed > rendered else max(releases)
     if wanted not in releases:
         listed = ", ".join(map(_text, sorted(releases)))
-        sys.exit(f"update: there is no release {version}; the releases are {listed}")
+        sys.exit(f"update: there is no release {version or record['version']}; the releases are {listed}")
     if wanted < rendered:
         sys.exit(f"update: {_text(wanted)} is older than {_text(rendered)}, which this project was rendered with")
     if check_only:
