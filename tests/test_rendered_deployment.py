@@ -159,7 +159,7 @@ def test_secret_is_a_reason_to_skip_what_depends_on_it(stack: Emulated, tmp_path
 
     assert found.status == 0, found.output
     assert found.tests("skipped") == {"test_resource[alarms: subscriptions]"}
-    assert "a secret, which only the Pulumi CLI can decrypt, is a part of the expected value" in found.output
+    assert "the expected value contains a secret, which only the Pulumi CLI can decrypt" in found.output
 
 
 def test_changed_stack_file_fails_with_what_is_expected_and_found(stack: Emulated, tmp_path: Path) -> None:
@@ -191,19 +191,19 @@ NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "testing", 
     ("outputs", "variables", "said"),
     [
         (None, {}, "does not exist; deploy first, with the task `local-up` or `pulumi-deploy`"),
-        ("{", {}, "is not JSON with outputs; write it again with the task `outputs`"),
+        ("{", {}, "is not a JSON object of outputs; rewrite it with the task `outputs`"),
         ('{"bucket_name": "x"}', {}, "lacks bucket_arn, table_name"),
-        (PROD.replace("us-east-1", "us-east-2"), {}, "in us-east-2, which is the function of no stack"),
-        (PROD.replace("prod-", "main-"), {}, "in us-east-1, which is the function of prod and staging"),
+        (PROD.replace("us-east-1", "us-east-2"), {}, "in us-east-2, which belongs to no stack"),
+        (PROD.replace("prod-", "main-"), {}, "in us-east-1, which belongs to prod and staging"),
         (
             outputs_of("event-pipeline-local-processor", "us-east-2"),
             {},
-            'is of the stack local, but event-pipeline:environment: found "local" while AWS_ENDPOINT_URL is not set',
+            'belongs to stack local, but event-pipeline:environment: found "local" while AWS_ENDPOINT_URL is not set',
         ),
         (
             PROD,
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
-            "is of the stack prod, but event-pipeline:environment: found",
+            "belongs to stack prod, but event-pipeline:environment: found",
         ),
     ],
     ids=["missing", "not JSON", "incomplete", "no stack", "two stacks", "local without emulator", "prod with emulator"],
@@ -251,7 +251,7 @@ def test_in_prod_one_good_message_is_sent_and_access_is_checked_first(
     assert "in prod, only one good message is sent" in skipped.stdout
     assert "the test makes the function fail" in skipped.stdout
     assert finished.returncode == 1
-    assert "stack prod: there is no access to AWS: " in finished.stdout
+    assert "stack prod: cannot access AWS: " in finished.stdout
     assert "Traceback" not in finished.stdout
 
 

@@ -181,7 +181,7 @@ MISTAKEN_FUNCTIONS = (
         ),
         (
             "test_repeated_delivery_changes_nothing",
-            "test_dead_letter_that_is_sent_back_keeps_its_identity",
+            "test_redriven_dead_letter_keeps_its_identity",
             "test_message_that_fails_is_retried_and_processed",
             "test_message_is_dead_lettered_by_sqs_if_the_function_crashes",
         ),

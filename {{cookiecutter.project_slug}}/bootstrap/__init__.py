@@ -1,1 +1,1 @@
-"""The bootstrap program: a separate Pulumi program with one stack per AWS account, for the IAM roles of CI."""
+"""The bootstrap program: a separate Pulumi program that creates CI's IAM roles, with one stack per AWS account."""

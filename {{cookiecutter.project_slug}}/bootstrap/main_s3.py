@@ -1,4 +1,4 @@
-"""The bootstrap program: create CI's OIDC provider and roles and the state backend in an account, and export ARNs."""
+"""The bootstrap program: create CI's OIDC provider and roles, and the state backend, in an account; export ARNs."""
 
 import pulumi
 

@@ -22,7 +22,7 @@ FUNCTIONS: Final = "arn:$partition:lambda:$region:$account:function:$prefix-*"
 KEYS: Final = "arn:$partition:kms:$region:$account:key/*"
 LOG_GROUPS: Final = "arn:$partition:logs:$region:$account:log-group:/aws/lambda/$prefix-*"
 QUEUES: Final = "arn:$partition:sqs:$region:$account:$prefix-*"
-# The program's only role, and the only role that the deploy role can create, change or pass.
+# The function's role: the only role that the deploy role can create, change or pass.
 ROLE: Final = "arn:$partition:iam::$account:role/$prefix-processor"
 TABLES: Final = "arn:$partition:dynamodb:$region:$account:table/$prefix-*"
 TOPICS: Final = "arn:$partition:sns:$region:$account:$prefix-*"
@@ -182,7 +182,7 @@ COMPUTE: Final = (
 
 USE_KEY: Final = (
     # DynamoDB and Lambda use the key with the permissions of the caller who creates a table or function; the tests use
-    # it through all four services. Tags of a new key can take minutes to affect authorization: they are no condition.
+    # it through all four services. Tags of a new key can take minutes to affect authorization, so no tag is required.
     _allow(
         "UseKeyThroughServices",
         "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:Encrypt kms:GenerateDataKey* kms:ReEncrypt*",
@@ -223,7 +223,7 @@ TESTS: Final = (
         "sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:ReceiveMessage sqs:SendMessage",
         QUEUES,
     ),
-    # The tests subscribe a queue of their own to the notifications.
+    # The tests subscribe their own queue to the notification topic.
     _allow(
         "SubscribeInbox",
         "sns:Subscribe",
@@ -280,7 +280,7 @@ def documents(stack: Stack) -> dict[str, str]:
             "$key",
             StringEquals=tags,
         ),
-        # Lambda decrypts the environment with the reader's permissions.
+        # Lambda decrypts environment variables with the permissions of the role that reads them.
         _allow("ReadEnvironment", "kms:Decrypt", "$key", StringEquals={**tags, **_through("lambda")}),
     )
     policies = {

@@ -12,8 +12,8 @@ from infrastructure import iam
 # Maximum session duration: a deployment with its tests may take longer than AWS's default of one hour.
 SESSION_SECONDS: Final = 2 * 60 * 60
 DESCRIPTIONS: Final = {
-    "preview": "Previews {} from CI, and changes nothing",
-    "deploy": "Deploys {} from CI, and tests it",
+    "preview": "Previews {} from CI, read-only",
+    "deploy": "Deploys and tests {} from CI",
 }
 POLICIES: Final = {"preview": ["read"], "deploy": ["read", "data", "compute", "key", "tests"]}
 

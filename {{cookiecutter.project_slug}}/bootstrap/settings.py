@@ -1,4 +1,4 @@
-"""The bootstrap program's settings for every CI system, and a function that loads them."""
+"""The bootstrap program's settings that do not depend on the CI system, and a function that loads all settings."""
 
 from typing import Annotated, TypeVar
 
@@ -16,12 +16,12 @@ class BootstrapSettings(StackSettings):
         str,
         Field(
             pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$",
-            description="The branch that is deployed",
+            description="The branch that CI deploys",
             json_schema_extra={"allowed": "the name of a branch, without wildcards"},
         ),
     ] = "main"
     create_oidc_provider: Annotated[
-        bool, Field(description="Whether to create the OIDC provider; false if the account has it"), TRUTH_VALUE
+        bool, Field(description="Whether to create the OIDC provider; false if the account already has it"), TRUTH_VALUE
     ] = True
 
 

@@ -11,10 +11,10 @@ from infrastructure.account import Account
 from tools.project import ACCOUNTS_KEY, DECLARATION, DocumentError, Project, StackConfig, load_declared, read_accounts
 from tools.settings import REGION_KEY, Problem, SettingsError, bad_value, find_problems
 
-# Settings in the IAM policies, in the order of the fields of `Stack`.
+# Settings that the IAM policies use, in the order of the last fields of `Stack`.
 SETTINGS: Final = ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
-# With `-ci`, `DenyCiRoles` in `bootstrap.policies` would deny access to the function's role. With `pulumi`, the deploy
-# role could change the state bucket and the alias of the state's key.
+# With the suffix `x-ci`, `DenyCiRoles` in `bootstrap.policies` would deny access to the function's role. With `pulumi`,
+# the deploy role could change the state bucket and the alias of the state's key.
 RESERVED: Final = re.compile(r"-ci(-|$)|^pulumi$")
 
 
@@ -51,7 +51,7 @@ class Stack:
 
     @property
     def own_boundary_arn(self) -> str:
-        """ARN of the permissions boundary that this program creates, unless the stack uses the organisation's."""
+        """ARN of the permissions boundary that this program creates, unless the stack uses the organization's."""
         return f"arn:{self.account.partition}:iam::{self.account.id}:policy/{self.ci_name('boundary')}"
 
 
@@ -97,7 +97,7 @@ def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     """Find problems that prevent the deployment of a stack from CI."""
     accounts, boundary = config.values[ACCOUNTS_KEY], stack.boundary_arn
     if len(read_accounts(accounts) or ()) != 1:
-        yield bad_value(ACCOUNTS_KEY, accounts, "a list with one account")
+        yield bad_value(ACCOUNTS_KEY, accounts, "a list with exactly one account ID")
     keys = {REGION_KEY, *(f"{stack.project}:{key}" for key in SETTINGS)}
     found = find_problems(load_declared(DECLARATION.settings), stack.project, config.values, config.secret_keys)
     yield from (problem for problem in found if problem.key in keys)
@@ -106,5 +106,5 @@ def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     # The deploy role can create the function's role only with a boundary. AWS managed policies have the account `aws`.
     is_organisations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
     if boundary != stack.own_boundary_arn and not is_organisations:
-        allowed = f"{stack.own_boundary_arn}, or a boundary of your organisation"
+        allowed = f"{stack.own_boundary_arn}, or a boundary of your organization"
         yield bad_value(f"{stack.project}:permissionsBoundaryArn", boundary, allowed)

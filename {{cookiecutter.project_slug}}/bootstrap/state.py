@@ -22,26 +22,26 @@ NONCURRENT_DAYS: Final = 365
 
 
 class StateSettings(TrustSettings):
-    """Bootstrap settings, with the key of the state bucket."""
+    """Bootstrap settings, with the KMS key of the state bucket."""
 
     state_key_arn: Annotated[
         str,
         Field(
             pattern=r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
-            description="Key of the state bucket of another account",
+            description="KMS key of the state bucket in another account",
             json_schema_extra={"allowed": "empty (this account has the bucket), or the ARN of a KMS key"},
         ),
     ] = ""
 
 
 class State(pulumi.ComponentResource):
-    """The state backend: a key for secrets and, unless another account has it, the bucket in ``backend.url``.
+    """The state backend: a KMS key and, unless another account has it, the bucket in ``backend.url``.
 
     All resources are protected: without the state, Pulumi does not know which resources it has deployed.
 
     Attributes:
         bucket_arn: ARN of the bucket.
-        key_arns: ARNs of the keys that the roles use, for the bucket and for this account's secrets.
+        key_arns: ARNs of the KMS keys that the roles use, for the bucket and for this account's secrets.
     """
 
     bucket_arn: str
@@ -57,7 +57,7 @@ class State(pulumi.ComponentResource):
         key_actions = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
         key = aws.kms.Key(
             "state-key",
-            description=f"Encrypts Pulumi's state and secrets of {project.name}",
+            description=f"Encrypts the Pulumi state and secrets of {project.name}",
             enable_key_rotation=True,
             deletion_window_in_days=DELETION_WINDOW_DAYS,
             policy=iam.document(iam.allow_the_account(account), *_shared("Use", roots, key_actions, "*")),
@@ -81,13 +81,13 @@ class State(pulumi.ComponentResource):
                     *_shared("List", roots, ["s3:ListBucket"], self.bucket_arn),
                     *_shared("Use", roots, objects, f"{self.bucket_arn}/.pulumi/*"),
                 ),
-                # The resources that secure the bucket inherit the protection.
+                # The resources of the bucket's configuration inherit `protect`.
                 opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
         self.register_outputs({"bucket_arn": self.bucket_arn})
 
     def grant_access(self, roles: StackRoles) -> None:
-        """Allow the roles of a stack to read its state, and the deploy role to write it, too."""
+        """Allow a stack's roles to read its state, and the deploy role also to write it."""
         for name, role in roles.roles.items():
             aws.iam.RolePolicy(
                 f"{roles.stack.name}-{name}-state",
@@ -131,7 +131,7 @@ def bucket_name(project: Project) -> str:
 
 
 def _roots_of_others(project: Project, account: Account) -> list[str]:
-    """Return the root principals of the project's other accounts, whose stacks keep their state here, too."""
+    """Return the root principals of the project's other accounts, whose stacks also keep their state here."""
     listed = (read_accounts(config.values.get(ACCOUNTS_KEY, "")) or () for config in deployed_configs(project))
     ids = {*itertools.chain.from_iterable(listed)} - {account.id}
     return [f"arn:{account.partition}:iam::{each}:root" for each in sorted(ids)]

@@ -31,7 +31,7 @@ class TrustSettings(BootstrapSettings):
             pattern=r"^[1-9][0-9]*$",
             description="ID of the repository, which GitHub never reuses",
             examples=["456"],
-            json_schema_extra={"allowed": "what `gh api repos/OWNER/NAME --jq .id` prints"},
+            json_schema_extra={"allowed": "the output of `gh api repos/OWNER/NAME --jq .id`"},
         ),
     ]
 

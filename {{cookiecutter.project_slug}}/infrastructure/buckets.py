@@ -19,7 +19,7 @@ class PrivateBucket(pulumi.ComponentResource):
         name: Logical name in Pulumi.
         bucket_name: Name in S3.
         tags: The bucket's tags.
-        is_kept: Whether the bucket is protected, and retained with its configuration when Pulumi deletes it.
+        is_kept: Whether the bucket has `protect` and, with its configuration, `retain_on_delete`.
         force_destroy: Whether the bucket is deleted even if it has objects.
         noncurrent_days: Days after which noncurrent versions expire.
         expiration_days: Days after which objects expire; never by default.

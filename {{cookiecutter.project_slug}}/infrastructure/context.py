@@ -1,4 +1,4 @@
-"""The context of every component: the stack's settings, account, names and tags, and production's protection."""
+"""The context that all components share: the stack's settings, account, names, tags and resource options."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Context:
 
     @property
     def function_name(self) -> str:
-        """Name of the function and its role; ``service`` of the metrics."""
+        """Name of the function and its role; value of the metrics' dimension ``service``."""
         return self.name("processor")
 
     @property
@@ -52,10 +52,10 @@ class Context:
         }
 
     def protected_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of an essential resource: protected in production."""
+        """Return the options of a resource that is protected in production."""
         return pulumi.ResourceOptions(parent=parent, protect=self.settings.is_production)
 
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of a resource that stores data: protected and retained in production."""
+        """Return the options of a resource that is protected and retained in production, because it stores data."""
         kept = self.settings.is_production
         return pulumi.ResourceOptions(parent=parent, protect=kept, retain_on_delete=kept)

@@ -52,7 +52,7 @@ class Messaging(pulumi.ComponentResource):
             tags=context.tags,
             opts=protected,
         )
-        # A separate resource: AWS does not document whether SQS accepts the ARN of a queue that does not exist yet.
+        # A separate resource, because SQS may reject the ARN of a source queue that does not exist yet.
         aws.sqs.RedriveAllowPolicy(
             "dead-letter-queue-redrive-allow",
             queue_url=self.dead_letter_queue.url,
@@ -79,5 +79,5 @@ class Messaging(pulumi.ComponentResource):
 
 
 def _queue_policy(context: Context, queue: str) -> pulumi.Output[str]:
-    """Return a queue's policy, for an argument of the queue: the provider waits 25 seconds for a separate resource."""
+    """Return a queue's policy, as an input of the queue: the provider waits 25 seconds for a separate policy."""
     return iam.document(iam.deny_insecure_transport("sqs:*", [context.account.arn("sqs", context.name(queue))]))

@@ -75,7 +75,7 @@ class Alarm:
     Attributes:
         name: Last part of the alarm's name.
         description: What has happened, and what to do.
-        metrics: The only metric, or the metrics in the expression, by ID.
+        metrics: The alarm's only metric, or the metrics in its expression, by ID.
         expression: Metric math. Arithmetic treats a missing value as 0, but a minute without any values has no result.
             With FILL, such a minute would have a result, and the alarm would go to OK when a queue reports nothing.
             https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
@@ -98,10 +98,10 @@ class Alarm:
 
 
 class Alarms(pulumi.ComponentResource):
-    """The alarms, and a separate SNS topic, whose subscriber gets e-mail only from alarms.
+    """The alarms, and their SNS topic, which is separate from the topic for notifications.
 
     The topic is not encrypted with the stack's key, so that alarms arrive even if the key is disabled. Alarms contain
-    no data of the pipeline.
+    no message data.
 
     Attributes:
         topic: Receives the alarms. The e-mail subscription must be confirmed once.
@@ -175,7 +175,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     periods, so if retries may resolve the problem, three periods must be breaching.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
-    # Time for three deliveries of a message, which waits for a batch before the second and the third.
+    # Time for three deliveries of a message. Each of the two retries waits for the batch window.
     retry_minutes = 10 + 2 * settings.batch_window_seconds // MINUTE
     # SQS's metrics are approximate: a single value must not set the state to OK.
     settled_minutes = 5
@@ -192,7 +192,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="errors",
-        description="The function crashes or times out. Its messages are delivered again. Read the function's log.",
+        description="The function crashes or times out, and its messages are redelivered. Read the function's log.",
         metrics={"errors": metrics.function("Errors")},
         datapoints_to_alarm=2,
         # The messages of a crashed batch are redelivered within this time.
@@ -207,7 +207,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="returned",
-        description=f"More than {RETURNED_PERCENT} % of the messages fail and are retried. See why in the log.",
+        description=f"More than {RETURNED_PERCENT} % of the messages fail and are retried. Read the function's log.",
         metrics={"returned": metrics.messages(RETURNED), "processed": metrics.messages(PROCESSED)},
         expression="100 * returned / (returned + processed)",
         threshold=RETURNED_PERCENT,
@@ -216,7 +216,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="misconfigured",
-        description="AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
+        description="AWS rejects the function's calls. Read its log, and fix the permission, resource or key.",
         metrics={"misconfigured": metrics.messages(MISCONFIGURED)},
         # IAM is eventually consistent: a new permission may need a minute.
         datapoints_to_alarm=3,
@@ -224,7 +224,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="oldest-message",
-        description="A message has waited for too long. The function fails, or is too slow.",
+        description="A message has waited too long. The function fails or is too slow.",
         metrics={"age": metrics.queue("ApproximateAgeOfOldestMessage", "Maximum")},
         # Allows one failure: the visibility timeout, the batch window, and another invocation.
         threshold=max(
@@ -237,7 +237,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     )
     yield Alarm(
         name="not-received",
-        description="Messages wait, but Lambda receives none. Check the event source, the key and the permissions.",
+        description="Messages wait, but Lambda receives none. Check the event source mapping, key and permissions.",
         metrics={
             "waiting": metrics.queue("ApproximateNumberOfMessagesVisible", "Maximum"),
             "received": metrics.queue("NumberOfMessagesReceived"),
@@ -245,13 +245,13 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         # Positive if messages wait and no message is received. Metric math treats a missing value as 0 in arithmetic,
         # but not in a comparison with a number.
         expression=f"waiting - {MOST_WAITING} * received",
-        # At maximum concurrency, Lambda receives no messages either.
+        # At maximum concurrency, Lambda also receives no messages until an invocation ends.
         datapoints_to_alarm=timeout_minutes + 3,
         evaluation_periods=timeout_minutes + 3,
     )
     yield Alarm(
         name="failed-notifications",
-        description="SNS could not deliver notifications to a subscriber, and has given up. Check the subscriber.",
+        description="SNS has given up on delivering notifications to a subscriber. Check the subscriber.",
         metrics={"failed": metrics.topic("NumberOfNotificationsFailed")},
         evaluation_periods=10,
         treat_missing_data="notBreaching",
@@ -296,7 +296,7 @@ def _allow_alarms(topic: aws.sns.Topic, context: Context) -> iam.Statement:
 
 
 def _graphs(metrics: Metrics) -> dict[str, Sequence[Metric]]:
-    """Return the metrics of each graph by its title."""
+    """Return the metrics of each graph, by title."""
     visible, hidden = "ApproximateNumberOfMessagesVisible", "ApproximateNumberOfMessagesNotVisible"
     return {
         "Messages sent by producers, and received by Lambda": [
@@ -304,7 +304,7 @@ def _graphs(metrics: Metrics) -> dict[str, Sequence[Metric]]:
             metrics.queue("NumberOfMessagesReceived"),
         ],
         "Messages by result": [metrics.messages(counter) for counter in COUNTERS],
-        "Messages that wait or are in process": [
+        "Messages waiting and in flight": [
             metrics.queue(visible, "Maximum"),
             metrics.queue(hidden, "Maximum"),
         ],

@@ -135,7 +135,7 @@ def _permissions(
     messaging: Messaging,
     log_group: aws.cloudwatch.LogGroup,
 ) -> list[iam.Statement]:
-    """Return the role's permissions, by least privilege: all but X-Ray's on one resource each."""
+    """Return the statements of the role's policy: each is limited to one resource, except X-Ray's."""
     account = context.account
     hosts = [f"{service}.{account.region}.{account.dns_suffix}" for service in KEY_USERS]
     return [

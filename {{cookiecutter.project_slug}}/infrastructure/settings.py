@@ -26,9 +26,9 @@ RESERVED_BUCKET_NAMES: Final = re.compile(r"(xn--|sthree-|amzn-s3-demo-).*|.*(-s
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 VISIBILITY_TIMEOUT_FACTOR: Final = 6
 MAX_BATCH_SIZE_WITHOUT_WINDOW: Final = 10
-# A message starts only if MESSAGE_SECONDS remain; the other 10 are for the messages before it.
+# A message is processed only if MESSAGE_SECONDS remain; the other 10 are for earlier messages of its batch.
 MIN_TIMEOUT_SECONDS: Final = MESSAGE_SECONDS + 10
-# The function's typical throughput; limits batchSize. Messages that no invocation has time for are
+# The function's typical throughput, which limits batchSize: messages that do not fit into an invocation are
 # redelivered, and eventually dead-lettered.
 MESSAGES_PER_SECOND: Final = 10
 # AWS recommends at least 5, so that throttling does not dead-letter messages:
@@ -91,7 +91,7 @@ class Settings(StackSettings):
     lambda_timeout_seconds: Annotated[
         int,
         _number(
-            "Timeout of the function, in seconds; messages that the function has not started are redelivered",
+            "Timeout of the function, in seconds; messages that are not processed in time are redelivered",
             MIN_TIMEOUT_SECONDS,
             900,
         ),
@@ -119,7 +119,7 @@ class Settings(StackSettings):
             description="Retention of payloads and items, in days",
             ge=0,
             le=3650,
-            json_schema_extra={"allowed": "0 (for ever), or a whole number from 1 to 3650"},
+            json_schema_extra={"allowed": "0 (forever), or a whole number from 1 to 3650"},
         ),
         WHOLE_NUMBER,
     ] = 0
@@ -153,9 +153,9 @@ class Settings(StackSettings):
     kms_key_arn: Annotated[
         str,
         _text(
-            "Customer-managed key of data, messages and the function's log",
+            "Customer managed KMS key of data, messages and the function's log",
             r"^$|^arn:aws(-[a-z]+)*:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
-            "empty (the stack creates one), or the ARN of a KMS key",
+            "empty (the stack creates a key), or the ARN of a KMS key",
         ),
     ] = ""
     permissions_boundary_arn: Annotated[
@@ -190,7 +190,7 @@ class Settings(StackSettings):
         if timeout and "batchSize" in good:
             most = MESSAGES_PER_SECOND * (timeout - MESSAGE_SECONDS)
             if good["batchSize"] > most:
-                allowed = f"{most} or less, as many as the function can start within lambdaTimeoutSeconds ({timeout})"
+                allowed = f"{most} or less, as many as fit into lambdaTimeoutSeconds ({timeout})"
                 yield Contradiction("batch-too-large", "batchSize", str(good["batchSize"]), allowed)
         if timeout and {"messageRetentionSeconds", "maxReceiveCount", "batchWindowSeconds"} <= good.keys():
             hidden = _visibility_timeout_seconds(timeout, good["batchWindowSeconds"])

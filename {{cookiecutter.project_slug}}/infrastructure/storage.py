@@ -71,7 +71,7 @@ class Storage(pulumi.ComponentResource):
                         {"attribute_name": "timestamp", "key_type": "RANGE"},
                     ],
                     "projection_type": "INCLUDE",
-                    # What a query needs to find the payload. Setting `announced` does not write to the index.
+                    # Enough to find the payload. `announced` is not projected, so setting it writes nothing here.
                     "non_key_attributes": ["object_key", "type"],
                 }
             ],

@@ -23,12 +23,12 @@ class ErrorClass(StrEnum):
     """Every message fails until the cause is fixed: the messages return to their queue, and an alarm fires."""
 
 
-# Affixes of error codes by service: for a disabled KMS key, S3 returns KMS.DisabledException, and SNS KMSDisabled.
+# Error codes' affixes differ by service: for a disabled KMS key, S3 returns KMS.DisabledException, and SNS KMSDisabled.
 _AFFIXES: Final = re.compile(r"^(.*\.)?(KMS|Kms)?|Exception$")
 
 # AWS's error codes without affixes, and botocore's exceptions. The content of a message that passes this function's own
 # validation cannot make AWS reject a call. So a validation error from AWS affects every message, for example if the
-# table has another key.
+# table has a different key.
 _MISCONFIGURED: Final = frozenset(
     {
         "AccessDenied",

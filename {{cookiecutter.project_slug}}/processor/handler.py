@@ -65,7 +65,7 @@ class BatchOutOfTimeError(Exception):
     """The invocation is too close to its timeout to process another message."""
 
 
-class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # like its base, without async
+class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method # async is not used
     """A batch processor that handles each failure by its error class.
 
     A message that is poison, or that fails on its last delivery, is sent to the dead-letter queue with the reason, and
@@ -83,7 +83,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
         # Powertools calls this in an except block, so `exception[1]` is not None.
         error = cast(BaseException, exception[1])
         is_last_delivery = queues.is_last_delivery(record)
-        # If the message was not started, there may be no time left for any AWS call.
+        # Close to the timeout, there may be no time left for an AWS call.
         may_call = _has_time(self.lambda_context, CALL_SECONDS)
         if may_call and (classify(error) is ErrorClass.POISON or is_last_delivery):
             refusal = _dead_letter(record, error)

@@ -45,13 +45,13 @@ class Identity:
 def identify(record: SQSRecord) -> Identity:
     """Return a message's identity: from its attributes if it was redriven, otherwise from SQS."""
     given = Identity(record.message_id, record.attributes.sent_timestamp)
-    # A producer may set these attributes to anything.
+    # Producers can also set these attributes, so the values are validated.
     attributes = record.raw_event["messageAttributes"]
     message_id, sent_timestamp = (
         str(attributes.get(name, {}).get("stringValue")) for name in (ORIGINAL_MESSAGE_ID, ORIGINAL_SENT_TIMESTAMP)
     )
     is_identity = _MESSAGE_ID.fullmatch(message_id) and _MILLISECONDS.fullmatch(sent_timestamp)
-    # A message cannot be redriven before it was first sent.
+    # The original timestamp cannot be later than SQS's.
     if is_identity and sent_timestamp <= given.sent_timestamp:
         return Identity(message_id, sent_timestamp)
     return given

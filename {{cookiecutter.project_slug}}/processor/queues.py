@@ -22,7 +22,7 @@ MAX_ATTRIBUTES: Final = 10
 
 
 class UnreadableAttributesError(Exception):
-    """A message's attributes are not in SQS's format."""
+    """A message's attributes are malformed."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Queues:
         return _deliveries(record) >= self.environment.max_receive_count
 
     def delay(self, record: SQSRecord) -> None:
-        """Back off: set a failed message's visibility timeout by its deliveries.
+        """Back off: set a failed message's visibility timeout by its receive count.
 
         Raises:
             botocore.exceptions.ClientError: If SQS rejects the call.

@@ -108,7 +108,7 @@ class MessageStore:
 
 
 def _item(record: SQSRecord, event: Event) -> dict[str, str]:
-    """Return a message's item. The index's partition key is the date, so a query covers times of one date only."""
+    """Return a message's item. The index's partition key is the date, so a query covers one date only."""
     identity = identify(record)
     date = identity.sent.date().isoformat()
     return {

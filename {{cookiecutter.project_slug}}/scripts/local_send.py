@@ -26,7 +26,7 @@ def send(body: str = "", *, follow: bool = False) -> None:
 
     Args:
         body: Body of the message; the example event if empty.
-        follow: Whether to continue printing the log until interrupted.
+        follow: Whether to keep printing the log until interrupted.
 
     Raises:
         SystemExit: If the local stack is not up, or the message is not processed in time.
@@ -56,7 +56,7 @@ def send(body: str = "", *, follow: bool = False) -> None:
 
 
 def read_log(function: str, since: int) -> Iterator[str]:
-    """Poll a function's log without end, and yield each line once.
+    """Poll a function's log indefinitely, and yield each line once.
 
     Args:
         function: Name of the function.
@@ -111,7 +111,7 @@ def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str
 
 
 def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
-    """Search the dead-letter queue for a message. Received messages stay there, invisible for HIDDEN_SECONDS."""
+    """Search the dead-letter queue for a message. Messages stay there, but invisible for HIDDEN_SECONDS."""
     queue_url = outputs["dlq_url"]
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS

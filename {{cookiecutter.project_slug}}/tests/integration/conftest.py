@@ -34,7 +34,7 @@ def fixture_stack(pytestconfig: pytest.Config) -> Stack:
     try:
         account = stack.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        pytest.exit(f"stack {stack.name}: there is no access to AWS: {error}", returncode=1)
+        pytest.exit(f"stack {stack.name}: cannot access AWS: {error}", returncode=1)
     if account != stack.account:
         pytest.exit(f"stack {stack.name} is in account {stack.account}, not in {account}", returncode=1)
     return stack

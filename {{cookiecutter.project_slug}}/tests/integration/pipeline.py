@@ -32,9 +32,9 @@ SETTLING_SECONDS = 2
 PAUSE_SECONDS = 0.2
 # Short visibility timeout: a killed run hides other senders' dead letters for this long.
 PEEK_SECONDS = 2
-# Ten messages each: the queue may have many dead letters of others.
+# Up to ten messages each: the queue may have many dead letters of other senders.
 RECEIVE_CALLS = 20
-# Identify the inbox of a killed run.
+# To find the inbox of a killed run.
 TAGS = {"ManagedBy": "integration tests"}
 
 Found = TypeVar("Found")
@@ -72,7 +72,7 @@ class Pipeline:
         return messages
 
     def send_first(self, body: str) -> str:
-        """Send a message until the inbox is notified, because a new subscription takes effect with a delay."""
+        """Send messages until the inbox gets a notification: a new subscription takes effect with a delay."""
         seconds = self._seconds(FIRST_DEADLINE_SECONDS, LOCAL_FIRST_DEADLINE_SECONDS)
         deadline = time.monotonic() + seconds
         while True:
@@ -194,7 +194,7 @@ class Pipeline:
             else:
                 others.append(letter["ReceiptHandle"])
         for receipt in others:
-            # Another receiver may have taken it since.
+            # Another receiver may have received the message since.
             with contextlib.suppress(ClientError):
                 self._sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
         return self._letters
@@ -226,7 +226,7 @@ class Pipeline:
             for each in self._versions_of(message):
                 self.stack.client("s3").delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
             self.stack.client("dynamodb").delete_item(TableName=table, Key={"message_id": {"S": message}})
-        assert not left, f"these messages have no result, and may still leave something behind: {left}"
+        assert not left, f"these messages have no result, and may still leave data behind: {left}"
 
     def _is_done(self, message: str) -> bool:
         """Whether a message's item is marked as announced, or the message is dead-lettered."""
@@ -258,7 +258,7 @@ def opened_pipeline(stack: Stack) -> Generator[Pipeline]:
         inbox = sqs.create_queue(QueueName=name, Attributes={"Policy": policy}, tags=TAGS)["QueueUrl"]
         end.callback(sqs.delete_queue, QueueUrl=inbox)
         pipeline = Pipeline(stack, inbox)
-        # Runs between unsubscribing and deleting the inbox: failed late notifications would fire an alarm.
+        # Runs between unsubscribing and deleting the inbox: late notifications would fail, and fire an alarm.
         end.callback(pipeline.remove_all)
         answer = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
         end.callback(sns.unsubscribe, SubscriptionArn=answer["SubscriptionArn"])

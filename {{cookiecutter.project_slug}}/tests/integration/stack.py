@@ -1,4 +1,4 @@
-"""The deployed stack of the outputs file: its settings, outputs and AWS clients."""
+"""The deployed stack that wrote the outputs file: its settings, outputs and AWS clients."""
 
 import json
 import os
@@ -85,13 +85,13 @@ def find_stack() -> Stack:
     ]
     if len(found) != 1:
         which = " and ".join(each.stack for each in found) or "no stack"
-        raise pytest.UsageError(f"{OUTPUTS} is of {function} in {region}, which is the function of {which}")
+        raise pytest.UsageError(f"{OUTPUTS} names {function} in {region}, which belongs to {which}")
     (config,) = found
     problems = find_problems(Settings, project.name, config.values, config.secret_keys, os.environ)
     # Only the Pulumi CLI can decrypt and check a secret.
     readable = "; ".join(str(each) for each in problems if each.key not in config.secret_keys)
     if readable:
-        raise pytest.UsageError(f"{OUTPUTS} is of the stack {config.stack}, but {readable}")
+        raise pytest.UsageError(f"{OUTPUTS} belongs to stack {config.stack}, but {readable}")
     session = boto3.Session(region_name=region, profile_name=config.values.get("aws:profile"))
     return Stack(config.stack, _settings(project, config), outputs, session)
 
@@ -104,11 +104,11 @@ def _read_outputs() -> dict[str, str]:
         raise pytest.UsageError(message) from error
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(
-            f"{OUTPUTS} is not JSON with outputs; write it again with the task `outputs`"
+            f"{OUTPUTS} is not a JSON object of outputs; rewrite it with the task `outputs`"
         ) from error
     missing = ", ".join(name for name, _ in exports() if not outputs.get(name))
     if missing:
-        raise pytest.UsageError(f"{OUTPUTS} lacks {missing}; write it again with the task `outputs`")
+        raise pytest.UsageError(f"{OUTPUTS} lacks {missing}; rewrite it with the task `outputs`")
     return outputs
 
 

@@ -240,7 +240,7 @@ ROWS = {
 def test_resource(stack: Stack, row: Row) -> None:
     expected = row.expected(stack) if callable(row.expected) else row.expected
     if MASKED in repr(expected):
-        pytest.skip("a secret, which only the Pulumi CLI can decrypt, is a part of the expected value")
+        pytest.skip("the expected value contains a secret, which only the Pulumi CLI can decrypt")
     arguments = json.loads(Template(json.dumps(row.call.arguments)).substitute(stack.names))
     expression = Template(row.expression).substitute(stack.names)
     try:

@@ -23,7 +23,7 @@ MALFORMED = {
     "this is not JSON": "body: Invalid JSON",
 }
 BAD_BODY = next(iter(MALFORMED))
-# Numbers of a message's payloads, notifications and dead letters.
+# Counts of a message's payloads, notifications and dead letters.
 ONCE = [1, 1, 0]
 DEAD_LETTERED = [0, 0, 1]
 # The clocks of the test machine and SQS may differ.
@@ -34,7 +34,7 @@ RETRY_SECONDS = 3
 DELIVERIES = 2
 
 not_in_prod = pytest.mark.only_in("local", "dev", "staging", reason="in prod, only one good message is sent")
-emulator_only = pytest.mark.only_in("local", reason="the test makes the function fail, or counts what others send too")
+emulator_only = pytest.mark.only_in("local", reason="the test makes the function fail for all messages")
 
 
 @pytest.fixture(scope="module", name="message")
@@ -91,7 +91,7 @@ def test_malformed_message_is_dead_lettered_with_the_reason(pipeline: Pipeline, 
 
 
 @not_in_prod
-def test_dead_letter_that_is_sent_back_keeps_its_identity(pipeline: Pipeline) -> None:
+def test_redriven_dead_letter_keeps_its_identity(pipeline: Pipeline) -> None:
     (message,) = pipeline.send(BAD_BODY)
     (letter,) = pipeline.wait_for(pipeline.letters_of, message)
 

@@ -1,4 +1,4 @@
-"""AWS for the function's tests, emulated by moto in the same process."""
+"""AWS for the function's tests, mocked by moto in the test process."""
 
 import json
 import os
@@ -26,7 +26,7 @@ SENT = 1772366400123
 
 @dataclass(frozen=True)
 class Emulated:
-    """The example stack in the emulated AWS: clients, and the function's environment."""
+    """The example stack in moto: boto3 clients, and the function's environment variables."""
 
     s3: Any
     dynamodb: Any
@@ -73,7 +73,7 @@ def fixture_clients(example: RecordedProgram) -> dict[str, Any]:
 def fixture_aws(
     example: RecordedProgram, clients: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Emulated]:
-    """The example stack's resources in an emulated AWS, with the function's environment variables set."""
+    """The example stack's resources in moto, with the function's environment variables set."""
     variables = example.one("aws:lambda/function:Function", "function").inputs["environment"]["variables"]
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -133,12 +133,12 @@ def fixture_store(aws: Emulated) -> MessageStore:
 
 @pytest.fixture(name="queues")
 def fixture_queues(aws: Emulated) -> Queues:
-    """The queues in the emulated AWS."""
+    """The queues of the example stack in moto."""
     return Queues(aws.sqs, aws.environment)
 
 
 def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, **attributes: Any) -> dict[str, Any]:
-    """Return a record as the event source mapping passes it. Its message is in no queue.
+    """Return a record in the event source mapping's format, for a message that is in no queue.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 

@@ -1,4 +1,4 @@
-"""The CI policies: their guards, and the effects of a stack's settings. AWS reports missing permissions."""
+"""The CI policies: their restrictions, and the effects of a stack's settings. AWS reports missing permissions."""
 
 import json
 from dataclasses import replace
@@ -31,7 +31,7 @@ def guard(sid: str, actions: str, **conditions: str) -> dict[str, Any]:
     return {**statement, "Condition": {"StringEquals": conditions}} if conditions else statement
 
 
-def test_a_deployment_writes_only_the_functions_role_with_the_boundary() -> None:
+def test_the_deploy_role_writes_only_the_functions_role_with_the_boundary() -> None:
     otherwise = "DeleteRole TagRole UntagRole UpdateAssumeRolePolicy UpdateRole UpdateRoleDescription"
 
     assert [each for each in statements(DEV, "compute").values() if "iam:" in str(each["Action"])] == [
@@ -67,7 +67,7 @@ def test_a_deployment_writes_only_the_functions_role_with_the_boundary() -> None
         (KEY_ARN, KEY_ARN, {}, ["UseKeyThroughServices"]),
     ],
 )
-def test_a_stack_uses_its_key_and_manages_only_its_own(
+def test_ci_roles_use_a_stacks_key_and_manage_only_a_created_key(
     configured: str, key: str, tags: dict[str, str], grants: list[str]
 ) -> None:
     stack = replace(DEV, kms_key_arn=configured)
@@ -85,7 +85,7 @@ def test_a_stack_uses_its_key_and_manages_only_its_own(
     assert statements(stack, "key")["UseKeyThroughServices"]["Resource"] == key
 
 
-def test_policies_are_not_too_long_with_the_longest_names() -> None:
+def test_policies_with_the_longest_names_are_within_iams_size_limit() -> None:
     account = replace(ACCOUNT, region="ap-southeast-99", partition="aws-us-gov", dns_suffix="amazonaws.com.cn")
     stack = Stack("dev", "p" * PROJECT_MAX_LENGTH, account, "s" * 12, "b" * 63, "", "b" * 100)
 

@@ -31,8 +31,8 @@ def inputs(stack: str, name: str) -> dict[str, Any]:
         "Condition": trust.conditions(SETTINGS, stack)[name],
     }
     does = {
-        "preview": f"Previews {stack} from CI, and changes nothing",
-        "deploy": f"Deploys {stack} from CI, and tests it",
+        "preview": f"Previews {stack} from CI, read-only",
+        "deploy": f"Deploys and tests {stack} from CI",
     }
     return {
         "name": f"{PROJECT_NAME}-{SUFFIXES[stack]}-ci-{name}",
@@ -53,7 +53,7 @@ def test_each_stack_has_two_roles_that_trust_ci(program: RecordedProgram) -> Non
     assert all(provider in each.dependencies for each in roles.values())
 
 
-def test_roles_have_their_policies_and_no_other(program: RecordedProgram) -> None:
+def test_roles_have_only_their_own_policies(program: RecordedProgram) -> None:
     attachments = program.all("aws:iam/rolePolicyAttachment:RolePolicyAttachment")
 
     assert {name: each.inputs for name, each in attachments.items()} == {
@@ -78,9 +78,7 @@ def test_a_boundary_is_created_unless_the_stack_has_another(
     }
 
 
-def test_the_provider_knows_the_issuer_unless_the_account_has_it(
-    program: RecordedProgram, bootstrap: Bootstrap
-) -> None:
+def test_the_oidc_provider_is_created_unless_disabled(program: RecordedProgram, bootstrap: Bootstrap) -> None:
     provider = program.one(PROVIDER, "oidc-provider")
 
     assert provider.inputs == {"url": f"https://{trust.ISSUER}", "clientIdLists": [trust.AUDIENCE], "tags": TAGS}
@@ -108,7 +106,7 @@ def test_the_roles_are_outputs_of_the_stack_and_of_their_parents(program: Record
         ({"accounts": "1"}, 'aws:allowedAccountIds: found "1"; allowed: a list with exactly one account ID'),
     ],
 )
-def test_a_wrong_setting_stops_the_program(bootstrap: Bootstrap, settings: dict[str, str], message: str) -> None:
+def test_an_invalid_setting_stops_the_program(bootstrap: Bootstrap, settings: dict[str, str], message: str) -> None:
     with pytest.raises(SettingsError) as error:
         bootstrap(**settings)
 

@@ -26,7 +26,7 @@ ACCOUNTS = "aws:allowedAccountIds"
 SUFFIX, BUCKET, KEY, BOUNDARY = (
     f"{PROJECT_NAME}:{key}" for key in ("environmentSuffix", "bucketName", "kmsKeyArn", "permissionsBoundaryArn")
 )
-WANTED = f"{BOUNDARY_ARN}, or a boundary of your organisation"
+WANTED = f"{BOUNDARY_ARN}, or a boundary of your organization"
 
 
 def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -> None:
@@ -41,8 +41,8 @@ def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -
 @pytest.mark.parametrize(
     ("key", "value", "allowed"),
     [
-        (ACCOUNTS, [ACCOUNT_ID, OTHER_ACCOUNT_ID], "a list with one account"),
-        (ACCOUNTS, f"not {ACCOUNT_ID}", "a list with one account"),
+        (ACCOUNTS, [ACCOUNT_ID, OTHER_ACCOUNT_ID], "a list with exactly one account ID"),
+        (ACCOUNTS, f"not {ACCOUNT_ID}", "a list with exactly one account ID"),
         ("aws:region", "Ohio", "the name of an AWS region"),
         (SUFFIX, "x-ci", "any suffix except pulumi, *-ci and *-ci-*"),
         (SUFFIX, "x-ci-y", "any suffix except pulumi, *-ci and *-ci-*"),
@@ -68,7 +68,7 @@ def test_a_stack_that_ci_cannot_deploy_is_refused(
 
 
 @pytest.mark.parametrize("suffix", ["ci", "x-cinema", "pulumi-x"])
-def test_a_suffix_may_look_like_names_of_ci_with_a_boundary_of_aws(write_stacks: WriteStacks, suffix: str) -> None:
+def test_similar_suffixes_and_aws_managed_boundaries_are_accepted(write_stacks: WriteStacks, suffix: str) -> None:
     managed = {SUFFIX: suffix, BOUNDARY: "arn:aws:iam::aws:policy/PowerUserAccess"}
 
     assert find_stacks(write_stacks({"dev": DEV | managed}), ACCOUNT)
@@ -110,5 +110,5 @@ def test_the_workflows_name_every_stack_that_has_an_account() -> None:
 
     assert named | deployed == inspected, "stacks that the workflows preview"
     assert named <= deployed, "stacks that the workflows deploy"
-    assert choices == [deployed] * len(choices), "stacks that a run by hand can choose"
+    assert choices == [deployed] * len(choices), "stacks that a manual run can choose"
     assert deployed <= {config.stack for config in configs}, "stacks that have a file"

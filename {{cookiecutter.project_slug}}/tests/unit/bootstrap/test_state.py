@@ -1,4 +1,4 @@
-"""The bucket for Pulumi's state, its key, and who may use them."""
+"""The state bucket, its KMS key, and the access to both."""
 
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def test_the_key_can_be_used_by_the_accounts_of_all_stacks(program: RecordedProg
     )
 
     assert key.inputs | {"policy": key.document("policy")["Statement"]} == {
-        "description": f"Encrypts Pulumi's state and secrets of {PROJECT_NAME}",
+        "description": f"Encrypts the Pulumi state and secrets of {PROJECT_NAME}",
         "enableKeyRotation": True,
         "deletionWindowInDays": 30,
         "policy": [
@@ -116,9 +116,7 @@ def test_an_account_can_use_the_bucket_of_another(bootstrap: Bootstrap) -> None:
     assert "state_key_arn" not in program.exports
 
 
-def test_an_account_that_shares_with_no_other_has_no_statement_for_it(
-    bootstrap: Bootstrap, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_key_is_not_shared_without_other_accounts(bootstrap: Bootstrap, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bootstrap.state.deployed_configs", lambda _project: [])
 
     assert [each["Sid"] for each in bootstrap().one(KEY, "state-key").document("policy")["Statement"]] == [
@@ -137,7 +135,7 @@ def test_a_backend_without_a_bucket_is_refused(tmp_path: Path, backend: str) -> 
 def test_the_security_rules_hold_or_are_waived_for_the_state(program: RecordedProgram) -> None:
     about_state = {rule: {name for name in check(program) if name.startswith("state")} for rule, check in RULES.items()}
 
-    # No access log, replica or events: versions are kept for a year, and Pulumi can read the resources again.
+    # No access log, replica or events: versions are kept for a year, and `pulumi import` can rebuild the state.
     waived = {"CKV_AWS_18", "CKV_AWS_144", "CKV2_AWS_62"}
     assert {rule.split()[0]: names for rule, names in about_state.items() if names} == {
         id_: {"state"} for id_ in waived

@@ -34,6 +34,6 @@ def test_tokens_must_name_repository_and_environment_and_branch_to_deploy() -> N
 @pytest.mark.parametrize(
     ("repository", "number"), [("", ""), ("orders", "orders"), ("acme/*", "*"), ("a/b:ref", "0"), ("a/b/c", "-1")]
 )
-def test_a_repository_is_an_owner_and_a_name_and_has_a_number(repository: str, number: str) -> None:
+def test_a_malformed_repository_or_id_is_refused(repository: str, number: str) -> None:
     assert not MODEL.allows("repository", repository)
     assert not MODEL.allows("repositoryId", number)

@@ -1,4 +1,4 @@
-"""Trust policies of the CI roles: required claims of GitLab's OIDC tokens, and the repository settings."""
+"""Trust policies of the CI roles: required claims of GitLab's ID tokens, and the project setting."""
 
 import pytest
 
@@ -19,5 +19,5 @@ def test_tokens_must_name_the_project_and_the_branch_to_deploy() -> None:
 
 
 @pytest.mark.parametrize("repository", ["", "orders", "acme/*", "a/b:ref"])
-def test_a_project_is_in_a_group(repository: str) -> None:
+def test_a_malformed_project_path_is_refused(repository: str) -> None:
     assert not MODEL.allows("repository", repository)

@@ -134,7 +134,7 @@ GRAPHS: Final = {
     "Messages by result": [
         "messages Sum MessagesProcessed MessagesDeadLettered MessagesReturned MessagesMisconfigured"
     ],
-    "Messages that wait or are in process": [
+    "Messages waiting and in flight": [
         "queue Maximum ApproximateNumberOfMessagesVisible ApproximateNumberOfMessagesNotVisible"
     ],
     "Age of the oldest message, in seconds": ["queue Maximum ApproximateAgeOfOldestMessage"],
@@ -432,7 +432,7 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "errors",
-        "The function crashes or times out. Its messages are delivered again. Read the function's log.",
+        "The function crashes or times out, and its messages are redelivered. Read the function's log.",
         "function Sum Errors",
         # A crashed batch is redelivered after 12 minutes (visibility timeout) and may run for 2 (function timeout).
         minutes=(2, 12 + 2 + 5),
@@ -445,7 +445,7 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "oldest-message",
-        "A message has waited for too long. The function fails, or is too slow.",
+        "A message has waited too long. The function fails or is too slow.",
         "queue Maximum ApproximateAgeOfOldestMessage",
         minutes=(1, 5),
         threshold=900,
@@ -453,7 +453,7 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "returned",
-        "More than 25 % of the messages fail and are retried. See why in the log.",
+        "More than 25 % of the messages fail and are retried. Read the function's log.",
         "messages Sum MessagesReturned returned",
         "messages Sum MessagesProcessed processed",
         expression="100 * returned / (returned + processed)",
@@ -462,13 +462,13 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "misconfigured",
-        "AWS refuses the function's calls. Read its log, and fix the permission, resource or key.",
+        "AWS rejects the function's calls. Read its log, and fix the permission, resource or key.",
         "messages Sum MessagesMisconfigured",
         minutes=(3, 10),
     ),
     **alarm(
         "not-received",
-        "Messages wait, but Lambda receives none. Check the event source, the key and the permissions.",
+        "Messages wait, but Lambda receives none. Check the event source mapping, key and permissions.",
         "queue Maximum ApproximateNumberOfMessagesVisible waiting",
         "queue Sum NumberOfMessagesReceived received",
         expression="waiting - 1000000000 * received",
@@ -476,7 +476,7 @@ EXPECTED: Final[dict[str, Resource]] = {
     ),
     **alarm(
         "failed-notifications",
-        "SNS could not deliver notifications to a subscriber, and has given up. Check the subscriber.",
+        "SNS has given up on delivering notifications to a subscriber. Check the subscriber.",
         "topic Sum NumberOfNotificationsFailed",
         minutes=(1, 10),
         treatMissingData="notBreaching",
@@ -516,13 +516,13 @@ def test_a_resource_has_these_inputs(example: RecordedProgram, name: str) -> Non
 
 
 @pytest.mark.parametrize("name", AFTER)
-def test_a_resource_is_created_after_what_it_needs(example: RecordedProgram, name: str) -> None:
+def test_a_resource_is_created_after_its_dependency(example: RecordedProgram, name: str) -> None:
     (after,) = [each.urn for each in example.resources if each.name == AFTER[name]]
 
     assert after in example.one(EXPECTED[name]["type"], name).dependencies
 
 
-def test_production_protects_and_retains_data_and_what_secures_it(production: RecordedProgram) -> None:
+def test_production_protects_and_retains_stateful_resources(production: RecordedProgram) -> None:
     found = [each for each in production.resources if not each.is_component]
 
     assert {each.name for each in found if each.protect} == PROTECTED

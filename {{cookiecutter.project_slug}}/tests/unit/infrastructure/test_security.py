@@ -106,7 +106,7 @@ RULES: Final[dict[str, Rule]] = {
         "BucketServerSideEncryptionConfiguration",
         "rules[0].applyServerSideEncryptionByDefault.sseAlgorithm == 'aws:kms'",
     ),
-    "bucket refuses customer-provided keys": every_bucket(
+    "bucket blocks customer-provided keys (SSE-C)": every_bucket(
         "BucketServerSideEncryptionConfiguration", "rules[0].blockedEncryptionTypes[0] == 'SSE-C'"
     ),
     "CKV_AWS_20 CKV_AWS_57 CKV2_AWS_65 bucket has no ACLs": every_bucket(
@@ -116,7 +116,7 @@ RULES: Final[dict[str, Rule]] = {
     "CKV_AWS_53 CKV_AWS_54 CKV_AWS_55 CKV_AWS_56 CKV2_AWS_6 bucket blocks public access": every_bucket(
         "BucketPublicAccessBlock", "blockPublicAcls && blockPublicPolicy && ignorePublicAcls && restrictPublicBuckets"
     ),
-    "CKV_AWS_70 bucket's policy allows nothing to everybody": allows_no("BucketPolicy", anyone),
+    "CKV_AWS_70 bucket's policy has no wildcard principal": allows_no("BucketPolicy", anyone),
     "CKV_AWS_93 bucket's policy locks nobody out": every(
         "BucketPolicy", "!(policy.Statement[?Effect == 'Deny' && !Condition])"
     ),
@@ -149,17 +149,17 @@ RULES: Final[dict[str, Rule]] = {
     ),
     "CKV_AWS_27 CKV2_AWS_73 queue is encrypted with KMS": every("Queue", "contains(kmsMasterKeyId || '', ':key/')"),
     "CKV_AWS_72 queue's policy allows no wildcard action": allows_no("Queue", action(r"\*")),
-    "CKV_AWS_168 CKV_AWS_387 queue's policy allows nothing to everybody": allows_no("Queue", anyone),
+    "CKV_AWS_168 CKV_AWS_387 queue's policy has no wildcard principal": allows_no("Queue", anyone),
     "queue accepts TLS only": tls_only("aws:sqs/queue:Queue", "sqs:*"),
     "CKV_AWS_26 topic is encrypted": every("Topic", "contains(kmsMasterKeyId || '', ':key/')"),
-    "CKV_AWS_169 topic's policy allows nothing to everybody": allows_no("TopicPolicy", anyone),
-    "CKV_AWS_385 topic's policy lets in no other account": every(
+    "CKV_AWS_169 topic's policy has no wildcard principal": allows_no("TopicPolicy", anyone),
+    "CKV_AWS_385 topic's policy allows no other account": every(
         "TopicPolicy", "!(policy.Statement[?Effect == 'Allow' && Principal.AWS && !Condition])"
     ),
     "topic accepts TLS only": tls_only("aws:sns/topic:Topic", "sns:Publish"),
     "topic signs with SHA-256": every("Topic", "signatureVersion == `2`"),
     # https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
-    "policies let in services under a condition only": every(
+    "policies allow services only under a condition": every(
         "BucketPolicy Key Queue TopicPolicy",
         "!(policy.Statement[?Effect == 'Allow' && Principal.Service && !Condition])",
     ),
@@ -178,13 +178,13 @@ RULES: Final[dict[str, Rule]] = {
     ),
     "CKV_AWS_288 CKV_AWS_290 CKV_AWS_355 policy names its resources": allows_no("RolePolicy", any_resource),
     "CKV_AWS_289 policy manages no permissions": allows_no("RolePolicy", action(PERMISSIONS_MANAGEMENT)),
-    "policy allows the key through services only": every(
+    "policy allows the key only through services": every(
         "RolePolicy", "!(policy.Statement[?Sid == 'UseTheKey' && !(Condition.StringEquals.\"kms:ViaService\")])"
     ),
     "CKV_AWS_66 CKV_AWS_338 logs are kept for a year": every("LogGroup", "retentionInDays >= `365`"),
     "CKV_AWS_158 logs are encrypted with KMS": every("LogGroup", "kmsKeyId"),
     "CKV_AWS_7 key is rotated": every("Key", "enableKeyRotation"),
-    "CKV_AWS_33 key's policy allows nothing to everybody": allows_no("Key", anyone),
+    "CKV_AWS_33 key's policy has no wildcard principal": allows_no("Key", anyone),
     "CKV_AWS_227 key is enabled": every("Key", "isEnabled != `false`"),
     "CKV2_AWS_64 key has a policy": every("Key", "policy"),
 }
@@ -193,7 +193,7 @@ WAIVERS: Final[dict[str, tuple[set[str], str]]] = {
     "CKV_AWS_18": ({"access-logs"}, "it would log its own deliveries forever"),
     "CKV_AWS_26": ({"alarm-topic"}, "an alarm must arrive when the key is disabled, and contains no data"),
     "CKV_AWS_115": ({"function"}, "a new account has no concurrency to reserve; maximumConcurrency limits it"),
-    "CKV_AWS_117": ({"function"}, "it uses nothing in a VPC, which would add the cost and limits of a NAT"),
+    "CKV_AWS_117": ({"function"}, "it uses nothing in a VPC, and a NAT gateway would add costs and limits"),
     "CKV_AWS_144": ({"access-logs", "payloads"}, "a second region is a business decision"),
     "CKV_AWS_145": ({"access-logs"}, "S3 cannot deliver access logs to a bucket encrypted with KMS"),
     "CKV_AWS_272": ({"function"}, "code signing needs a profile in AWS Signer that the organization owns"),

@@ -20,7 +20,7 @@ from tools.testing import RecordedProgram, example_config, run_program
 MODEL: Final = declared_model()
 KEY_ARN: Final = "arn:aws:kms:us-east-1:123456789012:key/99999999-8888-7777-6666-555555555555"
 BOUNDARY_ARN: Final = "arn:aws:iam::123456789012:policy/boundary"
-# A message starts only if MESSAGE_SECONDS remain; the other 10 are for the messages before it.
+# A message is processed only if MESSAGE_SECONDS remain; the other 10 are for earlier messages of its batch.
 LEAST_TIMEOUT: Final = MESSAGE_SECONDS + 10
 
 
@@ -230,7 +230,7 @@ REFUSED: Final = {
     # 10 messages per second x (lambdaTimeoutSeconds - MESSAGE_SECONDS).
     "batch-too-large": Refused(
         {"batchSize": "101", "lambdaTimeoutSeconds": str(LEAST_TIMEOUT)},
-        f"100 or less, as many as the function can start within lambdaTimeoutSeconds ({LEAST_TIMEOUT})",
+        f"100 or less, as many as fit into lambdaTimeoutSeconds ({LEAST_TIMEOUT})",
         cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": str(LEAST_TIMEOUT + 1)}),
         besides={"batchWindowSeconds": "1"},
     ),
@@ -293,7 +293,7 @@ def test_generated_blocks_are_up_to_date() -> None:
     generate.check()
 
 
-def test_what_differs_between_environments_has_no_default() -> None:
+def test_settings_that_differ_by_environment_have_no_default() -> None:
     assert [key for key in MODEL.keys if MODEL.default(key) is None] == [
         *("environment", "environmentSuffix", "lambdaRuntime", "lambdaArchitecture", "lambdaMemoryMb"),
         *("logRetentionDays", "notificationEmail"),
@@ -306,7 +306,7 @@ def test_a_good_value_is_accepted(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", KEYS)
-def test_a_bad_value_is_refused_with_what_is_allowed(key: str) -> None:
+def test_a_bad_value_is_refused_with_the_allowed_values(key: str) -> None:
     for text in SETTINGS[key].bad:
         assert {name: problem.allowed for name, problem in problems({key: text}).items()} == {key: MODEL.allowed(key)}
 
@@ -350,11 +350,11 @@ def test_settings_that_no_longer_contradict_each_other_are_accepted(rule: str, c
 
 
 @pytest.mark.parametrize(("rule", "key"), [(rule, key) for rule, each in REFUSED.items() for key in each.settings])
-def test_a_bad_value_contradicts_none(rule: str, key: str) -> None:
+def test_a_bad_value_contradicts_no_other_setting(rule: str, key: str) -> None:
     assert set(problems(REFUSED[rule].settings | REFUSED[rule].besides | {key: "none"})) == {key}
 
 
-def test_a_key_is_not_elsewhere_if_the_region_is_unknown() -> None:
+def test_a_key_is_accepted_if_the_region_is_unknown() -> None:
     config = example_config("orders", region="somewhere", kmsKeyArn=KEY_ARN)
 
     assert [problem.key for problem in find_problems(Settings, "orders", config)] == ["aws:region"]

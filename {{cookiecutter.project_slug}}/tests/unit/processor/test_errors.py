@@ -28,15 +28,15 @@ MISCONFIGURED = {
     "a resource is missing": (
         "NoSuchBucket ResourceNotFoundException NotFound AWS.SimpleQueueService.NonExistentQueue QueueDoesNotExist"
     ),
-    "a resource is another one": (
+    "a resource is the wrong one": (
         "PermanentRedirect AuthorizationHeaderMalformed InvalidAddress AWS.SimpleQueueService.UnsupportedOperation"
     ),
-    "the role must not use the key": "KMS.AccessDeniedException AccessDeniedException KMSAccessDenied",
+    "the role has no access to the key": "KMS.AccessDeniedException AccessDeniedException KMSAccessDenied",
     "the key cannot be used": (
         "KMS.DisabledException KMS.KMSInvalidStateException KMS.NotFoundException KMSDisabled KMSInvalidState "
         "KMSNotFound KMS.InvalidStateException KmsDisabled KMS.InvalidKeyUsageException"
     ),
-    "the account does not take part": "OptInRequired KMSOptInRequired KMS.OptInRequired",
+    "the account is not signed up for the service": "OptInRequired KMSOptInRequired KMS.OptInRequired",
     "the function has no valid credentials": (
         "InvalidAccessKeyId SignatureDoesNotMatch ExpiredToken UnrecognizedClientException MissingAuthenticationToken "
         "IncompleteSignature ExpiredTokenException InvalidClientTokenId InvalidSecurity"
@@ -100,7 +100,7 @@ def test_an_exception_is_classified_by_its_name(error: Exception, error_class: E
 
 
 @pytest.mark.parametrize("response", [{}, {"Error": {}}, {"Error": {"Code": ""}}])
-def test_an_answer_without_a_code_has_the_name_of_the_exception(response: Any) -> None:
+def test_an_error_without_a_code_has_the_name_of_the_exception(response: Any) -> None:
     # SQS rejects attributes with an empty value.
     assert error_code(ClientError(response, "Operation")) == "ClientError"
 

@@ -37,7 +37,7 @@ def test_an_event_is_accepted(members: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(("place", "body"), BODIES)
-def test_any_other_body_is_refused_with_the_member_that_is_wrong(place: str, body: str) -> None:
+def test_any_other_body_is_refused_with_the_invalid_member(place: str, body: str) -> None:
     with pytest.raises(ValidationError) as refusal:
         Event.model_validate_json(body)
 

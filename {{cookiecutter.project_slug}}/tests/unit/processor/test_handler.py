@@ -192,7 +192,7 @@ def test_the_outcome_of_a_message(
     assert returned == ([] if expected.stored or expected.dead else [MESSAGE_ID])
 
 
-def test_each_message_of_a_batch_is_handled_by_itself(invoke: Invoke, aws: Emulated) -> None:
+def test_each_message_of_a_batch_is_handled_independently(invoke: Invoke, aws: Emulated) -> None:
     bodies = [GOOD, GOOD, GOOD, GOOD, MALFORMED, GOOD]
     ids = [f"{place}{MESSAGE_ID[1:]}" for place, _ in enumerate(bodies)]
 
@@ -271,7 +271,7 @@ def test_the_content_of_messages_is_never_logged(invoke: Invoke) -> None:
     assert "confidential" not in str(printed)
 
 
-def test_a_dead_letter_that_is_sent_back_keeps_its_identity(invoke: Invoke, aws: Emulated) -> None:
+def test_a_redriven_dead_letter_keeps_its_identity(invoke: Invoke, aws: Emulated) -> None:
     with failing(Publish=[THROTTLED]):
         invoke(sqs_record(GOOD, MESSAGE_ID, LAST))
     (letter,) = aws.dead_letters()

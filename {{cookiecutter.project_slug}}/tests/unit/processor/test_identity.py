@@ -37,7 +37,7 @@ IGNORED = [
 ]
 
 
-def test_a_message_that_was_sent_back_keeps_its_first_id_and_time() -> None:
+def test_a_redriven_message_keeps_its_original_id_and_time() -> None:
     assert [*SENT_BACK] == ["OriginalMessageId", "OriginalSentTimestamp"]
     assert identity(**SENT_BACK) == FIRST
 

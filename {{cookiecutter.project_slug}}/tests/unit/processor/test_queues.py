@@ -57,7 +57,7 @@ def test_the_function_counts_deliveries_as_the_queue_does(queues: Queues, aws: E
     assert queues.is_last_delivery(SQSRecord(sqs_record(BODY, MESSAGE_ID, 11)))
 
 
-def test_a_message_is_hidden_in_the_queue_that_it_came_from(queues: Queues, aws: Emulated) -> None:
+def test_backoff_changes_the_visibility_timeout_in_the_source_queue(queues: Queues, aws: Emulated) -> None:
     with failing() as calls:
         queues.delay(SQSRecord(sqs_record(BODY, MESSAGE_ID, 3)))
 
@@ -72,7 +72,7 @@ def test_a_message_is_hidden_in_the_queue_that_it_came_from(queues: Queues, aws:
         (TYPED, TYPED | texts(REASON)),
         # Dead-lettered again: the original ID and time stay, the reason is new.
         (texts(FULL | FIRST | {"ErrorCode": "old", "ErrorReason": "old"}), texts(FULL | REASON | FIRST)),
-        # SQS allows ten attributes: the reason gets those that the producer left.
+        # SQS allows ten attributes: the reason gets those that the producer does not use.
         *((texts(dict(OWN[:own])), texts(dict([*OWN[:own], *REASON.items()][:10]))) for own in range(6, 11)),
     ],
 )

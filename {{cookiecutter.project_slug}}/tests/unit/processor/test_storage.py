@@ -79,5 +79,5 @@ def test_redelivery_completes_a_partial_store(
 
     assert len(aws.objects()) == 1
     assert aws.items() == [STORED]
-    # The notification is repeated only if no earlier delivery recorded it as sent.
+    # The notification is repeated only if no earlier delivery has marked the item as announced.
     assert len(aws.notifications()) == notifications
