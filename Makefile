@@ -36,14 +36,14 @@ lint: install ## Lint the template and the code that it renders
 	$(BIN)/ruff check --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff format --check --config pyproject.toml $(SOURCES)
 
-format: install ## Format the same code, and fix what the linter can fix
+format: install ## Format the template and the code that it renders, and fix what the linter can fix
 	$(BIN)/ruff format --config pyproject.toml $(SOURCES)
 	$(BIN)/ruff check --fix --config pyproject.toml $(SOURCES)
 
 typecheck: install ## Check the types of the template's own code
 	$(BIN)/ty check
 
-mutate: install ## Count the mutants of a rendered project that its unit tests kill; SAMPLE=60 takes a sample
+mutate: install ## Run mutation testing on a rendered project; SAMPLE=60 tests a random sample
 	$(BIN)/python -m scripts.mutate
 
 bench: install ## Measure the figures in benchmarks/README.md
@@ -55,5 +55,5 @@ load: install ## Send a thousand messages through the emulator with injected fau
 recording: install ## Record docs/recording.svg again, in about a minute; not on Windows
 	$(BIN)/python -m scripts.record
 
-clean: ## Remove .venv, caches and coverage reports; rendered projects stay, those in build/ too
+clean: ## Remove .venv, caches and coverage reports; keep rendered projects, also those in build/
 	$(PYTHON) scripts/clean.py $(SOURCES)

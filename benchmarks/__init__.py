@@ -1,4 +1,4 @@
 """Benchmarks for the figures in ``benchmarks/README.md``: ``make bench``.
 
-Machines are noisy, so comparisons are ratios of times that are measured alternately in one run.
+Timings vary between machines and runs, so every comparison is a ratio of times measured alternately in one run.
 """

@@ -17,7 +17,7 @@ STEPS: dict[str, tuple[str, ...]] = {
     "`ty check`": ("ty", "check"),
     "unit tests": ("pytest", "-q", "-p", "no:cacheprovider"),
     "unit tests, coverage and reports": ("poe", "test-py-unit"),
-    "`check`, its steps side by side": ("poe", "check"),
+    "`check`, steps in parallel": ("poe", "check"),
 }
 STACKS = (4, 50, 200)
 # The environments of the generated stacks, in rotation.
@@ -25,7 +25,7 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 
 
 def main() -> None:
-    """Measure the rendering, then a rendered project in its own environment."""
+    """Measure the rendering, then a rendered project in its own virtual environment."""
     measure_rendering()
     with rendered() as (project, environment):
         finished = environment.run(project, "python", str(ROOT / "benchmarks" / "function_timing.py"))
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def measure_rendering() -> None:
-    """Time Cookiecutter's whole process for this template and for an empty template."""
+    """Time a whole Cookiecutter process with this template and with an empty template."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         empty = folder / "empty"
@@ -71,7 +71,7 @@ def measure_gate(project: Project, environment: Environment) -> None:
 
 
 def measure_validation(project: Project, environment: Environment) -> None:
-    """Time `validate` for more and more stacks, relative to `validate --help`, which needs the same imports."""
+    """Time `validate` for several numbers of stacks, relative to `validate --help`, which has the same imports."""
 
     def run(*options: str) -> None:
         finished = environment.run(project, "python", "-m", "tools.validate", *options)

@@ -80,7 +80,7 @@ def main() -> None:
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "benchmark"}
     module = importlib.import_module("processor.handler")
 
-    # Stub the method behind every client call.
+    # Stub the method that sends the request of every boto3 client.
     client = importlib.import_module("botocore.client").BaseClient
     client._make_api_call = lambda *_: {}  # noqa: SLF001 # the method is private
     handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}

@@ -15,7 +15,7 @@ from tests.projects import Environment, Project
 
 @contextmanager
 def rendered() -> Generator[tuple[Project, Environment]]:
-    """Render the default project into a temporary folder, and create its environment."""
+    """Render the default project into a temporary folder, and create its virtual environment."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         config = write_config(folder)
@@ -31,7 +31,7 @@ def write_config(folder: Path) -> Path:
 
 
 def in_turn(actions: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Run actions alternately, so that a slow moment of the machine affects all of them.
+    """Run actions alternately, so that a temporary slowdown of the machine affects all of them.
 
     Args:
         actions: The actions, by name. The first run of each action is not timed.

@@ -25,10 +25,10 @@ ONLY_WITH = {
         "tests/unit/bootstrap/test_state.py": "tests/unit/bootstrap/test_state.py",
     },
 }
-# In these folders, every file name may render empty. Other empty folders may be git's, if a project is overwritten.
+# Folders whose files may all be excluded. Elsewhere, an empty folder may be git's, if a project is overwritten.
 ONLY_IF_NOT_EMPTY = (".github", ".gitlab")
 
-# The template's files and folders, which its updates replace. All others are the team's, which updates merge.
+# Files and folders that the template owns: updates replace them. The team owns all others: updates merge them.
 OWNED = (
     ".editorconfig",
     ".gitattributes",
@@ -103,9 +103,9 @@ def closing_words(answers, project):
 
 
 def address(*known):
-    """Return the first web address of a template that has no credentials; empty if there is none."""
+    """Return the first HTTPS URL without credentials among a template's addresses; empty if there is none."""
     for text in known:
-        # SSH's form of an address on a web host.
+        # For example git@github.com:owner/name.
         url = re.sub(r"^git@([\w.-]+):", r"https://\1/", text)
         for short, long in ABBREVIATIONS.items():
             url = re.sub(f"^{short}", long, url)
@@ -115,18 +115,18 @@ def address(*known):
 
 
 def git(folder, *command):
-    """Return the output of a git command in a repository; empty if it fails, or there is no git or repository."""
+    """Return a git command's output; empty if the command fails, git is missing, or the folder is not a repository."""
     if not os.path.exists(os.path.join(folder, ".git")) or not shutil.which("git"):  # noqa: PTH110, PTH118
         return ""
-    # Most renderings do not need it, and it starts slowly.
+    # Slow to import, and needed only if the template is a git repository.
     import subprocess  # noqa: PLC0415
 
     return subprocess.run(["git", *command], cwd=folder, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def record(answers):
-    """Describe the rendering for `update`: the template, its version, its files, and the answers."""
-    # The project's own module, so that `check` compares with the same digests.
+    """Return the content of ``.template.json``: template, version, commit, owned files with digests, and answers."""
+    # Import the project's own module, so that `check` computes the same digests.
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
     sys.dont_write_bytecode = True
     from pathlib import Path  # noqa: PLC0415

@@ -55,7 +55,7 @@ CHOICES = {
     "state_backend": ("pulumi-cloud", "s3", "local-file"),
     "ci": ("github", "gitlab", "none"),
 }
-# The template's own settings. A user's Cookiecutter configuration could change them, and with them every file.
+# The template's private settings. A user's Cookiecutter configuration could override them and so change every file.
 PRIVATE = {
     "_copy_without_render": ["*.py"],
     "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True, "line_statement_prefix": "#%"},
@@ -64,7 +64,7 @@ PRIVATE = {
 
 
 def is_refused(character):
-    """Whether a character is refused in answers. The numeric comparisons find Unicode's noncharacters."""
+    """Whether a character is forbidden in answers. The numeric comparisons match Unicode's noncharacters."""
     code = ord(character)
     return (
         character in REFUSED_CHARACTERS
@@ -85,7 +85,7 @@ def is_text(answer):
 
 
 def is_slug(answer):
-    """Whether an answer is valid as a folder, a configuration namespace and the prefix of all AWS names."""
+    """Whether an answer is valid as a folder name, a Pulumi configuration namespace and the prefix of all AWS names."""
     return (
         isinstance(answer, str)
         and len(answer) <= SLUG_MAX_LENGTH
@@ -136,12 +136,12 @@ def refusal(question, answer):
 
 
 def refusals(answers):
-    """Yield a line for each refused answer, and for each changed setting of the template."""
+    """Yield a line for each refused answer, and for each overridden private setting."""
     for question in (*CHECKS, *CHOICES):
         line = refusal(question, answers[question])
         if line:
             yield line
-    # Only cookiecutter.json contains the template's version, so this checks only the form.
+    # The version is stored only in cookiecutter.json, so only its form can be checked.
     version = answers["_template_version"]
     unchanged = {setting: answers[setting] == value for setting, value in PRIVATE.items()}
     unchanged["_template_version"] = isinstance(version, str) and re.fullmatch(VERSION, version) is not None

@@ -1,4 +1,4 @@
-"""Removes the environment, coverage data and caches, which the other targets recreate.
+"""Removes the virtual environment, coverage data and caches, which the other make targets recreate.
 
 Rendered projects, in build/ or elsewhere, are kept, because they may contain a user's work.
 """

@@ -25,7 +25,7 @@ PIP_INSTALL = ("install", "--quiet", "--disable-pip-version-check")
 
 
 def can_install_elsewhere() -> bool:
-    """Whether this Python's pip can install into another environment, where installing pip would take 4 seconds."""
+    """Whether this Python's pip can install into another virtual environment, which saves installing pip there."""
     try:
         return tuple(map(int, version("pip").split(".")[:2])) >= PIP_WITH_PYTHON_OPTION
     except (PackageNotFoundError, ValueError):
@@ -33,20 +33,20 @@ def can_install_elsewhere() -> bool:
 
 
 def make_environment() -> list[str | Path]:
-    """Create or replace the environment.
+    """Create or replace the virtual environment.
 
     Returns:
-        The pip command that installs into the environment.
+        The pip command that installs into it.
 
     Raises:
-        SystemExit: If this Python cannot create an environment; the message says what to do.
+        SystemExit: If this Python cannot create a virtual environment.
     """
     elsewhere = can_install_elsewhere()
     options = ["--clear", "--without-pip"] if elsewhere else ["--clear"]
     made = subprocess.run([sys.executable, "-m", "venv", *options, ENVIRONMENT], check=False, capture_output=True)
     if made.returncode:
         sys.exit(
-            f"install: {sys.executable} cannot create an environment. On Debian and Ubuntu, install the package "
+            f"install: {sys.executable} cannot create a virtual environment. On Debian and Ubuntu, install the package "
             "python3-venv, or install uv: https://docs.astral.sh/uv/getting-started/installation/"
         )
     return [sys.executable, "-m", "pip", "--python", PYTHON] if elsewhere else [PYTHON, "-m", "pip"]
@@ -56,7 +56,7 @@ def install_rendering() -> None:
     """Install only the dependencies for rendering. Use uv if it is on the PATH, but do not install it.
 
     Raises:
-        SystemExit: If this Python cannot create an environment.
+        SystemExit: If this Python cannot create a virtual environment.
         subprocess.CalledProcessError: If the installation fails.
     """
     import tomllib  # noqa: PLC0415 # Python older than 3.11 must reach the message about its version
@@ -67,7 +67,7 @@ def install_rendering() -> None:
         subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, ENVIRONMENT], check=True)
         command: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", PYTHON]
     else:
-        # Python compiles only the modules in use, on import.
+        # Compiling all modules takes longer than compiling the used modules on import.
         command = [*make_environment(), *PIP_INSTALL, "--no-compile"]
     subprocess.run([*command, *project["dependencies"]], check=True)
 
@@ -76,7 +76,7 @@ def install_everything() -> None:
     """Install all of the template's tools, and uv if it is missing.
 
     Raises:
-        SystemExit: If this Python cannot create an environment.
+        SystemExit: If this Python cannot create a virtual environment.
         subprocess.CalledProcessError: If the installation fails.
     """
     uv = shutil.which("uv")
@@ -91,10 +91,10 @@ def main() -> None:
     """Install the tools, and write marker files for make.
 
     Raises:
-        SystemExit: If Python is too old, the environment is a link, or a command fails.
+        SystemExit: If Python is too old, ``.venv`` is a symbolic link, or a command fails.
     """
     parser = argparse.ArgumentParser(prog="install", description="Install the template's tools into .venv.")
-    parser.add_argument("--rendering", action="store_true", help="only what rendering needs")
+    parser.add_argument("--rendering", action="store_true", help="install only the dependencies for rendering")
     only_rendering = parser.parse_args().rendering
     if sys.version_info < OLDEST_PYTHON:
         sys.exit(
@@ -102,7 +102,7 @@ def main() -> None:
         )
     if ENVIRONMENT.is_symlink():
         sys.exit(f"install: {ENVIRONMENT} is a symbolic link, and its target may be in use; remove the link: rm .venv")
-    # If all tools are installed, update all of them.
+    # If all tools were installed before, update all of them.
     only_rendering = only_rendering and not INSTALLED.exists()
     for mark in (RENDERING, INSTALLED):
         mark.unlink(missing_ok=True)

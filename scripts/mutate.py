@@ -1,8 +1,8 @@
 """Mutation testing of the rendered code: ``make mutate``, or ``make mutate SAMPLE=60`` for a random sample.
 
-Each mutant of the default project has one mutation, which a unit test should kill. Cosmic Ray makes most mutations. Its
-missing operators, for strings, keyword arguments and dictionary items, are here. Cosmic Ray's runner would run all unit
-tests for each mutant. Here, the tests nearest to the mutation run first, in one copy of the project per processor.
+Each mutant of the default project has one mutation and should be killed by a unit test. Cosmic Ray makes most
+mutations. This module adds mutations of strings, keyword arguments and dictionary items. Cosmic Ray's runner would run
+all unit tests for each mutant. Here, the nearest tests run first, in one copy of the project per processor.
 """
 
 import ast
@@ -50,7 +50,7 @@ COMPARISONS: Final = (
     *("Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt"),
 )
 CALCULATIONS: Final = ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul")
-# Without operators whose mutants no test can kill here, such as the annotation `int ^ None`.
+# Without operators whose mutants no test can kill, such as `int ^ None` in an annotation.
 # https://cosmic-ray.readthedocs.io/en/latest/reference/operators/
 OPERATORS: Final = (
     *("AddNot", "ExceptionReplacer", "NumberReplacer", "RemoveDecorator", "ZeroIterationForLoop"),
@@ -147,7 +147,7 @@ class Trial:
 
     Args:
         project: The copy.
-        environment: The Python environment for the tests.
+        environment: The virtual environment for the tests.
         seconds: Known durations of tests without a mutant, shared by all copies.
     """
 

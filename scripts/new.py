@@ -1,7 +1,7 @@
 """Renders a project with Cookiecutter: ``make new``.
 
-In addition, each answer is checked as soon as it is given, answers in a file are literal text instead of Jinja, answers
-to unknown questions are refused instead of ignored, and a failure is a message instead of a stack trace.
+Unlike Cookiecutter alone, it checks each answer as soon as it is given, reads answers in a file as literal text, not as
+Jinja, refuses answers to unknown questions, and reports a failure without a stack trace.
 """
 
 import argparse
@@ -35,18 +35,18 @@ Answers = dict[str, str]
 
 
 class AnswersError(Exception):
-    """The answers, or the file with answers, cannot be used."""
+    """An answer is refused, or the file with answers is invalid."""
 
 
 def main() -> None:
-    """Render a project according to the arguments.
+    """Parse the arguments, collect and check the answers, and render the project.
 
     Raises:
         SystemExit: If the project cannot be rendered.
     """
     parser = argparse.ArgumentParser(prog="make new", description="Render a project from the template.")
     parser.add_argument("--output", default=os.environ.get("OUTPUT"), help="folder to render into, build/ by default")
-    parser.add_argument("--answers", default=os.environ.get("ANSWERS"), help="Cookiecutter's configuration, in YAML")
+    parser.add_argument("--answers", default=os.environ.get("ANSWERS"), help="Cookiecutter configuration in YAML")
     arguments = parser.parse_args()
     output = Path(arguments.output or "build").expanduser().absolute()
     try:
@@ -107,7 +107,7 @@ def answer(output: Path, config: Path | None, given: Answers, *, ask: Sequence[s
     """Take the given answers, or else the defaults, and prompt for the questions in ``ask``.
 
     Returns:
-        The answers, with the template's own settings.
+        The answers, with the template's private settings.
 
     Raises:
         AnswersError: If an answer is refused.
@@ -128,7 +128,7 @@ def answer(output: Path, config: Path | None, given: Answers, *, ask: Sequence[s
 
 
 def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any], answers: Answers) -> Answers:
-    """Add to the answers: ask each other question until its answer is allowed."""
+    """Ask each unanswered question until its answer is allowed, and return all answers."""
     environment = create_env_with_context(context)
     for number, question in enumerate(ASKED, start=1):
         if question in answers:
@@ -145,7 +145,7 @@ def asked(output: Path, context: dict[str, Any], prompts: dict[str, Any], answer
         answers[question] = read_user_variable(question, offered, prompts, prefix)
         while found := problem(answers[question]):
             print(f"\n  {found}\n")
-            # Offer the question's own default, unless that default is refused.
+            # Offer the template's default, unless that is refused, too.
             own: str | None = render_variable(environment, QUESTIONS[question], answers)
             answers[question] = read_user_variable(question, None if problem(own) else own, prompts, prefix)
     return answers
@@ -166,7 +166,7 @@ def render(output: Path, config: Path | None, answers: Answers) -> None:
         CookiecutterException: If Cookiecutter fails.
         OSError: If the folder cannot be written.
     """
-    # The hooks are other processes: print the questions before their messages.
+    # The hooks print from other processes: flush, so that their messages follow the questions.
     sys.stdout.flush()
     try:
         cookiecutter(

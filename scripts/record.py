@@ -1,7 +1,7 @@
 """Records ``docs/recording.svg``: ``make new``, the first steps in the new project, and ``validate``.
 
-Each command really runs, in a pseudo-terminal and a copy of the template. The output is unchanged, except for durations
-and this machine's paths. The pace is slow enough to read.
+The commands run in a pseudo-terminal, in a copy of the template. Their output is unchanged, except that durations are
+removed and this machine's paths are replaced. The pace is slow enough to read.
 """
 
 import os
@@ -30,7 +30,7 @@ SHOWN_FOLDER = "/home/you"
 SHOWN_PYTHON = "/usr/bin/python3"
 
 NOT_COPIED = shutil.ignore_patterns(".venv*", ".git", "build", "__pycache__", ".hypothesis", "*_cache", "uv.lock")
-# Prefixes of variables for accounts, test runs, make, colours and widths.
+# Prefixes of environment variables that the commands do not inherit.
 DROPPED = ("AWS_", "PULUMI_", "PYTEST_", "COV_", "GITHUB_", "MAKE", "MFLAGS", "VIRTUAL_ENV")
 DROPPED += ("OUTPUT", "ANSWERS", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CI", "COLUMNS", "LINES")
 
@@ -44,7 +44,7 @@ INTERPRETER = re.compile(rf"(?<=interpreter at: )({COLOUR})[^\r\n\x1b]+")
 PATIENCE_S = 600
 
 PROMPT = "\x1b[1;32m$\x1b[0m "
-# The pace of the picture.
+# The pace of the recording.
 KEY_MS = 50
 BEFORE_ANSWER_MS = 400
 BEFORE_OUTPUT_MS = 400
@@ -62,7 +62,7 @@ class Scene:
     Attributes:
         command: The shell command.
         folder: The working directory, relative to the template's folder.
-        answers: Answers to the first questions; Enter answers all further questions.
+        answers: Typed answers to the first questions. The other questions get their defaults.
         statuses: Allowed exit statuses.
     """
 
@@ -100,10 +100,10 @@ class RecordingError(Exception):
 
 
 def main() -> None:
-    """Record the picture.
+    """Run the commands and write the recording.
 
     Raises:
-        SystemExit: If a command fails, with its output, or hangs.
+        SystemExit: If a command fails or times out.
     """
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -114,11 +114,11 @@ def main() -> None:
         sys.exit(f"make recording: {error}")
     PICTURE.parent.mkdir(exist_ok=True)
     PICTURE.write_text(render_svg(play(SCENES, steps), settings=SETTINGS), encoding="utf-8", newline="\n")
-    print(f"{PICTURE.relative_to(ROOT)} is recorded.")
+    print(f"{PICTURE.relative_to(ROOT)} has been recorded.")
 
 
 def copy_template(folder: Path) -> Path:
-    """Copy the template, with links to its environments, so that the recording changes nothing here.
+    """Copy the template, with links to its virtual environments, so that the original stays unchanged.
 
     Returns:
         The folder of the copy.
@@ -139,13 +139,13 @@ def neutral_environment(folder: Path) -> dict[str, str]:
     """Return environment variables that make the output independent of the machine and the user's settings."""
     configuration = folder / "cookiecutter.yaml"
     configuration.write_text(f"replay_dir: {folder / 'replay'}\ncookiecutters_dir: {folder}\n", encoding="utf-8")
-    # Pretend that the Pulumi CLI is installed, although no command in the picture calls it.
+    # Pretend that the Pulumi CLI is installed: no recorded command runs it.
     pulumi = folder / "bin" / "pulumi"
     pulumi.parent.mkdir(exist_ok=True)
     pulumi.touch(mode=0o755)
     variables = {name: value for name, value in os.environ.items() if not name.startswith(DROPPED)}
     return variables | {
-        # If the machine has no uv, use uv from the template's environment.
+        # If the machine has no uv, use uv from the template's virtual environment.
         "PATH": os.pathsep.join([os.environ["PATH"], str(Path(sys.executable).parent), str(pulumi.parent)]),
         "TERM": "xterm-256color",
         "COOKIECUTTER_CONFIG": str(configuration),
@@ -156,13 +156,13 @@ def neutral_environment(folder: Path) -> dict[str, str]:
 
 
 def run(scene: Scene, template: Path, variables: dict[str, str]) -> list[Step]:
-    """Run a command in a terminal of the picture's size, and answer its questions.
+    """Run a command in a terminal of the recording's size, and answer its questions.
 
     Returns:
         The terminal's output and the typed answers.
 
     Raises:
-        RecordingError: If pseudo-terminals are unavailable, or the command fails or hangs.
+        RecordingError: If pseudo-terminals are unavailable, or the command fails or times out.
     """
     if sys.platform == "win32":
         raise RecordingError("Windows has no pseudo-terminals; use WSL")
@@ -220,7 +220,7 @@ def neutral(text: str, folder: Path) -> str:
 
 
 def lines(steps: list[Step]) -> list[str]:
-    """Return the nonblank lines on a terminal of the picture's size."""
+    """Return the nonblank lines that a terminal of the recording's size shows."""
     screen = TerminalScreen(cols=LAYOUT.cols, rows=LAYOUT.rows)
     screen.feed("".join(step.text for step in steps), time_ms=0)
     shown = {version.line: version.chars.rstrip() for version in screen.snapshot().lines}
@@ -228,7 +228,7 @@ def lines(steps: list[Step]) -> list[str]:
 
 
 def parts(text: str) -> list[str]:
-    """Split output into its lines, or groups of lines if there are many."""
+    """Split output into at most `MOST_FRAMES` groups of lines."""
     # Split only at newlines, because the carriage returns of progress bars differ between runs.
     printed = re.findall(r"[^\n]*\n|[^\n]+", text)
     size = -(-len(printed) // MOST_FRAMES)

@@ -1,8 +1,8 @@
 """Updates a rendered project to this release of the template.
 
-The task ``update`` of a project clones the release, and runs this there. What each release renders is a commit on the
-project's branch ``template``, which git merges: conflicts, ``git mergetool`` and ``git merge --abort`` are as in any
-merge. Nothing in the project changes before both renderings are done.
+The project's task ``update`` clones the release, and runs this module in the clone. The project's branch ``template``
+has a commit for each rendered release. git merges the branch, so conflicts are resolved as in any merge. The project's
+branches and files change only after the renderings have succeeded.
 """
 
 import argparse
@@ -25,24 +25,24 @@ VERSION = QUESTIONS["_template_version"]
 
 
 class UpdateError(Exception):
-    """The project cannot be updated. The message says why, in one line."""
+    """The project cannot be updated; the message says why."""
 
 
 @dataclass(frozen=True)
 class Repository:
-    """The git repository of a project.
+    """A git repository.
 
     Attributes:
-        folder: The project, at the top of the repository.
+        folder: Root of the working tree.
     """
 
     folder: Path
 
     def run(self, *arguments: str, **variables: str) -> str:
-        """Run git in the project, and return its output without the line break at the end.
+        """Run git, and return its output without the trailing newline.
 
         Raises:
-            UpdateError: If it fails.
+            UpdateError: If git fails.
         """
         finished = self._git(*arguments, **variables)
         if finished.returncode:
@@ -65,20 +65,20 @@ class Repository:
         )
 
     def require_clean(self) -> None:
-        """Check that the project is a repository without uncommitted changes.
+        """Require that the folder is the root of a repository with a commit and without uncommitted changes.
 
         Raises:
-            UpdateError: If it is not.
+            UpdateError: If a condition is not met.
         """
         if not self.succeeds("rev-parse", "--verify", "HEAD"):
-            raise UpdateError("this folder is not a git repository with a commit; commit the project first")
+            raise UpdateError("the project is not in a git repository with a commit; commit it first")
         if self.run("rev-parse", "--show-prefix"):
-            raise UpdateError("the project must be at the top of its repository")
+            raise UpdateError("the project must be the root of its git repository")
         if self.run("status", "--porcelain"):
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
     def commit_rendering(self, rendered: Path, version: str, *parents: str) -> str:
-        """Commit a rendered folder on no branch, unless its parent is the same, and return the commit."""
+        """Return a new commit of a rendered project, on no branch; if nothing differs, return the parent."""
         git_folder = self.run("rev-parse", "--absolute-git-dir")
         with tempfile.TemporaryDirectory() as folder:
             index = str(Path(folder) / "index")
@@ -90,10 +90,10 @@ class Repository:
         return self.run("commit-tree", tree, *options, "-m", f"Template {version}")
 
     def relate_template(self) -> None:
-        """Make the first rendering an ancestor of the project, whose files do not change: git merges from there."""
+        """Make the first rendering an ancestor of HEAD without changing files, so that git has a merge base."""
         if not self.succeeds("merge-base", "HEAD", BRANCH):
             first = self.run("rev-list", "--max-parents=0", BRANCH)
-            options = ("--strategy=ours", "--allow-unrelated-histories", "-m", "Record what the template has rendered")
+            options = ("--strategy=ours", "--allow-unrelated-histories", "-m", "Record the template's first rendering")
             self.run("merge", "--quiet", *options, first)
 
     def merge_template(self, template: str, owned: set[str]) -> list[str]:
@@ -101,11 +101,11 @@ class Repository:
 
         Args:
             template: The template's address for the project.
-            owned: What the template owned before the update, unless the project has taken it over.
+            owned: Paths that the project's ``.template.json`` lists as owned by the template.
         """
         before = json.loads(self.run("show", f"{self.run('merge-base', 'HEAD', BRANCH)}:{RECORD}"))
         record = json.loads(self.run("show", f"{BRANCH}:{RECORD}"))
-        # Conflicts end the command with 1. They are listed below.
+        # On conflicts, which are listed below, git exits with 1.
         self._git("merge", "--quiet", "--no-commit", "--no-ff", BRANCH)
         record["template"] = template
         record["owned"] = {
@@ -121,10 +121,10 @@ class Repository:
 
 
 def main() -> None:
-    """Update the project that the argument names.
+    """Update the project whose folder is the argument.
 
     Raises:
-        SystemExit: With status 1 if that fails, or if conflicts are left.
+        SystemExit: If the update fails or leaves conflicts (status 1).
     """
     parser = argparse.ArgumentParser(description="Update a rendered project to this release of the template.")
     parser.add_argument("project", type=Path, help="folder of the project")
@@ -148,11 +148,11 @@ def main() -> None:
 
 
 def update(project: Path) -> list[str] | None:
-    """Update a project, and return the files with conflicts; ``None`` if it has the rendering of this release already.
+    """Merge this release into a project, and return the files with conflicts, or ``None`` if there is nothing to merge.
 
     Raises:
-        UpdateError: If it cannot be updated. Then nothing has changed.
-        AnswersError: If an answer of the project is not allowed any more.
+        UpdateError: If the project cannot be updated.
+        AnswersError: If this release refuses one of the project's answers.
     """
     repository = Repository(project)
     repository.require_clean()
@@ -176,7 +176,7 @@ def update(project: Path) -> list[str] | None:
 
 
 def changes_since(version: str) -> Iterator[str]:
-    """Yield the entries of the changelog for this release and those before it, back to a version."""
+    """Yield the changelog's entries after a version, up to this release."""
     for entry in re.split(r"^(?=## )", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), flags=re.MULTILINE):
         heading = re.match(r"## (\d+\.\d+\.\d+)", entry)
         if heading and parse(version) < parse(heading[1]) <= parse(VERSION):
@@ -184,26 +184,26 @@ def changes_since(version: str) -> Iterator[str]:
 
 
 def parse(version: str) -> tuple[int, ...]:
-    """Parse a version, so that versions can be compared."""
+    """Parse a version into numbers, which compare correctly."""
     return tuple(map(int, version.split(".")))
 
 
 def answer_new_questions(output: Path, given: dict[str, str]) -> dict[str, str]:
-    """Ask the questions that the project has not answered, or take their defaults if nobody can be asked."""
+    """Complete the project's answers: ask the new questions or, without a terminal, use their defaults."""
     unanswered = [question for question in ASKED if question not in given]
     ask = unanswered if sys.stdin.isatty() else []
     answers = answer(output, None, given, ask=ask)
     if unanswered and not ask:
-        print("Standard input is not a terminal. The new questions are answered with their defaults:\n")
+        print("Standard input is not a terminal. Using the defaults of the new questions:\n")
         print(*(f"    {question}: {answers[question]}" for question in unanswered), "", sep="\n")
     return {question: answers[question] for question in ASKED}
 
 
 def checked_out(record: dict[str, Any], folder: Path) -> Path:
-    """Check out the release that a project was rendered with, or the commit if it is known.
+    """Check out the version of the template that rendered a project: the recorded commit, or else the release's tag.
 
     Raises:
-        UpdateError: If the repository has neither.
+        UpdateError: If the template's repository has neither.
     """
     template = Repository(ROOT)
     for name in filter(None, (record["commit"], f"v{record['rendered']}")):
@@ -213,10 +213,10 @@ def checked_out(record: dict[str, Any], folder: Path) -> Path:
 
 
 def render(template: Path, answers: dict[str, str], output: Path) -> Path:
-    """Render a version of the template with its own program, and return the project's folder.
+    """Render a version of the template with its own `scripts.new`, and return the project's folder.
 
     Raises:
-        UpdateError: If that fails.
+        UpdateError: If the rendering fails.
     """
     output.mkdir()
     file = output / "answers.yaml"

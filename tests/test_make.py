@@ -246,7 +246,7 @@ def test_clean_removes_only_the_environment_and_caches(repository: Path, home: P
     removed = [".venv/bin/python", ".pytest_cache/a", ".hypothesis/a", ".coverage", "coverage/index.html"]
     removed += ["scripts/__pycache__/clean.pyc", "{{cookiecutter.project_slug}}/tools/__pycache__/a.pyc"]
     (line,) = [line for line in run(ROOT, home, "make", "help").stdout.splitlines() if line.startswith("make clean ")]
-    assert "rendered projects stay" in line
+    assert "keep rendered projects" in line
     for name in kept + removed:
         path = repository / name
         path.parent.mkdir(parents=True, exist_ok=True)

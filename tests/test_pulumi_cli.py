@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
         shutil.which("pulumi") is None,
-        reason="pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it",
+        reason="pulumi is not on the PATH; install it: https://www.pulumi.com/docs/install/",
     ),
 ]
 

@@ -324,5 +324,5 @@ def test_without_the_pulumi_cli_one_line_says_how_to_get_it(
 
     assert finished.returncode == 1
     lines = [line for line in finished.stdout.splitlines() if not line.startswith("Poe =>")]
-    assert lines == ["pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it"]
+    assert lines == ["pulumi is not on the PATH; install it: https://www.pulumi.com/docs/install/"]
     assert not list(default_project.path.glob(".local*"))

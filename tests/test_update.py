@@ -227,7 +227,7 @@ def break_git(project: Path) -> None:
 
 
 REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no repository": (break_git, "update: this folder is not a git repository with a commit; commit the project first"),
+    "no repository": (break_git, "update: the project is not in a git repository with a commit; commit it first"),
     "uncommitted changes": (
         lambda project: replace(project, TEAM[0]),
         "update: there are uncommitted changes; commit or stash them first",
@@ -266,7 +266,7 @@ def test_a_project_in_a_folder_of_a_repository_is_refused(template: Path, tmp_pa
     project = render(template, tmp_path / "monorepo")
     commit_all(tmp_path / "monorepo", "All projects")
 
-    assert "update: the project must be at the top of its repository" in update(template, project, expected=1)
+    assert "update: the project must be the root of its git repository" in update(template, project, expected=1)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is needed")

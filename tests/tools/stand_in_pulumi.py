@@ -41,7 +41,7 @@ class StandInPulumi:
         on_output: Callable[[str], Any] | None = None,
         _on_error: Callable[[str], Any] | None = None,
     ) -> CommandResult:
-        """Record and answer a command."""
+        """Record a command, and return its result or raise its failure."""
         command = " ".join(args).partition(" --")[0]
         log = args[args.index("--event-log") + 1] if "--event-log" in args else ""
         self.calls.append(" ".join(each for each in args if each not in {"--event-log", log}))
@@ -61,7 +61,7 @@ class StandInPulumi:
 
 
 def entry(result: str) -> dict[str, Any]:
-    """Return the history entry of an update with this result."""
+    """Return an update's entry in the stack's history."""
     entry = {"kind": "update", "message": "", "environment": {}, "config": {}, "version": 1}
     return entry | {"startTime": "2026-11-30T06:45:59.000Z", "endTime": "2026-11-30T06:46:59.000Z", "result": result}
 

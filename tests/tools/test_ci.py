@@ -106,7 +106,7 @@ def refusal(command: str, stack: str = "dev") -> str:
         ("plan", "local", 'no stack "local"; allowed: dev, prod, staging'),
     ],
 )
-def test_a_wrong_name_is_refused_with_the_nearest_and_all(command: str, stack: str, message: str) -> None:
+def test_a_wrong_name_is_refused_with_the_nearest_and_all_names(command: str, stack: str, message: str) -> None:
     assert refusal(command, stack) == f"ci: there is {message}"
 
 
@@ -164,7 +164,7 @@ def test_a_long_list_is_cut_so_that_it_fits_into_a_comment(stack: Stack) -> None
     assert stack.text.endswith("- and 3 more\n")
 
 
-def test_a_plan_without_changes_is_kept_and_an_earlier_one_is_not(stack: Stack) -> None:
+def test_a_plan_without_changes_replaces_an_earlier_plan(stack: Stack) -> None:
     stack.folder.mkdir()
     stack.plan.write_text("an earlier plan", encoding="utf-8")
 
@@ -193,7 +193,7 @@ def test_drift_in_the_policies_neither_stops_a_plan_nor_fails(
     ci.main("plan", "dev")
 
     assert stack.plan.exists()
-    assert ("repairs" in stack.text) is (f"- repairs what was changed outside Pulumi: `{repaired}`\n" in stack.text)
+    assert ("repairs" in stack.text) is (f"- repairs drift: `{repaired}`\n" in stack.text)
     assert ("repairs" in stack.text) is bool(repaired)
 
     ci.main("drift", "dev")
@@ -213,7 +213,7 @@ def test_drift_in_the_policies_neither_stops_a_plan_nor_fails(
         (change("changed", "queue", "functionVersion", type_="aws:sqs/queue:Queue"), "queue (functionVersion)"),
     ],
 )
-def test_other_drift_stops_a_plan_and_fails_unless_a_person_allows_it(
+def test_other_drift_fails_and_stops_a_plan_unless_a_person_allows_it(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, drift: Change, refused: str
 ) -> None:
     stack.set(drift)
@@ -236,12 +236,12 @@ def test_other_drift_stops_a_plan_and_fails_unless_a_person_allows_it(
 
 
 @pytest.mark.parametrize("operation", ["delete", "replace"])
-def test_a_plan_that_would_lose_data_is_refused_unless_a_person_allows_it(
+def test_a_plan_that_loses_data_is_refused_unless_a_person_allows_it(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, operation: Operation
 ) -> None:
     stack.set(pending=(change(operation, "table", type_=TABLE), change(operation, "topic"), change("update", "x")))
     monkeypatch.setenv("CI_ALLOW_DATA_LOSS", "prod")
-    # There, a person gives an input of the workflow.
+    # On GitHub, the override is an input of the workflow.
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
 
     assert refusal("plan") == (
@@ -266,7 +266,7 @@ def test_a_failure_is_one_line_and_in_the_comment(stack: Stack, command: str, er
 
 
 @pytest.mark.parametrize(("is_deployed", "result"), [(True, "no drift"), (False, "skipped: the stack is not deployed")])
-def test_what_waits_for_a_deployment_is_no_drift(stack: Stack, is_deployed: bool, result: str) -> None:
+def test_pending_changes_are_not_drift(stack: Stack, is_deployed: bool, result: str) -> None:
     stack.set(pending=(change("update", "function", "code"),), is_deployed=is_deployed, notes=("a note",))
 
     ci.main("drift", "dev")
@@ -287,7 +287,7 @@ def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: 
 
 
 @pytest.mark.parametrize("violation", VIOLATIONS)
-def test_a_deployment_that_is_not_the_plan_is_refused(cli: StandInPulumi, violation: str) -> None:
+def test_a_deployment_that_violates_the_plan_is_refused(cli: StandInPulumi, violation: str) -> None:
     cli.failures["up"] = violation
 
     assert (

@@ -1,4 +1,4 @@
-"""The emulator: started in its own environment, kept, found, and stopped with all its processes."""
+"""The emulator: started in its own virtual environment, kept, found, and stopped with all its processes."""
 
 import os
 import socket
@@ -58,7 +58,7 @@ def test_a_started_emulator_is_found_and_stopped_with_its_functions(folder: Path
 
 
 @pytest.mark.usefixtures("stand_in")
-def test_a_start_stops_an_emulator_that_a_killed_task_has_left(folder: Path) -> None:
+def test_a_start_stops_the_emulator_of_a_killed_task(folder: Path) -> None:
     first = emulator.start_emulator(folder)
     (folder / "left").touch()
 
@@ -111,7 +111,7 @@ def test_keep_without_a_running_emulator_does_nothing(folder: Path) -> None:
 @pytest.mark.parametrize(
     "content", [None, "", "[]", "{}", '{"url": "http://127.0.0.1:1", "pid": 999999999, "created": 0, "kept": true}']
 )
-def test_a_record_left_by_a_shutdown_is_no_emulator(folder: Path, content: str | None) -> None:
+def test_a_stale_or_damaged_record_is_not_an_emulator(folder: Path, content: str | None) -> None:
     folder.mkdir()
     if content is not None:
         (folder / emulator.RECORD_FILE).write_text(content, encoding="utf-8")
@@ -121,7 +121,7 @@ def test_a_record_left_by_a_shutdown_is_no_emulator(folder: Path, content: str |
     assert not folder.exists()
 
 
-def test_another_server_at_the_address_is_no_emulator(folder: Path) -> None:
+def test_another_server_at_the_address_is_not_an_emulator(folder: Path) -> None:
     folder.mkdir()
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"

@@ -29,7 +29,7 @@ LOCK = ".local/state/.pulumi/locks/organization/project/local/lock.json"
 
 
 class Machine:
-    """A stand-in for everything that the tasks start, which records the calls.
+    """A stand-in for the commands, emulator and builds that the tasks start. Records the calls.
 
     Attributes:
         folder: The project's folder.
@@ -57,7 +57,7 @@ class Machine:
     def run_to_completion(self, command: Sequence[str], variables: Mapping[str, str]) -> int:
         """Stand in for a command that runs to completion, even after Ctrl-C."""
         assert variables["AWS_ENDPOINT_URL"] == ADDRESS
-        return self.do(f"to its end: {' '.join(command[1:])}")
+        return self.do(f"to completion: {' '.join(command[1:])}")
 
     def start(self) -> str:
         """Start the emulator, after removing the files of an earlier emulator."""
@@ -132,7 +132,7 @@ def test_up_again_deploys_to_the_running_emulator(machine: Machine) -> None:
     local.up()
 
     # A killed Pulumi CLI would leave the deployment in an unknown state.
-    assert machine.calls == ["package local", f"to its end: {UP}", "outputs local"]
+    assert machine.calls == ["package local", f"to completion: {UP}", "outputs local"]
 
 
 def test_up_after_a_killed_deployment_starts_over(machine: Machine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -320,7 +320,7 @@ def test_a_disposable_command_returns_its_status() -> None:
     assert local.run_disposable([sys.executable, "-c", "import sys; sys.exit(3)"], os.environ) == 3
 
 
-def test_a_process_in_the_local_stack_reaches_the_emulator_and_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entering_the_local_stack_points_to_the_emulator_not_an_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "environ", dict(os.environ))
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL_S3", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE"):
         os.environ[name] = "of an account"
@@ -336,7 +336,7 @@ def test_a_process_in_the_local_stack_reaches_the_emulator_and_no_account(monkey
     assert Path(os.environ["PULUMI_CREDENTIALS_PATH"]).is_relative_to(emulator.LOCAL_FOLDER)
 
 
-def test_without_a_local_stack_a_process_cannot_enter_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_entering_a_local_stack_that_is_not_up_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "find_emulator", lambda: None)
 
     with pytest.raises(SystemExit, match=r"^a-task: the local stack is not up; run the task `local-up`$"):

@@ -3,9 +3,9 @@
 from tools.markdown import code, table
 
 
-def test_a_table_escapes_what_separates_cells() -> None:
+def test_a_table_escapes_cell_separators() -> None:
     assert [*table(("a", "b"), [("1|2", "3")])] == ["| a | b |", "|---|---|", "| 1\\|2 | 3 |"]
 
 
-def test_code_is_one_line_without_the_characters_that_end_it() -> None:
+def test_inline_code_is_one_line_without_backticks() -> None:
     assert [code(text) for text in ("a`b\n\x1b[31m", "")] == ["`a'b\\n\\x1b[31m`", ""]

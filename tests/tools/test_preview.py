@@ -89,7 +89,7 @@ def test_a_step_is_pending_unless_it_only_undoes_the_drift(
     assert pending(cli, DRIFT, *events) == expected
 
 
-def test_creating_what_was_deleted_outside_pulumi_is_not_pending(cli: StandInPulumi) -> None:
+def test_recreating_a_resource_deleted_outside_pulumi_is_not_pending(cli: StandInPulumi) -> None:
     assert pending(cli, step("refresh", OLD, None), step("create", None, NEW)) == []
     assert pending(cli, step("refresh", OLD, OLD), step("create", None, NEW)) == [("queue", "create")]
 
@@ -130,7 +130,7 @@ def test_a_refresh_compares_outputs_and_an_update_compares_inputs(cli: StandInPu
 
 
 @pytest.mark.parametrize("operation", ["refresh", "update"])
-def test_events_that_are_missing_are_an_error(cli: StandInPulumi, operation: str) -> None:
+def test_missing_events_are_an_error(cli: StandInPulumi, operation: str) -> None:
     begun = step("update", OLD, NEW)
     begun["resourcePreEvent"]["metadata"]["op"] = operation
 
@@ -143,7 +143,7 @@ def test_interrupted_operations_and_a_failed_update_are_noted(cli: StandInPulumi
     cli.history = [entry("failed")]
 
     assert previewed(cli).notes == (
-        "interrupted while creating topic: `pulumi refresh --stack dev` in a terminal reads or imports what is there",
+        "interrupted while creating topic; resolve the pending operation: `pulumi refresh --stack dev` in a terminal",
         "the last update failed: dev may be a mix of two versions until the next deployment",
     )
 
@@ -160,7 +160,7 @@ def test_a_stack_without_resources_is_not_deployed_and_can_be_planned(
     assert [change.operation for change in found.pending] == ["create"]
 
 
-def test_a_stack_that_the_backend_does_not_have_cannot_be_planned(cli: StandInPulumi) -> None:
+def test_a_stack_missing_from_the_backend_cannot_be_planned(cli: StandInPulumi) -> None:
     cli.failures["stack export"] = "error: no stack named 'dev' found"
     reason = "the backend has no stack dev; the task `pulumi-create-stack` creates it"
 
@@ -183,7 +183,7 @@ def test_a_stack_that_the_backend_does_not_have_cannot_be_planned(cli: StandInPu
         ("Diagnostics:\n  queue:\n    error: \n      bad \x1b[31mname", "bad \\x1b[31mname"),
     ],
 )
-def test_an_error_of_the_pulumi_cli_is_one_line_and_the_rest_is_printed(
+def test_a_pulumi_cli_error_is_shortened_to_one_line_and_printed_in_full(
     cli: StandInPulumi, capsys: pytest.CaptureFixture[str], failure: str, expected: str
 ) -> None:
     cli.failures["preview"] = failure

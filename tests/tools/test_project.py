@@ -117,7 +117,7 @@ def test_unreadable_file_is_refused_with_its_line(
 
 
 @pytest.mark.parametrize("config", ["text", "[a]"])
-def test_configuration_that_is_no_mapping_is_refused(folder: Path, config: str) -> None:
+def test_configuration_that_is_not_a_mapping_is_refused(folder: Path, config: str) -> None:
     (folder / "Pulumi.dev.yaml").write_text(f"\nconfig: {config}\n", encoding="utf-8")
 
     with pytest.raises(DocumentError, match=r"^Pulumi\.dev\.yaml:2: config is not a mapping of keys to values$"):
@@ -149,7 +149,7 @@ def test_missing_file_is_refused(tmp_path: Path) -> None:
         read_project(tmp_path)
 
 
-def test_file_that_the_system_does_not_open_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_without_read_permission_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def read_text(*_arguments: object, **_options: object) -> str:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -172,7 +172,7 @@ def test_every_key_has_its_line_and_value(tmp_path: Path) -> None:
     ]
 
 
-def test_stacks_are_those_that_have_a_file(folder: Path) -> None:
+def test_stacks_are_those_with_a_stack_file(folder: Path) -> None:
     for name in ("Pulumi.feature-1.2.yaml", "Pulumi.prod.yml", "Pulumi.a b.yaml", "Other.yaml"):
         (folder / name).touch()
 

@@ -17,13 +17,13 @@ import pytest
 from tools import pulumi_cli
 from tools.project import PROJECT_FOLDER
 
-MISSING = "pulumi is not on the PATH; https://www.pulumi.com/docs/install/ says how to install it"
+MISSING = "pulumi is not on the PATH; install it: https://www.pulumi.com/docs/install/"
 OUTPUTS = {name: f"value of {name}" for name, _ in pulumi_cli.exports()}
 WITHOUT_ONE = dict([*OUTPUTS.items()][1:])
 
 
 class Process:
-    """A stand-in for a process that takes some time to end after an interrupt."""
+    """A stand-in for a process that ends some time after an interrupt."""
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.interrupt = interrupt
@@ -39,7 +39,7 @@ class Process:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        assert self.returncode is not None, "it was left behind"
+        assert self.returncode is not None, "the process is still running"
 
     def send_signal(self, number: int) -> None:
         """Record a signal."""
@@ -71,7 +71,7 @@ def test_the_cli_runs_in_the_project_and_its_status_is_returned(
     assert capfd.readouterr().out.splitlines() == [f"['up'] dev {PROJECT_FOLDER}"]
 
 
-def test_a_missing_cli_is_one_line_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cli_is_reported_with_the_installation_page(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "argv", ["pulumi_cli", "up"])
 
@@ -163,7 +163,7 @@ def test_a_preview_builds_the_bundle_first(calls: list[tuple[str, ...]]) -> None
     assert calls == [("find",), ("package", "staging"), ("preview", "--diff", "--stack", "staging")]
 
 
-def test_a_deployment_packages_deploys_and_writes_the_outputs(calls: list[tuple[str, ...]]) -> None:
+def test_a_deployment_builds_deploys_and_writes_the_outputs(calls: list[tuple[str, ...]]) -> None:
     pulumi_cli.deploy("prod")
 
     assert calls == [("find",), ("package", "prod"), ("up", "--stack", "prod"), ("outputs", "prod")]

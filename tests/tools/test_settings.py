@@ -106,7 +106,7 @@ def test_good_configuration_has_no_problems() -> None:
 
 
 @pytest.mark.parametrize(("key", "text"), [("batchSize", "0"), ("forceDestroy", "yes"), ("bucketName", "A")])
-def test_bad_value_is_refused_with_what_is_allowed(key: str, text: str) -> None:
+def test_bad_value_is_refused_with_the_allowed_values(key: str, text: str) -> None:
     found = problems(CONFIG | {f"orders:{key}": text})
 
     assert found == {f"orders:{key}": f'found "{text}"; allowed: {MODEL.allowed(key)}'}
@@ -155,7 +155,7 @@ def test_bad_region_is_refused(region: str) -> None:
 
 
 @pytest.mark.parametrize("project", ["Orders", "or_ders", "1orders", "o" * 26])
-def test_project_name_that_is_no_prefix_is_refused(project: str) -> None:
+def test_project_name_that_is_not_a_valid_prefix_is_refused(project: str) -> None:
     config = {key.replace("orders:", f"{project}:"): value for key, value in CONFIG.items()}
 
     (problem,) = find_problems(Settings, project, config)
@@ -206,7 +206,7 @@ def test_local_stack_accepts_an_endpoint_on_this_machine(host: str) -> None:
     ("variables", "message"),
     [
         *(
-            ({"AWS_ENDPOINT_URL": url}, "AWS_ENDPOINT_URL does not point to this machine; allowed there: dev, staging")
+            ({"AWS_ENDPOINT_URL": url}, "AWS_ENDPOINT_URL does not point to this machine; allowed: dev, staging")
             for url in (
                 "https://sqs.us-east-1.amazonaws.com",
                 "http://10.0.0.1",
@@ -214,7 +214,7 @@ def test_local_stack_accepts_an_endpoint_on_this_machine(host: str) -> None:
                 "http://[",
             )
         ),
-        ({}, "AWS_ENDPOINT_URL is not set; allowed there: dev, staging, prod, or set it to the emulator's address"),
+        ({}, "AWS_ENDPOINT_URL is not set; allowed: dev, staging, prod, or set it to the emulator's address"),
         (EMULATOR | {"AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com"}, "AWS_ENDPOINT_URL_S3 does not point to this"),
         (EMULATOR | {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS is set"),
     ],
@@ -238,7 +238,7 @@ def test_stack_on_aws_is_never_deployed_to_an_emulator(environment: str, variabl
     found = problems(CONFIG | {"orders:environment": environment}, variables={variable: url})
 
     assert found == {
-        "orders:environment": f'found "{environment}" while {variable} points to this machine; allowed there: local'
+        "orders:environment": f'found "{environment}" while {variable} points to this machine; allowed: local'
     }
 
 
@@ -278,7 +278,7 @@ def test_refusal_counts_and_lists_all_problems_without_secrets(read: Any, monkey
     assert str(refusal.value) == (
         "the stack's configuration has 2 problems:\n"
         "  - orders:notificationEmail: found [secret]; allowed: an e-mail address\n"
-        '  - orders:environment: found "dev" while AWS_ENDPOINT_URL points to this machine; allowed there: local'
+        '  - orders:environment: found "dev" while AWS_ENDPOINT_URL points to this machine; allowed: local'
     )
     assert str(SettingsError(find_problems(Settings, "orders", CONFIG | {"orders:batchSize": "0"}))) == (
         "the stack's configuration has 1 problem:\n"

@@ -1,4 +1,4 @@
-"""The record of a project's template: the check of the template's files, and the start of an update."""
+"""The record ``.template.json``, the check of the template's files, and the start of an update."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tools import template
 # Tags of the template's repository, of which two are releases.
 TAGS = ("v1.2.0", "v1.10.0", "v2.0.0-rc1", "1.11.0", "vnext", "v3.0")
 PYPROJECT = '[project]\nname = "template"\nversion = "0"\nrequires-python = ">=3.11"\n\n[tool.uv]\npackage = false\n'
-# Stands in for the template's program; it fails like an update with conflicts.
+# A stand-in for `scripts.update`, which exits as after an update with conflicts.
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -76,7 +76,7 @@ UNCHANGED: dict[str, Callable[[Path], object]] = {
         (folder / "tools/inner/emulator.py").write_text('MINISTACK = "ministack==1.6"\n', encoding="utf-8"),
         (folder / "check.yml").write_text(f"uses: actions/checkout@{'b' * 40} # v8\n", encoding="utf-8"),
     ),
-    "line endings of Windows": lambda folder: (folder / "tools/inner/emulator.py").write_bytes(
+    "Windows line endings": lambda folder: (folder / "tools/inner/emulator.py").write_bytes(
         b'MINISTACK = "ministack==1.5.33"\r\n'
     ),
     "caches": lambda folder: (
@@ -85,25 +85,25 @@ UNCHANGED: dict[str, Callable[[Path], object]] = {
     ),
 }
 CHANGED: dict[str, Callable[[Path], object]] = {
-    "another content": lambda folder: (folder / "tools/inner/emulator.py").write_text("", encoding="utf-8"),
-    "another file": lambda folder: (folder / "tools/new.py").touch(),
-    "no file": lambda folder: shutil.rmtree(folder / "tools"),
-    "another name": lambda folder: (folder / "tools/inner").rename(folder / "tools/outer"),
+    "changed content": lambda folder: (folder / "tools/inner/emulator.py").write_text("", encoding="utf-8"),
+    "new file": lambda folder: (folder / "tools/new.py").touch(),
+    "deleted folder": lambda folder: shutil.rmtree(folder / "tools"),
+    "renamed folder": lambda folder: (folder / "tools/inner").rename(folder / "tools/outer"),
 }
 
 
 @pytest.mark.parametrize("do", UNCHANGED.values(), ids=UNCHANGED)
-def test_files_of_the_template_that_are_as_rendered_pass(folder: Path, do: Callable[[Path], object]) -> None:
+def test_unchanged_files_of_the_template_pass(folder: Path, do: Callable[[Path], object]) -> None:
     do(folder)
 
     template.check(folder)
 
 
 @pytest.mark.parametrize("do", CHANGED.values(), ids=CHANGED)
-def test_a_changed_file_of_the_template_is_named_with_what_to_do(folder: Path, do: Callable[[Path], object]) -> None:
+def test_a_changed_file_of_the_template_is_refused_with_the_remedy(folder: Path, do: Callable[[Path], object]) -> None:
     do(folder)
 
-    with pytest.raises(SystemExit, match=r"^the template owns tools, but it has changed; undo .*, or take it over: "):
+    with pytest.raises(SystemExit, match=r"^changed, but owned by the template: tools; undo the change or, "):
         template.check(folder)
 
 
@@ -117,7 +117,7 @@ def test_a_file_that_was_taken_over_may_change(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [None, "[", "[]", "{}", '{"owned": {}, "answers": {}}'])
-def test_a_record_that_is_missing_or_damaged_is_refused(folder: Path, text: str | None) -> None:
+def test_a_missing_or_damaged_record_is_refused(folder: Path, text: str | None) -> None:
     (folder / template.RECORD_FILE).unlink()
     if text is not None:
         (folder / template.RECORD_FILE).write_text(text, encoding="utf-8")
@@ -136,9 +136,7 @@ def test_a_record_that_is_missing_or_damaged_is_refused(folder: Path, text: str 
     ],
 )
 @pytest.mark.usefixtures("repository")
-def test_the_program_of_the_release_updates_the_project(
-    folder: Path, version: str, proposed: str, expected: str
-) -> None:
+def test_the_release_itself_updates_the_project(folder: Path, version: str, proposed: str, expected: str) -> None:
     change(folder, version=proposed)
 
     with pytest.raises(SystemExit) as ended:
@@ -196,7 +194,7 @@ def test_a_template_without_releases_is_refused(folder: Path, repository: Path) 
         template.update(folder=folder)
 
 
-def test_without_git_one_line_says_so(folder: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_update_without_git_is_refused(folder: Path, repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert repository
     monkeypatch.setenv("PATH", os.path.dirname(sys.executable))  # noqa: PTH120 # a folder without git
 

@@ -24,7 +24,7 @@ from tools.pulumi_cli import interruptible, run_to_completion, save_outputs
 from tools.validate.policies import DriftPolicy, Policies, PoliciesError, read_policies
 
 FOLDER: Final = BUILD_FOLDER / "ci"
-# Overrides for one run: a person sets the variable to the stack's name.
+# Overrides for one run: set the variable to the stack's name.
 ALLOW_DATA_LOSS: Final = "CI_ALLOW_DATA_LOSS"
 ALLOW_DRIFT: Final = "CI_ALLOW_DRIFT"
 # Keeps comments below GitHub's limit of 65,536 characters: https://docs.github.com/en/rest/issues/comments
@@ -102,7 +102,7 @@ def _plan(stack: str, lines: list[str]) -> str:
         if refused and os.environ.get(ALLOW_DRIFT) != stack:
             sys.exit(f"{_refusal(refused)}; or undo it {_allowed(ALLOW_DRIFT, stack)}")
         if repairable or refused:
-            lines.append(f"- repairs what was changed outside Pulumi: {', '.join(map(code, repairable + refused))}")
+            lines.append(f"- repairs drift: {', '.join(map(code, repairable + refused))}")
         lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]
         if lost and os.environ.get(ALLOW_DATA_LOSS) != stack:
             sys.exit(
@@ -183,7 +183,7 @@ def _allowed(variable: str, stack: str) -> str:
 
 
 def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:
-    """Describe a preview without property values, which may be confidential to the readers of a comment."""
+    """Describe a preview for a comment, without property values, which may be confidential."""
     yield from (f"- {note}" for note in preview.notes)
     lines = [f"- {code(each.name)} was {each.operation} outside Pulumi{_paths(each)}" for each in preview.drift]
     for change in preview.pending:

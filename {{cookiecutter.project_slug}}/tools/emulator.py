@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from tools.package import UV
 from tools.project import PROJECT_FOLDER
 
-# MiniStack pins botocore, so it has its own environment. Functions run in that environment too, with the SDK in their
-# bundle. Upgrade pulumi-aws and MiniStack together: they are tested together.
+# MiniStack pins botocore, so it has its own virtual environment. Functions run in the same environment, with the SDK in
+# their bundle. Upgrade pulumi-aws and MiniStack together: they are tested together.
 MINISTACK: Final = "ministack==1.5.33"
 COMPANION: Final = "cbor2==6.3.0"
 COMMAND: Final = ("-m", "ministack")
@@ -56,7 +56,7 @@ DETACHED: Final[dict[str, Any]] = {
 
 
 class Record(BaseModel):
-    """The record of a started emulator.
+    """A started emulator, as recorded in ``emulator.json``.
 
     Attributes:
         url: The emulator's URL.
@@ -74,7 +74,7 @@ class Record(BaseModel):
 
 
 def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
-    """Return the URL of the emulator that was kept running, or ``None`` if there is none or it does not answer."""
+    """Return the URL of the emulator that was kept running, or ``None`` if no such emulator answers."""
     record = _read_record(folder)
     return record.url if record and record.kept and _process_of(record) and answers(record.url) else None
 
@@ -143,12 +143,12 @@ def end_process(process: psutil.Process) -> None:
 
 
 def find_interpreter() -> str:
-    """Return the Python of the emulator's environment, which uv creates in its cache on first use.
+    """Return the Python of the emulator's virtual environment, which uv creates in its cache on first use.
 
-    The local stack's bundle is built for the same version of Python.
+    The local stack's bundle is built for the same Python version.
 
     Raises:
-        SystemExit: If uv cannot create the environment.
+        SystemExit: If uv cannot create the virtual environment.
     """
     command = ["--quiet", "--python", sys.executable, "--from", MINISTACK, "--with", COMPANION]
     command += ["python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
@@ -163,7 +163,7 @@ def find_interpreter() -> str:
 
 
 def answers(url: str) -> bool:
-    """Whether an emulator answers at a URL."""
+    """Whether an emulator at a URL answers a health check."""
     # Bypass proxies, which cannot reach this machine's loopback interface.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:

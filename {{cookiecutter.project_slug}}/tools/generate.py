@@ -1,4 +1,4 @@
-"""The task ``generate``: writes blocks of ``Pulumi.yaml`` and the documents from the code.
+"""The task ``generate``: generates blocks of ``Pulumi.yaml``, the README and the docs from the code.
 
 A block is enclosed in YAML or Markdown comments, for example ``settings: begin`` and ``settings: end``. Text outside
 the blocks is unchanged.

@@ -67,7 +67,7 @@ def down() -> None:
     with _task("local-down"):
         address = find_emulator()
         path = PROJECT_FOLDER / OUTPUTS_FILE
-        # Keep the outputs of another stack.
+        # The file may contain the outputs of another stack.
         if address and path.exists() and address in path.read_text(encoding="utf-8"):
             path.unlink()
         stop_emulator()
@@ -137,7 +137,7 @@ def is_account_variable(variable: str) -> bool:
 
 @contextmanager
 def _task(name: str) -> Generator[None]:
-    """Lock out other tasks of the local stack.
+    """Run a task of the local stack, and refuse to run two at once.
 
     Raises:
         SystemExit: If another task is running, or this task is interrupted.

@@ -25,12 +25,12 @@ from tools.project import PROJECT_FOLDER, printable
 from tools.pulumi_cli import find_pulumi
 from tools.settings import MASKED
 
-# Changes that the Pulumi CLI counts, one for each resource. The other steps of a replacement are not counted.
+# Operations that the Pulumi CLI counts, one for each resource. A replacement's other steps are not counted.
 PLANNED: Final = (OpType.CREATE, OpType.UPDATE, OpType.REPLACE, OpType.DELETE, OpType.IMPORT)
 BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # a marker of secrets
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # the marker of a secret, not a secret
 # Exceptions from looking up a path that a value lacks.
 NO_SUCH_PART: Final = (LookupError, TypeError)
 # A part of a property path such as `rules[0].tags["my.key"]`.
@@ -105,7 +105,7 @@ def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[st
     """Build the bundle, preview a deployment, and detect drift.
 
     Args:
-        stack: Name of the stack. If the backend lacks it, the preview has only a note, or with `plan`, fails.
+        stack: Name of the stack. If the backend lacks the stack, the preview has only a note or, with `plan`, fails.
         plan: File for the saved plan; none by default.
         variables: Environment variables of the Pulumi CLI; by default those of this process.
 
@@ -142,7 +142,7 @@ def _reason(error: Exception, stack: str) -> str:
 def _notes(stack: str, state: Mapping[str, Any], last: automation.UpdateSummary | None) -> Iterator[str]:
     for each in state.get("pending_operations") or ():
         step = f"{each['type']} {each['resource']['urn'].rpartition('::')[2]}"
-        yield f"interrupted while {step}: `pulumi refresh --stack {stack}` in a terminal reads or imports what is there"
+        yield f"interrupted while {step}; resolve the pending operation: `pulumi refresh --stack {stack}` in a terminal"
     if last and last.result != "succeeded":
         yield f"the last {last.kind} {last.result}: {stack} may be a mix of two versions until the next deployment"
 
@@ -150,13 +150,13 @@ def _notes(stack: str, state: Mapping[str, Any], last: automation.UpdateSummary 
 def _read_events(
     events: Sequence[EngineEvent], counted: Mapping[OpType, int]
 ) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """Return the drift and the pending changes, and check that the Automation API has skipped no event."""
+    """Return the drift and the pending changes, or raise an error if the Automation API has missed events."""
     begun = [event.resource_pre_event.metadata for event in events if event.resource_pre_event]
     ended = [event.res_outputs_event.metadata for event in events if event.res_outputs_event]
     read = [step for step in ended if step.op == OpType.REFRESH]
     counts = Counter(step.op for step in begun)
     if counts[OpType.REFRESH] > len(read) or any(counted.get(each, 0) > counts[each] for each in PLANNED):
-        raise PreviewError("the Pulumi CLI reports fewer changes than it counts: its version and the SDK's differ")
+        raise PreviewError("the Pulumi CLI reports fewer changes than it counts; use the CLI of the SDK's version")
     drift = {step.urn: _change(step) for step in read if step.new is None or step.detailed_diff or step.diffs}
     # Components and providers have no provider.
     planned = [_change(step) for step in begun if step.op in PLANNED and step.provider]

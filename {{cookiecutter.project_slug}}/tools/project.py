@@ -294,7 +294,7 @@ def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
     """Convert a parser error to a one-line message, with the likely line of the mistake."""
     parts = (getattr(error, name, None) for name in ("context", "problem"))
     problem = ", ".join(filter(None, parts)) or str(error)
-    # The parser notices a colon without a space only on the next line.
+    # If the space after a colon is missing, the parser reports the next line.
     name = "context_mark" if "could not find expected ':'" in problem else "problem_mark"
     mark = getattr(error, name, None)
     return DocumentError(file, f"is not YAML: {printable(problem)}", mark.line + 1 if mark else None)

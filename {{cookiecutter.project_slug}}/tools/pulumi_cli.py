@@ -33,7 +33,7 @@ def find_pulumi() -> str:
     """
     program = shutil.which("pulumi")
     if program is None:
-        sys.exit(f"pulumi is not on the PATH; {INSTALLATION} says how to install it")
+        sys.exit(f"pulumi is not on the PATH; install it: {INSTALLATION}")
     return program
 
 

@@ -172,7 +172,7 @@ class SettingsModel:
 
 @functools.cache
 def model_of(settings: type[StackSettings]) -> SettingsModel:
-    """Return the `SettingsModel` of a model, created once."""
+    """Return a model's `SettingsModel`, which is created on first use."""
     return SettingsModel(settings)
 
 
@@ -291,7 +291,7 @@ def own_problems(
         except ValidationError:
             yield bad_value(full_key, MASKED if full_key in secret_keys else own[key], model.allowed(key))
         else:
-            # The message of a contradiction contains values.
+            # No secrets: the message of a contradiction contains values.
             if full_key not in secret_keys:
                 good[key] = value
     yield from (_unknown_key(project, key, model.keys) for key in own if key not in model.keys)
@@ -311,9 +311,9 @@ def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
-    """Return the problem of a value that is not allowed, always or under `circumstances`."""
+    """Return the problem of a value that is never allowed, or is not allowed under `circumstances`."""
     written = found if found == MASKED else shown(found)
-    message = f"found {written}{circumstances}; allowed{' there' if circumstances else ''}: {allowed}"
+    message = f"found {written}{circumstances}; allowed: {allowed}"
     return Problem(rule, key, message, allowed)
 
 

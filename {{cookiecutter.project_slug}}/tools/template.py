@@ -1,7 +1,7 @@
-"""What the project has from its template: the task ``update``, and the check of the files that the template owns.
+"""The task ``update``, and the check that the files that the template owns are unchanged.
 
-``.template.json`` records where the project comes from. The hook that renders a project uses this module, so it imports
-only the standard library.
+``.template.json`` records the template, the version, the owned files and the answers. Cookiecutter's hook imports this
+module, so the module imports only the standard library.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 RECORD_FILE: Final = ".template.json"
-# Renovate updates these in files of the template's: version numbers, and the commits of GitHub's actions.
+# Version numbers and commits of GitHub Actions, which Renovate updates even in files that the template owns.
 VERSIONS: Final = re.compile(rb"@[0-9a-f]{40}( # v[\d.]+)?|\d+(\.\d+)+")
 KEYS: Final = frozenset({"template", "version", "rendered", "commit", "owned", "answers"})
 RELEASE: Final = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", re.MULTILINE)
@@ -26,7 +26,7 @@ Version = tuple[int, ...]
 
 
 def digest(path: Path) -> str:
-    """Hash a file, or all files of a folder, without version numbers, line endings and caches."""
+    """Hash a file, or all files of a folder, regardless of version numbers, line endings and caches."""
     files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
     hashed = hashlib.sha256()
     for file in sorted(each for each in files if "__pycache__" not in each.parts):
@@ -39,7 +39,7 @@ def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
     """Read ``.template.json``.
 
     Raises:
-        SystemExit: If it cannot be read.
+        SystemExit: If the file is missing or damaged.
     """
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
@@ -51,37 +51,37 @@ def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Check that the files that the template owns are as it rendered them.
+    """Check that the files that the template owns are unchanged since the rendering.
 
     Raises:
-        SystemExit: If one was changed, with the ways to keep or to undo the change.
+        SystemExit: If a file has changed; the message says how to undo or keep the change.
     """
     owned = read_record(folder)["owned"]
     changed = [path for path, expected in owned.items() if digest(folder / path) != expected]
     if changed:
         sys.exit(
-            f"the template owns {', '.join(changed)}, but it has changed; undo the change, or take it over: remove its "
-            f"line from {RECORD_FILE}, and `update` merges it from then on"
+            f"changed, but owned by the template: {', '.join(changed)}; undo the change or, to own the file, remove "
+            f"its line from {RECORD_FILE}: `update` then merges the file"
         )
 
 
 def update(version: str = "", *, check_only: bool = False, folder: Path = PROJECT_FOLDER) -> None:
     """Update the project to a release of the template: the task ``update``.
 
-    The release itself does it (`scripts.update` there), so an update is never older than what it updates to.
+    The release's own `scripts.update` does the work, so an update's code is never older than the release.
 
     Args:
         version: The release; by default the newest.
-        check_only: Whether only to say if there is a newer release.
-        folder: The project.
+        check_only: Only print whether there is a newer release.
+        folder: The project's folder.
 
     Raises:
-        SystemExit: With status 1 if it fails, if conflicts are left, or if there is a newer release to check for.
+        SystemExit: Always. Status 1: the update failed or left conflicts, or `check_only` found a newer release.
     """
     record = read_record(folder)
     rendered, releases = _parse(record["rendered"]), _releases(record["template"])
     proposed = _parse(record["version"])
-    # Renovate raises the version in the record.
+    # Renovate proposes a release by raising the record's `version` above `rendered`.
     wanted = _parse(version) if version else proposed if proposed > rendered else max(releases)
     if wanted not in releases:
         listed = ", ".join(map(_text, sorted(releases)))
@@ -95,17 +95,17 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
     with tempfile.TemporaryDirectory() as temporary:
         release = Path(temporary) / "release"
         _run("git", "clone", "--quiet", "--branch", f"v{_text(wanted)}", record["template"], str(release))
-        # An environment of its own: the project's may be the one that is updated.
+        # uv runs the release in its own virtual environment, because the project's lacks Cookiecutter.
         command = [sys.executable, "-m", "uv", "run", "--quiet", "--no-dev", "--directory", str(release)]
         command += ["python", "-m", "scripts.update", str(folder)]
         sys.exit(subprocess.run(command, check=False, env=_variables()).returncode)
 
 
 def _releases(template: str) -> set[Version]:
-    """Return the versions of the template's tags that are releases.
+    """Return the template's releases: its tags of the form ``v1.2.3``.
 
     Raises:
-        SystemExit: If there are none, or they cannot be read.
+        SystemExit: If there are no releases, or the tags cannot be read.
     """
     if not template:
         sys.exit(f'update: the template\'s address is unknown; set "template" in {RECORD_FILE}')
@@ -114,7 +114,7 @@ def _releases(template: str) -> set[Version]:
 
 
 def _run(*command: str) -> str:
-    """Run git, which must not ask for credentials, and return its output."""
+    """Run git without prompts for credentials, and return its output."""
     try:
         finished = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", env=_variables())
     except FileNotFoundError:
@@ -130,7 +130,7 @@ def _variables() -> Mapping[str, str]:
 
 
 def _parse(version: str) -> Version:
-    """Parse a version; what is none is older than every version."""
+    """Parse a version. Other text counts as older than every version."""
     found = re.fullmatch(r"v?(\d+)\.(\d+)\.(\d+)", version)
     return tuple(map(int, found.groups())) if found else ()
 

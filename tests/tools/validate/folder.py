@@ -1,4 +1,4 @@
-"""A copy of the tests' project with four valid stacks, which tests may change."""
+"""A copy of the test project with four valid stacks, for tests to change."""
 
 import shutil
 from dataclasses import dataclass

@@ -221,7 +221,7 @@ def test_help_has_examples_for_the_package_manager(folder: ProjectFolder, capsys
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_closed_pipe_is_no_error(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+def test_closed_pipe_is_not_an_error(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "w", encoding="utf-8") as stream:

@@ -1,4 +1,4 @@
-"""Findings of ``validate --live``, with replaced previews of the stacks."""
+"""Findings of ``validate --live``, with stubbed previews."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -8,7 +8,7 @@ from tools.project import PROJECT_FOLDER
 from tools.validate.policies import FILE, IgnoredDrift, PoliciesError, read_policies
 
 POLICIES = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-# A text of the policies, its replacement, and the reported problem.
+# Text in the policies, its replacement, and the reported problem.
 BAD = {
     "unknown table": ("namespaces", "namespace", "namespace: unknown key"),
     "unknown environment": ("staging = [", "qa = [", "comes_after.qa: found \"qa\"; Input should be 'local', 'dev', "),
@@ -20,7 +20,7 @@ BAD = {
     "removed setting": (
         'lambdaMemoryMb = "higher"',
         'zzz = "higher"',
-        'stronger.zzz: found "zzz"; unknown setting; remove it here',
+        'stronger.zzz: found "zzz"; unknown setting; remove it',
     ),
     "unknown key of a policy": ('rule = "region"', 'rule = "region"\ncount = 1', "values.3.count: unknown key"),
     "direction of a number": ('"higher"', '"true"', 'stronger.lambdaMemoryMb: found "true"; allowed: higher or lower'),
@@ -43,7 +43,7 @@ BAD = {
     "forbidden without instead": (
         'instead = "an address that people read"',
         "",
-        "values.2: needs `instead` (what to use, in words) exactly if `forbidden` is set",
+        "values.2: needs both `forbidden` and `instead` (the permitted values, in words), or neither",
     ),
     "bounds of a boolean": ("allowed = [false]", "minimum = 1", "values.1: `minimum` and `maximum` are only for a "),
     "bounds of a provider's key": (
@@ -61,14 +61,14 @@ BAD = {
     "bad rule name": ('rule = "region"', 'rule = "The Region"', 'values.3.rule: found "The Region"; String should '),
     "type without a class": ("s3/bucket:Bucket", "s3/bucket", 'stateful.types.1: found "aws:s3/bucket"; String should'),
     "no stateful resources": ("[stateful]\ntypes", "[drift.x]\ny", "stateful: is not set"),
-    "drift of no type": ("aws:lambda/alias:Alias ", "alias ", 'drift.repair.2: found "alias functionVersion"; String '),
-    "ignored drift of no type": ('{ type = "aws', '{ type = "', 'drift.ignore.1.type: found ":dynamodb/table:Table"'),
-    "ignored drift of no property": ('"warmThroughput"', '""', 'drift.ignore.1.property: found ""; String should have'),
-    "ignored drift without a reason": (', reason = "AWS adjusts it"', "", "drift.ignore.1.reason: is not set"),
+    "repair without a type": ("aws:lambda/alias:Alias ", "alias ", 'drift.repair.2: found "alias functionVersion"; S'),
+    "ignore without a type": ('{ type = "aws', '{ type = "', 'drift.ignore.1.type: found ":dynamodb/table:Table"'),
+    "ignore without a property": ('"warmThroughput"', '""', 'drift.ignore.1.property: found ""; String should have'),
+    "ignore without a reason": (', reason = "AWS adjusts it"', "", "drift.ignore.1.reason: is not set"),
     "unknown runtime": ('"python3.11"', '"python3.1"', "runtimes.supported_until.python3.1: found "),
     "missing runtime": ('"python3.14" = 2029-06-30', "", "runtimes.supported_until: Dictionary should have at least 4"),
     "escape sequence": ("namespaces", '"\\u001b[31m\\n::error::x"', "\\x1b[31m\\n::error::x: unknown key"),
-    "no TOML": ("[stronger]", "[stronger", "is not TOML: Expected ']' at the end of a table declaration"),
+    "not TOML": ("[stronger]", "[stronger", "is not TOML: Expected ']' at the end of a table declaration"),
 }
 
 

@@ -18,9 +18,9 @@ from tools.validate.policies import ENVIRONMENTS, PoliciesError, read_policies
 from tools.validate.report import Finding, Report, print_report, to_github
 from tools.validate.rules import CheckedStack, apply_rules, check_stack, compare, merged
 
-DESCRIPTION: Final = "Compare the stack files with each other, with policies.toml, and with what is deployed."
+DESCRIPTION: Final = "Compare the stack files with each other, with policies.toml, and with the deployed stacks."
 EPILOG: Final = """\
-exit status: 0 no problems or warnings only, 1 an error was found, 2 wrong usage or something could not be read
+exit status: 0 no problems or warnings only, 1 an error was found, 2 wrong usage, or a file or stack is unreadable
 
 examples:
   {run} validate

@@ -34,7 +34,7 @@ def _setting(key: str) -> str:
     """Accept a setting of the project without its namespace, or a provider's key with its namespace."""
     if key not in MODEL.keys and ":" not in key:
         known = nearest(key, MODEL.keys)
-        raise ValueError(f"unknown setting; {f'did you mean {known}?' if known else 'remove it here'}")
+        raise ValueError(f"unknown setting; {f'did you mean {known}?' if known else 'remove it'}")
     return key
 
 
@@ -72,7 +72,7 @@ class ValuePolicy(_Table):
         if sum([bool(self.allowed), has_bounds, self.forbidden is not None]) != 1:
             raise ValueError("needs exactly one of `allowed`, `minimum`/`maximum` and `forbidden`")
         if (self.forbidden is not None) != bool(self.instead):
-            raise ValueError("needs `instead` (what to use, in words) exactly if `forbidden` is set")
+            raise ValueError("needs both `forbidden` and `instead` (the permitted values, in words), or neither")
         schema = MODEL.schema.get(self.setting, {})
         if has_bounds and schema.get("type") != "integer":
             raise ValueError("`minimum` and `maximum` are only for a setting that is a number")
@@ -83,7 +83,7 @@ class ValuePolicy(_Table):
         return self
 
     def permits(self, text: str) -> bool:
-        """Whether a value is permitted."""
+        """Whether the policy permits a value."""
         if self.forbidden is not None:
             return self.forbidden.fullmatch(text) is None
         if self.allowed:

@@ -72,7 +72,7 @@ class Report(BaseModel, frozen=True):
 
 
 def print_report(report: Report, console: Console, *, quiet: bool = False) -> None:
-    """Print a report as text, with `quiet` without the comparison. Lines wrap only in a terminal."""
+    """Print a report as text; `quiet` omits the comparison. Lines wrap only in a terminal."""
     if report.stacks and not quiet:
         if not console.is_terminal:
             console.width = WIDEST

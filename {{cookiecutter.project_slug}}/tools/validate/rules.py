@@ -1,4 +1,4 @@
-"""The rules for stack files."""
+"""The rules of ``validate`` for stack files."""
 
 import re
 from collections import defaultdict
@@ -63,7 +63,7 @@ class CheckedStack:
         return MASKED if key in self.config.secret_keys else self.config.values.get(key)
 
     def place(self, setting: str, *, own: bool = False) -> tuple[str, int]:
-        """Return where a setting is set, or the place of ``config`` if it is missing or, with `own`, a default."""
+        """Return the place of a setting, or of ``config`` if the setting is missing or, with `own`, has its default."""
         places = {PROJECT_NAME_KEY: self.project.name_place} | self.config.places
         place = places.get(self.full_key(setting), self.config.config_place)
         return self.config.config_place if own and place.file != self.config.file else place
