@@ -1,6 +1,6 @@
-"""Pairwise combinations of all choices in cookiecutter.json, which the tests render.
+"""Pairwise combinations of the choices in cookiecutter.json, each of which the tests render.
 
-New choices and values are tested without extra code.
+New choices and values are covered automatically.
 """
 
 import json

@@ -15,7 +15,7 @@ from tests.projects import Environment, Project
 
 Bake = Callable[..., Project]
 
-# Modules whose tests share something expensive, such as a deployment or the checks of identical projects.
+# Modules whose tests share expensive state, such as a deployment or the results for identical projects.
 IN_ONE_PROCESS = {
     "test_emulator.py",
     "test_pulumi_cli.py",
@@ -29,15 +29,15 @@ NAMES = [name(combination) for combination in COMBINATIONS]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make pytest-cookies find the template from any folder."""
+    """Point pytest-cookies to the template, whatever the working directory."""
     config.option.template = str(ROOT)
 
 
 class SharedWork(LoadScopeScheduling):
-    """Scheduling that runs tests with expensive shared fixtures in one process.
+    """Scheduling that runs tests with expensive shared fixtures in one worker process.
 
-    It groups the tests of each combination of answers, and those of each module in `IN_ONE_PROCESS`. pytest 9.2
-    ignores xdist's own groups: https://github.com/pytest-dev/pytest-xdist/issues/1386
+    The tests of each combination of answers form a group, as do the tests of each module in `IN_ONE_PROCESS`. pytest
+    9.2 ignores xdist's own groups: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
@@ -59,7 +59,7 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
 
     def bake(**answers: str) -> Project:
         unknown = set(answers) - set(ASKED)
-        assert not unknown, f"cookiecutter.json asks no {unknown}, and Cookiecutter would ignore the answer"
+        assert not unknown, f"cookiecutter.json has no question {unknown}, and Cookiecutter would ignore the answer"
         key = tuple(sorted(answers.items()))
         if key not in rendered:
             result = cookies_session.bake(extra_context=answers)
@@ -75,13 +75,13 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
     params=[pytest.param(combination, id=name(combination)) for combination in COMBINATIONS],
 )
 def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
-    """The project of each combination of answers, rendered once: `SharedWork` runs its tests in one process."""
+    """A project for each combination of answers, rendered once: `SharedWork` runs its tests in one process."""
     return bake(**request.param)
 
 
 @pytest.fixture(scope="session")
 def default_project(bake: Bake) -> Project:
-    """The project rendered with every default."""
+    """The project with the default answers."""
     return bake()
 
 
@@ -93,14 +93,14 @@ def pipenv_project(bake: Bake) -> Project:
 
 @pytest.fixture(scope="session")
 def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """A folder that all processes of this test run share."""
+    """A folder that all xdist workers of this test run share."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
 
 
 @pytest.fixture(scope="session")
 def environment_of(shared_folder: Path) -> Callable[[Project], Environment]:
-    """A function that builds a project's environment, once for each set of requirements."""
+    """A function that builds a project's virtual environment, once for each set of requirements."""
 
     def environment_of_project(project: Project) -> Environment:
         requirements = project.requirements()
@@ -117,7 +117,7 @@ def environment_of(shared_folder: Path) -> Callable[[Project], Environment]:
 
 @pytest.fixture(scope="session")
 def environment(environment_of: Callable[[Project], Environment], default_project: Project) -> Environment:
-    """The environment of the default project."""
+    """The virtual environment of the default project."""
     return environment_of(default_project)
 
 

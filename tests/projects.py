@@ -1,4 +1,4 @@
-"""Rendered projects, and the environments that their tasks run in."""
+"""Rendered projects, and the virtual environments that their tasks run in."""
 
 import os
 import re
@@ -40,7 +40,7 @@ class Project:
 
     @property
     def run(self) -> str:
-        """Command that runs a task, without the task's name."""
+        """Command that runs a task, up to the task's name."""
         return {"uv": "uv run poe", "pipenv": "pipenv run"}[self.package_manager]
 
     def files(self) -> Iterator[Path]:
@@ -69,11 +69,11 @@ class Project:
         return {name: task for name, task in tasks.items() if not name.startswith("_")}
 
     def python_files(self) -> list[str]:
-        """List the Python files."""
+        """List the paths of the Python files, relative to the project."""
         return sorted(name for name in self.names() if name.endswith(".py"))
 
     def stack_files(self) -> list[str]:
-        """List the stack files."""
+        """List the names of the stack files, ``Pulumi.*.yaml``."""
         return sorted(path.name for path in self.path.glob("Pulumi.*.yaml"))
 
     def exports(self) -> list[str]:
@@ -121,7 +121,7 @@ class Environment:
 
     @classmethod
     def create(cls, path: Path, requirements: list[str]) -> "Environment":
-        """Create an environment and install requirements into it."""
+        """Create a virtual environment, and install requirements into it."""
         uv = [sys.executable, "-m", "uv"]
         subprocess.run([*uv, "venv", "--quiet", "--python", sys.executable, str(path)], check=True)
         environment = cls(path)
@@ -134,9 +134,9 @@ class Environment:
         return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the environment variables that a package manager would set, and more.
+        """Return the environment variables of a command that a package manager runs, and ``more``.
 
-        Variables of AWS, pytest and coverage.py are removed.
+        The tests' own variables are inherited, except those of AWS, pytest and coverage.py.
         """
         dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
@@ -163,5 +163,5 @@ class Environment:
         )
 
     def task(self, project: Project, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a task of a project."""
+        """Run a Poe task of a project."""
         return self.run(project, "poe", *task, **more)

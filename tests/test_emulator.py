@@ -1,7 +1,7 @@
-"""Assumptions of the local stack about the emulator, such as requests that the AWS provider sends, but boto3 does not.
+"""Behaviour of the emulator that the local stack relies on, such as for requests that only the AWS provider sends.
 
-The provider is the Terraform provider in pulumi-aws. If a test fails after an upgrade of the emulator, its name says
-what has changed.
+The provider is the Terraform provider in pulumi-aws. If a test fails after an upgrade of the emulator, the test's name
+says what has changed.
 """
 
 import json
@@ -30,7 +30,7 @@ def fixture_emulator(
 
 
 def ask(emulator: Emulated, program: str) -> object:
-    """Run a program that prints JSON, and parse its output. It creates boto3 clients with ``client(service)``."""
+    """Run a program that prints JSON, and parse the output. ``client(service)`` gives the program a boto3 client."""
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
@@ -67,7 +67,7 @@ print(json.dumps(s3.get_bucket_tagging(Bucket="tagged")["TagSet"]))
 
 
 def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None:
-    """Without both settings, the provider calls S3 Control at ``ACCOUNT.HOST``, which cannot be resolved."""
+    """Without both settings, the provider calls S3 Control at ``ACCOUNT.HOST``, which does not resolve."""
     config = default_project.yaml("Pulumi.local.yaml")["config"]
 
     assert config["aws:skipCredentialsValidation"] == "true"
@@ -75,7 +75,7 @@ def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None
 
 
 def test_setting_an_empty_redrive_allow_policy_deletes_it(emulator: Emulated) -> None:
-    """The provider deletes the policy in this way, and waits up to 20 minutes for its absence."""
+    """The provider deletes the policy this way, and waits up to 20 minutes until it is gone."""
     program = """
 sqs = client("sqs")
 url = sqs.create_queue(QueueName="letters")["QueueUrl"]
@@ -102,7 +102,7 @@ print(sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])["Attribu
     assert ask(emulator, program) == {"Version": "2012-10-17", "Statement": []}
 
 
-def test_the_account_is_the_one_in_arns(emulator: Emulated) -> None:
+def test_the_account_id_is_the_same_as_in_arns(emulator: Emulated) -> None:
     assert ask(emulator, 'print(json.dumps(client("sts").get_caller_identity()["Account"]))') == "123456789012"
 
 

@@ -1,4 +1,4 @@
-"""The hooks: they refuse bad answers in one message, render good answers as inert text, and print the next steps."""
+"""The hooks refuse bad answers in one message, render good answers as inert text, and print the next steps."""
 
 import itertools
 import os
@@ -169,13 +169,13 @@ def as_plain_text(markdown: str) -> str:
 
 
 def bake_text(cookies: Cookies, text: str) -> Any:
-    """Render with this text as each text answer, escaped so that Cookiecutter does not evaluate it as Jinja."""
+    """Render a project with a text as each text answer, escaped so that Cookiecutter does not evaluate it."""
     answers = dict.fromkeys(TEXT_QUESTIONS, as_literal(text)) | {"project_slug": "orders"}
     return cookies.bake(extra_context=answers)
 
 
 def assert_inert(result: Any, text: str) -> None:
-    """Check that a text is unchanged in every file format."""
+    """Check that a text appears unchanged in files of every format."""
     project = Project(Path(result.project_path), {})
     pyproject = project.toml("pyproject.toml")["project"]
     assert pyproject["description"] == text
@@ -249,7 +249,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that leaves only the given tools on the PATH. Each runs a Python, or does nothing."""
+    """A function that puts only the given tools on the PATH, as scripts that run a given Python or do nothing."""
 
     def machine(**tools: str) -> None:
         folder = tmp_path / "path"
@@ -272,7 +272,7 @@ def closing_words(**answers: str) -> str:
 
 
 @pytest.mark.parametrize("folder", ["a folder", "注文"])
-def test_cookiecutter_ends_with_where_the_project_is_and_what_to_type_next(tmp_path: Path, folder: str) -> None:
+def test_cookiecutter_prints_the_projects_folder_and_the_next_steps(tmp_path: Path, folder: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "cookiecutter", str(ROOT), "--no-input", "-o", str(tmp_path / folder)],
         env=os.environ | {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "PYTHONIOENCODING": "ascii"},
@@ -289,7 +289,7 @@ def test_cookiecutter_ends_with_where_the_project_is_and_what_to_type_next(tmp_p
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
-def test_a_missing_tool_is_reported_in_one_line_with_how_to_get_it(machine: Callable[..., None]) -> None:
+def test_a_missing_tool_is_reported_in_one_line_with_its_web_page(machine: Callable[..., None]) -> None:
     machine(git="", pulumi="")
 
     for manager in CHOICES["package_manager"]:

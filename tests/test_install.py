@@ -27,7 +27,7 @@ def test_the_first_steps_of_the_readme_pass_and_change_no_file(
     before = {name: project.read(name) for name in project.names()}
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV_"))}
     variables.pop("VIRTUAL_ENV", None)
-    # Pipenv must create the environment in the project, and not use the tests' own.
+    # Pipenv must create a virtual environment in the project, instead of using the tests' own.
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "PIPENV_PYTHON": sys.executable}
     variables["UV_PYTHON"] = sys.executable
 

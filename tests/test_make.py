@@ -30,7 +30,7 @@ def fixture_home(tmp_path: Path) -> Path:
 
 
 def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-    """Run a command without a terminal, with its own home directory."""
+    """Run a command without a terminal, with ``home`` as the home directory."""
     return subprocess.run(
         command,
         cwd=folder,
@@ -45,7 +45,7 @@ def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path) -> Path:
-    """A copy of the template's repository that tests may break, with a link to the original's environment."""
+    """A copy of the template's repository that tests may break, with a link to the original's `.venv`."""
     copy = Path(shutil.copytree(ROOT, tmp_path / "cookiecutter-pulumi-aws", ignore=NOT_COPIED))
     if (ROOT / ".venv").exists():
         (copy / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
@@ -55,7 +55,7 @@ def fixture_repository(tmp_path: Path) -> Path:
     return copy
 
 
-def test_new_ends_with_where_the_project_is_and_what_to_type_next(home: Path, tmp_path: Path) -> None:
+def test_new_prints_the_projects_folder_and_the_next_steps(home: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
 
     finished = run(ROOT, home, *NEW, "--output", str(output))
@@ -163,7 +163,7 @@ def test_new_leaves_nothing_half_written(repository: Path, home: Path, tmp_path:
 
 
 def at_terminal(home: Path, typed: list[str], *options: str) -> subprocess.CompletedProcess[str]:
-    """Run the program of ``make new`` at a pseudo-terminal, and type a line for each question."""
+    """Run the program behind ``make new`` in a pseudo-terminal, and type the given lines."""
     import pty  # noqa: PLC0415 # does not exist on Windows
 
     keyboard, terminal = pty.openpty()
@@ -231,7 +231,7 @@ def test_new_checks_each_answer_as_it_is_given(home: Path, tmp_path: Path) -> No
 
 
 @needs_terminal
-def test_new_when_interrupted_says_so_and_writes_nothing(home: Path, tmp_path: Path) -> None:
+def test_an_interrupted_new_writes_nothing(home: Path, tmp_path: Path) -> None:
     finished = at_terminal(home, ["Orders"], "--output", str(tmp_path / "out"))
 
     assert finished.returncode == 1
@@ -281,7 +281,7 @@ def test_help_names_every_target(home: Path) -> None:
         ("typecheck", "scripts", "invalid-assignment"),
     ],
 )
-def test_a_mistake_fails_the_target_that_looks_for_it(
+def test_a_mistake_fails_the_target_that_checks_for_it(
     repository: Path, home: Path, target: str, folder: str, said: str
 ) -> None:
     mistake = '"""A module."""\n\nimport os\n\nnumber: int = "text"\n'
@@ -338,7 +338,7 @@ def test_an_environment_behind_a_link_is_refused_and_kept(repository: Path, home
 
 
 def installed(repository: Path) -> set[str]:
-    """Return the packages in the repository's environment."""
+    """Return the names of the packages in the repository's virtual environment."""
     return {path.name.partition("-")[0] for path in (repository / ".venv").rglob("*.dist-info")}
 
 
@@ -362,7 +362,7 @@ def test_new_installs_only_what_rendering_needs(
     assert {"pytest", "ruff", "uv", "pipenv", "ty", *needed - {"pip", "setuptools"}} <= installed(repository)
     assert "install.py" not in run(repository, home, "make", "new", "OUTPUT=another").stdout
 
-    # A change of pyproject.toml updates all packages, and removes none.
+    # A change to pyproject.toml updates all packages, and removes none.
     (repository / "pyproject.toml").touch()
     assert "install.py" in run(repository, home, "make", "new", "OUTPUT=third").stdout
     assert {"pytest", "ruff"} <= installed(repository)

@@ -20,7 +20,7 @@ def price(number: int) -> str:
         return {"€": (names)}["€"]["zero"]
     return f"{number} euros"
 '''
-# Without the dictionary's item, a parenthesis would be left: a syntax error is no mutant.
+# Without the dictionary's item, a stray parenthesis would be left: a syntax error is no mutant.
 CHANGES = """\
 +    if not not number:
 +    if  number:
@@ -62,7 +62,7 @@ mutation score 87 % (1 survived, 4 timed out or crashed)
 
 @pytest.fixture(name="project")
 def fixture_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A small project in this environment, measured instead of the default project."""
+    """A small project, mutated in the tests' own virtual environment instead of the default project."""
     project = Project(tmp_path / "prices", {})
     for name, text in {
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',

@@ -1,4 +1,4 @@
-"""``tests/outages``, run in the default project: simulated outages set off its alarms."""
+"""``tests/outages``, run in the default project: simulated outages trigger its alarms."""
 
 import shutil
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.projects import Environment, Project
 
 
 @pytest.mark.slow
-def test_outages_set_off_the_alarms_of_the_default_project(
+def test_outages_trigger_the_alarms_of_the_default_project(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)

@@ -28,12 +28,12 @@ pytestmark = [
 ]
 
 INSTALL = {"uv": ("uv", "sync", "--quiet"), "pipenv": ("pipenv", "install", "--dev")}
-# Any preview may report this resource: the emulator returns the queue's redrive policy with spaces.
+# A preview may always report this resource: the emulator returns the queue's redrive policy with spaces.
 RETURNED_DIFFERENTLY = {"queue"}
 REGION = "us-east-2"
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
-# Stacks for the CI commands. Only the environment `local` may be deployed to an emulator, but CI does not deploy the
-# stack `local`. So both stacks have that environment, and share the emulator as two stacks share an account.
+# Stacks for the CI commands. Only stacks with `environment: local` may be deployed to an emulator, but CI does not
+# deploy the stack `local`. So both stacks have that setting, and share the emulator as two stacks share an account.
 FIRST, SECOND = STACKS = ("first", "second")
 START = """
 from tools.emulator import keep_emulator, start_emulator
@@ -42,7 +42,7 @@ start_emulator()
 keep_emulator()
 STATE_FOLDER.mkdir()
 """
-# Start of programs that call the emulator. Arguments: the region and the stack.
+# Beginning of the programs that call the emulator. Arguments: the region and the stack.
 CLIENT = """
 import boto3, json, sys
 client = lambda name: boto3.client(name, region_name=sys.argv[1])
@@ -90,11 +90,11 @@ CheckOut = Callable[[Project], "Checkout"]
 
 
 class Checkout:
-    """A project in its own folder, installed by its package manager.
+    """A copy of a project, with its dependencies installed by its package manager.
 
     Attributes:
-        project: The project.
-        variables: Environment variables of the commands.
+        project: The copy.
+        variables: Environment variables of all commands.
     """
 
     def __init__(self, project: Project, variables: dict[str, str]) -> None:
@@ -124,11 +124,11 @@ class Checkout:
         return self.run(*self.project.run.split(), *task, **more)
 
     def python(self, *arguments: str, **more: str) -> str:
-        """Run Python in the project's environment, and return its output."""
+        """Run Python in the project's virtual environment, and return the output."""
         return self.run(self.project.package_manager, "run", "python", *arguments, **more)
 
     def local_variables(self) -> dict[str, str]:
-        """Return the environment variables for the emulator."""
+        """Return the environment variables that direct commands to the emulator."""
         address = json.loads(self.project.read(".local/emulator.json"))["url"]
         return json.loads(self.python("-c", VARIABLES, address))
 
@@ -141,11 +141,11 @@ class Checkout:
         return self.python("-c", code, REGION, *arguments, **self.local_variables()).strip()
 
     def function(self, stack: str) -> list[str | int]:
-        """Return the code digest and the memory of a stack's live function version."""
+        """Return the SHA-256 of the code and the memory size of a stack's live function version."""
         return json.loads(self.call(FUNCTION, stack))
 
     def ci(self, command: str, stack: str, **more: str) -> str:
-        """Run a CI command, without most of the integration tests.
+        """Run a CI command; of the integration tests, only the one of the function's memory runs.
 
         Returns:
             The reason if the command was refused; otherwise an empty string.
@@ -180,7 +180,7 @@ class Checkout:
 
 @pytest.fixture(name="check_out")
 def fixture_check_out(tmp_path: Path, request: pytest.FixtureRequest) -> CheckOut:
-    """A function that copies and installs a project, whose local stack is stopped after the test."""
+    """A function that copies a project and installs its dependencies; its local stack is stopped after the test."""
     dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV", "CI", "GITHUB_", "GITLAB_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
@@ -201,7 +201,7 @@ def test_test_local_passes_and_leaves_nothing(
 ) -> None:
     project = {"uv": default_project, "pipenv": pipenv_project}[package_manager]
     checkout = check_out(project)
-    # Download in advance, because only the test itself is timed.
+    # Download the interpreter and the plugin in advance, because only the task itself is timed.
     checkout.python("-c", "from tools.emulator import find_interpreter; find_interpreter()")
     version = checkout.python("-c", "from importlib.metadata import version; print(version('pulumi-aws'))").strip()
     checkout.run("pulumi", "plugin", "install", "resource", "aws", version)
@@ -263,9 +263,7 @@ def test_drift_and_pending_changes_are_reported(check_out: CheckOut, default_pro
     assert checkout.findings() == []
 
 
-def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
-    check_out: CheckOut, default_project: Project
-) -> None:
+def test_a_commit_is_promoted_from_stack_to_stack_unless_refused(check_out: CheckOut, default_project: Project) -> None:
     checkout = check_out(default_project)
     project = checkout.project
     local = project.read("Pulumi.local.yaml")
@@ -325,7 +323,7 @@ def test_a_commit_goes_from_stack_to_stack_unless_something_stops_it(
     checkout.promote(FIRST)
     assert checkout.function(FIRST) == changed
 
-    # After a rollback, other code needs only one plan and one deployment.
+    # After a rollback, one plan and one deployment are enough for a commit with other code.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     (project.path / "processor/storage.py").write_text(storage, encoding="utf-8")
     checkout.promote(FIRST)

@@ -1,4 +1,4 @@
-"""The README's recording: it shows the current output of the commands, and is small and self-contained."""
+"""The README's recording shows the current output of the commands, and is small and self-contained."""
 
 import os
 import re
@@ -59,7 +59,7 @@ def fixture_recorded() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module", name="project")
 def fixture_project(bake: Callable[..., Project]) -> Project:
-    """The project of the recording."""
+    """The project that is rendered in the recording."""
     return bake(project_name=NEW.answers[0])
 
 
@@ -106,13 +106,13 @@ def test_the_recording_is_small_short_and_the_same_on_every_machine() -> None:
     assert len(text.encode()) <= 200_000
     assert duration
     assert float(duration[1]) <= 45
-    # No external files, scripts or links; no folders of a machine; no durations.
+    # No external files, scripts or links; no local paths; no durations.
     assert re.findall(r"<(?:script|image|foreignObject|a|use)\b|\bhref=|\bon\w+=|@import|@font-face", text) == []
     assert re.findall(r"/(?:root|tmp|private|var|Users)/|/home/(?!you/)", text) == []
     assert re.findall(r"\d (?:seconds|m?s)\b|\d\.\d+m?s\b", shown_text) == []
 
 
-def test_the_readme_shows_the_recording_with_an_alternative_text() -> None:
+def test_the_readme_shows_the_recording_with_alt_text() -> None:
     introduction, *_ = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## ")
 
     assert re.search(rf"^!\[\w[^\]]+\]\({PICTURE.relative_to(ROOT).as_posix()}\)$", introduction, flags=re.MULTILINE)

@@ -14,7 +14,7 @@ import pytest
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
-# A stand-in that imports the program as the Pulumi CLI does: in its folder, which is then first in `sys.path`.
+# A stand-in that imports the program as the Pulumi CLI does: with the program's folder first in `sys.path`.
 PULUMI = f"""\
 #!{sys.executable}
 import json, os, subprocess, sys
@@ -45,7 +45,7 @@ deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".
 
 @pytest.fixture(name="call")
 def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which a stand-in for the Pulumi CLI, now on the PATH, records its call."""
+    """The file with the last call of a stand-in for the Pulumi CLI, which is on the PATH during the test."""
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")
@@ -84,7 +84,7 @@ def test_state_in_a_file_has_an_empty_passphrase(
 
 
 @deployed
-def test_only_what_the_answers_need_is_rendered(bake: Bake, answers: dict[str, str]) -> None:
+def test_only_files_and_settings_for_the_answers_are_rendered(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers, aws_region_prod="eu-west-1")
     on_github, with_bucket = answers["ci"] == "github", answers["state_backend"] == "s3"
     config = project.yaml("bootstrap/Pulumi.account.yaml")["config"]
@@ -129,7 +129,7 @@ def test_the_programs_own_state_is_committed_without_its_history(bake: Bake, tmp
 
 
 @pytest.mark.parametrize("answers", NOT_DEPLOYED, ids=lambda answers: "-".join(answers.values()))
-def test_a_project_that_ci_does_not_deploy_does_not_mention_it(bake: Bake, answers: dict[str, str]) -> None:
+def test_a_project_that_ci_does_not_deploy_has_no_bootstrap_program(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
 
     assert TASK not in project.tasks()
@@ -137,7 +137,7 @@ def test_a_project_that_ci_does_not_deploy_does_not_mention_it(bake: Bake, answe
 
 
 @deployed
-def test_a_stack_with_an_account_that_no_workflow_names_is_noticed(
+def test_a_stack_with_an_account_but_no_workflow_fails_a_unit_test(
     bake: Bake, environment: Environment, tmp_path: Path, answers: dict[str, str]
 ) -> None:
     project = bake(**answers).copy(tmp_path)
@@ -155,7 +155,7 @@ def test_a_stack_with_an_account_that_no_workflow_names_is_noticed(
 
 
 @pytest.mark.slow
-def test_the_roles_may_do_what_a_deployment_needs_and_nothing_else(
+def test_the_roles_have_exactly_the_permissions_that_ci_needs(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     project = default_project.copy(tmp_path)

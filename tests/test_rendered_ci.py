@@ -85,7 +85,7 @@ def pipelines(project: Project) -> list[str]:
 
 
 def text_of(project: Project) -> str:
-    """Return all CI files as one text."""
+    """Return the contents of all CI files, joined."""
     return "\n".join(project.read(file) for file in pipelines(project))
 
 
@@ -116,7 +116,7 @@ def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def run(program: str, *arguments: str, folder: Path) -> None:
-    """Run a program, by its name in the template's environment or its path, and require success."""
+    """Run a program that must succeed, given by its path or its name in the template's virtual environment."""
     command = [str(BINARIES / program), *arguments]
     finished = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -127,14 +127,14 @@ def check_schema(project: Project, schema: str, files: list[str]) -> None:
 
 
 @each_of("github", "gitlab", "none", answers=ALL)
-def test_a_project_has_the_workflows_of_its_system_and_deploys_if_ci_can(bake: Bake, answers: dict[str, str]) -> None:
+def test_workflows_are_those_of_the_ci_system_and_deploy_unless_local_file(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
 
     assert {file[1:7] for file in pipelines(project)} == ({answers["ci"]} - {"none"})
     assert bool(re.search(r"\bci deploy\b", text_of(project))) is (answers in DEPLOYING)
 
 
-def test_the_stacks_of_the_workflows_are_those_that_have_a_file(default_project: Project) -> None:
+def test_the_workflows_stacks_are_the_stack_files_except_local(default_project: Project) -> None:
     files = {each.split(".")[1] for each in default_project.names() if re.fullmatch(r"Pulumi\.\w+\.yaml", each)}
 
     assert (SHARED.stacks, files) == (STACKS, {"local", *STACKS})
@@ -153,10 +153,10 @@ def test_the_files_are_valid_and_zizmor_finds_no_problems(bake: Bake, answers: d
 
 @pytest.fixture(scope="session", name="actionlint")
 def fixture_actionlint(shared_folder: Path) -> str:
-    """The actionlint from the PATH, or built with Go, because its PyPI package downloads it from GitHub."""
+    """The actionlint on the PATH, or else built with Go: the PyPI package would download it from GitHub."""
     found, go = shutil.which("actionlint"), shutil.which("go")
     if found or not go:
-        return found or pytest.skip("neither actionlint nor Go, which builds it, is on the PATH")
+        return found or pytest.skip("neither actionlint, nor Go to build it, is on the PATH")
     folder = shared_folder / "go"
     paths = {name: str(folder / name.lower()) for name in ("GOBIN", "GOCACHE", "GOPATH")}
     with FileLock(f"{folder}.lock"):
@@ -170,14 +170,14 @@ def fixture_actionlint(shared_folder: Path) -> str:
 def test_actionlint_finds_no_problems(bake: Bake, answers: dict[str, str], tmp_path: Path, actionlint: str) -> None:
     project = bake(**answers).copy(tmp_path)
     (project.path / ".git").mkdir()
-    # actionlint 1.7.12 does not know "$/"; with "./", it also checks the inputs.
+    # actionlint 1.7.12 does not support "$/". With "./", it also checks the inputs of the actions.
     for file in pipelines(project):
         (project.path / file).write_text(project.read(file).replace("uses: $/", "uses: ./"), encoding="utf-8")
 
     run(actionlint, folder=project.path)
 
 
-def test_the_workflows_use_each_listed_action_by_its_commit_and_no_other(bake: Bake) -> None:
+def test_the_workflows_use_exactly_the_listed_actions_pinned_by_commit(bake: Bake) -> None:
     texts = [text_of(bake(**answers)) for answers in WITH_CI if answers["ci"] == "github"]
     used = set(re.findall(r"uses: (?!\$/)(.+)", "\n".join(texts)))
     own = set(re.findall(r"uses: (.+)", (ROOT / ".github/workflows/test.yml").read_text(encoding="utf-8")))
@@ -196,7 +196,7 @@ def test_the_runner_the_image_and_every_tool_are_pinned(bake: Bake, answers: dic
 
 
 @each_of("github")
-def test_a_job_on_github_has_the_rights_that_it_needs_in_its_environment(bake: Bake, answers: dict[str, str]) -> None:
+def test_each_github_job_has_least_privilege_and_its_environment(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     environments = {}
     for job, content in github_jobs(project):
@@ -216,20 +216,20 @@ def test_a_job_on_github_has_the_rights_that_it_needs_in_its_environment(bake: B
 
 
 @each_of("gitlab")
-def test_a_job_on_gitlab_starts_by_its_rules_alone_in_its_environment(bake: Bake, answers: dict[str, str]) -> None:
+def test_each_gitlab_job_has_only_its_rules_and_its_environment(bake: Bake, answers: dict[str, str]) -> None:
     jobs = gitlab_jobs(bake(**answers))
     organization = " && $PULUMI_ORGANIZATION" if answers["state_backend"] == "pulumi-cloud" else ""
     # Without an organization, no job can log in to Pulumi Cloud.
     login = {job: [{"if": RULES[job][0]["if"] + organization}] for job in ("preview", "drift")}
 
     assert {job: each.get("rules") for job, each in jobs.items()} == RULES | login
-    # Outside `rules`, a manual job may fail by default, so the pipeline would not wait for it.
+    # Outside `rules`, a manual job has `allow_failure: true` by default, and the pipeline would not wait for it.
     assert [job for job, each in jobs.items() if each.keys() & {"when", "only", "except", "allow_failure"}] == []
     assert {job: each["environment"] for job, each in jobs.items() if "id_tokens" in each} == GITLAB_ENVIRONMENTS
 
 
 @each_of("github", "gitlab")
-def test_what_a_person_must_set_is_in_the_document_and_nothing_is_secret(bake: Bake, answers: dict[str, str]) -> None:
+def test_every_variable_to_set_is_documented_and_none_is_a_secret(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     text, document = text_of(project), project.read("docs/continuous-deployment.md")
     names = re.findall(r"\bvars\.(\w+)|\$(PULUMI_ORG\w+)|inputs\.(allow_\w+)|^  (CI_ALLOW_\w+)", text, re.MULTILINE)
@@ -262,13 +262,13 @@ def test_github_deploys_in_order_and_no_commit_overtakes_another(bake: Bake, ans
     found = workflows(bake(**answers))
     jobs, order = found["deploy"]["jobs"], ["check", *STACKS]
 
-    # With a condition, a job could run after a failed one.
+    # With `if`, a job could run after a failed job.
     assert [job for job, each in jobs.items() if "if" not in each] == order
     assert [each.get("needs") for each in jobs.values()] == [None, *order[:-1]]
     for job, content in jobs.items():
         assert content["concurrency"] == {"group": f"deploy-{job}", "cancel-in-progress": False}
         assert content.get("with", {"stack": job}) == {"stack": job}
-    # A concurrency group in the called workflow would wait for its caller's: a deadlock.
+    # A concurrency group in the called workflow would wait for its caller's group: a deadlock.
     assert "concurrency" not in found["deploy-stack"]
     plan, deploy = found["deploy-stack"]["jobs"].values()
     assert (deploy["needs"], "if" in plan, "if" in deploy) == ("plan", False, False)
@@ -309,7 +309,7 @@ def test_pulumi_cloud_gets_the_organization_of_the_stacks(bake: Bake, answers: d
 
 
 @each_of("github", "gitlab")
-def test_a_person_may_allow_drift_or_loss_of_data_in_one_stack_and_run(bake: Bake, answers: dict[str, str]) -> None:
+def test_drift_or_data_loss_can_be_allowed_for_one_stack_and_one_run(bake: Bake, answers: dict[str, str]) -> None:
     text = text_of(bake(**answers))
 
     assert text.count("options: [none, dev, staging, prod]") == 2
@@ -336,12 +336,12 @@ def captured(config: dict[str, Any], texts: dict[str, str]) -> list[set[tuple[st
 
 
 @each_of("github", "gitlab", "none", answers=S3)
-def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake, answers: dict[str, str]) -> None:
+def test_renovates_custom_managers_find_every_other_pin(bake: Bake, answers: dict[str, str]) -> None:
     project = bake(**answers)
     check_schema(project, "vendor.renovate", ["renovate.json"])
     emulator = set(re.findall(r'"([a-z0-9]+)==([0-9.]+)"', project.read("tools/emulator.py")))
     manager, system = answers["package_manager"], answers["ci"]
-    # On GitHub, uv's version is an input of setup-uv, which Renovate knows.
+    # On GitHub, uv's version is an input of setup-uv, which Renovate updates without a custom manager.
     tool = set() if (system, manager) == ("github", "uv") else {(manager, getattr(SHARED, f"{manager}_version"))}
     template, runtime = {("template", QUESTIONS["_template_version"])}, {("aws-lambda", CHOICES["lambda_runtime"][0])}
     pins = [emulator, template, runtime, tool, {("pulumi/pulumi", SHARED.pulumi_version)}]
@@ -356,7 +356,7 @@ def test_renovate_finds_every_pin_that_is_not_in_a_file_that_it_knows(bake: Bake
     )
 
 
-def test_renovate_finds_every_pin_of_the_template_that_is_in_a_jinja_file() -> None:
+def test_renovate_finds_every_pin_in_the_templates_jinja_files() -> None:
     check_schema(Project(ROOT, {}), "vendor.renovate", ["renovate.json"])
     paths = [*ROOT.glob("templates/*"), *ROOT.glob("{{*/tools/*.py"), *ROOT.glob("{{*/*Pipfile*")]
     texts = {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in paths}

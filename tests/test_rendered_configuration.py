@@ -26,7 +26,7 @@ print(AESGCM(key).decrypt(nonce, text, None).decode())
 """
 
 
-def test_stack_files_set_what_the_schema_asks_and_no_other_key(project: Project) -> None:
+def test_stack_files_set_every_required_key_and_no_unknown_key(project: Project) -> None:
     schema = project.yaml("Pulumi.yaml")["config"]
     types = {"string": str, "integer": int, "boolean": bool}
     needed = {f"{project.slug}:{key}" for key, declared in schema.items() if "default" not in declared}
@@ -51,7 +51,7 @@ def test_generated_texts_are_up_to_date(project: Project, environment_of: Callab
     assert finished.returncode == 0, finished.stdout
 
 
-def test_a_stacks_settings_are_its_name_the_answers_and_the_designs(project: Project) -> None:
+def test_stack_files_have_the_stacks_name_the_answers_and_the_memory(project: Project) -> None:
     for stack in STACKS:
         config = project.yaml(f"Pulumi.{stack}.yaml")["config"]
         settings = {key.removeprefix(f"{project.slug}:"): value for key, value in config.items()}
@@ -67,7 +67,7 @@ def test_a_stacks_settings_are_its_name_the_answers_and_the_designs(project: Pro
         assert settings.items() >= expected.items(), stack
 
 
-def test_the_answers_are_where_they_belong(bake: Callable[..., Project]) -> None:
+def test_the_answers_are_in_the_metadata_and_the_stack_files(bake: Callable[..., Project]) -> None:
     orders = bake(
         project_name="Orders",
         description="Keeps orders.",
@@ -89,7 +89,7 @@ def test_the_answers_are_where_they_belong(bake: Callable[..., Project]) -> None
         assert (config["aws:region"], config["orders:notificationEmail"]) == (region, "alerts@example.com")
 
 
-def test_every_key_of_the_provider_exists(default_project: Project, environment: Environment) -> None:
+def test_every_provider_setting_exists(default_project: Project, environment: Environment) -> None:
     where = "import importlib.util as u; print(*u.find_spec('pulumi_aws').submodule_search_locations)"
     folder = environment.run(default_project, "python", "-c", where).stdout.strip()
     stub = (Path(folder) / "config" / "__init__.pyi").read_text(encoding="utf-8")
@@ -101,9 +101,7 @@ def test_every_key_of_the_provider_exists(default_project: Project, environment:
 
 
 @pytest.mark.slow
-def test_the_salt_of_the_local_stack_goes_with_its_passphrase(
-    default_project: Project, environment: Environment
-) -> None:
+def test_the_salt_of_the_local_stack_matches_its_passphrase(default_project: Project, environment: Environment) -> None:
     salt = default_project.yaml("Pulumi.local.yaml")["encryptionsalt"]
 
     assert environment.run(default_project, "python", "-c", DECRYPT, salt).stdout == "pulumi\n"

@@ -1,4 +1,4 @@
-"""The integration tests: they pass on a deployment to the emulator, and fail on a broken deployment."""
+"""The integration tests of a rendered project pass on the emulator, and fail on a broken deployment."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ OPTIONS = {
     "maxReceiveCount": "5",
     "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 }
-# IAM actions whose names differ from the API calls':
+# IAM actions whose names differ from their API operations:
 # https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
 ACTIONS = {
     "lambda:Invoke": "lambda:InvokeFunction",
@@ -35,7 +35,7 @@ ACTIONS = {
 }
 # Calls that need no IAM permission.
 FREE = {"sts:GetCallerIdentity"}
-# Prints the deploy role's actions for the integration tests alone, and all actions that these tests may use.
+# Prints the deploy role's actions for the integration tests alone, and all that the integration tests may use.
 GRANTED = """
 import json
 from bootstrap.policies import DATA, READ, TESTS
@@ -45,7 +45,7 @@ def actions(statements):
 
 print(json.dumps({"tests": actions(TESTS), "all": actions([*READ, *DATA, *TESTS])}))
 """
-# Programs that send another sender's dead letter, and print what the tests leave behind.
+# Programs that send a dead letter as another sender, and print what the tests leave behind.
 CLIENTS = f"""
 import boto3, json
 outputs = json.load(open({OUTPUTS!r}))
@@ -121,7 +121,7 @@ def test_integration_tests_pass_for_several_people_and_leave_nothing(stack: Emul
     assert json.loads(stack.python("-c", LEFT)) == NOTHING_LEFT
 
 
-def test_integration_tests_hold_if_aws_is_late_and_delivers_twice(stack: Emulated, tmp_path: Path) -> None:
+def test_integration_tests_tolerate_eventual_consistency_and_duplicates(stack: Emulated, tmp_path: Path) -> None:
     calls = tmp_path / "calls"
     variables = {"PYTHONPATH": str(DRIVER.parent), "AWS_CALLS": str(calls)}
 
@@ -151,7 +151,7 @@ def test_each_workflow_test_fails_on_a_mutation_of_the_function(report: dict[str
     assert sorted(report["noticed"]) == sorted(report["workflow"])
 
 
-def test_secret_is_a_reason_to_skip_what_depends_on_it(stack: Emulated, tmp_path: Path) -> None:
+def test_row_whose_expected_value_is_a_secret_is_skipped(stack: Emulated, tmp_path: Path) -> None:
     project = stack.project.copy(tmp_path)
     project.replace("Pulumi.local.yaml", '"platform@example.com"', "\n    secure: v1:AAAA:BBBB")
 
@@ -162,7 +162,7 @@ def test_secret_is_a_reason_to_skip_what_depends_on_it(stack: Emulated, tmp_path
     assert "the expected value contains a secret, which only the Pulumi CLI can decrypt" in found.output
 
 
-def test_changed_stack_file_fails_with_what_is_expected_and_found(stack: Emulated, tmp_path: Path) -> None:
+def test_undeployed_setting_fails_with_the_expected_and_the_actual_value(stack: Emulated, tmp_path: Path) -> None:
     project = stack.project.copy(tmp_path)
     project.replace("Pulumi.local.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 1024")
 
@@ -255,7 +255,7 @@ def test_in_prod_one_good_message_is_sent_and_access_is_checked_first(
     assert "Traceback" not in finished.stdout
 
 
-def test_what_runs_in_the_project_is_typed(
+def test_code_that_runs_in_the_project_is_typed(
     environment_of: Callable[[Project], Environment], default_project: Project
 ) -> None:
     environment = environment_of(default_project)

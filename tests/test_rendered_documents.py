@@ -1,4 +1,4 @@
-"""The documents of every rendered project are complete, and everything that they name exists."""
+"""The docs of every rendered project are complete, and everything that they name exists."""
 
 import ast
 import json
@@ -14,13 +14,13 @@ from tests.combinations import CHOICES
 from tests.projects import Environment, Project
 
 INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
-# Commands in the environment that are not tasks: they list the tasks, and install the git hooks.
+# Commands that are not tasks: they list the tasks, and install the git hooks.
 RUN = ("poe", "pre-commit install")
 README_LINES = 120
-# Maximum number of words, by `wc -w`.
+# Word limits for all docs and for AGENTS.md, as counted by `wc -w`.
 WORDS = 6_500
 AGENTS_WORDS = 200
-# Pulumi CLI commands that the documents may use, with valid options: https://www.pulumi.com/docs/iac/cli/commands/
+# Pulumi CLI commands that the docs may use, with valid options: https://www.pulumi.com/docs/iac/cli/commands/
 PULUMI = {
     "cancel": {"--stack"},
     "config set": {"--secret", "--stack"},
@@ -39,7 +39,7 @@ AWS_CUSTOMIZED = {
     "sns subscribe": {"--notification-endpoint", "--protocol", "--topic-arn"},
 }
 AWS_GLOBAL = {"--output", "--query", "--region"}
-# Prints the options that the AWS CLI derives from botocore's models. It calls the service s3 "s3api".
+# Prints the options that the AWS CLI derives from botocore's models. Its command for S3's API operations is "s3api".
 AWS_OPTIONS = """
 import json, sys
 from botocore import xform_name
@@ -60,7 +60,7 @@ PLACEHOLDERS = {"ACCOUNT", "ALARM_TOPIC_ARN", "BODY", "BUCKET_NAME", "DLQ_ARN", 
 PLACEHOLDERS |= {"FUNCTION_NAME", "KEY", "KEY_ID", "MESSAGE_ID", "NAME", "QUEUE_ARN", "QUEUE_URL", "RECEIPT_HANDLE"}
 PLACEHOLDERS |= {"REGION", "STACK", "SUBSCRIBER_ARN", "SUFFIX", "TABLE_NAME", "TOKEN", "TOPIC_ARN", "UUID"}
 PLACEHOLDERS |= {"VERSION"}
-# External names that a project's other files may not contain.
+# External names, which do not have to occur in a project's other files.
 FOREIGN = {"BucketAlreadyExists", "BucketAlreadyOwnedByYou", "BucketNotEmpty"}
 FOREIGN |= {"maxMemoryUsedMB", "memorySizeMB", "pre-commit", "project_id", "repository_id"}
 # Suffixes of the CI roles' names.
@@ -108,7 +108,7 @@ def commands(project: Project) -> list[str]:
     text = everything(project)
     lines = [line.strip() for block in blocks(text, "sh") for line in block.splitlines()]
     named = [code for code in codes(text) if code.startswith((f"{project.run} ", "aws ", "pulumi "))]
-    # "pulumi is not on the PATH" is a message.
+    # "pulumi is not on the PATH" is a message, not a command.
     return [command for command in [*lines, *named] if command and not command.startswith("pulumi is ")]
 
 
@@ -123,7 +123,7 @@ def headings(text: str) -> list[str]:
 
 
 def anchors(text: str) -> set[str]:
-    """Return the anchors of a document's headings, as GitHub derives them."""
+    """Return the anchors of a page's headings, as GitHub derives them."""
     return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings(text)}
 
 
@@ -145,12 +145,12 @@ def source_texts(project: Project) -> Iterator[str]:
 
 
 def roles(project: Project) -> set[str]:
-    """Return the suffixes of the physical names, except for alarms."""
+    """Return the suffixes of the physical names of all resources except alarms."""
     texts = [project.read(name) for name in project.python_files() if name.startswith("infrastructure/")]
     return {role for text in texts for role in re.findall(r"""\.name\(["']([a-z-]+)["']\)""", text)}
 
 
-def test_documents_stay_within_the_word_limits(project: Project) -> None:
+def test_docs_stay_within_the_word_limits(project: Project) -> None:
     words = {name: len(text.split()) for name, text in documents(project).items()}
 
     assert sum(words.values()) <= WORDS, words
@@ -211,9 +211,9 @@ def test_every_name_is_used_by_the_project(project: Project) -> None:
     known |= {f"{project.slug}-SUFFIX-{role}" for role in ("", "ROLE", *CI_ROLES, *roles(project))}
     # The prefix alone, and the CI roles with a placeholder for the prefix.
     known |= {f"{project.slug}-SUFFIX", "PREFIX-", *(f"PREFIX-{role}" for role in CI_ROLES)}
-    # GitHub's environments for previews.
+    # GitHub environments for previews.
     known |= {f"{name.split('.')[1]}-preview" for name in project.stack_files()}
-    # Single words are ambiguous.
+    # Check only compound names, because single words are ambiguous.
     compound = re.compile(r"[A-Za-z]+([A-Z][a-z]|[_-])[\w-]*")
 
     for name, text in documents(project).items():
@@ -224,21 +224,21 @@ def has_bootstrap(project: Project) -> bool:
     return "bootstrap/__main__.py" in project.names()
 
 
-def test_every_setting_in_the_documents_exists(project: Project) -> None:
+def test_every_setting_in_the_docs_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+([A-Z][a-z]+)+", code)}
 
     bootstrap = project.yaml("bootstrap/Pulumi.account.yaml")["config"] if has_bootstrap(project) else {}
     assert named <= {*project.yaml("Pulumi.yaml")["config"], *(key.partition(":")[2] for key in bootstrap)}
 
 
-def test_every_output_in_the_documents_exists(project: Project) -> None:
+def test_every_output_in_the_docs_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[a-z]+(_[a-z]+)*_(arn|name|url)", code)}
 
     program = project.read("bootstrap/__main__.py") if has_bootstrap(project) else ""
     assert named <= {*project.exports(), *re.findall(r'pulumi\.export\("(\w+)"', program)}
 
 
-def test_every_path_in_the_documents_exists(project: Project) -> None:
+def test_every_path_in_the_docs_exists(project: Project) -> None:
     named = {code for code in codes(everything(project)) if re.fullmatch(r"[\w.-]+(/[\w.-]*)*", code)}
     paths = {code for code in named if "/" in code or code.endswith(PATH_ENDINGS)}
     examples = {path for path in paths if PLACEHOLDERS & set(re.split(r"[./-]", path))}
@@ -258,7 +258,7 @@ def test_every_link_leads_to_a_file_and_a_heading(project: Project) -> None:
             assert not anchor or anchor in anchors(project.read(target)), f"{name}: {link}"
 
 
-def test_every_document_for_people_is_linked_from_another(project: Project) -> None:
+def test_every_page_for_people_is_linked_from_another(project: Project) -> None:
     linked = {
         (project.path / name).parent.joinpath(link.partition("#")[0]).resolve()
         for name, text in documents(project).items()
@@ -300,7 +300,9 @@ def test_the_type_of_the_integration_tests_messages_can_be_filtered_out(default_
     assert f"exclude `{sent}`" in default_project.read("docs/messages.md").replace("\n", " ")
 
 
-def test_the_example_of_a_policy_is_one(default_project: Project, environment: Environment, tmp_path: Path) -> None:
+def test_the_example_policy_reports_a_violation(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
     project = default_project.copy(tmp_path)
     (example,) = blocks(project.read("docs/validation.md"), "toml")
     project.replace("policies.toml", "[[unique]]", f"{example}\n[[unique]]")
@@ -320,7 +322,7 @@ def test_every_message_in_the_troubleshooting_exists(project: Project) -> None:
     assert [message for message in messages if not any(message in source for source in sources)] == []
 
 
-def test_the_backend_that_was_chosen_is_described(project: Project) -> None:
+def test_only_the_chosen_backend_is_described(project: Project) -> None:
     for name in ("README.md", "docs/configuration.md"):
         described = [backend for backend, words in BACKENDS.items() if re.search(words, project.read(name))]
         assert described == [project.answers["state_backend"]], name
@@ -336,7 +338,7 @@ def test_the_readme_is_one_page_and_runs_locally_before_it_deploys(project: Proj
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
-    # Hidden folders belong to GitHub and GitLab; the README lists the documents separately.
+    # Hidden folders belong to GitHub and GitLab; the README lists the docs separately.
     folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."} - {"docs"}
 
     assert {folder for folder, _ in rows} == folders
@@ -344,7 +346,7 @@ def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
 
 
 def test_headings_are_surrounded_by_empty_lines(project: Project) -> None:
-    """Jinja removes the empty line after a statement, which would join two paragraphs."""
+    """Jinja removes the empty line after a statement, which can join two paragraphs."""
     for name, text in documents(project).items():
         assert "\n\n\n" not in text, name
         assert not re.search(r"[^\n]\n#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL)), name

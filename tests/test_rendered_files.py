@@ -84,7 +84,7 @@ def test_python_files_are_copied_unchanged(project: Project) -> None:
         assert path.read_bytes() in {each.read_bytes() for each in folder.glob("*.py")}, path
 
 
-def test_lines_end_as_they_should(project: Project) -> None:
+def test_files_have_unix_line_endings_and_no_trailing_whitespace(project: Project) -> None:
     for path in project.files():
         content = path.read_bytes()
         if not content:
@@ -139,7 +139,7 @@ def licence_digest(text: str) -> str:
     return hashlib.sha256(" ".join(" ".join(kept).split()).encode()).hexdigest()
 
 
-def test_the_licence_is_the_one_that_was_chosen_and_complete(project: Project) -> None:
+def test_the_licence_is_the_chosen_one_and_complete(project: Project) -> None:
     chosen = project.answers["license"]
     named = "proprietary, all rights reserved" if chosen == "Proprietary" else chosen
 
@@ -155,7 +155,7 @@ def test_the_templates_own_licence_is_complete() -> None:
     assert licence_digest(text) == LICENSE_DIGESTS["MIT"]
 
 
-def test_python_and_package_manager_are_the_ones_that_were_chosen(project: Project) -> None:
+def test_the_chosen_python_and_package_manager_are_used(project: Project) -> None:
     pyproject = project.toml("pyproject.toml")
     python, runtime = project.answers["python_version"], project.answers["lambda_runtime"]
     oldest = min(python, runtime.removeprefix("python"))
@@ -179,7 +179,7 @@ both = pytest.mark.parametrize("owner", ["project", "template"])
 
 @pytest.fixture(name="folder")
 def fixture_folder(owner: str, default_project: Project) -> Path:
-    """The root folder of the default project or the template."""
+    """The root folder of the default project or of the template."""
     return default_project.path if owner == "project" else ROOT
 
 
@@ -199,9 +199,7 @@ def git(folder: Path, *arguments: str, given: str = "") -> str:
     return finished.stdout
 
 
-def test_git_ignores_what_is_written_beside_the_files_and_nothing_else(
-    default_project: Project, tmp_path: Path
-) -> None:
+def test_git_ignores_all_generated_files_and_nothing_else(default_project: Project, tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
     (tmp_path / ".gitignore").write_text(default_project.read(".gitignore"), encoding="utf-8")
     names = {*default_project.names(), *COMMITTED_LATER, *WRITTEN}
@@ -210,7 +208,7 @@ def test_git_ignores_what_is_written_beside_the_files_and_nothing_else(
 
 
 @both
-def test_git_gives_out_text_with_the_same_line_ends_everywhere(folder: Path, tmp_path: Path) -> None:
+def test_git_checks_out_text_with_the_same_line_endings_everywhere(folder: Path, tmp_path: Path) -> None:
     given = {"text.txt": b"a\nb\n", "windows.txt": b"a\r\nb\r\n", "image.png": b"\x89PNG\r\n\x1a\n\0\r\n"}
     git(tmp_path, "init", "--quiet")
     git(tmp_path, "config", "core.autocrlf", "true")

@@ -1,4 +1,4 @@
-"""The checks of a rendered project: they fail on every kind of mistake."""
+"""The checks of a rendered project fail on every kind of mistake."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# A project for the unit-test task: each file covers a setting of pytest or coverage.py.
+# A project for the unit-test task: each file exercises a setting of pytest or coverage.py.
 UNIT_TESTS = {
     "half.py": '"""Half tested."""\n\n\ndef f(a: int) -> int:\n    if a:\n        a += 1\n    return a\n',
     "whole.py": '"""Tested."""\n\nX = 1\n',

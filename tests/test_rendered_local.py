@@ -67,10 +67,10 @@ class Shell:
         )
 
     def wait_until_blocked(self) -> None:
-        """Wait until a task has reached the step that does not end by itself."""
+        """Wait until a task has reached the step that blocks."""
         deadline = time.monotonic() + 60
         while not (self.folder / "waiting").exists():
-            assert time.monotonic() < deadline, "the task has not reached the command that waits"
+            assert time.monotonic() < deadline, "the task has not reached the step that blocks"
             time.sleep(0.05)
 
     def calls(self) -> list[list[str]]:
@@ -89,7 +89,7 @@ class Shell:
         return self.record()["url"]
 
     def processes(self) -> list[str]:
-        """List the running processes in or with the test's folder, by their commands."""
+        """List the running processes whose command or working directory contains the test's folder."""
         found = []
         for process in psutil.process_iter(["cmdline", "cwd", "status"]):
             words = [*(process.info["cmdline"] or []), process.info["cwd"] or ""]
@@ -124,7 +124,7 @@ def answers(address: str) -> bool:
     return True
 
 
-def test_a_newcomer_sees_a_message_go_through(shell: Shell) -> None:
+def test_the_local_stack_handles_valid_and_malformed_messages(shell: Shell) -> None:
     committed = shell.project.names()
     up = shell.task("local-up")
     assert up.returncode == 0, up.stdout
@@ -229,7 +229,7 @@ def test_slow():
 
 
 def begun(shell: Shell, task: str, step: str) -> subprocess.Popen[str]:
-    """Start a task, and wait until it reaches a step that does not end by itself."""
+    """Start a task whose ``step`` blocks, and wait until the task reaches this step."""
     if step == "tests":
         (shell.project.path / "tests" / "integration" / "test_a_slow_one.py").write_text(SLOW_TEST, encoding="utf-8")
     process = shell.begin(task, PULUMI_WAITS=step)
@@ -247,7 +247,7 @@ def test_a_terminated_test_local_leaves_nothing(shell: Shell) -> None:
     assert shell.processes() == []
 
 
-def test_the_start_after_a_killed_one_works_and_ends_its_emulator(shell: Shell) -> None:
+def test_local_up_after_a_killed_start_stops_the_old_emulator(shell: Shell) -> None:
     with begun(shell, "local-up", "up") as process:
         first = shell.address()
         process.kill()
@@ -268,12 +268,12 @@ def test_an_interrupted_update_is_waited_for(up: Shell) -> None:
     assert process.returncode == 130, output
     assert "local-up: interrupted" in output
     received = json.loads((up.folder / "waiting").read_text(encoding="utf-8"))
-    assert received == [signal.SIGINT], "the Pulumi CLI was disturbed"
+    assert received == [signal.SIGINT], "the Pulumi CLI must get exactly one SIGINT"
     assert up.task("local-up").returncode == 0
     assert up.calls()[-2:] == [UP, OUTPUT]
 
 
-def test_after_an_update_that_was_killed_the_next_one_starts_again(up: Shell) -> None:
+def test_local_up_after_a_killed_update_starts_over(up: Shell) -> None:
     first = up.address()
     with begun(up, "local-up", "up") as process:
         process.kill()
@@ -288,10 +288,10 @@ def test_after_an_update_that_was_killed_the_next_one_starts_again(up: Shell) ->
     assert not answers(first)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such terminals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
 def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
     """In interactive mode, the Pulumi CLI would keep Ctrl-C from all other processes."""
-    import pty  # noqa: PLC0415 # Windows has none
+    import pty  # noqa: PLC0415 # does not exist on Windows
 
     pid, terminal = pty.fork()
     if pid == 0:
@@ -319,7 +319,7 @@ def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
 def test_without_the_pulumi_cli_one_line_says_how_to_get_it(
     default_project: Project, environment: Environment, task: str
 ) -> None:
-    # The environment's own folder has no pulumi.
+    # The virtual environment has no pulumi.
     finished = environment.task(default_project, task, PATH=str(environment.path / "bin"))
 
     assert finished.returncode == 1

@@ -10,7 +10,7 @@ import pytest
 from tests.combinations import CHOICES, QUESTIONS
 from tests.projects import Environment, Project
 
-# Settings of the stack files that break every policy.
+# Settings that break every policy, by stack.
 BROKEN: dict[str, dict[str, Any]] = {
     "local": {"lambdaRuntime": "python3.13"},
     "dev": {
@@ -46,7 +46,7 @@ BROKEN_TOO: dict[str, dict[str, Any]] = {
     "staging": {"environmentSuffix": "dev", "notificationEmail": "", "forceDestroy": True},
     "prod": {"notificationEmail": "", "bucketName": "a-bucket"},
 }
-# Staging must then be at least as strong as dev.
+# Adds a policy: staging must be at least as strong as dev.
 ANOTHER_WAY = ('prod = ["dev", "staging"]\n', 'prod = ["dev", "staging"]\nstaging = ["dev"]\n')
 # 90 days before AWS ends its support for python3.12.
 A_DAY = "2028-08-02"
@@ -103,7 +103,7 @@ print(json.dumps({"left": [change.name for change in left], "properties": paths,
 
 
 def unnoticed(project: Project, environment: Environment, broken: dict[str, dict[str, Any]]) -> set[str]:
-    """Break the stack files, and return the lines of the policies whose removal `validate` does not notice."""
+    """Break the stack files, and return the lines of policies.toml whose removal does not change the output."""
     schema = project.yaml("Pulumi.yaml")["config"]
     for stack, values in broken.items():
         kept = {key if ":" in key else f"{project.slug}:{key}": value for key, value in values.items()}
@@ -118,7 +118,7 @@ def unnoticed(project: Project, environment: Environment, broken: dict[str, dict
 
 
 @pytest.mark.slow
-def test_every_line_of_the_policies_changes_what_is_found(
+def test_every_line_of_the_policies_changes_the_findings(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     first, second = (default_project.copy(tmp_path_factory.mktemp("policies")) for _ in range(2))
@@ -140,7 +140,7 @@ def test_ordinary_drift_is_repaired_or_ignored(default_project: Project, environ
     }
 
 
-def test_a_placeholder_is_told_from_an_address(default_project: Project) -> None:
+def test_placeholder_addresses_are_distinguished_from_real_ones(default_project: Project) -> None:
     (policy,) = (
         each for each in default_project.toml("policies.toml")["values"] if each["rule"] == "placeholder-email"
     )
@@ -153,7 +153,7 @@ def test_a_placeholder_is_told_from_an_address(default_project: Project) -> None
     assert matched == list(placeholders)
 
 
-def test_questions_and_policies_say_the_same_of_the_runtimes(default_project: Project) -> None:
+def test_prompts_and_policies_agree_on_the_runtimes(default_project: Project) -> None:
     supported = default_project.toml("policies.toml")["runtimes"]["supported_until"]
     labels = QUESTIONS["__prompts__"]["lambda_runtime"]
 

@@ -54,7 +54,7 @@ def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentO
     (command,) = (step["cmd"] for step in project.tasks()["lint"]["sequence"] if step["cmd"].startswith("pylint "))
     names = [name for name in project.python_files() if not name.startswith("tools/")]
     assert command.split()[1:] == sorted({name.partition("/")[0] for name in names})
-    # Pylint checks each file separately.
+    # Pylint checks each file separately, so a file that has passed is skipped.
     settings = str(project.toml("pyproject.toml")["tool"]["pylint"])
     runs = {("pylint", settings, name, project.read(name)): name for name in names}
     left = [name for run, name in runs.items() if run not in passed]
@@ -139,7 +139,7 @@ def trees(project: Project) -> Iterator[tuple[str, ast.Module]]:
     return ((name, ast.parse(project.read(name))) for name in project.python_files())
 
 
-def test_every_public_thing_outside_the_tests_has_one_docstring_of_its_own(default_project: Project) -> None:
+def test_public_code_outside_the_tests_has_unique_docstrings(default_project: Project) -> None:
     seen: dict[str, str] = {}
     for name, tree in trees(default_project):
         for node in ast.walk(tree):
@@ -194,7 +194,7 @@ def test_every_component_registers_its_outputs(default_project: Project) -> None
         assert "self.register_outputs(" in ast.unparse(node), f"{name}: {node.name}"
 
 
-def test_no_dataclass_that_components_or_invocations_share_can_be_changed(default_project: Project) -> None:
+def test_dataclasses_of_the_program_and_the_function_are_frozen(default_project: Project) -> None:
     decorators = [
         (name, ast.unparse(decorator))
         for name, tree in trees(default_project)

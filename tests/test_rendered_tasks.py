@@ -26,7 +26,7 @@ sys.exit(int(os.environ.get("PULUMI_STATUS", "0")))
 """
 
 Calls = Callable[[], list[list[str]]]
-posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for Pulumi is a script with a shebang")
+posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for the Pulumi CLI is a script with a shebang")
 
 
 def calls_of(task: dict[str, Any]) -> Iterator[str]:
@@ -37,14 +37,14 @@ def calls_of(task: dict[str, Any]) -> Iterator[str]:
 
 
 def module_of(project: Project, module: str) -> str:
-    """Return the file of a module that is run or imported."""
+    """Return the path of a module's file."""
     path = module.replace(".", "/")
     files = [name for name in (f"{path}.py", f"{path}/__main__.py", f"{path}/__init__.py") if name in project.names()]
     assert files, module
     return files[0]
 
 
-def test_every_task_calls_what_exists_with_its_arguments(
+def test_every_task_calls_existing_commands_with_valid_arguments(
     project: Project, environment_of: Callable[[Project], Environment]
 ) -> None:
     environment = environment_of(project)
@@ -72,7 +72,7 @@ def test_every_task_calls_what_exists_with_its_arguments(
 
 @pytest.fixture(name="calls")
 def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_project: Project) -> Calls:
-    """A function that returns the calls of a stand-in for the Pulumi CLI, which is now on the PATH."""
+    """A function that returns the calls of a stand-in for the Pulumi CLI, which is on the PATH during the test."""
     record, program = tmp_path / "calls", tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")
@@ -126,7 +126,7 @@ def test_deploy_builds_the_bundle_deploys_and_writes_the_outputs(
     assert set(json.loads(project.read("cfn-outputs/flat-outputs.json"))) == set(default_project.exports())
     packages = {"aws_lambda_powertools", "boto3", "pydantic"}
     assert {"processor/handler.py", *(f"{package}/__init__.py" for package in packages)} <= names
-    assert any("aarch64-linux-gnu.so" in name for name in names), "pydantic's core is not the one for arm64"
+    assert any("aarch64-linux-gnu.so" in name for name in names), "the bundle has no pydantic-core for arm64"
     assert not [name for name in names if name.startswith(("tests", "tools")) or "__pycache__" in name]
     # The bundle is reproducible, and changes with the files.
     (archive,) = (project.path / "build").glob("*.zip")
@@ -154,7 +154,7 @@ def test_a_failed_deployment_writes_no_outputs_and_fails_the_task(
 @posix_only
 @pytest.mark.slow
 @pytest.mark.parametrize("task", ["pulumi-preview", "pulumi-deploy"])
-def test_a_wrong_stack_is_refused_with_reasons_before_pulumi_is_called(
+def test_an_invalid_stack_file_is_refused_before_pulumi_is_called(
     default_project: Project, environment: Environment, calls: Calls, tmp_path: Path, task: str
 ) -> None:
     project = default_project.copy(tmp_path)
@@ -186,7 +186,9 @@ def test_pre_commit_runs_tasks_and_all_of_check_before_a_push(project: Project) 
 
 
 @pytest.mark.slow
-def test_pre_commit_refuses_what_is_wrong(default_project: Project, environment: Environment, tmp_path: Path) -> None:
+def test_pre_commit_fails_on_lint_errors_and_findings(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
     project = default_project.copy(tmp_path)
     variables = {"PRE_COMMIT_HOME": str(tmp_path / "home"), "UV_PROJECT_ENVIRONMENT": str(environment.path)}
     variables |= {"UV_NO_SYNC": "1", "GIT_CONFIG_GLOBAL": os.devnull}

@@ -11,7 +11,7 @@ import pytest
 from tests.deployment.emulated import put_stand_in_on_path
 from tests.projects import Environment, Project
 
-# Validates on a day on which AWS supports every runtime for more than 90 days.
+# Validates as of a day on which AWS still supports every runtime for more than 90 days.
 VALIDATE = """\
 import datetime, sys
 from tools.validate.command import main
@@ -22,7 +22,7 @@ sys.exit(main(sys.argv[1:], today=datetime.date(2026, 3, 1)))
 ADDRESS = "alarms@orders.example.dev"
 ACCOUNT = 'aws:allowedAccountIds: ["123456789012"]'
 KEY_ARN = "arn:aws:kms:{}:123456789012:key/99999999-8888-7777-6666-555555555555"
-# Settings of the stack files that break every policy. Only one mistake in a setting is reported.
+# Settings that break every policy, by stack. Only the first mistake in a setting is reported.
 BROKEN = {
     "dev": {
         "kmsKeyArn": KEY_ARN.format("us-east-2"),
@@ -71,7 +71,7 @@ Json = dict[str, Any]
 def validated(environment: Environment, project: Project, *options: str, **variables: str) -> tuple[int, Json]:
     """Validate a project, and return the exit status and the report."""
     finished = environment.run(project, "python", "-c", VALIDATE, "--format", "json", *options, **variables)
-    # The standard error, with the message about the bundle, comes first.
+    # Standard error, with the message about the bundle, comes first.
     assert "\n{\n" in f"\n{finished.stdout}", finished.stdout
     return finished.returncode, json.loads(finished.stdout[f"\n{finished.stdout}".index("\n{\n") :])
 
@@ -84,7 +84,7 @@ def set_values(project: Project, stack: str, values: dict[str, str]) -> None:
     path.write_text("\n".join([*lines, *(f"  {key}: {value}" for key, value in keys.items()), ""]), encoding="utf-8")
 
 
-def test_new_project_has_only_warnings_about_what_was_not_asked(
+def test_new_project_has_only_warnings_about_unasked_settings(
     project: Project, environment_of: Callable[[Project], Environment]
 ) -> None:
     status, report = validated(environment_of(project), project)
@@ -179,7 +179,7 @@ def test_task_ends_with_the_status_of_the_report(
 
 
 def test_offered_runtimes_are_supported_by_aws_today(own: Project, environment: Environment) -> None:
-    # If this fails, remove the runtime from cookiecutter.json, or update its date if AWS has extended the support.
+    # If this test fails, remove the runtime from cookiecutter.json, or update its date if AWS has extended the support.
     finished = environment.run(own, "python", "-m", "tools.validate", "--format", "json")
 
     assert json.loads(finished.stdout)["findings"] == []

@@ -1,4 +1,4 @@
-"""Rendering: it is reproducible, works from any source, and never changes an existing folder.
+"""Rendering is reproducible, works from any source, and never changes an existing folder.
 
 cruft can update rendered projects.
 """
@@ -52,7 +52,7 @@ def fixture_template(tmp_path: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody, and return its output."""
+    """Run git with a test identity, and return its output."""
     identity = ("-c", "user.name=Team", "-c", "user.email=team@example.com", "-c", "commit.gpgsign=false")
     command = ["git", *identity, *arguments]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout.strip()
@@ -73,7 +73,7 @@ def test_every_source_renders_the_same_bytes(
     rendered = cookiecutter(address, no_input=True, output_dir=output, config_file=config, accept_hooks=has_hooks)
 
     expected, found = content(default_project.path), content(Path(rendered))
-    # The record names the commit that is rendered.
+    # The record contains the rendered commit.
     record = json.loads(expected.pop(".template.json"))
     if has_hooks:
         commit = git(template, "rev-parse", "HEAD") if source == "git" else ""
@@ -114,7 +114,7 @@ def test_rendering_needs_no_tool_on_the_path(config: str, tmp_path: Path) -> Non
     assert finished.returncode == 0, finished.stderr
 
 
-def test_a_templates_web_address_is_recorded_unless_it_may_have_a_password() -> None:
+def test_a_templates_url_is_recorded_unless_it_may_contain_a_secret() -> None:
     recorded = {
         "gh:OWNER/template": "https://github.com/OWNER/template",
         "gl:OWNER/template": "https://gitlab.com/OWNER/template",

@@ -1,4 +1,4 @@
-"""Checks of the template's repository: code, workflows, documents and Make targets."""
+"""Checks of the template's repository: code, workflows, docs and Make targets."""
 
 import os
 import re
@@ -67,7 +67,7 @@ def test_the_workflows_are_safe_and_valid(command: str) -> None:
     assert finished.returncode == 0, finished.stdout
 
 
-def test_the_workflow_runs_make_on_each_system_and_both_ends_of_python() -> None:
+def test_the_workflow_runs_make_on_each_os_with_oldest_and_newest_python() -> None:
     workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
     matrix = workflow["jobs"]["test"]["strategy"]["matrix"]
     oldest, *_, newest = sorted(CHOICES["python_version"], key=lambda version: int(version.partition(".")[2]))
@@ -79,7 +79,7 @@ def test_the_workflow_runs_make_on_each_system_and_both_ends_of_python() -> None
 
 @needs_make
 @pytest.mark.parametrize("target", list(targets(MAKEFILE)))
-def test_a_target_calls_what_exists(target: str) -> None:
+def test_a_target_calls_existing_programs_and_files(target: str) -> None:
     for line in run("make", "-n", "--always-make", target, MAKEFLAGS="", MAKELEVEL="").stdout.splitlines():
         command, *words = shlex.split(line.removeprefix("@"))
         if command == "echo":
@@ -93,7 +93,7 @@ def test_a_target_calls_what_exists(target: str) -> None:
                 assert (ROOT / word).exists(), line
 
 
-def test_the_code_that_is_checked_is_all_that_there_is() -> None:
+def test_the_checks_cover_all_python_code() -> None:
     listed = re.search(r"^SOURCES := (.+)$", MAKEFILE, flags=re.MULTILINE)
 
     assert listed
@@ -108,7 +108,7 @@ def test_no_recipe_hides_a_failure() -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the stand-in for make is a script with a shebang")
-def test_ci_runs_make_test_in_the_repository_from_wherever_it_is_called(tmp_path: Path) -> None:
+def test_ci_runs_make_test_in_the_repository_from_any_folder(tmp_path: Path) -> None:
     stand_in = tmp_path / "make"
     stand_in.write_text('#!/bin/sh\npwd\necho "make $@"\nexit 7\n', encoding="utf-8")
     stand_in.chmod(0o755)
@@ -119,7 +119,7 @@ def test_ci_runs_make_test_in_the_repository_from_wherever_it_is_called(tmp_path
     assert (finished.returncode, finished.stdout.splitlines()) == (7, [str(ROOT), "make test"])
 
 
-def test_the_documents_name_every_target_and_no_other() -> None:
+def test_the_docs_name_every_target_and_no_other() -> None:
     named = set(re.findall(r"\bmake ([a-z-]+)\b(?=`|\s*$|[ ]+[#A-Z])", README, flags=re.MULTILINE))
     notes = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 
@@ -165,7 +165,7 @@ RELEASES = {
 
 
 @pytest.mark.parametrize(("entry", "problem"), RELEASES.items())
-def test_a_release_needs_its_version_its_date_and_what_a_project_must_do(entry: str, problem: str | None) -> None:
+def test_a_release_needs_its_version_its_date_and_upgrade_notes(entry: str, problem: str | None) -> None:
     changelog = f"# Changelog\n\n{entry}"
     if problem:
         with pytest.raises(ReleaseError, match=re.escape(problem)):
@@ -177,7 +177,7 @@ def test_a_release_needs_its_version_its_date_and_what_a_project_must_do(entry: 
         notes(changelog, "1.2.0", ["v1.2.0"])
 
 
-def test_files_end_as_they_should_and_name_no_registry() -> None:
+def test_files_have_unix_line_endings_and_name_no_registry() -> None:
     hosts = re.compile("|".join(("pypi" + r"\.org", "python" + "hosted")).encode())
     for name in tracked():
         content = (ROOT / name).read_bytes()
@@ -187,7 +187,7 @@ def test_files_end_as_they_should_and_name_no_registry() -> None:
         assert not hosts.search(content), name
 
 
-def test_the_figures_say_how_many_files_are_rendered(default_project: Project) -> None:
+def test_the_benchmarks_give_the_number_of_rendered_files(default_project: Project) -> None:
     figures = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
 
     assert f"| this one | {len(list(default_project.files()))} |" in figures

@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
 # Imported transitive dependencies, and the declared distribution that installs each.
 BROUGHT = {"botocore": "boto3", "mypy-boto3-": "boto3-stubs", "jmespath": "boto3"}
-# Distributions that are called, not imported, and a text that shows the use.
+# Distributions that are used without an import, and a text that proves the use.
 CALLED = {"poethepoet": "[tool.poe.", "pre-commit": "repos:", "pylint": '"pylint ', "pytest-cov": "--cov-report"}
 CALLED |= {"ruff": '"ruff ', "ty": '"ty ', "uv": '"-m", "uv"'}
 DISTRIBUTIONS = "import json, importlib.metadata as m; print(json.dumps(m.packages_distributions()))"
@@ -34,7 +34,7 @@ def is_bounded(requirement: str) -> bool:
     return (low, low_minor) < (high, high_minor) <= ((low + 1, 0) if low else (0, low_minor + 1))
 
 
-def test_a_bound_is_told_from_a_missing_one() -> None:
+def test_bounded_and_unbounded_requirements_are_distinguished() -> None:
     assert all(map(is_bounded, ("a>=1.2,<2", "a[b,c]>=1,<2", "a>=1.2,<1.3", "a>=0.5.1,<0.6", "a==0.0.1")))
     assert not any(map(is_bounded, ("a", "a>=1", "a>=1,<3", "a>=2,<1", "a<2", "a>=0.5,<1", "a~=1.0", "a==1.*")))
 
@@ -62,7 +62,7 @@ def test_no_lock_file_is_committed() -> None:
     assert not list((ROOT / "{{cookiecutter.project_slug}}").glob("*lock*"))
 
 
-def test_the_metadata_are_as_the_standard_says(project: Project) -> None:
+def test_pyproject_toml_conforms_to_the_standard(project: Project) -> None:
     Validator()(project.toml("pyproject.toml"))
 
 
@@ -105,7 +105,7 @@ def declared(modules: set[str], distributions: dict[str, set[str]]) -> set[str]:
     return {next((by for brought, by in BROUGHT.items() if each.startswith(brought)), each) for each in found}
 
 
-def test_every_dependency_is_used_and_all_that_is_imported_is_declared(
+def test_the_declared_dependencies_are_exactly_the_used_ones(
     default_project: Project, distributions: dict[str, set[str]]
 ) -> None:
     imported = {
@@ -122,7 +122,7 @@ def test_every_dependency_is_used_and_all_that_is_imported_is_declared(
 
 
 def needs(project: Project, *begin: str) -> set[str]:
-    """Return the imports of Python files, and those of the project's modules that they import."""
+    """Return the imports of Python files, and of all project modules that they import directly or indirectly."""
     own = {
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in project.python_files()
     }
@@ -144,14 +144,14 @@ def needs(project: Project, *begin: str) -> set[str]:
     return found
 
 
-def test_program_and_function_run_with_what_they_declare(
+def test_program_and_function_declare_exactly_their_dependencies(
     default_project: Project, distributions: dict[str, set[str]]
 ) -> None:
     pyproject = default_project.toml("pyproject.toml")
     bundled = pyproject["dependency-groups"]["processor"]
     function = [name for name in default_project.python_files() if name.startswith("processor/")]
 
-    # The extra of Powertools brings pydantic.
+    # The extra `parser` of Powertools installs pydantic.
     assert bundled[0].startswith("aws-lambda-powertools[parser]")
     assert {*map(name_of, bundled), "pydantic"} == declared(needs(default_project, *function), distributions)
     program = declared(needs(default_project, "__main__.py"), distributions)

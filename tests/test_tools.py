@@ -1,4 +1,4 @@
-"""Tests of ``tools/``, run once for all rendered projects, and checks that it does not use a project's code."""
+"""Tests of ``tools/``, run once for all rendered projects, and checks that the tools use no code of a project."""
 
 import ast
 import json
@@ -37,7 +37,7 @@ def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 class WithTests(Project):
-    """A rendered project whose environment also has jsonschema for the tools' tests."""
+    """A rendered project whose virtual environment also has jsonschema, for the tools' tests."""
 
     def requirements(self) -> list[str]:
         """List the project's requirements, and jsonschema with the template's bounds."""
@@ -57,8 +57,8 @@ class Run:
     """The result of the tools' tests.
 
     Attributes:
-        status: Exit status.
-        output: Output.
+        status: Exit status of pytest.
+        output: Output of pytest.
         counted: Number of tests, failures, errors and skips.
         covered: The coverage report of each file.
     """
@@ -91,7 +91,7 @@ def test_tests_of_the_tools_pass(run: Run) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="a user of Windows may not make links")
+@pytest.mark.skipif(os.name == "nt", reason="Windows restricts the creation of symbolic links")
 def test_no_test_of_the_tools_is_skipped(run: Run) -> None:
     assert run.counted["skipped"] == 0, run.output
 

@@ -1,4 +1,4 @@
-"""``update``: a project that its team has changed takes over a release of the template."""
+"""``scripts/update.py``: a release of the template is merged into a project that its team has changed."""
 
 import json
 import os
@@ -19,13 +19,13 @@ from tests.test_rendering import TEMPLATE, commit_all, content, git
 OLD, NEW, NEWEST = QUESTIONS["_template_version"], "98.7.6", "98.8.0"
 RECORD = ".template.json"
 RENDERED = "{{cookiecutter.project_slug}}"
-# A team's changes of files that the template does not change in the new release: file, old and new text.
+# The team's changes to files that the new release does not change: file, old text and new text.
 TEAM = (
     ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
     ("processor/events.py", '"""', '"""Orders. '),
     ("docs/costs.md", "# Costs", "# What it costs"),
 )
-# The changes of the new release: in a file of the team's, a file of the template's, and a new question.
+# The changes of the new release: to a file that the team owns, to a file that the template owns, and a new question.
 NEWS = (
     (f"{RENDERED}/.gitignore", "coverage/", "coverage/\nnews/"),
     (f"{RENDERED}/tools/__init__.py", '"""', '"""News: '),
@@ -45,7 +45,7 @@ def replace(folder: Path, *changes: tuple[str, str, str]) -> None:
 
 @pytest.fixture(name="template")
 def fixture_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository of the template with a release, isolated from the user's git configuration."""
+    """A git repository of the template with a tagged release, isolated from the user's git configuration."""
     for variable in ("HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(variable, str(tmp_path / "home"))
     for role in ("AUTHOR", "COMMITTER"):
@@ -69,7 +69,7 @@ def release(template: Path, version: str) -> None:
 
 @pytest.fixture(name="project")
 def fixture_project(template: Path, tmp_path: Path) -> Path:
-    """A project of that release, committed, before the template has news."""
+    """A committed project, rendered before the template's newest release."""
     project = render(template, tmp_path)
     commit_all(project, "A project")
     replace(template, *NEWS)
@@ -128,7 +128,7 @@ def test_a_project_without_changes_becomes_what_the_release_renders(
     assert update(template, project).endswith(f"update: nothing to merge from {NEW}\n")
 
 
-def test_changes_of_the_team_are_kept_and_files_of_the_template_replaced(template: Path, project: Path) -> None:
+def test_the_teams_changes_are_kept_and_the_templates_files_replaced(template: Path, project: Path) -> None:
     replace(project, *TEAM, ("tools/__init__.py", '"""', '"""Changed. '), ("renovate.json", "7 days", "3 days"))
     record = read_record(project)
     del record["owned"]["renovate.json"]
@@ -147,7 +147,7 @@ def test_changes_of_the_team_are_kept_and_files_of_the_template_replaced(templat
     assert (found["version"], found["rendered"], found["answers"]["mascot"]) == (NEW, NEW, "badger")
 
 
-def test_conflicts_are_left_to_git_and_the_next_update_starts_from_the_merge(template: Path, project: Path) -> None:
+def test_conflicts_are_left_to_git_and_their_resolution_is_kept(template: Path, project: Path) -> None:
     replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
     commit_all(project, "Ignore reports")
 
@@ -168,7 +168,7 @@ def test_conflicts_are_left_to_git_and_the_next_update_starts_from_the_merge(tem
     assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
 
 
-def test_an_update_that_was_aborted_is_done_by_the_next_one(template: Path, project: Path) -> None:
+def test_the_next_update_repeats_an_aborted_one(template: Path, project: Path) -> None:
     replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
     commit_all(project, "Ignore reports")
     before = files(project)
@@ -232,11 +232,11 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda project: replace(project, TEAM[0]),
         "update: there are uncommitted changes; commit or stash them first",
     ),
-    "an answer that is not allowed any more": (
+    "an answer that is no longer allowed": (
         lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),
         "aws_region_dev: 'moon' is refused",
     ),
-    "the release of the project is gone": (
+    "the tag of the project's release is gone": (
         lambda project: (
             git(project.parent / "template", "tag", "--delete", f"v{OLD}"),
             replace(project, (RECORD, read_record(project)["commit"], "")),
@@ -261,7 +261,7 @@ def test_an_update_is_refused_and_nothing_changed(
     assert {name for name, each in content(project).items() if before.get(name) != each} <= {".git/index"}
 
 
-def test_a_project_in_a_folder_of_a_repository_is_refused(template: Path, tmp_path: Path) -> None:
+def test_a_project_in_a_subfolder_of_a_repository_is_refused(template: Path, tmp_path: Path) -> None:
     (tmp_path / "monorepo").mkdir()
     project = render(template, tmp_path / "monorepo")
     commit_all(tmp_path / "monorepo", "All projects")
@@ -269,7 +269,7 @@ def test_a_project_in_a_folder_of_a_repository_is_refused(template: Path, tmp_pa
     assert "update: the project must be the root of its git repository" in update(template, project, expected=1)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="a pseudo-terminal is needed")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
 def test_new_questions_are_asked_at_a_terminal(template: Path, project: Path) -> None:
     process = pexpect.spawn(
         sys.executable, ["-m", "scripts.update", str(project)], cwd=template, encoding="utf-8", timeout=60
@@ -282,10 +282,10 @@ def test_new_questions_are_asked_at_a_terminal(template: Path, project: Path) ->
     assert read_record(project)["answers"]["mascot"] == "otter"
 
 
-def test_the_record_says_which_files_are_whose(default_project: Project) -> None:
+def test_the_record_lists_the_files_that_the_template_owns(default_project: Project) -> None:
     record = read_record(default_project.path)
 
     assert record["answers"].keys() == {question for question in QUESTIONS if question[0] != "_"}
     assert [name for name in record["owned"] if not (default_project.path / name).exists()] == []
-    # CONTRIBUTING says to change these.
+    # A team changes these files when it adds or removes a stack.
     assert record["owned"].keys().isdisjoint({".github/workflows/stacks.yml", ".github/workflows/deploy.yml"})

@@ -1,6 +1,6 @@
 """Creates and updates a program's resources in an emulator, as the Pulumi CLI does with the AWS provider.
 
-Runs in the environment of a rendered project.
+Runs in the virtual environment of a rendered project.
 """
 
 import contextlib
@@ -62,7 +62,7 @@ class Applier:
         self._recorded = recorded
         self._bundles = bundles
         self._ids: dict[str, str] = {}
-        # The emulator's values by the mocks' values.
+        # Values of the emulator by the corresponding values of Pulumi's mocks.
         self._by_mock_value = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
 
     def run(self, resources: list[Resource] | None = None) -> Inputs:
@@ -105,7 +105,7 @@ class Applier:
             self._by_mock_value[self._recorded.arn(KEY, resource.name).rpartition("/")[2]] = outputs["id"]
 
     def _real(self, value: Any) -> Any:
-        """Convert recorded values for boto3: the mocks' IDs and URLs, integral floats, and the empty bundle."""
+        """Convert recorded values for boto3: the mocks' IDs and URLs, integral floats, and the bundle's archive."""
         if isinstance(value, dict):
             return {key: self._real(each) for key, each in value.items()}
         if isinstance(value, list):

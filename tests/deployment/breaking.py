@@ -1,8 +1,8 @@
 """Mutates a deployment and its function, and reports which integration tests fail.
 
-Runs in a rendered project's folder and environment, after `driver`: ``python breaking.py`` prints the report as JSON.
-Each round deploys the program with changed resources, and checks all rows of `test_resources`. Then each mutated
-function is deployed, and the tests of `test_workflow` run that must fail.
+Runs in a rendered project's folder and virtual environment, after `driver`: ``python breaking.py`` prints the report as
+JSON. Each round deploys the program with changed resources, and checks all rows of `test_resources`. Then each mutated
+function is deployed, and the tests of `test_workflow` that must fail are run.
 """
 
 import dataclasses

@@ -1,6 +1,7 @@
 """Deploys a rendered project to the emulator at ``AWS_ENDPOINT_URL``, without the Pulumi CLI.
 
-Runs in the project's folder and environment: ``python driver.py`` deploys the local stack and writes the outputs file.
+Runs in the project's folder and virtual environment: ``python driver.py`` deploys the local stack and writes its
+outputs file.
 """
 
 import json
@@ -23,7 +24,7 @@ from tools.testing import stack_config
 
 
 def run_program(before: Mapping[str, Any] | None = None) -> tuple[Applier, dict[str, Any]]:
-    """Run the program, and create its resources or update the resources of an earlier deployment.
+    """Run the program, and create or update its resources.
 
     Args:
         before: State of the earlier deployment.

@@ -18,7 +18,7 @@ def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, st
     """Write a ``pulumi`` command that runs `stand_in_cli`, and return the environment variables to use it.
 
     Args:
-        environment: Environment of the command.
+        environment: Virtual environment of the command.
         folder: Folder for ``bin/pulumi`` and the record of its calls, ``calls``.
     """
     program = folder / "bin" / "pulumi"
@@ -60,7 +60,7 @@ class Emulated:
 
     Attributes:
         project: The project.
-        environment: Environment of its commands.
+        environment: Virtual environment of the project's commands.
         address: The emulator's address.
     """
 
@@ -80,11 +80,7 @@ class Emulated:
         }
 
     def python(self, *arguments: str) -> str:
-        """Run Python in the project's folder and environment, with the emulator instead of AWS.
-
-        Returns:
-            The output.
-        """
+        """Run Python in the project against the emulator, and return the output."""
         finished = self.environment.run(self.project, "python", *arguments, **self.variables)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
@@ -130,7 +126,7 @@ def emulated(project: Project, environment: Environment, folder: Path) -> Genera
 
     Args:
         project: The project.
-        environment: Environment of its commands.
+        environment: Virtual environment of the project's commands.
         folder: Folder for the emulator's files.
 
     Yields:

@@ -20,10 +20,10 @@ INBOX = "-test-"
 
 
 class LikeAws:
-    """Makes the emulator's responses late or duplicated, as AWS's may be.
+    """Makes the emulator's responses stale or duplicated, as responses of AWS may be.
 
     Attributes:
-        counted: Queries per message ID, and non-empty responses of the inbox (``notifications``).
+        counted: Number of queries by message ID, and of non-empty receives from the inbox (``notifications``).
     """
 
     def __init__(self) -> None:

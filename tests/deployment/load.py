@@ -1,8 +1,8 @@
 """Sends messages through a deployed pipeline with injected faults, and prints a report of their results as JSON.
 
-Runs in a rendered project's folder and environment, after `driver`: ``python load.py MESSAGES EMULATOR``. EMULATOR is
-the folder of the emulator at ``AWS_ENDPOINT_URL``. For the first third of the messages, the bucket does not exist.
-Throughout the run, the function's processes are killed.
+Runs in a rendered project's folder and virtual environment, after `driver`: ``python load.py MESSAGES EMULATOR``.
+EMULATOR is the folder of the emulator at ``AWS_ENDPOINT_URL``. For the first third of the messages, the bucket does not
+exist. Throughout the run, the function's processes are killed.
 """
 
 import contextlib
@@ -127,14 +127,17 @@ def is_empty(stack: Stack) -> bool:
 
 
 def failed_deliveries(stack: Stack) -> int:
-    """Count the deliveries in the function's log that failed for lack of a bucket."""
+    """Count the deliveries that failed because the bucket was missing, from the function's log."""
     pages = stack.client("logs").get_paginator("filter_log_events")
     lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
     return sum("NoSuchBucket" in line["message"] for line in lines)
 
 
 def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Sequence[int]) -> bool:
-    """Whether the results are not one object, an item and a notification, or only a dead letter if malformed."""
+    """Whether a message's results are wrong.
+
+    A valid message needs one object, an item and a notification; a malformed one needs only a dead letter.
+    """
     payloads, notifications, letters = counts
     if body in MALFORMED:
         return payloads + notifications > 0 or letters < 1
@@ -143,7 +146,7 @@ def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Seq
 
 
 def report(messages: int, emulator: Path) -> dict[str, Any]:
-    """Send messages during the faults, wait for the results, and count the results."""
+    """Send messages during the faults, and count the results."""
     stack = find_stack()
     queue, sqs, client = {"QueueUrl": stack.outputs["queue_url"]}, stack.client("sqs"), stack.client("lambda")
     sqs.set_queue_attributes(**queue, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})

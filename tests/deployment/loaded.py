@@ -21,7 +21,7 @@ def report_of_load(project: Project, environment: Environment, folder: Path, mes
 
     Args:
         project: A copy of a project, whose retry delays are shortened.
-        environment: Environment of its commands.
+        environment: Virtual environment of the project's commands.
         folder: Folder for the emulator's files.
         messages: Number of messages.
 

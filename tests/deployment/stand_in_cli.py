@@ -1,11 +1,12 @@
-"""A stand-in for the Pulumi CLI, which deploys the local stack to an emulator.
+"""A stand-in for the Pulumi CLI that deploys the local stack to an emulator.
 
 ``up`` creates and updates resources like `driver`, but deletes none. ``stack output`` and ``stack export`` print the
-outputs. ``preview`` reports the events in the file ``PULUMI_EVENTS``.
+outputs. ``preview`` reports the events in the file that ``PULUMI_EVENTS`` names.
 
-Every command is recorded in the file ``PULUMI_CALLS``. The command ``PULUMI_FAILS`` fails. The command ``PULUMI_WAITS``
-locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a terminal, it reads Ctrl-C in raw
-mode, so that no other process is interrupted, unless it runs with ``--non-interactive``.
+The file that ``PULUMI_CALLS`` names records all commands. The command that ``PULUMI_FAILS`` names fails. The command
+that ``PULUMI_WAITS`` names locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a
+terminal, it reads Ctrl-C in raw mode, so that no other process is interrupted, unless it runs with
+``--non-interactive``.
 """
 
 import json
@@ -49,7 +50,7 @@ def main() -> None:
 
 
 def read(path: Path) -> Any:
-    """Read a JSON file of an earlier deployment; empty if it does not exist."""
+    """Read a JSON file of an earlier deployment, or return an empty object."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
@@ -112,7 +113,7 @@ def wait_to_be_interrupted() -> None:
         while not received:
             time.sleep(0.05)
             if os.getppid() != parent:
-                sys.exit("killed, like the process that ran it")
+                sys.exit("error: the parent process has ended")
     # On an interrupt, the CLI finishes the running operations; a second interrupt would lose their state.
     time.sleep(3)
     waiting.write_text(json.dumps(received), encoding="utf-8")

@@ -69,13 +69,13 @@ class SlowSocket(socket.socket):
 
 
 def response(body: str) -> bytes:
-    """Return an error whose ``x-amz-retry-after`` exceeds the SDK's limit; without a body, no response."""
+    """Return an error response whose ``x-amz-retry-after`` exceeds the SDK's limit, or nothing without a body."""
     headers = f"x-amz-retry-after: 60000\r\nConnection: close\r\nContent-Length: {len(body)}"
     return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{body}".encode() if body else b""
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
-    """Return a call's seconds if each attempt is answered just before the timeout, or never."""
+    """Return a call's duration if the server responds to each attempt just before the timeout, or never."""
     clock = Clock()
 
     def connect(_address: Any, timeout: float, **_: Any) -> SlowSocket:
@@ -99,7 +99,7 @@ def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
     return clock.now
 
 
-def test_the_slowest_call_takes_the_time_that_is_reserved_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_slowest_call_takes_exactly_the_reserved_time(monkeypatch: pytest.MonkeyPatch) -> None:
     # Maximum jitter before the retry.
     longest = partialmethod(ExponentialBackoff.__init__, random=lambda: 1.0)
     monkeypatch.setattr(ExponentialBackoff, "__init__", longest)

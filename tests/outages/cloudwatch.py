@@ -13,14 +13,14 @@ MetricId = tuple[str, str, frozenset[tuple[str, str]]]
 Value = float | None
 
 STATISTICS: Final = {"Sum": sum, "Maximum": max}
-# SQS's documentation leaves open whether these metrics are reported while they are 0:
+# SQS's documentation does not say whether these metrics are reported while they are 0:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
 PERHAPS_ABSENT: Final = {"ApproximateAgeOfOldestMessage", "NumberOfMessagesReceived"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One interpretation of what the documentation leaves open.
+    """One interpretation of behaviour that the documentation does not specify.
 
     Attributes:
         delay: Minutes until a metric reaches CloudWatch.

@@ -1,6 +1,6 @@
-"""A simulation of the deployed pipeline, which produces its metrics during faults.
+"""A simulation of the deployed pipeline and its metrics during faults.
 
-It covers what the alarms depend on: deliveries, retries, batches, executions, and the services' metrics.
+It covers everything that the alarms depend on: deliveries, retries, batches, executions, and the services' metrics.
 """
 
 import heapq
@@ -35,7 +35,7 @@ class Fault:
         crashes: Whether each invocation ends without a response.
         throttled: Whether Lambda throttles the function.
         polled: Whether Lambda polls the queue.
-        logged: Whether the function's log arrives, from which CloudWatch extracts the function's own metrics.
+        logged: Whether CloudWatch receives the function's log, from which it extracts the function's own metrics.
         notified: Whether SNS can deliver notifications.
     """
 
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(eq=False)
 class Message:
-    """A message; poison fails the function's validation."""
+    """A message. A poison message fails the function's validation."""
 
     sent: float
     is_poison: bool
@@ -81,8 +81,8 @@ class Pipeline:
     """A simulation of a stack's pipeline.
 
     Args:
-        stack: The stack.
-        faults: Each fault, with the second from which it applies.
+        stack: The stack's recorded program.
+        faults: The faults, each with its first second.
     """
 
     def __init__(self, stack: RecordedProgram, faults: Sequence[tuple[float, Fault]] = ()) -> None:
@@ -107,11 +107,11 @@ class Pipeline:
         self._batch: list[Message] = []
 
     def at(self, second: float, event: Callable[..., object], *arguments: Any) -> None:
-        """Schedule an event, which is called with the second and the arguments."""
+        """Schedule a call of ``event`` with ``second`` and the arguments."""
         heapq.heappush(self._events, (second, next(self._order), event, arguments))
 
     def send(self, now: float, is_poison: bool) -> None:
-        """Send a message."""
+        """Send a message to the queue."""
         message = Message(now, is_poison)
         self._queue.use(now)
         self._messages.add(message)
@@ -196,7 +196,7 @@ class Pipeline:
         self._visible.extend(messages)
 
     def _handle(self, begin: float, batch: list[Message]) -> float:
-        """Handle a batch as `processor.handler` does, and return the second of its end."""
+        """Handle a batch as `processor.handler` does, and return when it ends."""
         now, counts = begin, dict.fromkeys(COUNTERS, 0)
         for message in batch:
             fault, is_late = self._fault(now), now - begin > self._starting

@@ -1,4 +1,4 @@
-"""The CloudWatch model against its documentation's examples; `test_outages` checks the rest, to the minute."""
+"""The CloudWatch model, tested with the documentation's examples; `test_outages` checks the alarms' timing."""
 
 import pytest
 

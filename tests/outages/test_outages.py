@@ -18,7 +18,7 @@ Times = Mapping[str, tuple[int, int | None]]
 
 
 class Outage(NamedTuple):
-    """Faults by their first minute, and the alarms with steady traffic and with a single message."""
+    """Faults by their first minute, and the alarms that they trigger with steady traffic and with a single message."""
 
     faults: Mapping[int, Fault]
     steady: Times
@@ -67,12 +67,12 @@ OUTAGES: Final = {
         {"misconfigured": (5, 5), "dead-letters": (35, None)},
     ),
 }
-# Transient faults that must trigger no alarm, and their duration in seconds.
+# Transient faults that must trigger no alarm, and their durations in seconds.
 TRANSIENT_FAULTS: Final = {
-    "a minute without one of the services": (Fault(error=RETURNED), MINUTE),
-    "a minute without an answer": (Fault(error=RETURNED, seconds=CALL_SECONDS), MINUTE),
-    "a minute without free executions": (Fault(throttled=True), MINUTE),
-    "a minute in which Lambda receives nothing": (Fault(polled=False), MINUTE),
+    "a service fails for a minute": (Fault(error=RETURNED), MINUTE),
+    "a service does not respond for a minute": (Fault(error=RETURNED, seconds=CALL_SECONDS), MINUTE),
+    "Lambda throttles the function for a minute": (Fault(throttled=True), MINUTE),
+    "Lambda does not poll the queue for a minute": (Fault(polled=False), MINUTE),
     "a new permission that takes effect after a minute": (Fault(error=MISCONFIGURED), MINUTE),
     "one crash": (Fault(crashes=True, seconds=1), 4),
     "one timeout": (Fault(crashes=True, seconds=120), 4),
@@ -143,7 +143,7 @@ def simulate(
 
 @pytest.mark.parametrize("traffic", TRAFFIC)
 @pytest.mark.parametrize("name", OUTAGES)
-def test_an_outage_sets_off_its_alarms_as_long_as_it_lasts(stack: RecordedProgram, name: str, traffic: str) -> None:
+def test_an_outage_keeps_its_alarms_in_alarm_until_it_ends(stack: RecordedProgram, name: str, traffic: str) -> None:
     outage, end = OUTAGES[name], BEGIN + LASTS
     minutes = range(BEGIN, end + AFTERWARDS)
     begins: dict[str, int] = {}
@@ -176,7 +176,7 @@ def test_transient_faults_trigger_no_alarm(
 
 
 @pytest.mark.parametrize(("role", "fault", "minutes"), LONG_OUTAGES)
-def test_an_outage_sets_off_its_alarm_with_long_times_too(
+def test_an_outage_triggers_its_alarm_with_a_long_timeout_and_window(
     slow_stack: RecordedProgram, role: str, fault: Fault, minutes: int
 ) -> None:
     metrics = simulate(slow_stack, {0: fault}, 2 * minutes * MINUTE, "single", 0)
@@ -185,7 +185,7 @@ def test_an_outage_sets_off_its_alarm_with_long_times_too(
     assert found[role][0] == BEGIN + minutes
 
 
-def test_dead_letters_keep_their_alarm_when_the_metrics_stop(stack: RecordedProgram) -> None:
+def test_dead_letters_alarm_stays_in_alarm_when_the_metrics_stop(stack: RecordedProgram) -> None:
     # The queue is inactive for more than six hours before each event.
     flood, purged = 7 * HOURS, 15 * HOURS
     pipeline = Pipeline(stack)
@@ -198,13 +198,13 @@ def test_dead_letters_keep_their_alarm_when_the_metrics_stop(stack: RecordedProg
     assert found == {"dead-letters": [*range(flood + 17, purged + 17)]}
 
 
-def test_not_received_alarm_survives_missing_metrics(stack: RecordedProgram) -> None:
+def test_not_received_alarm_stays_in_alarm_when_the_metrics_stop(stack: RecordedProgram) -> None:
     metrics = simulate(stack, {0: Fault(polled=False)}, 9 * HOURS * MINUTE, "single", 0)
 
     assert watch(stack, metrics, range(BEGIN, 9 * HOURS), READINGS[0])["not-received"][-1] == 9 * HOURS - 1
 
 
-def test_letters_that_sqs_moves_after_crashes_set_off_their_alarm(stack: RecordedProgram) -> None:
+def test_messages_that_sqs_dead_letters_after_crashes_trigger_the_alarm(stack: RecordedProgram) -> None:
     metrics = simulate(stack, {0: Fault(crashes=True, seconds=1)}, 150 * MINUTE, "single", 0)
 
     # Ten deliveries, each with a visibility timeout of twelve minutes.
@@ -212,7 +212,7 @@ def test_letters_that_sqs_moves_after_crashes_set_off_their_alarm(stack: Recorde
 
 
 @pytest.mark.parametrize(("messages", "minutes"), [(0, 10 * HOURS), (5000, BEGIN + AFTERWARDS)])
-def test_neither_a_night_without_messages_nor_a_peak_sets_off_an_alarm(
+def test_neither_a_night_without_messages_nor_a_peak_triggers_an_alarm(
     stack: RecordedProgram, messages: int, minutes: int
 ) -> None:
     pipeline = Pipeline(stack)

@@ -228,7 +228,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
 
 
 def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, Stack]:
-    """Run the program with settings, and return its record and the stack for the bootstrap program's policies."""
+    """Run the program with settings, and return the recorded program and the bootstrap program's stack."""
     account = ACCOUNTS[region]
     boundary = f"arn:{account.partition}:iam::{ACCOUNT_ID}:policy/{PROJECT_NAME}-dev-ci-boundary"
     program = run_program(example_config(region=region, **{"permissionsBoundaryArn": boundary} | settings), "example")

@@ -113,9 +113,9 @@ def fixture_ran(request: pytest.FixtureRequest) -> Ran:
     return run(**request.param)
 
 
-def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
+def test_the_roles_have_the_permissions_for_deployments_and_previews(ran: Ran) -> None:
     needs, stack = list(required_actions(*ran)), ran[1]
-    # A preview uses the key only through Lambda, which decrypts the function's environment.
+    # A preview uses the key only through Lambda, which decrypts the function's environment variables.
     reading = [each for each in needs if READING.fullmatch(each.action) and "kms:ViaService" not in each.context]
     environment = [each for each in needs if each.action == "kms:Decrypt" and "lambda." in str(each.context)]
     assert len(reading) > 50
@@ -126,7 +126,7 @@ def test_a_deployment_and_its_preview_may_do_what_they_need(ran: Ran) -> None:
     assert refused(policies_of(stack, "preview"), reading) == []
 
 
-def test_the_integration_tests_may_do_what_they_need() -> None:
+def test_the_deploy_role_has_the_permissions_of_the_integration_tests() -> None:
     needs = [Need(action, on, context) for several, on, context in TESTED for action in several.split()]
 
     assert refused(DEPLOY, needs) == []
@@ -217,7 +217,7 @@ def test_a_deployment_cannot_touch_the_permissions_of_others() -> None:
     assert allows(everything, "iam:PutRolePolicy", ROLE, BEST)
 
 
-def test_a_role_is_written_with_the_boundary_and_passed_to_lambda_only() -> None:
+def test_roles_require_the_boundary_and_are_passed_only_to_lambda() -> None:
     other = {"iam:PermissionsBoundary": f"{IAM}:policy/other", "iam:PassedToService": "ec2.amazonaws.com"}
     written = ["CreateRole", "PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "PassRole"]
     never = ["DeleteRolePermissionsBoundary", "AttachRolePolicy", "DetachRolePolicy"]
@@ -229,7 +229,7 @@ def test_a_role_is_written_with_the_boundary_and_passed_to_lambda_only() -> None
     assert allowed(written + never, other) == allowed(written + never, {}) == []
 
 
-def test_only_alarms_go_to_addresses_and_notifications_to_the_inbox() -> None:
+def test_alarms_go_only_to_email_and_notifications_only_to_the_inbox() -> None:
     abroad = INBOX.replace(ACCOUNT, ACCOUNT[::-1])
     elsewhere = [("notifications", "email", "a@b.org"), ("notifications", "sqs", abroad), ("alarms", "sqs", INBOX)]
 
@@ -271,7 +271,7 @@ def test_a_key_is_used_through_services_only() -> None:
             assert not allows(everything, action, KEY_ARN, context | tags(STACK))
 
 
-def test_the_boundary_allows_exactly_what_the_functions_role_allows(ran: Ran) -> None:
+def test_the_boundary_allows_exactly_the_permissions_of_the_function(ran: Ran) -> None:
     program, stack = ran
     role_policy = program.one("aws:iam/rolePolicy:RolePolicy", "function-role-policy").document("policy")
 

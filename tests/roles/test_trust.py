@@ -20,17 +20,17 @@ def job(environment: str, subject: str = NEW, **claims: str) -> dict[str, str]:
 JOBS: dict[str, tuple[dict[str, str], set[str]]] = {
     "a preview of a pull request": (job("dev-preview", ref="refs/pull/7/merge"), {"preview"}),
     "a deployment": (job("dev"), {"deploy"}),
-    "a deployment, old": (job("dev", OLD), {"deploy"}),
+    "a deployment, old subject format": (job("dev", OLD), {"deploy"}),
     "no environment": (job("", sub=f"{NEW}:ref:refs/heads/main"), set()),
     "the environment of another stack": (job("prod"), set()),
-    "an environment whose name begins like the stack's": (job("dev2"), set()),
+    "an environment whose name begins with the stack's name": (job("dev2"), set()),
     "a tag with the branch's name": (job("dev", ref="refs/tags/main"), set()),
     "a fork": (job("dev", "repo:mallory@666/orders@667", repository_id="667"), set()),
     "another repository of the owner": (job("dev", "repo:acme@123/other@457", repository_id="457"), set()),
-    "a repository that has got our name, old": (job("dev", OLD, repository_id="999"), set()),
-    "our repository, given to another owner": (job("dev", "repo:mallory@666/orders@456"), set()),
-    "a subject of another environment": (job("dev", sub=f"{NEW}:environment:prod"), set()),
-    "a token for somebody else": (job("dev", aud="https://github.com/acme"), set()),
+    "another repository with our former name, old subject format": (job("dev", OLD, repository_id="999"), set()),
+    "our repository, transferred to another owner": (job("dev", "repo:mallory@666/orders@456"), set()),
+    "a subject with another environment": (job("dev", sub=f"{NEW}:environment:prod"), set()),
+    "a token for another audience": (job("dev", aud="https://github.com/acme"), set()),
 }
 
 
