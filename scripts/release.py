@@ -39,7 +39,7 @@ def notes(changelog: str, version: str, tags: list[str]) -> str:
         datetime.date.fromisoformat(found[2])
     except ValueError as error:
         raise ReleaseError(
-            f"CHANGELOG.md: found {heading!r}; replace {found[2]!r} by the date of the release"
+            f"CHANGELOG.md: found {heading!r}; replace {found[2]!r} with the date of the release"
         ) from error
     if REQUIRED not in entry:
         raise ReleaseError(f"CHANGELOG.md: {version} has no section {REQUIRED!r}")

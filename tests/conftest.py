@@ -16,7 +16,7 @@ from tests.projects import Environment, Project
 Bake = Callable[..., Project]
 
 # Modules whose tests share expensive state, such as a deployment or the results for identical projects.
-IN_ONE_PROCESS = {
+IN_ONE_WORKER = {
     "test_emulator.py",
     "test_pulumi_cli.py",
     "test_rendered_deployment.py",
@@ -36,13 +36,13 @@ def pytest_configure(config: pytest.Config) -> None:
 class SharedWork(LoadScopeScheduling):
     """Scheduling that runs tests with expensive shared fixtures in one worker process.
 
-    The tests of each combination of answers form a group, as do the tests of each module in `IN_ONE_PROCESS`. pytest
+    The tests of each combination of answers form a group, as do the tests of each module in `IN_ONE_WORKER`. pytest
     9.2 ignores xdist's own groups: https://github.com/pytest-dev/pytest-xdist/issues/1386
     """
 
     def _split_scope(self, nodeid: str) -> str:
         module, _, test = nodeid.partition("::")
-        if Path(module).name in IN_ONE_PROCESS:
+        if Path(module).name in IN_ONE_WORKER:
             return module
         return next((combination for combination in NAMES if combination in test), nodeid)
 

@@ -131,7 +131,7 @@ def test_the_local_stack_handles_valid_and_malformed_messages(shell: Shell) -> N
     assert shell.calls() == [INIT, UP, OUTPUT]
     address = shell.address()
     said = [
-        "it takes about 100 s, mostly waits in the AWS provider.",
+        "this takes about 100 s, mostly fixed waits of the AWS provider.",
         f"Deployed to the emulator at {address} in",
     ]
     assert [text for text in said if text not in up.stdout] == []

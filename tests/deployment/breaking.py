@@ -150,7 +150,7 @@ class MutatedFunction(NamedTuple):
 
 
 PUBLISH = "        self.sns.publish("
-MISTAKEN_FUNCTIONS = (
+MUTATED_FUNCTIONS = (
     MutatedFunction(
         (
             Mutation("processor/storage.py", "Body=payload", 'Body=payload + b" "'),
@@ -299,7 +299,7 @@ def failing_tests() -> Iterator[str]:
     client, function = stack.client("lambda"), {"FunctionName": stack.outputs["function_name"]}
     impatient = mock.patch.object(pipeline_module, "LOCAL_DEADLINE_SECONDS", DEADLINE_SECONDS)
     with impatient, opened_pipeline(stack) as pipeline:
-        for mutations, tests in MISTAKEN_FUNCTIONS:
+        for mutations, tests in MUTATED_FUNCTIONS:
             code = bundle_with(mutations)
             version = client.update_function_code(**function, ZipFile=code, Publish=True)["Version"]
             client.update_alias(**function, Name=LIVE, FunctionVersion=version)

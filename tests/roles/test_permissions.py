@@ -189,8 +189,8 @@ def test_a_role_changes_nothing_of_another_stack_region_or_account(own: str, oth
 
 IAM = f"arn:aws:iam::{ACCOUNT}"
 ROLE = f"{IAM}:role/{PREFIX}-processor"
-# Resources that the deploy role must never change; for `CI_OWN`, even if another statement allows the action.
-CI_OWN = [
+# Resources that the deploy role must never change; for `CI_RESOURCES`, even if another statement allows the action.
+CI_RESOURCES = [
     *(f"{IAM}:role/{PROJECT_NAME}-{name}" for name in ("dev-ci-deploy", "dev-ci-preview", "prod-ci-deploy")),
     *(f"{IAM}:policy/{PROJECT_NAME}-{name}" for name in ("dev-ci-boundary", "dev-ci-compute", "prod-ci-boundary")),
     f"{IAM}:oidc-provider/token.actions.githubusercontent.com",
@@ -211,9 +211,9 @@ def test_a_deployment_cannot_touch_the_permissions_of_others() -> None:
     every = [*(f"iam:{name}" for name in OPERATIONS), "iam:PassRole", "sts:AssumeRole"]
     everything = [*DEPLOY, {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}]
 
-    for resource in CI_OWN + OTHERS:
+    for resource in CI_RESOURCES + OTHERS:
         assert [each for each in every if allows(DEPLOY, each, resource, BEST)] == []
-    assert [each for each in CI_OWN if allows(everything, "iam:PutRolePolicy", each, BEST)] == []
+    assert [each for each in CI_RESOURCES if allows(everything, "iam:PutRolePolicy", each, BEST)] == []
     assert allows(everything, "iam:PutRolePolicy", ROLE, BEST)
 
 

@@ -224,7 +224,7 @@ def test_local_stack_is_never_deployed_to_aws(variables: dict[str, str], message
 
 
 def test_local_stack_has_no_endpoints_in_its_configuration() -> None:
-    message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
+    message = "not allowed in a local stack; remove it: AWS_ENDPOINT_URL already points to the emulator"
 
     assert problems(LOCAL | {"aws:endpoints": "[]"}) == {"aws:endpoints": message}
 

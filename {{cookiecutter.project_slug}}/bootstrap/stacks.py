@@ -104,7 +104,7 @@ def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
     if RESERVED.search(stack.suffix):
         yield bad_value(f"{stack.project}:environmentSuffix", stack.suffix, "any suffix except pulumi, *-ci and *-ci-*")
     # The deploy role can create the function's role only with a boundary. AWS managed policies have the account `aws`.
-    is_organisations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
-    if boundary != stack.own_boundary_arn and not is_organisations:
+    is_organizations = re.search(rf"::({stack.account.id}|aws):", boundary) and not boundary.endswith("-ci-boundary")
+    if boundary != stack.own_boundary_arn and not is_organizations:
         allowed = f"{stack.own_boundary_arn}, or a boundary of your organization"
         yield bad_value(f"{stack.project}:permissionsBoundaryArn", boundary, allowed)

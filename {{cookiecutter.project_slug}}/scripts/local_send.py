@@ -119,6 +119,7 @@ def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]
         for dead_letter in messages:
             reasons = {name: each["StringValue"] for name, each in dead_letter.get("MessageAttributes", {}).items()}
             if message in (dead_letter["MessageId"], reasons.get(ORIGINAL_MESSAGE_ID)):
-                code = reasons.get("ErrorCode", "received too often")
-                return [f"Dead letter:  in {queue_url}", f"Reason:       {code}: {reasons.get('ErrorReason', '')}"]
+                given = [reasons[name] for name in ("ErrorCode", "ErrorReason") if name in reasons]
+                reason = ": ".join(given) or "moved by SQS after maxReceiveCount deliveries"
+                return [f"Dead letter:  in {queue_url}", f"Reason:       {reason}"]
     return []

@@ -161,7 +161,7 @@ def _new_emulator() -> Generator[str]:
 
 
 def _deploy_to_new(address: str) -> dict[str, Any]:
-    print("Deploying to the emulator; it takes about 100 s, mostly waits in the AWS provider.", flush=True)
+    print("Deploying to the emulator; this takes about 100 s, mostly fixed waits of the AWS provider.", flush=True)
     STATE_FOLDER.mkdir()
     _pulumi(address, "stack", "init", STACK, "--no-select", is_disposable=True)
     _pulumi(address, *UP, is_disposable=True)

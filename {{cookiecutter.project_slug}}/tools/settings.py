@@ -259,7 +259,7 @@ def find_problems(
         *own_problems(model, project, config, secret_keys),
     ]
     if environment == DECLARATION.local and "aws:endpoints" in config:
-        message = "not allowed in a local stack; AWS_ENDPOINT_URL is the emulator's address"
+        message = "not allowed in a local stack; remove it: AWS_ENDPOINT_URL already points to the emulator"
         problems.append(Problem("local-endpoints", "aws:endpoints", message, "none in a local stack"))
     if variables is not None:
         environments = model.schema[DECLARATION.environment]["enum"]

@@ -82,7 +82,7 @@ class Pipeline:
             if is_notified or time.monotonic() > deadline:
                 return message
 
-    def send_back(self, letter: Mapping[str, Any], body: str) -> None:
+    def redrive(self, letter: Mapping[str, Any], body: str) -> None:
         """Redrive a dead letter with its attributes, as SQS does, but with a repaired body."""
         message = {"MessageBody": body, "MessageAttributes": letter["MessageAttributes"]}
         self._sqs.send_message(QueueUrl=self.stack.outputs["queue_url"], **message)

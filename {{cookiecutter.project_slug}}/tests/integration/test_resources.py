@@ -97,7 +97,7 @@ LIFECYCLE = Call("s3", "get_bucket_lifecycle_configuration", BUCKET)
 PUBLIC_ACCESS = Call("s3", "get_public_access_block", BUCKET)
 BUCKET_POLICY = Call("s3", "get_bucket_policy", BUCKET)
 BUCKET_LOGGING = Call("s3", "get_bucket_logging", BUCKET)
-TABLE_ITSELF = Call("dynamodb", "describe_table", TABLE)
+DESCRIBE_TABLE = Call("dynamodb", "describe_table", TABLE)
 BACKUPS = Call("dynamodb", "describe_continuous_backups", TABLE)
 TIME_TO_LIVE = Call("dynamodb", "describe_time_to_live", TABLE)
 QUEUE = Call("sqs", "get_queue_attributes", {"QueueUrl": "$queue_url", "AttributeNames": ["All"]})
@@ -107,7 +107,7 @@ SUBSCRIBED = Call("sns", "list_subscriptions_by_topic", {"TopicArn": "$alarm_top
 FUNCTION = Call("lambda", "get_function_configuration", {"FunctionName": "$function_name", "Qualifier": "live"})
 ALIAS = Call("lambda", "get_alias", {"FunctionName": "$function_name", "Name": "live"})
 MAPPINGS = Call("lambda", "list_event_source_mappings", {})
-ROLE_ITSELF = Call("iam", "get_role", ROLE)
+GET_ROLE = Call("iam", "get_role", ROLE)
 ROLE_POLICY = Call("iam", "get_role_policy", ROLE | {"PolicyName": "$role_name"})
 ROLE_POLICIES = Call("iam", "list_role_policies", ROLE)
 ATTACHED_POLICIES = Call("iam", "list_attached_role_policies", ROLE)
@@ -145,15 +145,15 @@ ROWS = {
     "bucket: access logs": Row(
         BUCKET_LOGGING, "LoggingEnabled.TargetBucket", lambda s: f"{s.prefix}-access-logs-{s.account}"
     ),
-    "table: ARN": Row(TABLE_ITSELF, "Table.TableArn", lambda s: s.outputs["table_arn"]),
-    "table: key": Row(TABLE_ITSELF, "Table.KeySchema[].AttributeName", ["message_id"]),
+    "table: ARN": Row(DESCRIBE_TABLE, "Table.TableArn", lambda s: s.outputs["table_arn"]),
+    "table: key": Row(DESCRIBE_TABLE, "Table.KeySchema[].AttributeName", ["message_id"]),
     "table: index": Row(
-        TABLE_ITSELF, f"Table.{INDEX}", [["timestamp-index", ["date", "timestamp"], ["object_key", "type"]]]
+        DESCRIBE_TABLE, f"Table.{INDEX}", [["timestamp-index", ["date", "timestamp"], ["object_key", "type"]]]
     ),
-    "table: billing": Row(TABLE_ITSELF, "Table.BillingModeSummary.BillingMode", "PAY_PER_REQUEST"),
-    "table: encryption": Row(TABLE_ITSELF, "Table.SSEDescription.KMSMasterKeyArn", key_arn),
+    "table: billing": Row(DESCRIBE_TABLE, "Table.BillingModeSummary.BillingMode", "PAY_PER_REQUEST"),
+    "table: encryption": Row(DESCRIBE_TABLE, "Table.SSEDescription.KMSMasterKeyArn", key_arn),
     "table: deletion protection": Row(
-        TABLE_ITSELF, "Table.DeletionProtectionEnabled", lambda s: s.settings.environment == "prod"
+        DESCRIBE_TABLE, "Table.DeletionProtectionEnabled", lambda s: s.settings.environment == "prod"
     ),
     "table: recovery": Row(BACKUPS, RECOVERY, "ENABLED"),
     "table: TTL": Row(TIME_TO_LIVE, EXPIRY, ["expires_at", True]),
@@ -219,12 +219,12 @@ ROWS = {
     "event source: partial responses": Row(MAPPINGS, f"{MAPPED}.FunctionResponseTypes[]", ["ReportBatchItemFailures"]),
     "event source: filters": Row(MAPPINGS, f"{MAPPED}.FilterCriteria.Filters[]", []),
     "role: trust": Row(
-        ROLE_ITSELF,
+        GET_ROLE,
         "Role.AssumeRolePolicyDocument.Statement[].[Effect, Principal, Action]",
         [["Allow", {"Service": "lambda.amazonaws.com"}, "sts:AssumeRole"]],
     ),
     "role: boundary": Row(
-        ROLE_ITSELF,
+        GET_ROLE,
         "Role.[PermissionsBoundary.PermissionsBoundaryArn]",
         lambda s: [s.settings.permissions_boundary_arn or None],
     ),

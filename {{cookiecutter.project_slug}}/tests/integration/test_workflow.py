@@ -95,7 +95,7 @@ def test_redriven_dead_letter_keeps_its_identity(pipeline: Pipeline) -> None:
     (message,) = pipeline.send(BAD_BODY)
     (letter,) = pipeline.wait_for(pipeline.letters_of, message)
 
-    pipeline.send_back(letter, BODY)
+    pipeline.redrive(letter, BODY)
 
     item = pipeline.wait_for(pipeline.item_of, message)
     assert pipeline.payload_of(message) == BODY.encode()

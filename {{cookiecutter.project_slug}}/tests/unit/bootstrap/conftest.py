@@ -19,7 +19,7 @@ ACCOUNT = Account(ACCOUNT_ID, "us-east-1", "aws", "amazonaws.com")
 OTHER_ACCOUNT_ID = ACCOUNT_ID[::-1]
 KEY_ARN = f"arn:aws:kms:us-west-2:{ACCOUNT_ID}:key/99999999-8888-7777-6666-555555555555"
 BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/{PROJECT_NAME}-dev-ci-boundary"
-EVERYBODYS_ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/everybody"
+ORGANIZATION_BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/everybody"
 
 
 def stack_file(region: str, suffix: str, boundary_arn: str, **settings: str) -> dict[str, object]:
@@ -30,7 +30,7 @@ def stack_file(region: str, suffix: str, boundary_arn: str, **settings: str) -> 
 
 
 DEV = stack_file("us-east-2", "dev", BOUNDARY_ARN)
-QA = stack_file("us-west-2", "test", EVERYBODYS_ARN, bucketName="our-own-bucket", kmsKeyArn=KEY_ARN)
+QA = stack_file("us-west-2", "test", ORGANIZATION_BOUNDARY_ARN, bucketName="our-own-bucket", kmsKeyArn=KEY_ARN)
 STACKS = {"dev": DEV, "qa": QA, "prod": DEV | {"aws:allowedAccountIds": [OTHER_ACCOUNT_ID]}, "local": {}}
 
 WriteStacks = Callable[[Mapping[str, Mapping[str, object]]], Project]

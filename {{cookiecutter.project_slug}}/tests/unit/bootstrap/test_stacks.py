@@ -11,8 +11,8 @@ from tests.unit.bootstrap.conftest import (
     ACCOUNT,
     BOUNDARY_ARN,
     DEV,
-    EVERYBODYS_ARN,
     KEY_ARN,
+    ORGANIZATION_BOUNDARY_ARN,
     OTHER_ACCOUNT_ID,
     QA,
     STACKS,
@@ -34,7 +34,7 @@ def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -
 
     assert find_stacks(write_stacks(STACKS), ACCOUNT) == [
         Stack("dev", PROJECT_NAME, ohio, "dev", "", "", BOUNDARY_ARN),
-        Stack("qa", PROJECT_NAME, oregon, "test", "our-own-bucket", KEY_ARN, EVERYBODYS_ARN),
+        Stack("qa", PROJECT_NAME, oregon, "test", "our-own-bucket", KEY_ARN, ORGANIZATION_BOUNDARY_ARN),
     ]
 
 
@@ -51,14 +51,14 @@ def test_the_stacks_that_name_the_account_are_found(write_stacks: WriteStacks) -
         (BUCKET, "*", "empty (derived), or 3 to 63 lower-case letters"),
         (KEY, KEY_ARN, "a key in us-east-2, the region of the stack"),
         (BOUNDARY, "", WANTED),
-        (BOUNDARY, EVERYBODYS_ARN.replace(ACCOUNT_ID, OTHER_ACCOUNT_ID), WANTED),
+        (BOUNDARY, ORGANIZATION_BOUNDARY_ARN.replace(ACCOUNT_ID, OTHER_ACCOUNT_ID), WANTED),
         (BOUNDARY, BOUNDARY_ARN.replace("-dev-", "-prod-"), WANTED),
     ],
 )
 def test_a_stack_that_ci_cannot_deploy_is_refused(
     write_stacks: WriteStacks, key: str, value: object, allowed: str
 ) -> None:
-    usable = DEV | {BOUNDARY: EVERYBODYS_ARN if key == SUFFIX else BOUNDARY_ARN}
+    usable = DEV | {BOUNDARY: ORGANIZATION_BOUNDARY_ARN if key == SUFFIX else BOUNDARY_ARN}
 
     with pytest.raises(SettingsError, match="has 1 problem") as error:
         find_stacks(write_stacks({"dev": usable | {key: value}}), ACCOUNT)

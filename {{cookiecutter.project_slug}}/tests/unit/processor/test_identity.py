@@ -27,19 +27,19 @@ def identity(**attributes: dict[str, Any]) -> Identity:
     return identify(SQSRecord(sqs_record("", **attributes)))
 
 
-SENT_BACK = {name: text(value) for name, value in FIRST.attributes.items()}
+REDRIVEN = {name: text(value) for name, value in FIRST.attributes.items()}
 IGNORED = [
     {},
-    *({name: SENT_BACK[name]} for name in SENT_BACK),
-    *(SENT_BACK | {"OriginalMessageId": text(value)} for value in IDS),
-    *(SENT_BACK | {"OriginalSentTimestamp": text(value)} for value in (*TIMES, LATER)),
-    *(SENT_BACK | {"OriginalMessageId": other} for other in ({}, {"dataType": "Binary", "binaryValue": "AAEC"})),
+    *({name: REDRIVEN[name]} for name in REDRIVEN),
+    *(REDRIVEN | {"OriginalMessageId": text(value)} for value in IDS),
+    *(REDRIVEN | {"OriginalSentTimestamp": text(value)} for value in (*TIMES, LATER)),
+    *(REDRIVEN | {"OriginalMessageId": other} for other in ({}, {"dataType": "Binary", "binaryValue": "AAEC"})),
 ]
 
 
 def test_a_redriven_message_keeps_its_original_id_and_time() -> None:
-    assert [*SENT_BACK] == ["OriginalMessageId", "OriginalSentTimestamp"]
-    assert identity(**SENT_BACK) == FIRST
+    assert [*REDRIVEN] == ["OriginalMessageId", "OriginalSentTimestamp"]
+    assert identity(**REDRIVEN) == FIRST
 
 
 @pytest.mark.parametrize("attributes", IGNORED)

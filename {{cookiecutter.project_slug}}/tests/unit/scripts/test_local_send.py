@@ -65,7 +65,9 @@ def test_the_result_of_a_dead_letter_among_others(outputs: dict[str, str], aws: 
 def test_the_result_of_a_message_that_was_received_too_often(outputs: dict[str, str], aws: Emulated) -> None:
     message = aws.sqs.send_message(QueueUrl=outputs["dlq_url"], MessageBody=BODY)["MessageId"]
 
-    assert local_send.wait_for_result(outputs, message)[1] == "Reason:       received too often: "
+    assert (
+        local_send.wait_for_result(outputs, message)[1] == "Reason:       moved by SQS after maxReceiveCount deliveries"
+    )
 
 
 def test_a_message_without_its_notification_is_not_processed(outputs: dict[str, str], aws: Emulated) -> None:
