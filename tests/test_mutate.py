@@ -118,5 +118,5 @@ def test_a_score_at_the_floor_passes(project: Project, monkeypatch: pytest.Monke
 def test_nothing_is_measured_if_tests_fail_without_a_mutant(project: Project) -> None:
     project.replace("tests/unit/infrastructure/test_prices.py", "2 euros", "3 euros")
 
-    with pytest.raises(SystemExit, match=r"(?s)2 euros.*test_prices.py fails without a mutant"):
+    with pytest.raises(SystemExit, match=r"(?s)2 euros.*test_prices.py fails on the unmutated code"):
         mutate.main()

@@ -192,7 +192,7 @@ def test_missing_pulumi_cli_is_reported_for_each_stack(own: Project, environment
 
     assert (status, report["deployments"]) == (2, dict.fromkeys(("dev", "staging", "prod"), "unreadable"))
     assert {each["message"].partition("https")[0] for each in report["findings"]} == {
-        "the deployed stack cannot be read: pulumi is not on the PATH; "
+        "the deployed stack cannot be read: pulumi is not on the PATH; install it: "
     }
 
 

@@ -20,6 +20,8 @@ RECORD_FILE: Final = ".template.json"
 # Version numbers and commits of GitHub Actions, which Renovate updates even in files that the template owns.
 VERSIONS: Final = re.compile(rb"@[0-9a-f]{40}( # v[\d.]+)?|\d+(\.\d+)+")
 KEYS: Final = frozenset({"template", "version", "rendered", "commit", "owned", "answers"})
+# Exceptions from reading a record that is missing or damaged.
+UNREADABLE: Final = (OSError, ValueError)
 RELEASE: Final = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", re.MULTILINE)
 
 Version = tuple[int, ...]
@@ -43,7 +45,7 @@ def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
     """
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except UNREADABLE:
         record = None
     if not isinstance(record, dict) or not record.keys() >= KEYS:
         sys.exit(f"{RECORD_FILE} is missing or damaged; restore it from the project's history")
