@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measure import in_turn, print_table, rendered, write_config
+from hooks.post_gen_project import OWNED
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
@@ -27,6 +28,7 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 def main() -> None:
     """Measure the rendering, then a rendered project in its own virtual environment."""
     measure_rendering()
+    count_changes()
     with rendered() as (project, environment):
         finished = environment.run(project, "python", str(ROOT / "benchmarks" / "function_timing.py"))
         finished.check_returncode()
@@ -58,6 +60,26 @@ def measure_rendering() -> None:
         times = in_turn({name: lambda path=path: render(path) for name, path in templates.items()}, 11)
     rows = [(name, str(files[name]), f"{time:.2f} s", f"{time / times['empty']:.2f}") for name, time in times.items()]
     print_table("Rendering, Cookiecutter's whole process", ("template", "files", "median", "ratio"), rows)
+
+
+def count_changes() -> None:
+    """Count the lines that have changed since the last release, by owner: updates merge those of the team."""
+    tags = ["git", "describe", "--tags", "--abbrev=0", "--match", "v*"]
+    last = subprocess.run(tags, cwd=ROOT, check=False, capture_output=True, encoding="utf-8").stdout.strip()
+    if not last:
+        print("\nThere is no release to count the changes since.")
+        return
+    diff = ["git", "diff", "--numstat", "--relative", last, "--", "."]
+    folder = ROOT / "{{cookiecutter.project_slug}}"
+    changed = subprocess.run(diff, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
+    counts = {"the template's": 0, "the team's": 0}
+    for line in changed.splitlines():
+        added, removed, name = line.split("\t")
+        owner = "the template's" if name.startswith(OWNED) else "the team's"
+        counts[owner] += sum(int(number) for number in (added, removed) if number != "-")
+    total = sum(counts.values()) or 1
+    rows = [(owner, str(count), f"{100 * count / total:.0f} %") for owner, count in counts.items()]
+    print_table(f"Lines changed since {last}, before rendering", ("files", "lines", "share"), rows)
 
 
 def measure_gate(project: Project, environment: Environment) -> None:
