@@ -25,7 +25,7 @@ ONLY_WITH = {
         "tests/unit/bootstrap/test_state.py": "tests/unit/bootstrap/test_state.py",
     },
 }
-# Folders whose files may all be excluded. Elsewhere, an empty folder may be git's, if a project is overwritten.
+# Folders to remove if left empty. In an overwritten project, other empty folders may be git's.
 ONLY_IF_NOT_EMPTY = (".github", ".gitlab")
 
 # Files and folders that the template owns: updates replace them. The team owns all others: updates merge them.

@@ -83,7 +83,7 @@ def read_answers(path: Path) -> Answers:
     except UnicodeError as error:
         raise AnswersError(f"{path} is not UTF-8 text") from error
     except (yaml.YAMLError, ValueError) as error:
-        raise AnswersError(f"{path} is not YAML: {error}") from error
+        raise AnswersError(f"{path}: invalid YAML: {error}") from error
     answers = config.get("default_context", {}) if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(answers, dict):
         raise AnswersError(f"{path} must be a mapping; default_context must be a mapping of answers")

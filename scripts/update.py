@@ -100,7 +100,7 @@ class Repository:
         """Merge the branch ``template``, and return the files with conflicts.
 
         Args:
-            template: The template's address for the project.
+            template: URL of the template, to keep in the project's ``.template.json``.
             owned: Paths that the project's ``.template.json`` lists as owned by the template.
         """
         before = json.loads(self.run("show", f"{self.run('merge-base', 'HEAD', BRANCH)}:{RECORD}"))
@@ -134,7 +134,7 @@ def main() -> None:
     except (UpdateError, AnswersError) as error:
         sys.exit(f"update: {error}")
     except (EOFError, KeyboardInterrupt):
-        sys.exit("\nupdate: interrupted; `git status` shows whether a merge has begun")
+        sys.exit("\nupdate: interrupted; `git status` shows whether a merge is in progress")
     if conflicts is None:
         print(f"update: nothing to merge from {VERSION}")
     elif conflicts:

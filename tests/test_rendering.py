@@ -173,7 +173,7 @@ def test_cruft_creates_and_updates_a_project_as_the_readme_says(versioned: Path,
     uvx = [sys.executable, "-m", "uv", "tool", "run"]
     assert (create[0], create[-1]) == ("uvx", "https://github.com/OWNER/cookiecutter-pulumi-aws")
 
-    # An empty line takes the default of each question.
+    # Empty lines accept the defaults.
     run = partial(subprocess.run, check=True, capture_output=True, encoding="utf-8")
     said = run([*uvx, *create[1:-1], str(versioned)], cwd=tmp_path, input="\n" * len(QUESTIONS)).stdout
     project = tmp_path / "event-pipeline"

@@ -146,7 +146,7 @@ def listed(tags: Inputs | None) -> list[Inputs]:
 
 
 def pascal(value: Any, **renamed: str) -> Any:
-    """Convert keys to PascalCase, or as ``renamed`` says."""
+    """Convert keys to PascalCase, or to their names in ``renamed``."""
     if isinstance(value, dict):
         return {renamed.get(key, key[0].upper() + key[1:]): pascal(each, **renamed) for key, each in value.items()}
     return [pascal(each, **renamed) for each in value] if isinstance(value, list) else value

@@ -66,7 +66,7 @@ class Stack:
 
     @property
     def text(self) -> str:
-        """The last command's Markdown for a comment."""
+        """The Markdown comment that the last command wrote."""
         return (self.folder / "dev.md").read_text(encoding="utf-8")
 
 
@@ -218,14 +218,16 @@ def test_other_drift_fails_and_stops_a_plan_unless_a_person_allows_it(
 ) -> None:
     stack.set(drift)
     reason = (
-        f"changed outside Pulumi: {refused}; undo it, or list it in policies.toml under [drift], as `repair` if "
-        "deployments may undo it, as `ignore` if AWS changes it by itself"
+        f"changed outside Pulumi: {refused}; revert the drift, or list it in policies.toml under [drift]: as `repair` "
+        "if deployments may revert it, as `ignore` if AWS causes it"
     )
 
     assert refusal("drift") == reason
     monkeypatch.setenv("CI_ALLOW_DRIFT", "prod")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert refusal("plan") == f"{reason}; or undo it in a new run, started by hand with CI_ALLOW_DRIFT=dev"
+    assert (
+        refusal("plan") == f"{reason}; or deploy over the drift in a new run, started by hand with CI_ALLOW_DRIFT=dev"
+    )
     assert "\n\n**failed**: `changed outside" in stack.text
     assert [path.name for path in stack.folder.glob("*plan*")] == []
 
@@ -290,10 +292,7 @@ def test_a_deployment_follows_the_plan_and_is_tested(cli: StandInPulumi, stack: 
 def test_a_deployment_that_violates_the_plan_is_refused(cli: StandInPulumi, violation: str) -> None:
     cli.failures["up"] = violation
 
-    assert (
-        refusal("deploy")
-        == "update of another violates the saved plan; re-run all jobs, or on GitLab run a new pipeline"
-    )
+    assert refusal("deploy") == "another violates the saved plan; re-run all jobs, or on GitLab run a new pipeline"
 
 
 def test_a_deployment_that_fails_is_not_tested(cli: StandInPulumi, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,11 +38,11 @@ config:
 UNREADABLE = {
     "list": (b"- config\n", 1, "is not a mapping of keys to values"),
     "complex key": (b"a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),
-    "two documents": (b"a: 1\n---\nb: 2\n", 2, "is not YAML: expected a single document"),
-    "open list": (b"config: [\n", 2, "is not YAML: while parsing a flow node"),
-    "colon without a space": (b"a: b\nc:d\ne: f\n", 2, "is not YAML: while scanning a simple key, could not find exp"),
-    "control character": (b"a: b\n\x1b\n", None, "is not YAML: "),
-    "unknown alias": (b"a: *b\n", 1, "is not YAML: found undefined alias"),
+    "two documents": (b"a: 1\n---\nb: 2\n", 2, "invalid YAML: expected a single document"),
+    "open list": (b"config: [\n", 2, "invalid YAML: while parsing a flow node"),
+    "colon without a space": (b"a: b\nc:d\ne: f\n", 2, "invalid YAML: while scanning a simple key, could not find exp"),
+    "control character": (b"a: b\n\x1b\n", None, "invalid YAML: "),
+    "unknown alias": (b"a: *b\n", 1, "invalid YAML: found undefined alias"),
     "other encoding": (b"a: b\nc: \xe9\n", 2, "is not UTF-8"),
 }
 

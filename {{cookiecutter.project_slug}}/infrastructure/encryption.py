@@ -26,7 +26,7 @@ class Encryption(pulumi.ComponentResource):
                 description=f"Encrypts the data and messages of {context.name('*')}",
                 enable_key_rotation=True,
                 deletion_window_in_days=DELETION_WINDOW_DAYS,
-                policy=iam.document(iam.allow_the_account(context.account), _allow_the_logs(context)),
+                policy=iam.document(iam.allow_the_account(context.account), _allow_cloudwatch_logs(context)),
                 tags=context.tags,
                 opts=context.data_options(parent=self),
             )
@@ -40,14 +40,14 @@ class Encryption(pulumi.ComponentResource):
         self.register_outputs({})
 
 
-def _allow_the_logs(context: Context) -> iam.Statement:
+def _allow_cloudwatch_logs(context: Context) -> iam.Statement:
     """Allow CloudWatch Logs to use the key for the function's log group.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
     """
     log_group_arn = context.account.arn("logs", f"log-group:{context.log_group_name}")
     return {
-        "Sid": "AllowTheLogs",
+        "Sid": "AllowCloudWatchLogs",
         "Effect": "Allow",
         "Principal": iam.regional_service_principal("logs"),
         "Action": ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],

@@ -177,7 +177,7 @@ class Settings(StackSettings):
 
     @property
     def visibility_timeout_seconds(self) -> int:
-        """Visibility timeout of the queue, in seconds."""
+        """Six times the function's timeout, plus the batch window."""
         return _visibility_timeout_seconds(self.lambda_timeout_seconds, self.batch_window_seconds)
 
     @classmethod

@@ -119,7 +119,7 @@ def _dead_letter(record: SQSRecord, error: BaseException) -> BaseException | Non
 
 
 def _report_misconfiguration(record: SQSRecord, error: BaseException) -> None:
-    logger.critical("Misconfigured: every message fails until this is fixed", extra=_details(record, error))
+    logger.critical("Misconfigured: every message fails until the cause is fixed", extra=_details(record, error))
     _count(MISCONFIGURED)
 
 
@@ -142,7 +142,7 @@ def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
     # These reasons name the call that failed, or the invalid fields. Other errors need a traceback.
     if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
         return details
-    return details | {"raised_at": traceback.format_tb(error.__traceback__)}
+    return details | {"traceback": traceback.format_tb(error.__traceback__)}
 
 
 @logger.inject_lambda_context
@@ -159,7 +159,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         The batch item failures, which SQS redelivers. Lambda deletes the other messages:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    # An alarm that ignores missing data goes to OK only on data, so every counter is reported, even as 0.
+    # An alarm that ignores missing data goes to OK only on data, so every counter is reported, even if it is 0.
     for counter in COUNTERS:
         _count(counter, 0)
 

@@ -10,7 +10,7 @@ OBJECT_PREFIX: Final = "messages/"
 # The table's TTL attribute.
 EXPIRY_ATTRIBUTE: Final = "expires_at"
 
-# The function's metrics, which count messages. Every invocation reports each metric, even as 0.
+# The function's metrics, which count messages. Every invocation reports each metric, even if it is 0.
 METRICS_NAMESPACE: Final = "EventPipeline"
 PROCESSED: Final = "MessagesProcessed"
 DEAD_LETTERED: Final = "MessagesDeadLettered"

@@ -100,7 +100,7 @@ def _plan(stack: str, lines: list[str]) -> str:
         lines += _described(preview, policies.stateful.types)
         repairable, refused = _sort_drift(preview.drift, policies.drift)
         if refused and os.environ.get(ALLOW_DRIFT) != stack:
-            sys.exit(f"{_refusal(refused)}; or undo it {_allowed(ALLOW_DRIFT, stack)}")
+            sys.exit(f"{_refusal(refused)}; or deploy over the drift {_allowed(ALLOW_DRIFT, stack)}")
         if repairable or refused:
             lines.append(f"- repairs drift: {', '.join(map(code, repairable + refused))}")
         lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]
@@ -131,7 +131,7 @@ def _deploy(stack: str, lines: list[str]) -> str:
             urn = URN_NAME.search(violation["message"])
             name = urn["name"] if urn else violation["before"]
             print(error, file=sys.stderr)
-            sys.exit(f"update of {name} violates the saved plan; {NEW_PLAN}")
+            sys.exit(f"{name} violates the saved plan; {NEW_PLAN}")
     lines.append(f"- {len(save_outputs(stack))} outputs")
     if run_to_completion(INTEGRATION_TESTS):
         sys.exit("the integration tests failed; the deployment is not rolled back")
@@ -172,8 +172,8 @@ def _sort_drift(changes: Sequence[Change], policy: DriftPolicy) -> tuple[list[st
 
 def _refusal(refused: Sequence[str]) -> str:
     return (
-        f"changed outside Pulumi: {', '.join(refused)}; undo it, or list it in policies.toml under [drift], as "
-        "`repair` if deployments may undo it, as `ignore` if AWS changes it by itself"
+        f"changed outside Pulumi: {', '.join(refused)}; revert the drift, or list it in policies.toml under [drift]: "
+        "as `repair` if deployments may revert it, as `ignore` if AWS causes it"
     )
 
 

@@ -297,7 +297,7 @@ def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
     # If the space after a colon is missing, the parser reports the next line.
     name = "context_mark" if "could not find expected ':'" in problem else "problem_mark"
     mark = getattr(error, name, None)
-    return DocumentError(file, f"is not YAML: {printable(problem)}", mark.line + 1 if mark else None)
+    return DocumentError(file, f"invalid YAML: {printable(problem)}", mark.line + 1 if mark else None)
 
 
 def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:

@@ -120,7 +120,7 @@ class SettingsModel:
         schema = self.schema[key]
         values = [schema["default"]] if "default" in schema else schema.get("examples", schema.get("enum", ()))
         if not values:
-            raise TypeError(f"{key}: the model needs `examples`, because there is no default")
+            raise TypeError(f"{key}: the field has no default, so it needs `examples`")
         return as_text(values[0])
 
     def allowed(self, key: str) -> str:

@@ -68,7 +68,7 @@ BAD = {
     "unknown runtime": ('"python3.11"', '"python3.1"', "runtimes.supported_until.python3.1: found "),
     "missing runtime": ('"python3.14" = 2029-06-30', "", "runtimes.supported_until: Dictionary should have at least 4"),
     "escape sequence": ("namespaces", '"\\u001b[31m\\n::error::x"', "\\x1b[31m\\n::error::x: unknown key"),
-    "not TOML": ("[stronger]", "[stronger", "is not TOML: Expected ']' at the end of a table declaration"),
+    "not TOML": ("[stronger]", "[stronger", "invalid TOML: Expected ']' at the end of a table declaration"),
 }
 
 

@@ -19,7 +19,7 @@ from tools.settings import MASKED
 
 
 class Call(NamedTuple):
-    """A call of an AWS API.
+    """An AWS API call.
 
     Attributes:
         service: Name of the boto3 client.
@@ -79,7 +79,7 @@ def permissions(stack: Stack) -> list[list[Any]]:
 
 
 def subscriptions(stack: Stack) -> list[list[str]]:
-    """Return the protocol and endpoint of the alarm topic's subscriptions."""
+    """Return the expected protocol and endpoint of each alarm subscription."""
     return [["email", stack.settings.notification_email]] if stack.settings.notification_email else []
 
 
@@ -101,7 +101,7 @@ DESCRIBE_TABLE = Call("dynamodb", "describe_table", TABLE)
 BACKUPS = Call("dynamodb", "describe_continuous_backups", TABLE)
 TIME_TO_LIVE = Call("dynamodb", "describe_time_to_live", TABLE)
 QUEUE = Call("sqs", "get_queue_attributes", {"QueueUrl": "$queue_url", "AttributeNames": ["All"]})
-LETTERS = Call("sqs", "get_queue_attributes", {"QueueUrl": "$dlq_url", "AttributeNames": ["All"]})
+DLQ = Call("sqs", "get_queue_attributes", {"QueueUrl": "$dlq_url", "AttributeNames": ["All"]})
 TOPIC = Call("sns", "get_topic_attributes", {"TopicArn": "$topic_arn"})
 SUBSCRIBED = Call("sns", "list_subscriptions_by_topic", {"TopicArn": "$alarm_topic_arn"})
 FUNCTION = Call("lambda", "get_function_configuration", {"FunctionName": "$function_name", "Qualifier": "live"})
@@ -173,13 +173,13 @@ ROWS = {
         lambda s: [s.outputs["dlq_arn"], s.settings.max_receive_count],
     ),
     "queue: TLS only": Row(QUEUE, f"Attributes.{STATEMENTS}", TLS_ONLY),
-    "dead-letter queue: ARN": Row(LETTERS, "Attributes.QueueArn", lambda s: s.outputs["dlq_arn"]),
-    "dead-letter queue: encryption": Row(LETTERS, "Attributes.KmsMasterKeyId", key_arn),
-    "dead-letter queue: retention": Row(LETTERS, "to_number(Attributes.MessageRetentionPeriod)", 14 * 86_400),
+    "dead-letter queue: ARN": Row(DLQ, "Attributes.QueueArn", lambda s: s.outputs["dlq_arn"]),
+    "dead-letter queue: encryption": Row(DLQ, "Attributes.KmsMasterKeyId", key_arn),
+    "dead-letter queue: retention": Row(DLQ, "to_number(Attributes.MessageRetentionPeriod)", 14 * 86_400),
     "dead-letter queue: sources": Row(
-        LETTERS, "Attributes.RedriveAllowPolicy.sourceQueueArns", lambda s: [s.outputs["queue_arn"]]
+        DLQ, "Attributes.RedriveAllowPolicy.sourceQueueArns", lambda s: [s.outputs["queue_arn"]]
     ),
-    "dead-letter queue: TLS only": Row(LETTERS, f"Attributes.{STATEMENTS}", TLS_ONLY),
+    "dead-letter queue: TLS only": Row(DLQ, f"Attributes.{STATEMENTS}", TLS_ONLY),
     "topic: encryption": Row(TOPIC, "Attributes.KmsMasterKeyId", key_arn),
     "topic: TLS only": Row(TOPIC, f"Attributes.{STATEMENTS}", TLS_ONLY),
     "alarms: subscriptions": Row(
@@ -268,7 +268,7 @@ def answer_of(stack: Stack, call: Call, arguments: dict[str, Any]) -> Any:
 
 
 def parsed(value: Any) -> Any:
-    """Parse the strings in nested dictionaries that are JSON objects."""
+    """Parse JSON objects in the string values of nested dictionaries."""
     if isinstance(value, dict):
         return {key: parsed(each) for key, each in value.items()}
     return json.loads(value) if isinstance(value, str) and value.startswith("{") else value

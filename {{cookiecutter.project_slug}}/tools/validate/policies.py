@@ -195,7 +195,7 @@ def read_policies(folder: Path) -> Policies:
     except DocumentError as error:
         raise PoliciesError(str(error)) from error
     except tomllib.TOMLDecodeError as error:
-        raise PoliciesError(f"{FILE}: is not TOML: {error}") from error
+        raise PoliciesError(f"{FILE}: invalid TOML: {error}") from error
     except ValidationError as error:
         raise PoliciesError("\n".join(map(_explain, error.errors()))) from error
 

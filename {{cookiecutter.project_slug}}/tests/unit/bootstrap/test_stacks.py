@@ -95,7 +95,7 @@ def test_a_file_that_is_not_yaml_stops_the_program_with_its_line(write_stacks: W
     project = write_stacks(STACKS)
     (project.folder / "Pulumi.qa.yaml").write_text("config:\n  a: [", encoding="utf-8")
 
-    with pytest.raises(pulumi.RunError, match=r"^Pulumi\.qa\.yaml:3: is not YAML: "):
+    with pytest.raises(pulumi.RunError, match=r"^Pulumi\.qa\.yaml:3: invalid YAML: "):
         find_stacks(project, ACCOUNT)
 
 

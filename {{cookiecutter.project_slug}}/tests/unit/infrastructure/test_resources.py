@@ -231,7 +231,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         "policy": document(
             allow("AllowTheAccount", "kms:*", "*", Principal={"AWS": "arn:aws:iam::123456789012:root"}),
             allow(
-                "AllowTheLogs",
+                "AllowCloudWatchLogs",
                 ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
                 "*",
                 Principal=service("logs.us-east-1"),

@@ -38,7 +38,7 @@ RETURNED = "WARNING Message returned to its queue"
 NOT_DELAYED = "WARNING Message not delayed"
 DEAD_LETTERED = "WARNING Message dead-lettered"
 NOT_DEAD_LETTERED = "WARNING Message not dead-lettered"
-MISCONFIGURED = "CRITICAL Misconfigured: every message fails until this is fixed"
+MISCONFIGURED = "CRITICAL Misconfigured: every message fails until the cause is fixed"
 
 
 @dataclass
@@ -232,9 +232,9 @@ def test_an_error_that_names_no_call_is_logged_with_its_traceback(
     with failing(PutObject=[error]):
         _, logs, _ = invoke(sqs_record(GOOD), sqs_record(MALFORMED))
 
-    places = [frame for log in logs for frame in log.get("raised_at", []) if "in _store_payload" in frame]
+    places = [frame for log in logs for frame in log.get("traceback", []) if "in _store_payload" in frame]
     assert len(places) == is_logged
-    assert "raised_at" not in logs[-1]
+    assert "traceback" not in logs[-1]
 
 
 def test_a_log_entry_says_how_long_each_call_for_the_message_took(
