@@ -229,7 +229,7 @@ TESTS: Final = (
         "sns:Subscribe",
         "arn:$partition:sns:$region:$account:$prefix-notifications",
         StringEquals={"sns:Protocol": "sqs"},
-        # Type String, not ARN: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
+        # This key is a String: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonsns.html
         StringLike={"sns:Endpoint": "arn:$partition:sqs:$region:$account:$prefix-processor-test-*"},
     ),
     _allow("TestFunction", "lambda:InvokeFunction", f"{FUNCTIONS}:live"),

@@ -23,7 +23,7 @@ class StackRoles(pulumi.ComponentResource):
 
     Attributes:
         stack: The stack that the roles belong to.
-        roles: ``preview``, which only reads, and ``deploy``, which also changes and tests the stack.
+        roles: The roles by name: ``preview`` is read-only, and ``deploy`` also changes and tests the stack.
     """
 
     stack: Stack

@@ -1,4 +1,4 @@
-"""The bootstrap program's settings that do not depend on the CI system, and a function that loads all settings."""
+"""Settings of the bootstrap program for every CI system, and a function that loads all settings."""
 
 from typing import Annotated, TypeVar
 
@@ -35,13 +35,13 @@ def load_settings(settings: type[Settings]) -> Settings:
         settings: The pydantic model to load.
 
     Raises:
-        SettingsError: If settings are missing or invalid, with every problem.
+        SettingsError: If settings are missing or invalid. The error lists every problem.
     """
     project, config = pulumi.get_project(), pulumi.runtime.get_config_env()
     problems = list(own_problems(model_of(settings), project, config, pulumi.runtime.get_config_secret_keys_env()))
     accounts = config.get(ACCOUNTS_KEY, "")
     if len(read_accounts(accounts) or ()) != 1:
-        # With another account's credentials, Pulumi would remove this account's roles from the state.
+        # Otherwise, with another account's credentials, Pulumi would remove this account's roles from the state.
         problems.append(bad_value(ACCOUNTS_KEY, accounts, "a list with exactly one account ID"))
     if problems:
         raise SettingsError(problems)

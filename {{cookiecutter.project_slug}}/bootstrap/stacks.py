@@ -71,7 +71,7 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
     """Return the stacks that list an account in ``aws:allowedAccountIds``.
 
     Raises:
-        SettingsError: If a stack cannot be deployed from CI, or no stack lists the account, with every problem.
+        SettingsError: If CI cannot deploy a stack, or no stack lists the account. The error lists every problem.
     """
     stacks: list[Stack] = []
     problems: list[Problem] = []
@@ -94,7 +94,7 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
 
 
 def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
-    """Find problems that prevent the deployment of a stack from CI."""
+    """Find problems that prevent CI from deploying a stack."""
     accounts, boundary = config.values[ACCOUNTS_KEY], stack.boundary_arn
     if len(read_accounts(accounts) or ()) != 1:
         yield bad_value(ACCOUNTS_KEY, accounts, "a list with exactly one account ID")

@@ -81,7 +81,7 @@ class State(pulumi.ComponentResource):
                     *_shared("List", roots, ["s3:ListBucket"], self.bucket_arn),
                     *_shared("Use", roots, objects, f"{self.bucket_arn}/.pulumi/*"),
                 ),
-                # The resources of the bucket's configuration inherit `protect`.
+                # The bucket's configuration resources inherit `protect` from the component.
                 opts=pulumi.ResourceOptions(parent=self, protect=True),
             )
         self.register_outputs({"bucket_arn": self.bucket_arn})
@@ -138,6 +138,6 @@ def _roots_of_others(project: Project, account: Account) -> list[str]:
 
 
 def _shared(what: str, roots: list[str], actions: list[str], resource: str) -> list[iam.Statement]:
-    """Let other accounts delegate access to a resource by their own policies."""
+    """Allow other accounts to delegate access to a resource through their own IAM policies."""
     statement = {"Sid": f"AllowOtherAccounts{what}", "Effect": "Allow", "Principal": {"AWS": roots}}
     return [{**statement, "Action": actions, "Resource": resource}] if roots else []

@@ -19,7 +19,7 @@ class PrivateBucket(pulumi.ComponentResource):
         name: Logical name in Pulumi.
         bucket_name: Name in S3.
         tags: The bucket's tags.
-        is_kept: Whether the bucket has `protect` and, with its configuration, `retain_on_delete`.
+        is_kept: Whether to set `protect` on the bucket, and `retain_on_delete` on the bucket and its configuration.
         force_destroy: Whether the bucket is deleted even if it has objects.
         noncurrent_days: Days after which noncurrent versions expire.
         expiration_days: Days after which objects expire; never by default.

@@ -33,7 +33,7 @@ class Context:
 
     @property
     def function_name(self) -> str:
-        """Name of the function and its role; value of the metrics' dimension ``service``."""
+        """Name of the function and its role, and value of the metric dimension ``service``."""
         return self.name("processor")
 
     @property

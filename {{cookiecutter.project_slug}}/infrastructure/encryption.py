@@ -6,7 +6,7 @@ import pulumi_aws as aws
 from infrastructure import iam
 from infrastructure.context import Context
 
-# The maximum that KMS allows.
+# KMS allows at most 30 days.
 DELETION_WINDOW_DAYS = 30
 
 

@@ -17,12 +17,12 @@ POLICY_VERSION: Final = "2012-10-17"
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:
-    """Return a policy document as JSON."""
+    """Return a JSON policy document with these statements."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
 
 
 def allow(sid: str, action: str | list[str], resource: pulumi.Input[str]) -> dict[str, Any]:
-    """Return a statement that allows actions on a resource, for a role's policy."""
+    """Return a statement of an identity-based policy that allows actions on a resource."""
     return {"Sid": sid, "Effect": "Allow", "Action": action, "Resource": resource}
 
 

@@ -16,18 +16,18 @@ from infrastructure.settings import Settings
 from infrastructure.storage import TIMESTAMP_INDEX, Storage
 from processor.names import COUNTERS, METRICS_NAMESPACE, MISCONFIGURED, PROCESSED, RETURNED
 
-# Each alarm's description ends with its runbook: docs/alarms.md#NAME.
+# Each alarm's description ends with the address of its runbook: docs/alarms.md#NAME.
 RUNBOOKS = "docs/alarms.md"
 MINUTE = 60
 RETURNED_PERCENT = 25
 OLDEST_SECONDS = 900
-# More than any realistic number of waiting messages.
+# Exceeds any realistic backlog, so that a single received message makes the expression of `not-received` negative.
 MOST_WAITING = 1_000_000_000
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A CloudWatch metric, and its statistic over one minute."""
+    """A CloudWatch metric, and its statistic for periods of one minute."""
 
     namespace: str
     dimensions: Mapping[str, pulumi.Input[str]]
@@ -36,7 +36,7 @@ class Metric:
 
 
 class Metrics:
-    """Factories of a pipeline's metrics. Each attribute takes a metric's name and statistic, by default ``Sum``.
+    """Factories for a pipeline's metrics, by source. Each takes a metric's name and statistic, by default ``Sum``.
 
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
@@ -83,8 +83,8 @@ class Alarm:
         datapoints_to_alarm: Number of breaching minutes that sets the state to ALARM.
         evaluation_periods: Number of recent minutes that are evaluated.
         treat_missing_data: How to treat minutes without data. By default, the alarm keeps its state: it does not go to
-            OK only because no more messages arrive, or because SQS reports no metrics of a queue that has been idle for
-            six hours. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
+            OK only because no more messages arrive, or because SQS reports no metrics for a queue that has been idle
+            for six hours. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html
     """
 
     name: str
@@ -171,8 +171,8 @@ class Dashboard(pulumi.ComponentResource):
 def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     """Return a pipeline's alarms.
 
-    A problem that resolves itself must not trigger an alarm. A problem of one minute can affect two of CloudWatch's
-    periods, so if retries may resolve the problem, three periods must be breaching.
+    A problem that resolves itself must not trigger an alarm. A problem that lasts a minute can affect two of
+    CloudWatch's periods, so if retries may resolve the problem, three periods must be breaching.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
     # Time for three deliveries of a message. Each of the two retries waits for the batch window.
@@ -218,7 +218,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
         name="misconfigured",
         description="AWS rejects the function's calls. Read its log, and fix the permission, resource or key.",
         metrics={"misconfigured": metrics.messages(MISCONFIGURED)},
-        # IAM is eventually consistent: a new permission may need a minute.
+        # IAM is eventually consistent: a new permission may take a minute to take effect.
         datapoints_to_alarm=3,
         evaluation_periods=retry_minutes,
     )
@@ -338,7 +338,7 @@ def _widget(title: str, region: str, graph: Sequence[Metric]) -> dict[str, Any]:
     """
     return {
         "type": "metric",
-        # Half of a row of 24 columns.
+        # The dashboard has 24 columns, so two graphs fit in a row.
         "width": 12,
         "height": 6,
         "properties": {

@@ -20,8 +20,8 @@ KEY_USERS = ("dynamodb", "lambda", "s3", "sns", "sqs")
 class Processing(pulumi.ComponentResource):
     """The function with its role, log group, alias and event source mapping.
 
-    Each change of the function publishes a version, and the alias points to it. AWS updates a function's code and its
-    configuration in two steps; an event source that invokes the alias never invokes a partly updated function.
+    Each change to the function publishes a version, and moves the alias to that version. AWS updates a function's code
+    and configuration in two steps; an event source that invokes the alias never invokes a partly updated function.
 
     Attributes:
         function: Processes batches of messages.

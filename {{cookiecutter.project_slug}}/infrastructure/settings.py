@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field
 from processor.timing import MESSAGE_SECONDS, retry_delay_seconds
 from tools.settings import REGION_KEY, TRUTH_VALUE, WHOLE_NUMBER, Contradiction, StackSettings
 
-# The longest name that contains the suffix is the access log bucket's. S3 allows 63 characters:
+# The access log bucket has the longest name that contains the suffix. S3 allows 63 characters:
 # project (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account id (12) = 63.
 SUFFIX_MAX_LENGTH: Final = 12
 EMAIL_PATTERN: Final = (
@@ -35,8 +35,8 @@ MESSAGES_PER_SECOND: Final = 10
 # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 MIN_RECEIVE_COUNT: Final = 5
 DAY_SECONDS: Final = 86_400
-# The maximum that SQS allows. A message that SQS moves to the dead-letter queue keeps its age, so the queue's retention
-# must be at least a day shorter:
+# SQS allows at most 14 days. A message that SQS moves to the dead-letter queue keeps its original timestamp, so the
+# retention of the source queue must be at least a day shorter:
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
 DEAD_LETTER_RETENTION_SECONDS: Final = 14 * DAY_SECONDS
 

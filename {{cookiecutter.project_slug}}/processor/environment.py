@@ -13,7 +13,7 @@ Text = Any
 
 @dataclass(frozen=True)
 class Environment:
-    """The function's environment variables. A variable's name is the field's name in upper case.
+    """The function's environment variables. Each variable's name is the name of a field in upper case.
 
     Attributes:
         bucket_name: Bucket for payloads.

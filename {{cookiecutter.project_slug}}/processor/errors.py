@@ -1,4 +1,4 @@
-"""Classification of errors, by AWS's error codes."""
+"""Classification of errors by AWS's error codes, and descriptions without the content of messages."""
 
 import re
 from enum import StrEnum

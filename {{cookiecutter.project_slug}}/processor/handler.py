@@ -139,7 +139,7 @@ def _processing(record: SQSRecord) -> dict[str, Any]:
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
     """Return log fields for a failure, without the content of the message, which may be confidential."""
     details = _processing(record) | {"error_code": error_code(error), "reason": describe(error)}
-    # These reasons name the call that failed, or the invalid fields. Other errors need a traceback.
+    # These reasons name the failed call or the invalid fields. Other errors need a traceback.
     if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
         return details
     return details | {"traceback": traceback.format_tb(error.__traceback__)}

@@ -27,7 +27,7 @@ class UnreadableAttributesError(Exception):
 
 @dataclass(frozen=True)
 class Queues:
-    """The queue that messages come from, and its dead-letter queue.
+    """The source queue of the messages, and its dead-letter queue.
 
     Attributes:
         sqs: SQS client.
@@ -38,11 +38,11 @@ class Queues:
     environment: Environment
 
     def is_last_delivery(self, record: SQSRecord) -> bool:
-        """Whether SQS would dead-letter the message, without a reason, if this delivery fails."""
+        """Whether SQS itself dead-letters the message, without a reason, if this delivery fails."""
         return _deliveries(record) >= self.environment.max_receive_count
 
     def delay(self, record: SQSRecord) -> None:
-        """Back off: set a failed message's visibility timeout by its receive count.
+        """Back off: set a failed message's visibility timeout, which doubles with each delivery, up to an hour.
 
         Raises:
             botocore.exceptions.ClientError: If SQS rejects the call.

@@ -1,6 +1,6 @@
-"""Time limits of calls, messages and retries, and a timer for calls.
+"""Time limits for calls, messages and retries, and a timer for calls.
 
-This module imports only the standard library: the infrastructure derives limits of the settings from it.
+This module imports only the standard library: the infrastructure imports it without the function's dependencies.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ CONTINUE_SECONDS: Final = 1
 # The SDK backs off for up to 1, 2, 4, ... seconds before each retry, plus up to 5 if AWS's response requests a delay:
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 RETRY_AFTER_SECONDS: Final = 5
-# Upper bound of the function's own work before or after a call, even with little memory.
+# Maximum duration of the function's own work before or after a call, even with little memory.
 OWN_SECONDS: Final = 1
 
 # Maximum durations of an attempt, of all backoff, and of a call. The connect timeout applies to TCP and TLS separately.
@@ -41,7 +41,7 @@ MAX_DELAY_SECONDS: Final = 3600
 def retry_delay_seconds(deliveries: int) -> int:
     """Return the visibility timeout of a failed message, in seconds: doubled with each delivery, up to an hour.
 
-    A short failure delays messages by half a minute. With ten deliveries, a message survives an outage of three hours.
+    A short failure delays messages by half a minute. With ten deliveries, a message survives a three-hour outage.
 
     Args:
         deliveries: Number of deliveries so far, from 1.
@@ -50,14 +50,14 @@ def retry_delay_seconds(deliveries: int) -> int:
 
 
 class CallTimer:
-    """Measures the duration of the AWS calls of a session's clients, including retries.
+    """Measures the duration of a session's AWS calls, including retries.
 
     Args:
         events: The session's event system:
             https://docs.aws.amazon.com/boto3/latest/guide/events.html
 
     Attributes:
-        milliseconds: Duration of the last call of each operation.
+        milliseconds: Duration of the last call to each operation.
     """
 
     def __init__(self, events: BaseEventHooks) -> None:

@@ -86,7 +86,7 @@ def wait_for_result(outputs: dict[str, str], message: str) -> list[str]:
         message: The message ID.
 
     Returns:
-        The lines of the result; none if neither happens before the deadline.
+        The lines of the result, or an empty list if neither happens before the deadline.
     """
     dynamodb, sqs = boto3.client("dynamodb"), boto3.client("sqs")
     deadline = time.monotonic() + DEADLINE_SECONDS
@@ -111,7 +111,7 @@ def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str
 
 
 def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
-    """Search the dead-letter queue for a message. Messages stay there, but invisible for HIDDEN_SECONDS."""
+    """Search the dead-letter queue for a message. Messages stay there, but are invisible for HIDDEN_SECONDS."""
     queue_url = outputs["dlq_url"]
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS

@@ -22,19 +22,19 @@ LIVE = "live"
 # event source: https://docs.aws.amazon.com/lambda/latest/dg/msk-starting-positions.html
 DEADLINE_SECONDS = 60
 FIRST_DEADLINE_SECONDS = 300
-# Includes a cold start on a busy machine.
+# The local deadlines include a cold start on a busy machine.
 LOCAL_DEADLINE_SECONDS = 20
 LOCAL_FIRST_DEADLINE_SECONDS = 60
 # SNS delivers to SQS within milliseconds once a subscription has taken effect.
 NOTIFICATION_SECONDS = 10
-# Time for unexpected results to arrive.
+# Unexpected results have this long to arrive.
 SETTLING_SECONDS = 2
 PAUSE_SECONDS = 0.2
 # Short visibility timeout: a killed run hides other senders' dead letters for this long.
 PEEK_SECONDS = 2
-# Up to ten messages each: the queue may have many dead letters of other senders.
+# Each call receives up to ten messages: the queue may have many dead letters of other senders.
 RECEIVE_CALLS = 20
-# To find the inbox of a killed run.
+# The tag identifies the inbox that a killed run leaves behind.
 TAGS = {"ManagedBy": "integration tests"}
 
 Found = TypeVar("Found")
@@ -58,7 +58,7 @@ class Pipeline:
         self.sent: dict[str, datetime] = {}
         self._sqs = stack.client("sqs")
         self._inbox_url = inbox_url
-        # By message ID, and the ID of the notification or dead letter.
+        # The key is the message ID, and the ID of the notification or dead letter.
         self._notifications: Results = {}
         self._letters: Results = {}
 
@@ -72,7 +72,7 @@ class Pipeline:
         return messages
 
     def send_first(self, body: str) -> str:
-        """Send messages until the inbox gets a notification: a new subscription takes effect with a delay."""
+        """Send messages until a notification arrives, and return the last ID. A new subscription has a delay."""
         seconds = self._seconds(FIRST_DEADLINE_SECONDS, LOCAL_FIRST_DEADLINE_SECONDS)
         deadline = time.monotonic() + seconds
         while True:
@@ -128,7 +128,7 @@ class Pipeline:
         return self.stack.client("s3").get_object(Bucket=bucket, Key=versions[0]["Key"])["Body"].read()
 
     def _versions_of(self, message: str) -> list[dict[str, Any]]:
-        """List the versions of a message's payload; storing it twice would create two."""
+        """List the versions of a message's payload. A payload that is stored twice has two."""
         item = self._item_of(message)
         key = item["object_key"]["S"] if item else f"messages/{self.sent[message].date()}/{message}.json"
         bucket = self.stack.outputs["bucket_name"]
@@ -159,7 +159,7 @@ class Pipeline:
         return results_of(self._notifications, message) or results_of(self._take_notifications(), message)
 
     def letters_of(self, message: str) -> list[dict[str, Any]]:
-        """Return a message's dead letters, from the function or SQS. If there are none yet, poll their queue."""
+        """Return a message's dead letters, from the function or SQS. If there are none yet, poll the queue."""
         return results_of(self._letters, message) or results_of(self._take_letters(), message)
 
     def counts_of(self, *messages: str) -> list[list[int]]:
@@ -194,7 +194,7 @@ class Pipeline:
             else:
                 others.append(letter["ReceiptHandle"])
         for receipt in others:
-            # Another receiver may have received the message since.
+            # Another receiver may have received the message in the meantime.
             with contextlib.suppress(ClientError):
                 self._sqs.change_message_visibility(QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
         return self._letters
@@ -258,7 +258,7 @@ def opened_pipeline(stack: Stack) -> Generator[Pipeline]:
         inbox = sqs.create_queue(QueueName=name, Attributes={"Policy": policy}, tags=TAGS)["QueueUrl"]
         end.callback(sqs.delete_queue, QueueUrl=inbox)
         pipeline = Pipeline(stack, inbox)
-        # Runs between unsubscribing and deleting the inbox: late notifications would fail, and fire an alarm.
+        # Runs before the inbox is deleted. Otherwise, late notifications would fail, and fire an alarm.
         end.callback(pipeline.remove_all)
         answer = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True)
         end.callback(sns.unsubscribe, SubscriptionArn=answer["SubscriptionArn"])

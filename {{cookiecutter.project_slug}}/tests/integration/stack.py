@@ -1,4 +1,4 @@
-"""The deployed stack that wrote the outputs file: its settings, outputs and AWS clients."""
+"""The deployed stack that the outputs file belongs to: its settings, outputs and AWS clients."""
 
 import json
 import os
@@ -55,7 +55,7 @@ class Stack:
 
     @property
     def names(self) -> dict[str, str]:
-        """The stack's outputs, prefix, account and role name."""
+        """Values of ``$NAME`` placeholders: the stack's outputs, prefix, account and role name."""
         role_name = self.outputs["lambda_role_arn"].rpartition("/")[2]
         return self.outputs | {"prefix": self.prefix, "account": self.account, "role_name": role_name}
 
@@ -71,7 +71,7 @@ def find_stack() -> Stack:
     """Find the stack of the outputs file by the function's name and region.
 
     Raises:
-        pytest.UsageError: If a file is invalid, no single stack matches, or the settings or AWS endpoint do not fit.
+        pytest.UsageError: If a file, a setting or the AWS endpoint is invalid, or not exactly one stack matches.
     """
     outputs = _read_outputs()
     try:

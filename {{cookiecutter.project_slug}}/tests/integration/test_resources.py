@@ -1,4 +1,4 @@
-"""The deployed resources match the stack's settings.
+"""Tests that the deployed resources match the stack's settings.
 
 To compare another property, add a row. `validate --live` finds all other drift.
 """
@@ -37,7 +37,7 @@ class Row(NamedTuple):
 
     Attributes:
         call: The call.
-        expression: JMESPath expression with ``$NAME`` as in `Call`, for the response as `answer_of` returns it.
+        expression: JMESPath expression, with ``$NAME`` as in `Call`, for the result of `answer_of`.
         expected: The expression's value, or a function that returns the value for a stack.
     """
 
@@ -47,14 +47,14 @@ class Row(NamedTuple):
 
 
 def key_arn(stack: Stack) -> str:
-    """Return the ARN of the encryption key: ``kmsKeyArn``, or the stack's own key."""
+    """Return the expected key ARN: ``kmsKeyArn``, or the key behind the stack's own alias."""
     if stack.settings.kms_key_arn:
         return stack.settings.kms_key_arn
     return stack.client("kms").describe_key(KeyId=f"alias/{stack.prefix}-key")["KeyMetadata"]["Arn"]
 
 
 def environment(stack: Stack) -> dict[str, str]:
-    """Return the function's environment variables, from the outputs and settings of the same names."""
+    """Return the function's expected environment variables, from the outputs and settings of the same names."""
     return {
         each.name.upper(): stack.outputs.get(each.name) or str(getattr(stack.settings, each.name))
         for each in fields(Environment)
@@ -62,7 +62,7 @@ def environment(stack: Stack) -> dict[str, str]:
 
 
 def permissions(stack: Stack) -> list[list[Any]]:
-    """Return the actions and the resource of each statement in the role's policy."""
+    """Return the expected actions and resource of each statement in the role's policy."""
     arns = stack.outputs
     receive = ["sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
     logs = arns["function_arn"].replace(":lambda:", ":logs:").replace(":function:", ":log-group:/aws/lambda/")

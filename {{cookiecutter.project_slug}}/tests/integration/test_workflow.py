@@ -28,7 +28,7 @@ ONCE = [1, 1, 0]
 DEAD_LETTERED = [0, 0, 1]
 # The clocks of the test machine and SQS may differ.
 CLOCK_SECONDS = 600
-# Visibility timeout of failing messages, longer than a delivery.
+# The visibility timeout of failing messages must exceed the duration of a delivery.
 RETRY_SECONDS = 3
 # Deliveries before a failing message is dead-lettered.
 DELIVERIES = 2

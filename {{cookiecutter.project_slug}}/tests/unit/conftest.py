@@ -1,4 +1,4 @@
-"""Fixtures of the unit tests: the project's stacks, two example stacks, and AWS mocked by moto."""
+"""Fixtures for the unit tests: the project's stacks, two example stacks, and AWS mocked by moto."""
 
 import json
 import traceback

@@ -159,7 +159,7 @@ def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, 
 
 @contextmanager
 def failing(**errors: Sequence[Exception | None]) -> Generator[list[tuple[str, dict[str, Any]]]]:
-    """Raise errors in the next calls of AWS operations, in order; ``None`` lets a call through.
+    """Raise errors from the next calls to AWS operations, in order. A call with ``None`` goes to moto.
 
     Yields:
         Operation and arguments of every call so far.

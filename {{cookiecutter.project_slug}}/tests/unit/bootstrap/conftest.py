@@ -1,4 +1,4 @@
-"""Stack files of an account, and runs of the bootstrap program."""
+"""Example stack files, and fixtures that run the bootstrap program."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ ORGANIZATION_BOUNDARY_ARN = f"arn:aws:iam::{ACCOUNT_ID}:policy/everybody"
 
 
 def stack_file(region: str, suffix: str, boundary_arn: str, **settings: str) -> dict[str, object]:
-    """Return the configuration of a stack that is deployed to the account."""
+    """Return the configuration of a stack in the account `ACCOUNT_ID`."""
     settings |= {"environmentSuffix": suffix, "permissionsBoundaryArn": boundary_arn}
     own = {f"{PROJECT_NAME}:{key}": value for key, value in settings.items()}
     return {"aws:region": region, "aws:allowedAccountIds": [ACCOUNT_ID], **own}
@@ -39,7 +39,7 @@ Bootstrap = Callable[..., RecordedProgram]
 
 @pytest.fixture(scope="session", name="write_stacks")
 def fixture_write_stacks(tmp_path_factory: pytest.TempPathFactory) -> WriteStacks:
-    """A function that writes a project with stack files."""
+    """A function that writes a project with the given stack files."""
 
     def write(files: Mapping[str, Mapping[str, object]]) -> Project:
         folder = tmp_path_factory.mktemp("project")

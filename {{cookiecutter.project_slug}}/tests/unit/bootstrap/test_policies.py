@@ -1,4 +1,4 @@
-"""The CI policies: their restrictions, and the effects of a stack's settings. AWS reports missing permissions."""
+"""Restrictions of the CI policies, and effects of a stack's settings. Missing permissions fail only on AWS."""
 
 import json
 from dataclasses import replace
@@ -26,7 +26,7 @@ def statements(stack: Stack, policy: str) -> dict[str, Any]:
 
 
 def guard(sid: str, actions: str, **conditions: str) -> dict[str, Any]:
-    """Return a statement that allows actions on the function's role."""
+    """Return the expected statement that allows actions on the function's role."""
     statement = {"Sid": sid, "Effect": "Allow", "Action": actions.split(), "Resource": ROLE}
     return {**statement, "Condition": {"StringEquals": conditions}} if conditions else statement
 

@@ -28,7 +28,7 @@ ACCESS_KEY: Final = r"(AKIA|ASIA)\w{16}|[A-Za-z0-9/+]{40}"
 
 
 def inputs_of(program: RecordedProgram, types: str) -> dict[str, dict[str, Any]]:
-    """Return resources' inputs by logical name. ``types`` are the last parts of Pulumi's type tokens."""
+    """Return the inputs of resources by logical name. ``types`` has the last parts of type tokens, space-separated."""
     recorded = recorded_inputs(program)
     found = {each.name for each in program.resources if each.type.rpartition(":")[2] in types.split()}
     return {name: recorded[name] for name in recorded if name in found}
@@ -40,7 +40,7 @@ def every(types: str, expression: str) -> Rule:
 
 
 def every_bucket(part: str, expression: str) -> Rule:
-    """Require for every bucket a resource of type ``part`` for which an expression is true."""
+    """Require that every bucket has a resource of type ``part`` for which a JMESPath expression is true."""
 
     def broken(program: RecordedProgram) -> set[str]:
         good = {each["bucket"] for each in inputs_of(program, part).values() if search(expression, each)}

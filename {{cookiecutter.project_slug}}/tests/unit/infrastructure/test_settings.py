@@ -32,7 +32,7 @@ class Expected:
         good: Values that are accepted.
         bad: Values that are refused.
         value: A value that differs from the example stack's.
-        changes: The inputs that ``value`` changes, as in `differences`.
+        changes: The inputs that ``value`` changes, in the format of `differences`.
     """
 
     good: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Fixtures of the function's tests."""
+"""Fixtures for the function's tests."""
 
 import importlib
 from types import ModuleType

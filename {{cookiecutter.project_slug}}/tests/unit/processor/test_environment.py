@@ -1,4 +1,4 @@
-"""The function's environment variables."""
+"""The function reads the environment variables that the infrastructure sets."""
 
 from dataclasses import fields
 from typing import Any

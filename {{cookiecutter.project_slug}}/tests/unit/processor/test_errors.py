@@ -49,7 +49,7 @@ MISCONFIGURED = {
 TRANSIENT = ["SlowDown", "InternalError", "KMS.ThrottlingException", "KMSThrottling", "Exception", "BrandNew", ""]
 DENIED = "An error occurred (AccessDenied) when calling the Operation operation: "
 DESCRIBED = [
-    # The names of invalid members, never their content.
+    # The reason has the names of invalid members, but never their content.
     (
         validation_error(json.dumps(EXAMPLE | {"type": "secret order", "data": 1})),
         "type: String should match pattern '^[A-Za-z0-9._-]{1,128}$'; data: Input should be an object",

@@ -133,7 +133,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Exception], Outcome]] = {
         {"PutObject": THROTTLED},
         Outcome([f"{DEAD_LETTERED}: ThrottlingException"], ["MessagesDeadLettered"], dead=["ThrottlingException"]),
     ),
-    # Still counted as misconfigured, so the same alarm fires.
+    # The message still counts as misconfigured, so that the same alarm fires.
     "the last delivery, misconfigured": (
         sqs_record(GOOD, MESSAGE_ID, LAST),
         {"PutObject": DENIED},
@@ -160,7 +160,7 @@ Invoke = Callable[..., tuple[list[str], list[dict[str, Any]], dict[str, Any]]]
 
 @pytest.fixture(name="invoke")
 def fixture_invoke(handler: ModuleType, capsys: pytest.CaptureFixture[str]) -> Invoke:
-    """A function that invokes the handler with records."""
+    """A function that invokes the handler with records, and parses its output."""
 
     def invoke(*records: dict[str, Any]) -> tuple[list[str], list[dict[str, Any]], dict[str, Any]]:
         # The logger keeps the first import's stdout, but pytest replaces stdout for each test.

@@ -72,7 +72,7 @@ def test_backoff_changes_the_visibility_timeout_in_the_source_queue(queues: Queu
         (TYPED, TYPED | texts(REASON)),
         # Dead-lettered again: the original ID and time stay, the reason is new.
         (texts(FULL | FIRST | {"ErrorCode": "old", "ErrorReason": "old"}), texts(FULL | REASON | FIRST)),
-        # SQS allows ten attributes: the reason gets those that the producer does not use.
+        # SQS allows ten attributes: if the producer uses too many, the last attributes of the reason are omitted.
         *((texts(dict(OWN[:own])), texts(dict([*OWN[:own], *REASON.items()][:10]))) for own in range(6, 11)),
     ],
 )

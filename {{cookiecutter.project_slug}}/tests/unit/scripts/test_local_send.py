@@ -23,8 +23,8 @@ RECORD = SQSRecord(sqs_record(BODY))
 
 @pytest.fixture(name="outputs")
 def fixture_outputs(aws: Emulated, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The outputs of a local stack with minimal waiting times and two lines in the function's log."""
-    # Most of the function's variables are outputs too.
+    """The outputs of a local stack. Waiting times are minimal, and the function's log has two lines."""
+    # Most of the function's environment variables are also outputs.
     outputs = {name.lower(): value for name, value in aws.environment.variables().items()}
     outputs["function_name"] = "processor"
     (tmp_path / "outputs.json").write_text(json.dumps(outputs), encoding="utf-8")
