@@ -36,7 +36,7 @@ def main() -> None:
         columns = ("messages in a batch", "with Powertools", "without", "ratio", "extra per message")
         print_table("The function's own time, with stubbed AWS calls", columns, rows)
         measure_gate(project, environment)
-        # Last, because it adds stacks to the project.
+        # Measured last, because this adds stacks to the project.
         measure_validation(project, environment)
 
 
@@ -63,7 +63,7 @@ def measure_rendering() -> None:
 
 
 def count_changes() -> None:
-    """Count the lines that have changed since the last release, by owner: updates merge those of the team."""
+    """Count the lines changed since the last release, by owner: updates merge only the team's files."""
     tags = ["git", "describe", "--tags", "--abbrev=0", "--match", "v*"]
     last = subprocess.run(tags, cwd=ROOT, check=False, capture_output=True, encoding="utf-8").stdout.strip()
     if not last:

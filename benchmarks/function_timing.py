@@ -1,6 +1,6 @@
 """Times the rendered function with stubbed AWS calls, compared with an equivalent handler without Powertools.
 
-``make bench`` runs this script in a project's folder and environment. The output is a line for each batch size.
+``make bench`` runs this script in a project's folder and virtual environment. The output is a line per batch size.
 """
 
 import contextlib
@@ -80,7 +80,7 @@ def main() -> None:
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "benchmark"}
     module = importlib.import_module("processor.handler")
 
-    # Stub the method that sends the request of every boto3 client.
+    # Stub the method through which every boto3 client sends its requests.
     client = importlib.import_module("botocore.client").BaseClient
     client._make_api_call = lambda *_: {}  # noqa: SLF001 # the method is private
     handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}

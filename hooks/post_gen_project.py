@@ -1,4 +1,4 @@
-"""Removes files that the answers exclude, and prints the next steps.
+"""Removes files that the answers exclude, writes ``.template.json``, and prints the next steps.
 
 Cookiecutter renders this hook and runs it in the new folder. The answers are rendered as one JSON literal, as in
 ``pre_gen_project.py``.
@@ -28,7 +28,7 @@ ONLY_WITH = {
 # Folders to remove if left empty. In an overwritten project, other empty folders may be git's.
 ONLY_IF_NOT_EMPTY = (".github", ".gitlab")
 
-# Files and folders that the template owns: updates replace them. The team owns all others: updates merge them.
+# Files and folders that the template owns: updates replace them. Updates merge all others, which the team owns.
 OWNED = (
     ".editorconfig",
     ".gitattributes",

@@ -10,7 +10,7 @@ import re
 import sys
 import unicodedata
 
-# The longest resource name with the slug in it is the access log bucket's. S3 allows 63 characters:
+# The longest resource name that contains the slug is the access log bucket's. S3 allows 63 characters:
 # slug (25) + "-" + environmentSuffix (12) + "-access-logs-" (13) + account ID (12) = 63.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 SLUG_MAX_LENGTH = 25
@@ -85,7 +85,7 @@ def is_text(answer):
 
 
 def is_slug(answer):
-    """Whether an answer is valid as a folder name, a Pulumi configuration namespace and the prefix of all AWS names."""
+    """Whether an answer is valid as a folder name, Pulumi configuration namespace and prefix of AWS resource names."""
     return (
         isinstance(answer, str)
         and len(answer) <= SLUG_MAX_LENGTH
@@ -101,7 +101,7 @@ def is_email(answer):
 
 
 def is_region(answer):
-    """Whether an answer has the form of an AWS region; a list would lack new regions."""
+    """Whether an answer has the form of an AWS region. A list would refuse new regions."""
     return isinstance(answer, str) and re.fullmatch(REGION, answer) is not None
 
 

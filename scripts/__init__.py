@@ -1,1 +1,1 @@
-"""Scripts for the Makefile's targets."""
+"""Scripts for make targets, releases, and updates of rendered projects."""

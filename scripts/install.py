@@ -36,7 +36,7 @@ def make_environment() -> list[str | Path]:
     """Create or replace the virtual environment.
 
     Returns:
-        The pip command that installs into it.
+        The pip command that installs into the virtual environment.
 
     Raises:
         SystemExit: If this Python cannot create a virtual environment.

@@ -50,7 +50,7 @@ COMPARISONS: Final = (
     *("Lt_LtE", "Lt_GtE", "LtE_Lt", "LtE_Gt", "Gt_GtE", "Gt_LtE", "GtE_Gt", "GtE_Lt"),
 )
 CALCULATIONS: Final = ("Add_Sub", "Sub_Add", "Mul_Div", "Div_Mul", "FloorDiv_Mul", "Mod_Mul", "Pow_Mul")
-# Without operators whose mutants no test can kill, such as `int ^ None` in an annotation.
+# Excludes operators whose mutants no test can kill, such as `int ^ None` in an annotation.
 # https://cosmic-ray.readthedocs.io/en/latest/reference/operators/
 OPERATORS: Final = (
     *("AddNot", "ExceptionReplacer", "NumberReplacer", "RemoveDecorator", "ZeroIterationForLoop"),
@@ -133,7 +133,7 @@ def _cuts(code: bytes) -> Iterator[tuple[int, int, bytes]]:
         elif isinstance(node, ast.Dict):
             items += [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key]
         elif isinstance(node, ast.Constant | ast.JoinedStr) and node not in docstrings:
-            # Among constants, only strings have quotes. The parts of an f-string have none of their own.
+            # Among constants, only strings have quotes. The parts of an f-string have no quotes of their own.
             quotes = OPENING_QUOTES.match(code, lines[node.lineno - 1] + node.col_offset)
             yield from [(quotes.end(), quotes.end(), b"X")] if quotes else []
     for first, last in items:
@@ -148,7 +148,7 @@ class Trial:
     Args:
         project: The copy.
         environment: The virtual environment for the tests.
-        seconds: Known durations of tests without a mutant, shared by all copies.
+        seconds: Known durations of tests on the unmutated code, shared by all copies.
     """
 
     def __init__(self, project: Project, environment: Environment, seconds: dict[Path, float]) -> None:
@@ -159,7 +159,7 @@ class Trial:
         """Run the tests of the mutant's module, then of its folder, then all, until a test fails.
 
         Raises:
-            SystemExit: If the tests fail without the mutant.
+            SystemExit: If the tests fail on the unmutated code.
         """
         folder = TESTS / mutant.file.parent
         for tests in (folder / f"test_{mutant.file.stem}.py", folder, TESTS):
@@ -208,7 +208,7 @@ def measure(project: Project, environment: Environment, sample: int | None) -> N
     """Test a project's mutants, and print the survivors and the mutation score.
 
     Raises:
-        SystemExit: If the score is below the floor, or if the tests fail without a mutant.
+        SystemExit: If the score is below the floor, or if the tests fail on the unmutated code.
     """
     mutants = list_mutants(project, sample)
     print(f"Trying {len(mutants)} mutants ...", flush=True)

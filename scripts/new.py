@@ -1,7 +1,7 @@
 """Renders a project with Cookiecutter: ``make new``.
 
-Unlike Cookiecutter alone, it checks each answer as soon as it is given, reads answers in a file as literal text, not as
-Jinja, refuses answers to unknown questions, and reports a failure without a stack trace.
+Unlike Cookiecutter, this script checks each answer as soon as it is given, reads answers in a file as literal text
+instead of Jinja, refuses answers to unknown questions, and reports failures without a stack trace.
 """
 
 import argparse

@@ -214,7 +214,7 @@ def converse(terminal: fdspawn, scene: Scene) -> list[Step]:
 
 
 def neutral(text: str, folder: Path) -> str:
-    """Remove durations from a text, and replace this machine's paths."""
+    """Remove durations from text, and replace this machine's paths."""
     text = INTERPRETER.sub(rf"\1{SHOWN_PYTHON}", DURATION.sub(r"\1", text))
     return text.replace(str(folder), SHOWN_FOLDER)
 

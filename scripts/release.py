@@ -1,4 +1,4 @@
-"""Prints the notes of the release that is to be published: the newest entry of the changelog.
+"""Prints the notes of the next release: the newest entry of the changelog.
 
 The entry's heading is the version in ``cookiecutter.json``, and the date. Each entry says what a project must do.
 """
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# What every release says, if only "Nothing.".
+# Section that every entry needs, even if its text is only "Nothing.".
 REQUIRED = "### What a project must do"
 
 
@@ -25,10 +25,10 @@ def notes(changelog: str, version: str, tags: list[str]) -> str:
     Args:
         changelog: The text of the changelog.
         version: The version in ``cookiecutter.json``.
-        tags: The tags that exist.
+        tags: Existing tags.
 
     Raises:
-        ReleaseError: If the changelog is not ready for it, or the version is released already.
+        ReleaseError: If the changelog has no complete entry for the version, or the version is already released.
     """
     _, newest, *_ = re.split(r"^(?=## )", changelog, flags=re.MULTILINE)
     heading, _, entry = newest.partition("\n")

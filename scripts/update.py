@@ -78,7 +78,7 @@ class Repository:
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
     def commit_rendering(self, rendered: Path, version: str, *parents: str) -> str:
-        """Return a new commit of a rendered project, on no branch; if nothing differs, return the parent."""
+        """Commit a rendered project, on no branch, and return the commit; if nothing differs, the parent."""
         git_folder = self.run("rev-parse", "--absolute-git-dir")
         with tempfile.TemporaryDirectory() as folder:
             index = str(Path(folder) / "index")
@@ -121,7 +121,7 @@ class Repository:
 
 
 def main() -> None:
-    """Update the project whose folder is the argument.
+    """Update the project in the folder that is given as the argument.
 
     Raises:
         SystemExit: If the update fails or leaves conflicts (status 1).
@@ -184,7 +184,7 @@ def changes_since(version: str) -> Iterator[str]:
 
 
 def parse(version: str) -> tuple[int, ...]:
-    """Parse a version into numbers, which compare correctly."""
+    """Parse a version into a tuple of numbers, so that 1.10.0 is newer than 1.9.0."""
     return tuple(map(int, version.split(".")))
 
 
@@ -203,7 +203,7 @@ def checked_out(record: dict[str, Any], folder: Path) -> Path:
     """Check out the version of the template that rendered a project: the recorded commit, or else the release's tag.
 
     Raises:
-        UpdateError: If the template's repository has neither.
+        UpdateError: If the template's repository has neither the commit nor the tag.
     """
     template = Repository(ROOT)
     for name in filter(None, (record["commit"], f"v{record['rendered']}")):

@@ -1,4 +1,4 @@
-"""A stand-in for the emulator, which answers health checks and starts a child process like that of a function."""
+"""A stand-in for the emulator that answers health checks and starts a child process, like that of a function."""
 
 import os
 import subprocess

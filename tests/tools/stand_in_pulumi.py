@@ -1,4 +1,4 @@
-"""A stand-in for the Pulumi CLI, which replays recorded events to the Automation API."""
+"""A stand-in for the Pulumi CLI that replays recorded events to the Automation API."""
 
 import json
 import os
@@ -19,7 +19,7 @@ RECORDED = Path(__file__).parent / "recorded" / "preview-refresh-events.jsonl"
 
 
 class StandInPulumi:
-    """Records and answers commands. A failure that starts with "error" goes to standard error."""
+    """Records commands and returns prepared results. A failure that starts with "error" goes to standard error."""
 
     version = VersionInfo(3, 276, 0)
 
@@ -61,7 +61,7 @@ class StandInPulumi:
 
 
 def entry(result: str) -> dict[str, Any]:
-    """Return an update's entry in the stack's history."""
+    """Return a stack history entry for an update with the given result."""
     entry = {"kind": "update", "message": "", "environment": {}, "config": {}, "version": 1}
     return entry | {"startTime": "2026-11-30T06:45:59.000Z", "endTime": "2026-11-30T06:46:59.000Z", "result": result}
 
@@ -75,7 +75,7 @@ def step(
     type_: str = "aws:sqs/queue:Queue",
     provider: str = "aws",
 ) -> dict[str, Any]:
-    """Return the event of a resource's step, with old and new inputs."""
+    """Return an engine event for a step, with old and new inputs and the paths that differ."""
     diff = {path: {"diffKind": "update", "inputDiff": False} for path in paths}
     urn = f"urn:pulumi:dev::orders::{type_}::{name}"
     states = {

@@ -1,4 +1,4 @@
-"""The task ``ci``: arguments, files and messages of each command."""
+"""Tests of the task ``ci``: arguments, files and messages of each command."""
 
 import json
 from functools import partial
@@ -42,7 +42,7 @@ def change(operation: Operation, name: str, *paths: str, type_: str = TOPIC) -> 
 
 
 class Stack:
-    """A stack with the result or error of its preview, and with the task's files."""
+    """A stack with a prepared preview result or error, and the files that the task writes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -243,7 +243,7 @@ def test_a_plan_that_loses_data_is_refused_unless_a_person_allows_it(
 ) -> None:
     stack.set(pending=(change(operation, "table", type_=TABLE), change(operation, "topic"), change("update", "x")))
     monkeypatch.setenv("CI_ALLOW_DATA_LOSS", "prod")
-    # On GitHub, the override is an input of the workflow.
+    # On GitHub, the override is a workflow input.
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
 
     assert refusal("plan") == (

@@ -1,4 +1,4 @@
-"""The emulator: started in its own virtual environment, kept, found, and stopped with all its processes."""
+"""Tests that the emulator is installed, started, found, kept running, and stopped with all its processes."""
 
 import os
 import socket
@@ -31,7 +31,7 @@ def fixture_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def function_of(folder: Path) -> psutil.Process:
-    """Find the process that the emulator started for a function."""
+    """Return the child process that the stand-in started as a function."""
     return psutil.Process(int((folder / emulator.TEMPORARY_FOLDER / "function").read_text(encoding="utf-8")))
 
 
@@ -139,7 +139,7 @@ def test_another_server_at_the_address_is_not_an_emulator(folder: Path) -> None:
         thread.start()
         assert emulator.find_emulator(folder) is None
         thread.join()
-    # The record has the PID of the test process, which must not be stopped.
+    # Otherwise the fixture would kill the test process, whose PID is in the record.
     (folder / emulator.RECORD_FILE).unlink()
 
 
@@ -173,7 +173,7 @@ def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monk
 
 
 class Uv:
-    """A stand-in for uv, which records its calls.
+    """A stand-in for uv that records its calls.
 
     Attributes:
         online: Exit status with network access.

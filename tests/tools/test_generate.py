@@ -1,4 +1,4 @@
-"""Blocks of ``Pulumi.yaml``, the README and the docs, generated from the code; other text is unchanged."""
+"""Tests that only the marked blocks of ``Pulumi.yaml``, the README and the docs are generated."""
 
 import json
 from collections.abc import Callable

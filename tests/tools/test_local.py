@@ -1,4 +1,4 @@
-"""The tasks of the local stack: steps, cleanup and messages."""
+"""Tests of the local stack's tasks: steps, cleanup and messages."""
 
 import os
 import shutil
@@ -29,13 +29,13 @@ LOCK = ".local/state/.pulumi/locks/organization/project/local/lock.json"
 
 
 class Machine:
-    """A stand-in for the commands, emulator and builds that the tasks start. Records the calls.
+    """Stand-ins for the commands, builds and emulator that the tasks use. All calls are recorded.
 
     Attributes:
         folder: The project's folder.
         calls: The calls, in order.
         kept: Address of the running emulator, if any.
-        failures: Functions by call, which return an exit status or raise.
+        failures: Functions, by call, that return an exit status or raise an exception.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -131,7 +131,7 @@ def test_up_again_deploys_to_the_running_emulator(machine: Machine) -> None:
 
     local.up()
 
-    # A killed Pulumi CLI would leave the deployment in an unknown state.
+    # The Pulumi CLI runs to completion even after Ctrl-C, because a killed CLI leaves the state locked.
     assert machine.calls == ["package local", f"to completion: {UP}", "outputs local"]
 
 

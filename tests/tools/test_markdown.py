@@ -1,4 +1,4 @@
-"""Markdown that escapes any text."""
+"""Tests that tables and inline code escape any text."""
 
 from tools.markdown import code, table
 

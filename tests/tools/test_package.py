@@ -1,4 +1,4 @@
-"""The bundle: content, platform, reproducible builds and rebuilds."""
+"""Tests of the bundle: content, platform, reproducible builds and rebuilds."""
 
 import os
 import re
@@ -31,7 +31,7 @@ PIPFILE_LOCK = """\
 
 
 class Uv:
-    """A stand-in for uv: records its calls, exports one requirement, and installs one small package."""
+    """A stand-in for uv that records its calls, exports one requirement, and installs one small package."""
 
     def __init__(self) -> None:
         self.exports: list[list[str]] = []
@@ -69,7 +69,7 @@ def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(name="uv")
 def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
-    """A stand-in for uv."""
+    """A stand-in for uv, in place of `subprocess.run`."""
     uv = Uv()
     monkeypatch.setattr(subprocess, "run", uv)
     return uv
@@ -80,7 +80,7 @@ def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
     for path in PROJECT_FOLDER.glob("Pulumi*.yaml"):
         text = path.read_text(encoding="utf-8")
         if path.name != "Pulumi.yaml":
-            # A duplicate key is an error.
+            # Remove an existing line, because a duplicate key is an error.
             text = re.sub(rf"  orders:{line.partition(':')[0]}:.*\n", "", text) + f"  orders:{line}\n"
         (folder / path.name).write_text(text, encoding="utf-8")
     monkeypatch.setattr(package, "read_project", lambda: read_project(folder))

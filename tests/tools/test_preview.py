@@ -1,4 +1,4 @@
-"""A preview with refresh: drift, pending changes, values, notes, and the errors of the Pulumi CLI."""
+"""Tests of previews with refresh: drift, pending changes, values, notes, and errors of the Pulumi CLI."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ def fixture_cli(monkeypatch: pytest.MonkeyPatch) -> StandInPulumi:
 
 
 def previewed(cli: StandInPulumi, *events: dict[str, Any], **counts: int) -> Preview:
-    """Preview a stack for which the Pulumi CLI reports these events and change counts."""
+    """Preview a stack with the given events and change counts from the Pulumi CLI."""
     cli.events = [*events, {"sequence": 2, "summaryEvent": {"resourceChanges": counts}}]
     return preview_stack("dev")
 

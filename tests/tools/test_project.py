@@ -1,4 +1,4 @@
-"""A project read without the Pulumi CLI: stack files with line numbers, and errors."""
+"""Tests of reading a project without the Pulumi CLI: values, line numbers and errors."""
 
 import errno
 from pathlib import Path
@@ -34,7 +34,7 @@ config:
     tags: {Team: orders}
   orders:list: [{a: {secure: AAAB}}]
 """
-# Content of a file, the line of the problem, and the problem.
+# The content of a file, and the line and text of the expected error.
 UNREADABLE = {
     "list": (b"- config\n", 1, "is not a mapping of keys to values"),
     "complex key": (b"a:\n  ? [b, c]\n  : d\n", 2, "a key is not text"),

@@ -1,4 +1,4 @@
-"""The Pulumi CLI is found, run and interrupted, and only complete outputs are written."""
+"""Tests that the Pulumi CLI is found, run and interrupted, and that only complete outputs are written."""
 
 import json
 import os
@@ -23,7 +23,7 @@ WITHOUT_ONE = dict([*OUTPUTS.items()][1:])
 
 
 class Process:
-    """A stand-in for a process that ends some time after an interrupt."""
+    """A stand-in for a process that takes a moment to exit after an interrupt."""
 
     def __init__(self, interrupt: Callable[[], None]) -> None:
         self.interrupt = interrupt
@@ -55,7 +55,7 @@ class Process:
 
 
 def raise_keyboard_interrupt() -> None:
-    """Interrupt like a terminal, which interrupts the Pulumi CLI too."""
+    """Interrupt this process as Ctrl-C does; the terminal sends SIGINT to the Pulumi CLI, too."""
     raise KeyboardInterrupt
 
 
@@ -198,7 +198,7 @@ def fixture_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, outputs: dict[str, str], status: int = 0) -> list[list[str]]:
-    """Stand in for `pulumi stack output`, and return its calls."""
+    """Replace `pulumi stack output` with a stand-in, and return the list that records its calls."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> SimpleNamespace:

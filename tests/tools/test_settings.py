@@ -1,4 +1,4 @@
-"""A stack's configuration checked with a settings model: values, namespaces, secrets, regions, endpoints."""
+"""Tests of configuration checks: values, namespaces, secrets, regions and endpoints."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ KEY_ARN = "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555
 
 
 class Example(StackSettings):
-    """A setting of each kind."""
+    """A model with one setting of each kind."""
 
     kind_of: Annotated[Literal["a", "b"], Field(description="")]
     days_kept: Annotated[Literal[1, 7], Field(description=""), WHOLE_NUMBER] = 7
@@ -42,7 +42,7 @@ EXAMPLE = SettingsModel(Example)
 
 
 def problems(config: Mapping[str, str], **options: Any) -> dict[str, str]:
-    """Return the problems of a configuration by key."""
+    """Return the messages of a configuration's problems, by key."""
     return {each.key: each.message for each in find_problems(Settings, "orders", config, **options)}
 
 
@@ -250,7 +250,7 @@ def test_stack_on_aws_accepts_an_endpoint_in_its_network() -> None:
 
 @pytest.fixture(name="read")
 def fixture_read(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A function that reads the settings as the program does."""
+    """The program's `load_settings`, with a given configuration and secret keys."""
 
     def read(config: Mapping[str, str], *secret_keys: str) -> Settings:
         monkeypatch.setattr(pulumi, "get_project", lambda: "orders")
@@ -271,7 +271,7 @@ def test_refusal_counts_and_lists_all_problems_without_secrets(read: Any, monkey
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
     email = "orders:notificationEmail"
 
-    # The Pulumi CLI prints this error without a stack trace.
+    # The Pulumi CLI prints a `RunError` without a stack trace.
     with pytest.raises(pulumi.RunError) as refusal:
         read(CONFIG | {email: "NOT-FOR-THE-LOGS"}, email)
 

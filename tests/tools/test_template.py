@@ -1,4 +1,4 @@
-"""The record ``.template.json``, the check of the template's files, and the start of an update."""
+"""Tests of ``.template.json``, the check of template-owned files, and the start of an update."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from tools import template
 # Tags of the template's repository, of which two are releases.
 TAGS = ("v1.2.0", "v1.10.0", "v2.0.0-rc1", "1.11.0", "vnext", "v3.0")
 PYPROJECT = '[project]\nname = "template"\nversion = "0"\nrequires-python = ">=3.11"\n\n[tool.uv]\npackage = false\n'
-# A stand-in for `scripts.update`, which exits as after an update with conflicts.
+# A stand-in for `scripts.update` that exits with status 1, as after conflicts.
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -29,7 +29,7 @@ DAMAGED = r"^\.template\.json is missing or damaged; restore it from the project
 
 @pytest.fixture(name="folder")
 def fixture_folder(tmp_path: Path) -> Path:
-    """A project with a record, and a file and a folder that the template owns."""
+    """A project with ``.template.json``, and with a template-owned file and folder."""
     folder = tmp_path / "project"
     (folder / "tools/inner").mkdir(parents=True)
     (folder / "tools/inner/emulator.py").write_text('MINISTACK = "ministack==1.5.33"\n', encoding="utf-8")
@@ -55,7 +55,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path, folder: Path) -> Path:
-    """The template's repository, which the project's record names."""
+    """A template repository with tags, to which the project's record points."""
     repository = tmp_path / "template.git"
     (repository / "scripts").mkdir(parents=True)
     git(repository, "init", "--quiet")

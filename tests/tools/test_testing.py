@@ -1,4 +1,4 @@
-"""The record of a program's run with mocks: resources with options, and outputs."""
+"""Tests of the record of a program's run with mocks: resources, their options, and outputs."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The task ``ci``: previews, plans or deploys one stack, or detects its drift.
+"""Previews, plans or deploys a stack, or detects its drift: the task ``ci``.
 
 The result goes to the log, the job summary, and ``build/ci/STACK.md``, for comments and issues.
 """
@@ -91,7 +91,7 @@ def _preview(stack: str, lines: list[str]) -> str:
 
 
 def _plan(stack: str, lines: list[str]) -> str:
-    """Save a plan. Unless overridden, refuse unlisted drift and the deletion or replacement of stateful resources."""
+    """Save a plan. Unless overridden, refuse drift that ``policies.toml`` does not list, and the loss of data."""
     plan = _plan_file(stack)
     draft = plan.with_suffix(".draft")
     plan.unlink(missing_ok=True)

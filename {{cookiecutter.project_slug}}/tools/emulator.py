@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict
 from tools.package import UV
 from tools.project import PROJECT_FOLDER
 
-# MiniStack pins botocore, so it has its own virtual environment. Functions run in the same environment, with the SDK in
-# their bundle. Upgrade pulumi-aws and MiniStack together: they are tested together.
+# MiniStack pins botocore, so it has its own virtual environment. Functions run there too, with the SDK in their bundle.
+# Upgrade pulumi-aws and MiniStack together: they are tested together.
 MINISTACK: Final = "ministack==1.5.33"
 COMPANION: Final = "cbor2==6.3.0"
 COMMAND: Final = ("-m", "ministack")
@@ -143,7 +143,7 @@ def end_process(process: psutil.Process) -> None:
 
 
 def find_interpreter() -> str:
-    """Return the Python of the emulator's virtual environment, which uv creates in its cache on first use.
+    """Return the path of the Python in the emulator's virtual environment, which uv caches on first use.
 
     The local stack's bundle is built for the same Python version.
 
@@ -152,7 +152,7 @@ def find_interpreter() -> str:
     """
     command = ["--quiet", "--python", sys.executable, "--from", MINISTACK, "--with", COMPANION]
     command += ["python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
-    # A cached environment needs no network.
+    # A cached virtual environment needs no network.
     finished = _uvx("--offline", *command)
     if finished.returncode:
         print(f"Installing the emulator {MINISTACK}; this happens only once ...", flush=True)

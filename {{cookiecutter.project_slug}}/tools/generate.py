@@ -1,4 +1,4 @@
-"""The task ``generate``: generates blocks of ``Pulumi.yaml``, the README and the docs from the code.
+"""Generates blocks of ``Pulumi.yaml``, the README and the docs from the code: the task ``generate``.
 
 A block is enclosed in YAML or Markdown comments, for example ``settings: begin`` and ``settings: end``. Text outside
 the blocks is unchanged.
@@ -20,7 +20,7 @@ from tools.pulumi_cli import exports
 from tools.settings import declared_model
 
 MODEL: Final = declared_model()
-# PyYAML breaks a line after the word that exceeds the width; 120 columns are allowed.
+# PyYAML breaks lines after the word that exceeds the width, so the width is below the limit of 120 columns.
 WIDTH: Final = 100
 BLOCK: Final = re.compile(
     r"(?P<begin>^ *(?P<comment><!--|#) (?P<name>[a-z-]+): begin\b.*\n)"

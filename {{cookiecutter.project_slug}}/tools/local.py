@@ -32,7 +32,7 @@ INTEGRATION_TESTS: Final = (sys.executable, "-m", "pytest", "tests/integration")
 # Some programs read only one of the two variables.
 NO_PROXY: Final = ("NO_PROXY", "no_proxy")
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-# In interactive mode, the Pulumi CLI would keep Ctrl-C from the other processes.
+# In interactive mode, the Pulumi CLI keeps Ctrl-C from the other processes.
 UP: Final = ("up", "--stack", STACK, "--yes", "--skip-preview", "--non-interactive")
 OPERATING_SYSTEM: Final = os.name
 

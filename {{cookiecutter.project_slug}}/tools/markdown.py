@@ -18,7 +18,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]
 
 
 def code(text: str) -> str:
-    """Return text as inline code, so that Markdown formats and links nothing in it. Empty text stays empty."""
+    """Return text as inline code, in which Markdown formats and links nothing. Empty text stays empty."""
     return text and f"`{printable(text).replace('`', chr(39))}`"
 
 

@@ -44,7 +44,7 @@ class Target:
 
 
 def bundle_path(environment: str, runtime: str, architecture: str) -> Path:
-    """Return the path of a stack's bundle, which may not exist.
+    """Return the path of a stack's bundle, which may not exist yet.
 
     Stacks with the same runtime and architecture share a bundle. The local stack's bundle is for this machine's Python.
     """
@@ -107,7 +107,7 @@ def _target(stack: str) -> Target:
     project = read_project()
     config = project.read_stack(stack)
     problems = find_problems(load_declared(DECLARATION.settings), project.name, config.values, config.secret_keys)
-    # Only the Pulumi CLI can decrypt secrets; the program checks them.
+    # Only the Pulumi CLI can decrypt secrets, so the Pulumi program checks them.
     readable = [problem for problem in problems if problem.key not in config.secret_keys]
     if readable:
         raise SettingsError(readable)
@@ -151,7 +151,7 @@ def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
     Args:
         folder: The root of the archive.
         archive: The file to write.
-        comment: The archive's comment, for the digest.
+        comment: The archive's comment, which stores the digest.
     """
     with ZipFile(archive, "w") as output:
         output.comment = comment

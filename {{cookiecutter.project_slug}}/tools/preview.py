@@ -1,4 +1,4 @@
-"""Previews a stack with refresh, to find its drift and its pending changes.
+"""Previews a stack with refresh, to find drift and pending changes.
 
 Neither the state nor the selected stack changes. Automation API: https://www.pulumi.com/docs/iac/automation-api/
 """
@@ -25,13 +25,13 @@ from tools.project import PROJECT_FOLDER, printable
 from tools.pulumi_cli import find_pulumi
 from tools.settings import MASKED
 
-# Operations that the Pulumi CLI counts, one for each resource. A replacement's other steps are not counted.
+# Operations that the Pulumi CLI counts: one per resource. The other steps of a replacement are not counted.
 PLANNED: Final = (OpType.CREATE, OpType.UPDATE, OpType.REPLACE, OpType.DELETE, OpType.IMPORT)
 BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # the marker of a secret, not a secret
-# Exceptions from looking up a path that a value lacks.
+# Exceptions when a value has no element at a path.
 NO_SUCH_PART: Final = (LookupError, TypeError)
 # A part of a property path such as `rules[0].tags["my.key"]`.
 PATH_PART: Final = re.compile(r'\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[\]]+)')
@@ -46,7 +46,7 @@ class Property(BaseModel, frozen=True):
 
 
 class Change(BaseModel, frozen=True):
-    """The drift or the pending change of a resource."""
+    """A resource's drift (``changed`` or ``deleted``) or pending change (the other operations)."""
 
     urn: str
     name: str
@@ -71,7 +71,7 @@ class PreviewError(Exception):
 
 
 class Workspace(automation.LocalWorkspace):
-    """A workspace that never selects a stack, because each command names its stack, and never decrypts the state."""
+    """A workspace that never decrypts the state or selects a stack: each command names its stack."""
 
     def select_stack(self, stack_name: str) -> None:
         """Leave the selected stack unchanged."""
@@ -105,8 +105,8 @@ def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[st
     """Build the bundle, preview a deployment, and detect drift.
 
     Args:
-        stack: Name of the stack. If the backend lacks the stack, the preview has only a note or, with `plan`, fails.
-        plan: File for the saved plan; none by default.
+        stack: Name of the stack. If it is not in the backend, the preview has only a note or, with `plan`, fails.
+        plan: File to save the plan to; by default, no plan is saved.
         variables: Environment variables of the Pulumi CLI; by default those of this process.
 
     Raises:

@@ -160,7 +160,7 @@ def shown(text: str) -> str:
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that is most similar to a name, or ``None`` if none is similar."""
+    """Return the most similar known name, to suggest as a correction, or ``None`` if none is similar."""
     names = {each.lower(): each for each in known}
     return next((names[close] for close in difflib.get_close_matches(name.lower(), names, n=1)), None)
 
@@ -291,7 +291,7 @@ def read_accounts(text: str) -> tuple[str, ...] | None:
 
 
 def _not_yaml(file: str, error: yaml.YAMLError) -> DocumentError:
-    """Convert a parser error to a one-line message, with the likely line of the mistake."""
+    """Convert a parser error to a `DocumentError` at the likely line of the mistake."""
     parts = (getattr(error, name, None) for name in ("context", "problem"))
     problem = ", ".join(filter(None, parts)) or str(error)
     # If the space after a colon is missing, the parser reports the next line.

@@ -1,4 +1,4 @@
-"""Runs the Pulumi CLI for the tasks, lets it finish after an interrupt, and saves a stack's outputs."""
+"""Runs the Pulumi CLI for the tasks, waits for its exit after an interrupt, and saves a stack's outputs."""
 
 import ast
 import json
@@ -42,7 +42,7 @@ def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> i
 
     Raises:
         SystemExit: If the Pulumi CLI is not installed.
-        KeyboardInterrupt: After an interrupted Pulumi CLI has ended.
+        KeyboardInterrupt: If interrupted, after the Pulumi CLI has exited.
     """
     return run_to_completion([find_pulumi(), *arguments], variables)
 
@@ -61,7 +61,7 @@ def run_to_completion(command: Sequence[str], variables: Mapping[str, str] | Non
         The exit status.
 
     Raises:
-        KeyboardInterrupt: After an interrupted command has ended.
+        KeyboardInterrupt: If interrupted, after the command has exited.
     """
     interrupted = False
     with subprocess.Popen(command, cwd=PROJECT_FOLDER, env=variables) as process:
@@ -122,7 +122,7 @@ def create_stack(stack: str, secrets_provider: str = "default") -> None:
             https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
 
     Raises:
-        SystemExit: If the stack is not created.
+        SystemExit: If the stack file is missing or unreadable, or the Pulumi CLI is missing or fails.
     """
     with interruptible("pulumi-create-stack"):
         _require(stack)
@@ -169,7 +169,7 @@ def _exit_if_failed(status: int) -> None:
 
 
 def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the name and the value's expression of each ``pulumi.export`` call in the program's source."""
+    """Yield the name and the value expression of each ``pulumi.export`` call in the program's source."""
     program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
     for node in ast.walk(program):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT:

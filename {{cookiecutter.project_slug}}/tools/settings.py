@@ -1,4 +1,4 @@
-"""The base class of a project's settings model, and the checks of a stack's configuration against the model.
+"""Defines the base class of settings models, and checks a stack's configuration with the project's model.
 
 The Pulumi CLI fills in the defaults of ``Pulumi.yaml`` and refuses missing keys and wrong types, but accepts unknown
 keys and wrong namespaces. This module reports all problems at once, before any resource is registered.
@@ -23,7 +23,7 @@ from tools.project import DECLARATION, load_declared, nearest, shown
 REGION_KEY: Final = "aws:region"
 EXAMPLE_REGION: Final = "us-east-1"
 REGION_PATTERN: Final = r"^[a-z]{2,4}(-[a-z]+){1,2}-[0-9]$"
-# The longest resource name with the project in it is the access log bucket's. S3 allows 63 characters:
+# The longest resource name that contains the project name is the access log bucket's. S3 allows 63 characters:
 # project (25) + "-" + suffix (12) + "-access-logs-" (13) + account ID (12) = 63.
 PROJECT_MAX_LENGTH: Final = 25
 PROJECT_PATTERN: Final = r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$"
@@ -172,7 +172,7 @@ class SettingsModel:
 
 @functools.cache
 def model_of(settings: type[StackSettings]) -> SettingsModel:
-    """Return a model's `SettingsModel`, which is created on first use."""
+    """Return the cached `SettingsModel` of a settings model."""
     return SettingsModel(settings)
 
 
@@ -291,7 +291,7 @@ def own_problems(
         except ValidationError:
             yield bad_value(full_key, MASKED if full_key in secret_keys else own[key], model.allowed(key))
         else:
-            # No secrets: the message of a contradiction contains values.
+            # Exclude secrets, because the message of a contradiction contains values.
             if full_key not in secret_keys:
                 good[key] = value
     yield from (_unknown_key(project, key, model.keys) for key in own if key not in model.keys)
@@ -311,14 +311,14 @@ def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
-    """Return the problem of a value that is never allowed, or is not allowed under `circumstances`."""
+    """Return the problem for a disallowed value; `circumstances` says when the value is not allowed."""
     written = found if found == MASKED else shown(found)
     message = f"found {written}{circumstances}; allowed: {allowed}"
     return Problem(rule, key, message, allowed)
 
 
 def missing_key(key: str, allowed: str) -> Problem:
-    """Return the problem of a missing setting."""
+    """Return the problem for a required setting that is not set."""
     return Problem("missing-key", key, f"is not set; allowed: {allowed}", allowed)
 
 

@@ -1,4 +1,4 @@
-"""The task ``update``, and the check that the files that the template owns are unchanged.
+"""Updates the project to a release of the template, and checks that template-owned files are unchanged.
 
 ``.template.json`` records the template, the version, the owned files and the answers. Cookiecutter's hook imports this
 module, so the module imports only the standard library.
@@ -17,7 +17,7 @@ from typing import Any, Final
 
 PROJECT_FOLDER: Final = Path(__file__).resolve().parent.parent
 RECORD_FILE: Final = ".template.json"
-# Version numbers and commits of GitHub Actions, which Renovate updates even in files that the template owns.
+# Version numbers and commits of GitHub Actions, which Renovate updates even in template-owned files.
 VERSIONS: Final = re.compile(rb"@[0-9a-f]{40}( # v[\d.]+)?|\d+(\.\d+)+")
 KEYS: Final = frozenset({"template", "version", "rendered", "commit", "owned", "answers"})
 # Exceptions from reading a record that is missing or damaged.
@@ -53,7 +53,7 @@ def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Check that the files that the template owns are unchanged since the rendering.
+    """Check that template-owned files are unchanged since rendering.
 
     Raises:
         SystemExit: If a file has changed; the message says how to undo or keep the change.

@@ -34,7 +34,7 @@ PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 # Services whose service principals end in amazonaws.com.cn in China.
 REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
 
-# Outputs that AWS computes, as far as programs read them.
+# Outputs that AWS computes and programs read.
 COMPUTED: Final = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{account}:table/{name}"},
@@ -91,7 +91,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class RecordedProgram:
-    """The record of a program's run.
+    """The resources and outputs of a program's run.
 
     Attributes:
         config: The program's configuration.
@@ -106,7 +106,7 @@ class RecordedProgram:
     registered_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def setting(self, key: str) -> str:
-        """Return the value of one of the project's settings, as text."""
+        """Return a project setting as configuration text."""
         return self.config[f"{PROJECT_NAME}:{key}"]
 
     @property
@@ -183,7 +183,7 @@ def run_program(
 
 
 def _place(region: str) -> dict[str, str]:
-    """Return the parts of a region's ARNs and URLs."""
+    """Return the partition, DNS suffix, account and region, for ARNs and URLs."""
     partition = next((name for prefix, name in PARTITIONS.items() if region.startswith(prefix)), "aws")
     dns_suffix = "amazonaws.com.cn" if partition == "aws-cn" else "amazonaws.com"
     return {"partition": partition, "dns_suffix": dns_suffix, "account": ACCOUNT_ID, "region": region}
@@ -233,7 +233,7 @@ class _RecordingMonitor(mocks.MockMonitor):
         self.recorded = recorded
 
     def RegisterResource(self, request: Any) -> Any:  # pylint: disable=invalid-name # noqa: N802 # Pulumi's name
-        """Record a resource."""
+        """Record a resource with its options."""
         response = super().RegisterResource(request)
         if request.type != "pulumi:pulumi:Stack":
             self.recorded.resources.append(

@@ -1,4 +1,4 @@
-"""The Pulumi program: a queue, a function with its bundle, and outputs."""
+"""The test project's Pulumi program: a queue, a function with its bundle, and outputs."""
 
 import pulumi
 import pulumi_aws as aws

@@ -16,5 +16,5 @@ def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> ProjectFolder:
-    """A copy of the project, without problems."""
+    """A copy of the test project, in which ``validate`` finds no problems."""
     return ProjectFolder.create(tmp_path)

@@ -20,7 +20,7 @@ KEYS: Final = declared_model().keys
 
 @dataclass(frozen=True)
 class ProjectFolder:
-    """A temporary copy of the project."""
+    """A temporary copy of the test project."""
 
     path: Path
 

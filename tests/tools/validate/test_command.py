@@ -1,4 +1,4 @@
-"""The command line of ``validate``: exit statuses, options and report formats."""
+"""Tests of the CLI of ``validate``: exit statuses, options and report formats."""
 
 import io
 import json
@@ -42,7 +42,7 @@ allowed: plain text, unless the value is confidential [secret-setting]
 
 
 def run(folder: ProjectFolder, *arguments: str) -> int:
-    """Run the command on `TODAY`, when the unchanged project has no problems."""
+    """Run ``validate`` as of `TODAY`, when the unchanged project has no problems."""
     return command_line.main(arguments, folder.path, TODAY)
 
 

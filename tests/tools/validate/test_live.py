@@ -1,4 +1,4 @@
-"""Findings of ``validate --live``, with stubbed previews."""
+"""Tests of the findings of ``validate --live``, with stubbed previews."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,7 +18,7 @@ IGNORED = 'type = "aws:sqs/queue:Queue", property = "tags"'
 
 
 def change(operation: Any, *properties: Property) -> Change:
-    """Return a change of a queue."""
+    """Return drift or a pending change of a queue."""
     urn = "urn:pulumi:dev::orders::aws:sqs/queue:Queue::queue"
     return Change(urn=urn, name="queue", type="aws:sqs/queue:Queue", operation=operation, properties=properties)
 
@@ -32,7 +32,7 @@ def preview(
 
 @pytest.fixture(name="previewed")
 def fixture_previewed(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
-    """A function that validates stacks with the given previews or preview errors."""
+    """``validate --live`` with a given preview or exception for each stack."""
 
     def validate(**previews: Preview | BaseException) -> Report:
         def preview_stack(stack: str, *, variables: Mapping[str, str] | None = None) -> Preview:

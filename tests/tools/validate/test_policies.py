@@ -1,4 +1,4 @@
-"""Mistakes in ``policies.toml``."""
+"""Tests of reading ``policies.toml``: values, and messages about mistakes."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tools.project import PROJECT_FOLDER
 from tools.validate.policies import FILE, IgnoredDrift, PoliciesError, read_policies
 
 POLICIES = (PROJECT_FOLDER / FILE).read_text(encoding="utf-8")
-# Text in the policies, its replacement, and the reported problem.
+# A text in policies.toml, its replacement, and the expected problem.
 BAD = {
     "unknown table": ("namespaces", "namespace", "namespace: unknown key"),
     "unknown environment": ("staging = [", "qa = [", "comes_after.qa: found \"qa\"; Input should be 'local', 'dev', "),
@@ -73,7 +73,7 @@ BAD = {
 
 
 def write(folder: Path, text: str) -> Path:
-    """Write the policies to a folder, with a byte order mark."""
+    """Write the policies to a folder, with a byte order mark, as some Windows editors do."""
     (folder / FILE).write_text(text, encoding="utf-8-sig")
     return folder
 

@@ -1,4 +1,4 @@
-"""The rules for stack files, each broken in an otherwise valid project."""
+"""Tests of the rules for stack files: each is broken in an otherwise valid project."""
 
 import re
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def replaced(name: str, old: str, new: str) -> Change:
     return lambda folder: folder.replace(name, old, new)
 
 
-# The change, and the only finding, in which "..." is any text.
+# A change and its only finding, in which "..." matches any text.
 BROKEN: dict[str, tuple[Change, str]] = {
     "bad value": (
         settings("lambdaMemoryMb", dev="64"),

@@ -1,1 +1,1 @@
-"""The ``validate`` task: compares stack files with each other, with ``policies.toml``, and with the deployed stacks."""
+"""Compares stack files with each other, ``policies.toml`` and the deployed stacks: the task ``validate``."""

@@ -1,4 +1,4 @@
-"""The command line of ``validate``."""
+"""The command-line interface of ``validate``."""
 
 import argparse
 import io

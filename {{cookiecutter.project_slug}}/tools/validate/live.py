@@ -1,4 +1,4 @@
-"""Checks a deployed stack by a preview with refresh, which changes neither the state nor the selected stack."""
+"""Reports a deployed stack's drift, pending changes and missing outputs, without changing the stack or its state."""
 
 import functools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tools.validate.rules import CheckedStack
 
 
 def inspect_stack(stack: CheckedStack, policy: DriftPolicy) -> tuple[State, list[Finding]]:
-    """Return a stack's deployment status and the findings. The local stack is read from the running emulator."""
+    """Return a stack's deployment state and the findings. The local stack is read from the running emulator."""
     finding = functools.partial(Finding, stacks=(stack.name,), file=stack.config.file)
     address = find_emulator() if stack.environment == DECLARATION.local else ""
     if address is None:

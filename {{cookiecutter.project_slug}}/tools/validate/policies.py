@@ -156,7 +156,7 @@ def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool
 
 
 class RuntimePolicy(_Table):
-    """The end of AWS's support for each runtime, and the days of warning before it."""
+    """AWS's end of support for each runtime, and how many days before that date ``validate`` warns."""
 
     warning_days: Annotated[int, Field(ge=0, le=3650)]
     supported_until: Annotated[dict[Runtime, date], Field(min_length=len(RUNTIMES))]

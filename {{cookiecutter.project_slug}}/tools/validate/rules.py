@@ -96,7 +96,7 @@ def check_stack(project: Project, stack: str, policies: Policies) -> CheckedStac
 
 
 def _bare(key: str) -> str:
-    """Normalize a key: remove hyphens and underscores, and ignore case."""
+    """Normalize a key for comparison: without hyphens and underscores, ignoring case."""
     return re.sub(r"[-_]", "", key).casefold()
 
 
