@@ -1,4 +1,4 @@
-"""Pairwise combinations of the choices in cookiecutter.json, each of which the tests render.
+"""Pairwise combinations of the choices in cookiecutter.json, for the tests to render.
 
 New choices and values are covered automatically.
 """
@@ -23,5 +23,5 @@ COMBINATIONS: list[dict[str, str]] = [
 
 
 def name(combination: dict[str, str]) -> str:
-    """Return the test ID of a combination."""
+    """Return a combination's values, joined with hyphens, as a pytest ID."""
     return "-".join(combination.values())

@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedWork:
 
 @pytest.fixture(scope="session", name="bake")
 def fixture_bake(cookies_session: Cookies) -> Bake:
-    """A function that renders a project, once for each set of answers."""
+    """A function that renders a project, and caches it by its answers."""
     rendered: dict[tuple[tuple[str, str], ...], Project] = {}
 
     def bake(**answers: str) -> Project:
@@ -75,7 +75,7 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
     params=[pytest.param(combination, id=name(combination)) for combination in COMBINATIONS],
 )
 def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
-    """A project for each combination of answers, rendered once: `SharedWork` runs its tests in one process."""
+    """The project of each combination, rendered only once, because `SharedWork` runs its tests in one process."""
     return bake(**request.param)
 
 
@@ -100,7 +100,7 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> P
 
 @pytest.fixture(scope="session")
 def environment_of(shared_folder: Path) -> Callable[[Project], Environment]:
-    """A function that builds a project's virtual environment, once for each set of requirements."""
+    """A function that returns a project's virtual environment, shared by projects with the same requirements."""
 
     def environment_of_project(project: Project) -> Environment:
         requirements = project.requirements()

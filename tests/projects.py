@@ -1,4 +1,4 @@
-"""Rendered projects, and the virtual environments that their tasks run in."""
+"""Helpers to read rendered projects, and to run their commands in virtual environments."""
 
 import os
 import re
@@ -35,12 +35,12 @@ class Project:
 
     @property
     def package_manager(self) -> str:
-        """The chosen package manager."""
+        """The answer ``package_manager``, by default uv."""
         return self.answers.get("package_manager", "uv")
 
     @property
     def run(self) -> str:
-        """Command that runs a task, up to the task's name."""
+        """Command prefix of all tasks, such as ``uv run poe``."""
         return {"uv": "uv run poe", "pipenv": "pipenv run"}[self.package_manager]
 
     def files(self) -> Iterator[Path]:
@@ -130,13 +130,13 @@ class Environment:
         return environment
 
     def executable(self, name: str) -> Path:
-        """Return the path of a command in the environment."""
+        """Return the path of an executable in the virtual environment."""
         return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the environment variables of a command that a package manager runs, and ``more``.
+        """Return environment variables as in the activated virtual environment, plus ``more``.
 
-        The tests' own variables are inherited, except those of AWS, pytest and coverage.py.
+        The tests' own variables are inherited, except those that configure AWS, pytest, coverage.py and bytecode.
         """
         dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
@@ -144,14 +144,14 @@ class Environment:
             "VIRTUAL_ENV": str(self.path),
             "PATH": os.pathsep.join([str(self.path / BIN), os.environ["PATH"]]),
             "NO_COLOR": "1",
-            # Caches stay out of the project, which other tests read.
+            # Keep caches out of the project, because other tests read its files.
             "PYTHONPYCACHEPREFIX": str(self.path / "bytecode"),
             "RUFF_CACHE_DIR": str(self.path / "ruff"),
         }
         return variables | more
 
     def run(self, project: Project, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command of the environment in a project's folder, as its package manager would."""
+        """Run an executable of the virtual environment in a project's folder."""
         return subprocess.run(
             [str(self.executable(command[0])), *command[1:]],
             check=False,

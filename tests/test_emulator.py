@@ -1,7 +1,7 @@
-"""Behaviour of the emulator that the local stack relies on, such as for requests that only the AWS provider sends.
+"""Emulator behaviour that the local stack needs, including responses to requests that only the AWS provider sends.
 
-The provider is the Terraform provider in pulumi-aws. If a test fails after an upgrade of the emulator, the test's name
-says what has changed.
+The provider is the Terraform provider in pulumi-aws. If a test fails after an emulator upgrade, its name says what
+has changed.
 """
 
 import json
@@ -30,7 +30,7 @@ def fixture_emulator(
 
 
 def ask(emulator: Emulated, program: str) -> object:
-    """Run a program that prints JSON, and parse the output. ``client(service)`` gives the program a boto3 client."""
+    """Run Python code, and parse the JSON in its last line. In the code, ``client(service)`` returns a boto3 client."""
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
@@ -75,7 +75,7 @@ def test_the_tags_of_a_bucket_are_read_from_s3(default_project: Project) -> None
 
 
 def test_setting_an_empty_redrive_allow_policy_deletes_it(emulator: Emulated) -> None:
-    """The provider deletes the policy this way, and waits up to 20 minutes until it is gone."""
+    """The provider deletes the policy this way, and then waits up to 20 minutes for the deletion."""
     program = """
 sqs = client("sqs")
 url = sqs.create_queue(QueueName="letters")["QueueUrl"]

@@ -169,7 +169,7 @@ def as_plain_text(markdown: str) -> str:
 
 
 def bake_text(cookies: Cookies, text: str) -> Any:
-    """Render a project with a text as each text answer, escaped so that Cookiecutter does not evaluate it."""
+    """Render a project with ``text`` as every text answer, escaped so that Cookiecutter does not evaluate it."""
     answers = dict.fromkeys(TEXT_QUESTIONS, as_literal(text)) | {"project_slug": "orders"}
     return cookies.bake(extra_context=answers)
 
@@ -249,7 +249,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that puts only the given tools on the PATH, as scripts that run a given Python or do nothing."""
+    """A function that limits the PATH to fake tools. A tool's value is the Python that it runs, or empty for none."""
 
     def machine(**tools: str) -> None:
         folder = tmp_path / "path"

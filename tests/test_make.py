@@ -1,4 +1,4 @@
-"""The Makefile: ``make new`` prints the next steps, and every check fails on a mistake."""
+"""Tests of the Makefile: ``make new`` renders projects and prints the next steps, and every check detects mistakes."""
 
 import itertools
 import os
@@ -49,7 +49,7 @@ def fixture_repository(tmp_path: Path) -> Path:
     copy = Path(shutil.copytree(ROOT, tmp_path / "cookiecutter-pulumi-aws", ignore=NOT_COPIED))
     if (ROOT / ".venv").exists():
         (copy / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
-        # Otherwise the copies are newer than the installation's marker, and make installs again.
+        # Otherwise, these files would be newer than the installation's marker, and make would install again.
         for name in ("pyproject.toml", "scripts/install.py"):
             os.utime(copy / name, (0, 0))
     return copy
@@ -362,7 +362,7 @@ def test_new_installs_only_what_rendering_needs(
     assert {"pytest", "ruff", "uv", "pipenv", "ty", *needed - {"pip", "setuptools"}} <= installed(repository)
     assert "install.py" not in run(repository, home, "make", "new", "OUTPUT=another").stdout
 
-    # A change to pyproject.toml updates all packages, and removes none.
+    # After a change to pyproject.toml, make updates all packages and removes none.
     (repository / "pyproject.toml").touch()
     assert "install.py" in run(repository, home, "make", "new", "OUTPUT=third").stdout
     assert {"pytest", "ruff"} <= installed(repository)

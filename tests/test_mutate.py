@@ -1,4 +1,4 @@
-"""``make mutate``: the mutants of a small project, and their outcomes."""
+"""Tests of ``make mutate`` with a small project: its mutants, their outcomes and the mutation score."""
 
 import sys
 from contextlib import nullcontext
@@ -20,7 +20,7 @@ def price(number: int) -> str:
         return {"€": (names)}["€"]["zero"]
     return f"{number} euros"
 '''
-# Without the dictionary's item, a stray parenthesis would be left: a syntax error is no mutant.
+# Removing the dictionary's item would leave a stray parenthesis: a syntax error, not a mutant.
 CHANGES = """\
 +    if not not number:
 +    if  number:
@@ -62,7 +62,7 @@ mutation score 87 % (1 survived, 4 timed out or crashed)
 
 @pytest.fixture(name="project")
 def fixture_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A small project, mutated in the tests' own virtual environment instead of the default project."""
+    """A small project that replaces the default project, mutated in the tests' own virtual environment."""
     project = Project(tmp_path / "prices", {})
     for name, text in {
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',

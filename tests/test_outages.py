@@ -1,4 +1,4 @@
-"""``tests/outages``, run in the default project: simulated outages trigger its alarms."""
+"""Runs ``tests/outages`` in the default project: simulated outages trigger the project's alarms."""
 
 import shutil
 from pathlib import Path

@@ -1,6 +1,6 @@
 """End-to-end tests of the local stack, with each package manager, and of the CI commands, with two stacks.
 
-They need the real Pulumi CLI on the PATH. `tests/tools` tests the same code with recorded events and errors of the CLI.
+They need the real Pulumi CLI on the PATH. `tests/tools` tests the same code with the CLI's recorded events and errors.
 """
 
 import json
@@ -28,12 +28,12 @@ pytestmark = [
 ]
 
 INSTALL = {"uv": ("uv", "sync", "--quiet"), "pipenv": ("pipenv", "install", "--dev")}
-# A preview may always report this resource: the emulator returns the queue's redrive policy with spaces.
+# Every preview may report the queue as changed, because the emulator returns its redrive policy with extra spaces.
 RETURNED_DIFFERENTLY = {"queue"}
 REGION = "us-east-2"
 VARIABLES = "import json, sys; from tools.local import local_variables; print(json.dumps(local_variables(sys.argv[1])))"
 # Stacks for the CI commands. Only stacks with `environment: local` may be deployed to an emulator, but CI does not
-# deploy the stack `local`. So both stacks have that setting, and share the emulator as two stacks share an account.
+# deploy the stack `local`. Therefore, both stacks have that setting, and share the emulator like one AWS account.
 FIRST, SECOND = STACKS = ("first", "second")
 START = """
 from tools.emulator import keep_emulator, start_emulator
@@ -42,7 +42,7 @@ start_emulator()
 keep_emulator()
 STATE_FOLDER.mkdir()
 """
-# Beginning of the programs that call the emulator. Arguments: the region and the stack.
+# Preamble of the programs that call the emulator. Arguments: the region and the stack.
 CLIENT = """
 import boto3, json, sys
 client = lambda name: boto3.client(name, region_name=sys.argv[1])
@@ -145,10 +145,10 @@ class Checkout:
         return json.loads(self.call(FUNCTION, stack))
 
     def ci(self, command: str, stack: str, **more: str) -> str:
-        """Run a CI command; of the integration tests, only the one of the function's memory runs.
+        """Run a CI command, limited to the integration test for the function's memory.
 
         Returns:
-            The reason if the command was refused; otherwise an empty string.
+            The reason for a refusal, or an empty string if the command succeeds.
         """
         variables = self.local_variables() | {"CI": "true", "PYTEST_ADDOPTS": "-k memory"} | more
         finished = self.finished(*self.project.run.split(), "ci", command, stack, **variables)
@@ -180,7 +180,7 @@ class Checkout:
 
 @pytest.fixture(name="check_out")
 def fixture_check_out(tmp_path: Path, request: pytest.FixtureRequest) -> CheckOut:
-    """A function that copies a project and installs its dependencies; its local stack is stopped after the test."""
+    """A function that copies a project and installs its dependencies. Teardown stops the copy's local stack."""
     dropped = ("AWS_", "PYTEST_", "COV_", "PULUMI_", "VIRTUAL_ENV", "CI", "GITHUB_", "GITLAB_")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     variables |= {"PIPENV_VENV_IN_PROJECT": "1", "PIPENV_IGNORE_VIRTUALENVS": "1", "NO_COLOR": "1"}
@@ -318,14 +318,14 @@ def test_a_commit_is_promoted_from_stack_to_stack_unless_refused(check_out: Chec
     assert checkout.function(FIRST) == changed
     (project.path / "Pulumi.first.yaml").write_text(settings, encoding="utf-8")
 
-    # A rollback moves the alias: drift that the next deployment repairs, here with the same commit.
+    # A rollback moves the alias. The next deployment repairs this drift, even with the same commit.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     assert checkout.function(FIRST) == original
     assert checkout.ci("drift", FIRST) == ""
     checkout.promote(FIRST)
     assert checkout.function(FIRST) == changed
 
-    # After a rollback, one plan and one deployment are enough for a commit with other code.
+    # After a rollback, a commit with different code needs only one plan and one deployment.
     checkout.call(MOVE_ALIAS, FIRST, "1")
     (project.path / "processor/storage.py").write_text(storage, encoding="utf-8")
     checkout.promote(FIRST)

@@ -1,4 +1,4 @@
-"""The bootstrap program of a rendered project: its task, files, state, and the permissions of its roles."""
+"""Tests of a rendered project's bootstrap program: its task, files and state, and the permissions of its roles."""
 
 import json
 import os
@@ -14,7 +14,7 @@ import pytest
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
 
-# A stand-in that imports the program as the Pulumi CLI does: with the program's folder first in `sys.path`.
+# A stand-in for the Pulumi CLI. Like the CLI, it imports the program with the program's folder first in `sys.path`.
 PULUMI = f"""\
 #!{sys.executable}
 import json, os, subprocess, sys
@@ -45,7 +45,7 @@ deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".
 
 @pytest.fixture(name="call")
 def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file with the last call of a stand-in for the Pulumi CLI, which is on the PATH during the test."""
+    """The file in which a stand-in for the Pulumi CLI, first on the PATH, records its last call."""
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")

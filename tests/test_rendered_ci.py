@@ -1,4 +1,4 @@
-"""CI of every rendered project: valid files, least privilege, deployment order, and the pins that Renovate updates."""
+"""Tests of the rendered CI files: validity, least privilege, deployment order, and the pins that Renovate updates."""
 
 import json
 import os
@@ -40,13 +40,13 @@ RIGHTS = {
     "issue": {"issues": "write"},
     **dict.fromkeys(["stack", "plan", "deploy", *STACKS], ASSUMES),
 }
-# Environment of each GitHub job that assumes a role.
+# GitHub environment of each job that assumes a role.
 GITHUB_ENVIRONMENTS = {
     "stack": {"name": "${{ matrix.stack }}-preview", "deployment": False},
     "plan": {"name": "${{ inputs.stack }}-preview", "deployment": False},
     "deploy": "${{ inputs.stack }}",
 }
-# No forks, no bots, and no first attempts on Renovate's branches.
+# Previews do not run for forks or bots. On Renovate's branches, they require a manual re-run.
 TRUSTED = (
     "github.event_name != 'pull_request' || github.event.pull_request.head.repo.full_name == github.repository "
     "&& !endsWith(github.triggering_actor, '[bot]') "
@@ -69,18 +69,18 @@ RULES: dict[str, Any] = {
     "deploy": [{"if": '$STACK == "prod"', "when": "manual"}, {"when": "on_success"}],
     **{stack: [{"if": MAIN}] for stack in STACKS},
 }
-# Commands that are not tasks.
+# Programs that CI may call besides the tasks.
 PROGRAM = re.compile(r"python -m pip install|uv sync|pipenv sync|pulumi login|gh (issue|pr) \w+|cat|echo")
 
 
 def each_of(*systems: str, answers: list[dict[str, str]] = DEPLOYING) -> pytest.MarkDecorator:
-    """Parametrize a test with the combinations of answers for some CI systems."""
+    """Parametrize a test with the answers that choose one of the given CI systems."""
     chosen = [each for each in answers if each["ci"] in systems]
     return pytest.mark.parametrize("answers", chosen, ids=lambda each: "-".join(each.values()))
 
 
 def pipelines(project: Project) -> list[str]:
-    """List the CI files."""
+    """List the paths of all GitHub and GitLab CI files."""
     return sorted(each for each in project.names() if each.startswith((".github/", ".gitlab")))
 
 
@@ -153,7 +153,7 @@ def test_the_files_are_valid_and_zizmor_finds_no_problems(bake: Bake, answers: d
 
 @pytest.fixture(scope="session", name="actionlint")
 def fixture_actionlint(shared_folder: Path) -> str:
-    """The actionlint on the PATH, or else built with Go: the PyPI package would download it from GitHub."""
+    """Path of actionlint: found on the PATH, or built with Go. The PyPI package would download it from GitHub."""
     found, go = shutil.which("actionlint"), shutil.which("go")
     if found or not go:
         return found or pytest.skip("neither actionlint, nor Go to build it, is on the PATH")
@@ -346,7 +346,7 @@ def test_renovates_custom_managers_find_every_other_pin(bake: Bake, answers: dic
     template, runtime = {("template", QUESTIONS["_template_version"])}, {("aws-lambda", CHOICES["lambda_runtime"][0])}
     pins = [emulator, template, runtime, tool, {("pulumi/pulumi", SHARED.pulumi_version)}]
     texts = {each: project.read(each) for each in project.names()}
-    # A project that is rendered from a folder does not know the address.
+    # A project that is rendered from a local folder does not record the template's URL.
     texts[".template.json"] = texts[".template.json"].replace('"template": ""', '"template": "https://example.com/t"')
 
     assert len(emulator) == 2

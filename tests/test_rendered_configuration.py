@@ -1,4 +1,4 @@
-"""The configuration of every rendered project: stack files, schema, answers and design agree."""
+"""The configuration of every rendered project agrees with its schema, the answers and the design."""
 
 import re
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from tests.combinations import QUESTIONS
 from tests.projects import Environment, Project
 
 STACKS = ("dev", "local", "prod", "staging")
-# `lambdaMemoryMb` by stack, as designed.
+# The designed `lambdaMemoryMb` of each stack.
 MEMORY = {"dev": 512, "staging": 512, "prod": 1024, "local": 512}
-# Decrypts as Pulumi does: a key from a million iterations of PBKDF2 with SHA-256, then AES-256-GCM.
+# Decrypts like Pulumi: derives the key with 1,000,000 iterations of PBKDF2-HMAC-SHA256, then uses AES-256-GCM.
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/config/crypt.go
 DECRYPT = """
 import base64, hashlib, sys

@@ -14,7 +14,7 @@ from tests.projects import Environment, Project
 pytestmark = pytest.mark.slow
 
 IN_PROJECT = ("applier", "breaking", "driver", "like_aws", "load", "stand_in_cli")
-# The tests that several people can run at the same time.
+# Selects the tests that several people can run at the same time.
 FOR_EVERYBODY = ("-k", "not fails and not crashes")
 # Settings that add every optional resource and property to the local stack.
 OPTIONS = {
@@ -35,7 +35,7 @@ ACTIONS = {
 }
 # Calls that need no IAM permission.
 FREE = {"sts:GetCallerIdentity"}
-# Prints the deploy role's actions for the integration tests alone, and all that the integration tests may use.
+# Prints two lists of the deploy role's actions: only for the integration tests, and all that these tests may use.
 GRANTED = """
 import json
 from bootstrap.policies import DATA, READ, TESTS
@@ -84,7 +84,7 @@ NOTHING_LEFT = {
 def fixture_stack(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulated]:
-    """A deployment with every option, and a dead letter of another sender."""
+    """A deployed stack with every option, and a dead letter from another sender."""
     folder = tmp_path_factory.mktemp("stack")
     project = packaged_project.copy(folder)
     local = project.path / "Pulumi.local.yaml"

@@ -17,7 +17,7 @@ INSTALL = {"uv": "uv sync", "pipenv": "pipenv install --dev"}
 # Commands that are not tasks: they list the tasks, and install the git hooks.
 RUN = ("poe", "pre-commit install")
 README_LINES = 120
-# Word limits: for all docs, as counted by `wc -w`, and for pages or groups of pages, without the lines of tables.
+# Word limits: WORDS for all docs, as counted by `wc -w`; PAGES for pages or groups, without bare punctuation.
 WORDS = 6_500
 PAGES = {
     "README.md": 550,

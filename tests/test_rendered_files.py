@@ -21,7 +21,7 @@ TEMPLATE_FOLDER = ROOT / "{{cookiecutter.project_slug}}"
 # Jinja syntax that was not rendered. Braces in Python code are fine.
 LEFTOVERS = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
 PYTHON_LEFTOVERS = re.compile(r"\{%|%\}|\{#|#\}|^#%|cookiecutter\.", flags=re.MULTILINE)
-# GitHub's expressions have the same braces.
+# Expressions of GitHub Actions use Jinja's braces.
 EXPRESSIONS = re.compile(r"\$\{\{ [^{}]+ \}\}")
 # https://learn.microsoft.com/en-us/windows/win32/fileio/naming-a-file
 WINDOWS_REFUSES = re.compile(r'[<>:"|?*\\]|[ .]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', flags=re.IGNORECASE)
@@ -134,7 +134,7 @@ def test_yaml_toml_and_json_parse(project: Project) -> None:
 
 
 def licence_digest(text: str) -> str:
-    """Hash the words of a licence, without the owner's line."""
+    """Return the SHA-256 of a licence's words, without the copyright line."""
     kept = [line for line in text.splitlines() if not re.match(r" *Copyright (\(c\) )?Platform Team", line)]
     return hashlib.sha256(" ".join(" ".join(kept).split()).encode()).hexdigest()
 

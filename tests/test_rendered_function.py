@@ -1,4 +1,4 @@
-"""``tests/function``, run in a rendered project: the function's assumptions about the SDK."""
+"""Runs ``tests/function`` in a rendered project, to check the function's assumptions about the AWS SDK."""
 
 import shutil
 from pathlib import Path

@@ -46,7 +46,7 @@ def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(name="quick")
 def fixture_quick(broken: Project) -> Project:
-    """A copy whose slow steps do nothing, to test how one broken step affects the whole check."""
+    """A copy whose pytest and Pylint steps do nothing, so that tests of the whole check are fast."""
     for command in re.findall(r'cmd = "((?:pytest -q|pylint) [^"]+)"', broken.read("pyproject.toml")):
         broken.replace("pyproject.toml", command, f"python --version {command.split()[0]}")
     return broken

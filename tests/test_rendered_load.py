@@ -9,7 +9,7 @@ from tests.projects import Environment, Project
 
 pytestmark = pytest.mark.slow
 
-# `make load` sends 1,000.
+# `make load` sends 1,000 messages.
 MESSAGES = 60
 
 

@@ -1,4 +1,4 @@
-"""The tasks of the local stack, with a stand-in for the Pulumi CLI that really deploys to the emulator."""
+"""Tests of the local stack's tasks, with a stand-in for the Pulumi CLI that really deploys to the emulator."""
 
 import contextlib
 import json
@@ -81,11 +81,11 @@ class Shell:
         return [json.loads(line) for line in lines]
 
     def record(self) -> dict[str, Any]:
-        """Read the record of the running emulator."""
+        """Read the running emulator's record, with its URL and process ID."""
         return json.loads(self.project.read(RECORD))
 
     def address(self) -> str:
-        """Return the address of the running emulator."""
+        """Return the running emulator's URL."""
         return self.record()["url"]
 
     def processes(self) -> list[str]:
@@ -100,7 +100,7 @@ class Shell:
 
 @pytest.fixture(name="shell")
 def fixture_shell(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[Shell]:
-    """A shell in a copy of the project; its emulator is stopped after the test."""
+    """A shell in a copy of the project. Teardown stops the copy's emulator."""
     shell = Shell(packaged_project.copy(tmp_path), environment, tmp_path)
     yield shell
     environment.run(shell.project, "python", "-c", STOP)
@@ -290,7 +290,7 @@ def test_local_up_after_a_killed_update_starts_over(up: Shell) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
 def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
-    """In interactive mode, the Pulumi CLI would keep Ctrl-C from all other processes."""
+    """In interactive mode, the Pulumi CLI would read Ctrl-C itself, and no other process would get SIGINT."""
     import pty  # noqa: PLC0415 # does not exist on Windows
 
     pid, terminal = pty.fork()
@@ -319,7 +319,7 @@ def test_ctrl_c_at_a_terminal_interrupts_a_deployment(shell: Shell) -> None:
 def test_without_the_pulumi_cli_one_line_says_how_to_get_it(
     default_project: Project, environment: Environment, task: str
 ) -> None:
-    # The virtual environment has no pulumi.
+    # The virtual environment does not contain the Pulumi CLI.
     finished = environment.task(default_project, task, PATH=str(environment.path / "bin"))
 
     assert finished.returncode == 1

@@ -1,4 +1,4 @@
-"""The rendered ``policies.toml``: every line changes the findings of `validate`."""
+"""Every line of the rendered ``policies.toml`` affects the findings of `validate`."""
 
 import json
 import re
@@ -48,7 +48,7 @@ BROKEN_TOO: dict[str, dict[str, Any]] = {
 }
 # Adds a policy: staging must be at least as strong as dev.
 ANOTHER_WAY = ('prod = ["dev", "staging"]\n', 'prod = ["dev", "staging"]\nstaging = ["dev"]\n')
-# 90 days before AWS ends its support for python3.12.
+# 90 days before AWS ends support for python3.12.
 A_DAY = "2028-08-02"
 # Removes each line of policies.toml in turn, and prints the lines whose removal does not change the output.
 MUTATE = """
@@ -75,7 +75,7 @@ for number, line in enumerate(lines):
             print(f"unnoticed: {line} ({lines[:number].count(line) + 1})")
 """
 
-# How the policies treat ordinary drift on AWS: an unconfirmed subscription, a rollback, adjusted throughput.
+# Prints how the policies treat ordinary AWS drift: an unconfirmed subscription, a rollback, adjusted throughput.
 ORDINARY_DRIFT = """
 import json
 from tools.preview import Change, Property

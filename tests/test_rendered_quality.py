@@ -1,4 +1,4 @@
-"""Every rendered project is clean, typed and tested as rendered, without running a formatter or fixer."""
+"""Every rendered project passes linting, type checking and its unit tests, before any formatter or fixer runs."""
 
 import ast
 import json
@@ -15,7 +15,7 @@ EnvironmentOf = Callable[[Project], Environment]
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 RUNS_ON = re.compile(r"^  \S+:lambda(?:Runtime|Architecture): (.*)$", flags=re.MULTILINE)
-# A pytest plugin for the second run: no test depends on the order.
+# A pytest plugin for the second run: reverses the tests, to find those that depend on the order.
 REVERSE = "def pytest_collection_modifyitems(items):\n    items.reverse()\n"
 # Runs a task with signals ignored, as nohup, background shells and some CI runners do.
 IGNORING_SIGNALS = """
@@ -32,7 +32,7 @@ Passed = set[tuple[str, ...]]
 
 @pytest.fixture(scope="session", name="passed")
 def fixture_passed() -> Passed:
-    """Checks that have passed, by their inputs: projects with the same inputs share a run.
+    """The inputs of each check that has passed, so that projects with the same inputs share a run.
 
     All tests of this module run in one process.
     """
@@ -73,7 +73,7 @@ def assert_covered(project: Project, names: set[str]) -> None:
     assert set(files) == names
     for name, covered in files.items():
         lines = project.read(name).splitlines()
-        # Only imports for type checking are excluded.
+        # Only imports for type checking may be excluded.
         for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
             assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
 

@@ -1,4 +1,4 @@
-"""The tasks of rendered projects: their commands, their calls of the Pulumi CLI, and their use in pre-commit."""
+"""Tests of the rendered tasks: their commands, their calls to the Pulumi CLI, and their use in pre-commit."""
 
 import ast
 import json
@@ -30,14 +30,14 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for the Pu
 
 
 def calls_of(task: dict[str, Any]) -> Iterator[str]:
-    """Find the commands and scripts of a task."""
+    """Yield a task's commands and scripts."""
     for step in task.get("sequence", [task]):
         if isinstance(step, dict):
             yield from (step[kind] for kind in ("cmd", "script") if kind in step)
 
 
 def module_of(project: Project, module: str) -> str:
-    """Return the path of a module's file."""
+    """Return the path of a module or package, which must exist."""
     path = module.replace(".", "/")
     files = [name for name in (f"{path}.py", f"{path}/__main__.py", f"{path}/__init__.py") if name in project.names()]
     assert files, module
@@ -72,7 +72,7 @@ def test_every_task_calls_existing_commands_with_valid_arguments(
 
 @pytest.fixture(name="calls")
 def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_project: Project) -> Calls:
-    """A function that returns the calls of a stand-in for the Pulumi CLI, which is on the PATH during the test."""
+    """A function that returns the recorded calls to a stand-in for the Pulumi CLI, first on the PATH."""
     record, program = tmp_path / "calls", tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")
@@ -128,7 +128,7 @@ def test_deploy_builds_the_bundle_deploys_and_writes_the_outputs(
     assert {"processor/handler.py", *(f"{package}/__init__.py" for package in packages)} <= names
     assert any("aarch64-linux-gnu.so" in name for name in names), "the bundle has no pydantic-core for arm64"
     assert not [name for name in names if name.startswith(("tests", "tools")) or "__pycache__" in name]
-    # The bundle is reproducible, and changes with the files.
+    # The bundle is reproducible, and changes only with its files.
     (archive,) = (project.path / "build").glob("*.zip")
     archive.unlink()
     assert deploy("dev") == (built, names)

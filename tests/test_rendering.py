@@ -1,6 +1,6 @@
 """Rendering is reproducible, works from any source, and never changes an existing folder.
 
-cruft can update rendered projects.
+cruft can create and update projects.
 """
 
 import json
@@ -40,7 +40,7 @@ def fixture_config(tmp_path: Path) -> str:
 
 @pytest.fixture(name="template")
 def fixture_template(tmp_path: Path) -> Path:
-    """A copy of the template's files."""
+    """A copy of the files that Cookiecutter needs."""
     copy = tmp_path / "cookiecutter-pulumi-aws"
     copy.mkdir()
     for name in TEMPLATE:
@@ -73,7 +73,7 @@ def test_every_source_renders_the_same_bytes(
     rendered = cookiecutter(address, no_input=True, output_dir=output, config_file=config, accept_hooks=has_hooks)
 
     expected, found = content(default_project.path), content(Path(rendered))
-    # The record contains the rendered commit.
+    # The record contains the template's commit.
     record = json.loads(expected.pop(".template.json"))
     if has_hooks:
         commit = git(template, "rev-parse", "HEAD") if source == "git" else ""

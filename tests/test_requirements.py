@@ -1,4 +1,4 @@
-"""Dependencies of the template and its projects: bounded, needed, and declared where they are used."""
+"""The dependencies of the template and its projects are bounded, needed, and declared where they are used."""
 
 import ast
 import json
@@ -17,7 +17,7 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["dev"]]
 # Imported transitive dependencies, and the declared distribution that installs each.
 BROUGHT = {"botocore": "boto3", "mypy-boto3-": "boto3-stubs", "jmespath": "boto3"}
-# Distributions that are used without an import, and a text that proves the use.
+# Distributions that are used but never imported, each with a text that proves its use.
 CALLED = {"poethepoet": "[tool.poe.", "pre-commit": "repos:", "pylint": '"pylint ', "pytest-cov": "--cov-report"}
 CALLED |= {"ruff": '"ruff ', "ty": '"ty ', "uv": '"-m", "uv"'}
 DISTRIBUTIONS = "import json, importlib.metadata as m; print(json.dumps(m.packages_distributions()))"
@@ -100,7 +100,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def declared(modules: set[str], distributions: dict[str, set[str]]) -> set[str]:
-    """Return the distributions that must be declared for modules."""
+    """Return the distributions to declare for imported modules."""
     found = {each for module in modules for each in distributions.get(module.partition(".")[0], ())}
     return {next((by for brought, by in BROUGHT.items() if each.startswith(brought)), each) for each in found}
 

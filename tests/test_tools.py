@@ -1,4 +1,4 @@
-"""Tests of ``tools/``, run once for all rendered projects, and checks that the tools use no code of a project."""
+"""Runs the tests of ``tools/`` once for all rendered projects, and checks that the tools do not depend on a project."""
 
 import ast
 import json
@@ -126,13 +126,13 @@ def test_rendered_project_contains_no_tests_of_the_tools(default_project: Projec
 
     assert tests
     assert [name for name in tests if "tools" in Path(name).parts] == []
-    # The project has other test modules with the same names, so contents are compared.
+    # Compare contents, because the project has other test modules with the same names.
     contents = {path.read_text(encoding="utf-8") for path in TESTS.rglob("*.py") if path.name in of_the_tools}
     assert [name for name in tests if default_project.read(name) in contents] == []
 
 
 def imported(path: Path) -> Iterator[str]:
-    """List the modules that a file imports."""
+    """Yield the modules that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -156,12 +156,12 @@ def settings_fields() -> list[str]:
 
 
 def camel(field: str) -> str:
-    """Return a field's key in the stack files."""
+    """Convert a field's name to its camelCase key in the stack files."""
     return re.sub("_(.)", lambda match: match[1].upper(), field)
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """Yield the function and the first argument of the rendered program's calls, if that is a constant."""
+    """Yield the function and first argument of each call in the program whose first argument is a constant."""
     for path in (TEMPLATE / "__main__.py", *(TEMPLATE / "infrastructure").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
@@ -169,7 +169,7 @@ def calls() -> Iterator[tuple[str, str]]:
 
 
 def texts(path: Path) -> Iterator[str]:
-    """List the string literals in a file's code, without docstrings."""
+    """Yield the string literals in a file's code, without docstrings."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     statements = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):

@@ -1,4 +1,4 @@
-"""``scripts/update.py``: a release of the template is merged into a project that its team has changed."""
+"""Tests of ``scripts/update.py``, which merges a template release into a project that its team has changed."""
 
 import json
 import os
@@ -23,7 +23,7 @@ RENDERED = "{{cookiecutter.project_slug}}"
 BATCH_SIZE = (
     '    batch_size: Annotated[int, _number("Maximum number of messages in a batch", 1, 10000), WHOLE_NUMBER] = 10\n'
 )
-# The team's changes: file, old text and new text. A value, a setting with its test, an event field, a policy, a
+# The team's changes (file, old text, new text) to a value, a setting and its test, an event field, a policy, a
 # dependency, a document, and a stack.
 TEAM = (
     ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
@@ -47,7 +47,7 @@ TEAM = (
     ("docs/costs.md", "# Costs", "# What it costs"),
     ("Pulumi.qa.yaml", "environmentSuffix: dev", "environmentSuffix: qa"),
 )
-# The changes of the new release: to a file that the team owns, to a file that the template owns, and a new question.
+# The new release changes a file that the team owns and a file that the template owns, and adds a question.
 NEWS = (
     (f"{RENDERED}/.gitignore", "coverage/", "coverage/\nnews/"),
     (f"{RENDERED}/tools/__init__.py", '"""', '"""News: '),
@@ -66,7 +66,7 @@ def replace(folder: Path, *changes: tuple[str, str, str]) -> None:
 
 
 def edit(project: Path) -> None:
-    """Change a project as its team does."""
+    """Make the team's changes, including a new stack file."""
     (project / "Pulumi.qa.yaml").write_bytes((project / "Pulumi.dev.yaml").read_bytes())
     replace(project, *TEAM)
 

@@ -1,1 +1,1 @@
-"""Deployments of rendered projects to an emulator without the Pulumi CLI, and fault injection."""
+"""Deploys rendered projects to an emulator without the Pulumi CLI, and injects faults."""

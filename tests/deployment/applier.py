@@ -15,7 +15,7 @@ import boto3
 from tools.testing import RecordedProgram, Resource  # of the rendered project
 
 Inputs = dict[str, Any]
-# Creates or updates a resource, and returns its outputs. The default ID is the name.
+# Creates or updates a resource, and returns its outputs. Without the output `id`, the name is the ID.
 Apply = Callable[["Clients", Inputs], Inputs | None]
 
 KEY = "aws:kms/key:Key"
@@ -51,8 +51,8 @@ class Applier:
         before: State of the earlier deployment: inputs and outputs of each resource, by type and logical name.
 
     Attributes:
-        aws: Clients of the emulator.
-        state: State of this deployment, like ``before``.
+        aws: boto3 clients for the emulator.
+        state: State of this deployment, in the format of ``before``.
     """
 
     def __init__(self, recorded: RecordedProgram, bundles: Path, before: Mapping[str, Inputs] | None = None) -> None:
@@ -62,7 +62,7 @@ class Applier:
         self._recorded = recorded
         self._bundles = bundles
         self._ids: dict[str, str] = {}
-        # Values of the emulator by the corresponding values of Pulumi's mocks.
+        # Maps values from Pulumi's mocks to the emulator's values.
         self._by_mock_value = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
 
     def run(self, resources: list[Resource] | None = None) -> Inputs:
@@ -328,7 +328,7 @@ def create_role_policy_attachment(aws: Clients, inputs: Inputs) -> None:
 
 
 def function_arguments(inputs: Inputs) -> Inputs:
-    """Return the arguments that creating and updating a function share."""
+    """Return the arguments of both CreateFunction and UpdateFunctionConfiguration."""
     same = (
         *("description", "handler", "role", "runtime", "timeout", "memorySize", "kmsKeyArn", "environment"),
         *("deadLetterConfig", "loggingConfig", "tracingConfig"),

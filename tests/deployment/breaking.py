@@ -1,8 +1,8 @@
 """Mutates a deployment and its function, and reports which integration tests fail.
 
 Runs in a rendered project's folder and virtual environment, after `driver`: ``python breaking.py`` prints the report as
-JSON. Each round deploys the program with changed resources, and checks all rows of `test_resources`. Then each mutated
-function is deployed, and the tests of `test_workflow` that must fail are run.
+JSON. Each round deploys the program with changed resources, and checks all rows of `test_resources`. Afterwards, the
+program deploys each mutated function, and runs the tests of `test_workflow` that must fail.
 """
 
 import dataclasses
@@ -244,7 +244,7 @@ def changed(inputs: Any, change: Any) -> Any:
 
 
 def fails(test: Callable[..., None], **fixtures: Any) -> bool:
-    """Whether a test fails with the fixtures that it requests."""
+    """Whether a test fails if called with the fixtures that it requests."""
     try:
         test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
     except (AssertionError, pytest.fail.Exception):
@@ -271,7 +271,6 @@ def compare_resources() -> Iterator[dict[str, list[str]]]:
 
 
 def bundle() -> Path:
-    """Return the path of the local stack's bundle."""
     return bundle_path(DECLARATION.local, "", "")
 
 

@@ -1,4 +1,4 @@
-"""Rendered projects deployed to emulators without the Pulumi CLI."""
+"""Deploys rendered projects to their own emulators, and runs their integration tests."""
 
 import os
 import stat

@@ -1,6 +1,6 @@
 """A pytest plugin that gives the emulator AWS's eventual consistency and duplicate deliveries, and records all calls.
 
-The file ``AWS_CALLS`` lists the calls: service, operation, and whether there is a ``VersionId``.
+``AWS_CALLS`` names the file for the calls: service, operation, and whether ``VersionId`` is set.
 """
 
 import contextlib
@@ -14,13 +14,13 @@ import pytest
 from botocore.client import BaseClient
 from botocore.exceptions import ClientError
 
-# All calls of a client go through this method, which the type stubs lack.
+# Every client call goes through this method, which is missing from the type stubs.
 CALL = "_make_api_call"
 INBOX = "-test-"
 
 
 class LikeAws:
-    """Makes the emulator's responses stale or duplicated, as responses of AWS may be.
+    """Makes the emulator's responses stale or duplicated, as they can be on AWS.
 
     Attributes:
         counted: Number of queries by message ID, and of non-empty receives from the inbox (``notifications``).
@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     def changed_call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         calls.add((client.meta.service_model.service_name, operation, "VersionId" in parameters))
-        # On AWS, deleting a message twice is no error.
+        # On AWS, deleting a message twice is not an error.
         with contextlib.suppress(*([ClientError] if operation == "DeleteMessage" else [])):
             return aws.change(operation, parameters, make_call(client, operation, parameters))
         return {}

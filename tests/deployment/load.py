@@ -58,7 +58,7 @@ def send(pipeline: Pipeline, numbers: range) -> dict[str, str]:
 
 @contextmanager
 def no_bucket(pipeline: Pipeline) -> Generator[None]:
-    """Remove the empty bucket during the block."""
+    """Delete the empty bucket, and recreate it after the block."""
     s3, bucket = pipeline.stack.client("s3"), {"Bucket": pipeline.stack.outputs["bucket_name"]}
     s3.delete_bucket(**bucket)
     yield
@@ -68,7 +68,7 @@ def no_bucket(pipeline: Pipeline) -> Generator[None]:
 
 @contextmanager
 def killing(emulator: Path) -> Generator[list[int]]:
-    """Kill the function's processes, one at a time.
+    """Kill random busy processes of the function, one at a time, until the block ends.
 
     Args:
         emulator: The emulator's folder.
@@ -104,7 +104,7 @@ def killing(emulator: Path) -> Generator[list[int]]:
 def busy_processes(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     """Find the processes that handle messages: they have network connections, and use CPU time.
 
-    If a process is killed during its start, the emulator ends all processes.
+    Other processes may be starting. If a starting process is killed, the emulator ends all processes.
     """
     calling = [each for each in processes if each.net_connections()]
     before = [sum(each.cpu_times()[:2]) for each in calling]
@@ -127,7 +127,7 @@ def is_empty(stack: Stack) -> bool:
 
 
 def failed_deliveries(stack: Stack) -> int:
-    """Count the deliveries that failed because the bucket was missing, from the function's log."""
+    """Count the deliveries in the function's log that failed because the bucket was missing."""
     pages = stack.client("logs").get_paginator("filter_log_events")
     lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
     return sum("NoSuchBucket" in line["message"] for line in lines)
@@ -136,7 +136,7 @@ def failed_deliveries(stack: Stack) -> int:
 def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Sequence[int]) -> bool:
     """Whether a message's results are wrong.
 
-    A valid message needs one object, an item and a notification; a malformed one needs only a dead letter.
+    A valid message must have one object, an item and notifications. A malformed message must have only dead letters.
     """
     payloads, notifications, letters = counts
     if body in MALFORMED:

@@ -1,4 +1,4 @@
-"""The load test: a rendered project in its own emulator, under load and with injected faults."""
+"""Runs the load test `load` in a rendered project with its own emulator."""
 
 import json
 from pathlib import Path
@@ -20,13 +20,13 @@ def report_of_load(project: Project, environment: Environment, folder: Path, mes
     """Deploy a project to an emulator, and send messages through it with injected faults.
 
     Args:
-        project: A copy of a project, whose retry delays are shortened.
+        project: A copy of a project; this function shortens its retry delays.
         environment: Virtual environment of the project's commands.
         folder: Folder for the emulator's files.
         messages: Number of messages.
 
     Returns:
-        The report of `load`; ``wrong`` has the messages with wrong results.
+        The report of `load`; ``wrong`` lists the messages with wrong results.
     """
     for long, short in SHORTENED.items():
         project.replace(TIMING, long, short)

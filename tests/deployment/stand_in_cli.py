@@ -1,12 +1,13 @@
 """A stand-in for the Pulumi CLI that deploys the local stack to an emulator.
 
 ``up`` creates and updates resources like `driver`, but deletes none. ``stack output`` and ``stack export`` print the
-outputs. ``preview`` reports the events in the file that ``PULUMI_EVENTS`` names.
+outputs. Environment variables:
 
-The file that ``PULUMI_CALLS`` names records all commands. The command that ``PULUMI_FAILS`` names fails. The command
-that ``PULUMI_WAITS`` names locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a
-terminal, it reads Ctrl-C in raw mode, so that no other process is interrupted, unless it runs with
-``--non-interactive``.
+PULUMI_CALLS: File that records all commands.
+PULUMI_EVENTS: File with the events that ``preview`` reports.
+PULUMI_FAILS: Command that fails.
+PULUMI_WAITS: Command that locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a
+    terminal without ``--non-interactive``, it reads Ctrl-C in raw mode, so that no other process is interrupted.
 """
 
 import json

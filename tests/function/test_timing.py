@@ -40,7 +40,7 @@ CALLS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 class Clock:
-    """A fake clock, which only `wait` advances."""
+    """A fake clock that only `wait` advances."""
 
     now: float = 0
 
@@ -75,7 +75,7 @@ def response(body: str) -> bytes:
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
-    """Return a call's duration if the server responds to each attempt just before the timeout, or never."""
+    """Return the seconds of a call whose server responds to each attempt just before the timeout, or never."""
     clock = Clock()
 
     def connect(_address: Any, timeout: float, **_: Any) -> SlowSocket:

@@ -1,4 +1,4 @@
-"""A model of CloudWatch from its documentation: metrics, metric math, and alarm evaluation."""
+"""A model of CloudWatch's metrics, metric math and alarm evaluation, based on its documentation."""
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class Metrics:
 
 
 def calculate(expression: str, values: Mapping[str, Value]) -> Value:
-    """Evaluate metric math for one period; its arithmetic has Python's syntax.
+    """Evaluate metric math for one period. Its arithmetic has the same syntax as Python's.
 
     A metric without data counts as 0, unless all metrics lack data. Division by 0 gives no data.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html

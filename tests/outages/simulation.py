@@ -59,7 +59,7 @@ class Message:
 
 
 class Queue:
-    """A queue's activity and metrics."""
+    """A queue whose metrics stop while it is inactive."""
 
     def __init__(self, name: str, metrics: Metrics) -> None:
         self._name, self._metrics = name, metrics
@@ -196,7 +196,7 @@ class Pipeline:
         self._visible.extend(messages)
 
     def _handle(self, begin: float, batch: list[Message]) -> float:
-        """Handle a batch as `processor.handler` does, and return when it ends."""
+        """Handle a batch as `processor.handler` does, and return the end time."""
         now, counts = begin, dict.fromkeys(COUNTERS, 0)
         for message in batch:
             fault, is_late = self._fault(now), now - begin > self._starting

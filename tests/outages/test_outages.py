@@ -91,7 +91,7 @@ TRAFFIC: Final = ("steady", "single")
 # Minutes before, during and after the outage.
 BEGIN, LASTS, AFTERWARDS = 10, 30, 25
 HOURS: Final = 60
-# The second in which the outage starts, and an interpretation of the documentation.
+# Interpretations of the documentation, by the second in which the outage starts.
 READINGS: Final = {0: Reading(delay=1, extra=2, zeros=True), 40: Reading(delay=2, extra=5, zeros=False)}
 
 

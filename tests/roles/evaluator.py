@@ -25,7 +25,7 @@ def like(wanted: list[str], found: str | None) -> bool:
 # The condition keys of type ARN in use. ArnLike never matches a key of another type.
 ARN_KEYS = {"aws:SourceArn", "lambda:FunctionArn"}
 
-# Without the key in the request, only IfExists and Null can match.
+# If the request lacks the key, only IfExists and Null can match.
 OPERATORS = {
     "StringEquals": lambda wanted, found: found in wanted,
     "StringLike": like,

@@ -60,7 +60,7 @@ class Need(NamedTuple):
 
 
 def through(service: str) -> dict[str, str]:
-    """Return the context of a KMS request that a service makes."""
+    """Return the request context of a service's call to KMS."""
     return {"kms:ViaService": f"{service}.{{region}}.{{dns_suffix}}", "kms:CallerAccount": "{id}"}
 
 
@@ -238,7 +238,7 @@ def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, St
 
 def required_actions(program: RecordedProgram, stack: Stack) -> Iterator[Need]:
     """Yield the required actions; raise a `LookupError` if a type or an input has no row."""
-    # The mocks' IDs, mapped to the names, which are the IDs on AWS.
+    # Maps the mocks' IDs to names, which are the IDs on AWS.
     names = {f"{each.name}-id": each.inputs.get("bucket") or each.inputs.get("name") for each in program.resources}
     for resource in program.resources:
         if not resource.is_component:

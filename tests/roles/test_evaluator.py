@@ -1,4 +1,4 @@
-"""The policy evaluator that the other tests rely on."""
+"""Tests of the policy evaluator, which the other tests of the roles rely on."""
 
 from typing import Any
 

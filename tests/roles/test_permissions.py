@@ -50,11 +50,11 @@ def arn(service: str, resource: str) -> str:
 
 
 def through(service: str, account: str = ACCOUNT) -> dict[str, str]:
-    """Return the context of a KMS request that a service makes."""
+    """Return the request context of a service's call to KMS."""
     return {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": account}
 
 
-# Calls of the integration tests beyond reading configuration: actions, resource, request context.
+# Calls by the integration tests, except reads of the configuration: actions, resource, request context.
 INBOX, TABLE = arn("sqs", f"{PREFIX}-processor-test-0123"), arn("dynamodb", f"table/{PREFIX}-messages")
 PAYLOADS = f"arn:aws:s3:::{PREFIX}-payloads-{ACCOUNT}"
 TESTED: list[tuple[str, str, Context]] = [
@@ -99,7 +99,7 @@ def actions(policies: list[Document]) -> set[str]:
 
 
 def tags(stack: Stack, of: str = "Resource") -> dict[str, str]:
-    """Return the condition keys for the tags of a resource or a request."""
+    """Return the condition keys for a stack's tags, on a resource or in a request."""
     return {f"aws:{of}Tag/Project": stack.project, f"aws:{of}Tag/EnvironmentSuffix": stack.suffix}
 
 
@@ -138,7 +138,7 @@ def test_no_role_has_an_unneeded_permission() -> None:
     granted = actions(DEPLOY)
 
     unneeded = {each for each in granted if not any(fnmatchcase(action, each) for action in needed)}
-    assert unneeded == {"sts:GetCallerIdentity"}  # the provider looks up its account
+    assert unneeded == {"sts:GetCallerIdentity"}  # The provider looks up its account.
     assert {*ROWS} == {each.type for each in PROGRAM.resources if not each.is_component}
 
 
@@ -243,7 +243,7 @@ MANAGED += ["ScheduleKeyDeletion", "TagResource", "UntagResource", "UpdateKeyDes
 PROJECT_TAG = {"aws:ResourceTag/Project": PROJECT_NAME}
 
 
-# The README documents the exception: a key without tags and aliases may be new, or belong to another owner.
+# The README documents the exception: a key without tags or aliases may be new, or belong to another owner.
 @pytest.mark.parametrize(
     ("key", "possible"),
     [

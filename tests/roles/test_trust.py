@@ -6,7 +6,7 @@ from bootstrap.trust import ISSUER, TrustSettings, conditions
 from tests.roles.evaluator import holds
 
 SETTINGS = TrustSettings.model_validate({"repository": "acme/orders", "repositoryId": "456"})
-# The repository in a token's subject: the old format, and the format of repositories since 2026-07-15.
+# The repository in a token's subject: the old format, and the format for repositories created since 2026-07-15.
 OLD, NEW = "repo:acme/orders", "repo:acme@123/orders@456"
 
 
