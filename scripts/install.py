@@ -14,7 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = ROOT / ".venv"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-# Marker files, whose modification times make compares.
+# Markers: `make` compares their modification times.
 RENDERING = ENVIRONMENT / "rendering"
 INSTALLED = ENVIRONMENT / "installed"
 OLDEST_PYTHON = (3, 11)

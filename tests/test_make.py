@@ -117,7 +117,7 @@ def test_new_takes_answers_from_a_file_as_text_and_not_as_jinja(repository: Path
         ),
         ("default_context:\n  project_name: [a, b]\n", "project_name: ['a', 'b'] is refused; allowed: text"),
         ("project_name: Orders\n", "unknown setting project_name; allowed: abbreviations, cookiecutters_dir"),
-        ("default_context: text\n", "must be a mapping; default_context must be a mapping of answers"),
+        ("default_context: text\n", "the file or its default_context is not a mapping"),
         ("default_context: [\n", "invalid YAML: "),
         (
             "default_context:\n  project_slug: Orders\n",

@@ -75,7 +75,7 @@ def assert_covered(project: Project, names: set[str]) -> None:
         lines = project.read(name).splitlines()
         # Only imports for type checking may be excluded.
         for excluded in (lines[number - 1].strip() for number in covered["excluded_lines"]):
-            assert re.fullmatch(r"|if TYPE_CHECKING:|from mypy_boto3_.+", excluded), f"{name}: {excluded}"
+            assert re.fullmatch(r"|if TYPE_CHECKING:|from (mypy_boto3_|botocore\.).+", excluded), f"{name}: {excluded}"
 
 
 @pytest.mark.slow

@@ -198,7 +198,7 @@ def test_missing_pulumi_cli_is_reported_for_each_stack(own: Project, environment
 
 @pytest.fixture(name="stand_in")
 def fixture_stand_in(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Environment variables for a stand-in for the Pulumi CLI, which has deployed a project's local stack."""
+    """Environment variables for a stand-in Pulumi CLI that has deployed a project's local stack."""
     variables = put_stand_in_on_path(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)

@@ -23,7 +23,7 @@ class LikeAws:
     """Makes the emulator's responses stale or duplicated, as they can be on AWS.
 
     Attributes:
-        counted: Number of queries by message ID, and of non-empty receives from the inbox (``notifications``).
+        counted: Number of queries by message ID, and of non-empty inbox receives under ``notifications``.
     """
 
     def __init__(self) -> None:

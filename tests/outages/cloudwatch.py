@@ -20,7 +20,7 @@ PERHAPS_ABSENT: Final = {"ApproximateAgeOfOldestMessage", "NumberOfMessagesRecei
 
 @dataclass(frozen=True)
 class Reading:
-    """One interpretation of behaviour that the documentation does not specify.
+    """One interpretation of behaviour that AWS does not document.
 
     Attributes:
         delay: Minutes until a metric reaches CloudWatch.

@@ -107,7 +107,7 @@ class Pipeline:
         self._batch: list[Message] = []
 
     def at(self, second: float, event: Callable[..., object], *arguments: Any) -> None:
-        """Schedule a call of ``event`` with ``second`` and the arguments."""
+        """Schedule ``event(second, *arguments)`` at ``second``."""
         heapq.heappush(self._events, (second, next(self._order), event, arguments))
 
     def send(self, now: float, is_poison: bool) -> None:

@@ -225,9 +225,7 @@ def test_other_drift_fails_and_stops_a_plan_unless_a_person_allows_it(
     assert refusal("drift") == reason
     monkeypatch.setenv("CI_ALLOW_DRIFT", "prod")
     monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-    assert (
-        refusal("plan") == f"{reason}; or deploy over the drift in a new run, started by hand with CI_ALLOW_DRIFT=dev"
-    )
+    assert refusal("plan") == f"{reason}; or overwrite the drift in a new run, started by hand with CI_ALLOW_DRIFT=dev"
     assert "\n\n**failed**: `changed outside" in stack.text
     assert [path.name for path in stack.folder.glob("*plan*")] == []
 

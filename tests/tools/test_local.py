@@ -91,7 +91,7 @@ class Machine:
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with a temporary project folder, patched into the tasks."""
+    """A machine with a temporary project folder, patched into `local`."""
     machine = Machine(tmp_path)
     replaced = {
         "PROJECT_FOLDER": tmp_path,

@@ -47,7 +47,7 @@ def problems(config: Mapping[str, str], **options: Any) -> dict[str, str]:
 
 
 def without(key: str) -> dict[str, str]:
-    """Return a valid configuration without a key."""
+    """Return `CONFIG` without one key."""
     return {name: value for name, value in CONFIG.items() if name != key}
 
 

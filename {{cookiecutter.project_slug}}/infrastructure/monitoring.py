@@ -68,7 +68,7 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True)
 class Alarm:
-    """A CloudWatch alarm on values per minute that exceed a threshold.
+    """A CloudWatch alarm on one-minute datapoints above a threshold.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarm-evaluation.html
 

@@ -1,4 +1,4 @@
-"""Classification of errors by AWS's error codes, and descriptions without the content of messages."""
+"""Classification of errors by error code, and error descriptions that omit the SQS message."""
 
 import re
 from enum import StrEnum

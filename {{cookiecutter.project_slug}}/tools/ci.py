@@ -100,7 +100,7 @@ def _plan(stack: str, lines: list[str]) -> str:
         lines += _described(preview, policies.stateful.types)
         repairable, refused = _sort_drift(preview.drift, policies.drift)
         if refused and os.environ.get(ALLOW_DRIFT) != stack:
-            sys.exit(f"{_refusal(refused)}; or deploy over the drift {_allowed(ALLOW_DRIFT, stack)}")
+            sys.exit(f"{_refusal(refused)}; or overwrite the drift {_allowed(ALLOW_DRIFT, stack)}")
         if repairable or refused:
             lines.append(f"- repairs drift: {', '.join(map(code, repairable + refused))}")
         lost = [each.name for each in preview.pending if _loses_data(each, policies.stateful.types)]

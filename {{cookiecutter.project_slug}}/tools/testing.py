@@ -34,7 +34,7 @@ PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 # Services whose service principals end in amazonaws.com.cn in China.
 REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
 
-# Outputs that AWS computes and programs read.
+# AWS-computed outputs that the programs read.
 COMPUTED: Final = {
     "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}"},
     "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{account}:table/{name}"},

@@ -18,8 +18,8 @@ from botocore.exceptions import ClientError
 from tests.integration.stack import Stack
 
 LIVE = "live"
-# A message that fails once is redelivered after 30 seconds. Lambda may take several minutes to start polling a new
-# event source: https://docs.aws.amazon.com/lambda/latest/dg/msk-starting-positions.html
+# A message that fails once is redelivered after 30 seconds. Lambda may take minutes to start polling a new event
+# source.
 DEADLINE_SECONDS = 60
 FIRST_DEADLINE_SECONDS = 300
 # The local deadlines include a cold start on a busy machine.

@@ -229,7 +229,7 @@ def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iter
 
 
 def _can_clash(one: CheckedStack, other: CheckedStack, policy: UniquePolicy) -> bool:
-    """Whether equal values can clash: not between the emulator and AWS, and across accounts only if ``everywhere``."""
+    """Whether equal values clash: never emulator against AWS; for ``account``, only if both may use one account."""
     if (one.environment == DECLARATION.local) != (other.environment == DECLARATION.local):
         return False
     accounts, others = ({*(read_accounts(each.good_value(ACCOUNTS_KEY) or "") or ())} for each in (one, other))

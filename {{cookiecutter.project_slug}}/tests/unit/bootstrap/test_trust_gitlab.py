@@ -1,4 +1,4 @@
-"""Trust policies of the CI roles: required claims of GitLab's ID tokens, and the project setting."""
+"""Trust policies of the CI roles: required claims of GitLab's ID tokens, and valid project paths."""
 
 import pytest
 
