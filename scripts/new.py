@@ -86,7 +86,7 @@ def read_answers(path: Path) -> Answers:
         raise AnswersError(f"{path}: invalid YAML: {error}") from error
     answers = config.get("default_context", {}) if isinstance(config, dict) else None
     if not isinstance(config, dict) or not isinstance(answers, dict):
-        raise AnswersError(f"{path} the file or its default_context is not a mapping")
+        raise AnswersError(f"{path}: the file or its default_context is not a mapping")
     problems = [
         f"unknown setting {key}; allowed: {', '.join(sorted(CONFIGURATION))}" for key in config.keys() - CONFIGURATION
     ]

@@ -17,10 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cookiecutter.exceptions import CookiecutterException
+
+from hooks.post_gen_project import say
 from scripts.new import ASKED, QUESTIONS, ROOT, AnswersError, answer
 
 RECORD = ".template.json"
 BRANCH = "template"
+# The beginning of the messages of commits that are renderings.
+SUBJECT = "Template"
 VERSION = QUESTIONS["_template_version"]
 
 
@@ -46,8 +51,7 @@ class Repository:
         """
         finished = self._git(*arguments, **variables)
         if finished.returncode:
-            said = (finished.stderr or finished.stdout).strip().splitlines()
-            raise UpdateError(f"`git {arguments[0]}` failed: {said[-1] if said else finished.returncode}")
+            raise UpdateError(f"`git {arguments[0]}` failed: {reason(finished)}")
         return finished.stdout.rstrip("\n")
 
     def succeeds(self, *arguments: str) -> bool:
@@ -74,7 +78,9 @@ class Repository:
             raise UpdateError("the project is not in a git repository with a commit; commit it first")
         if self.run("rev-parse", "--show-prefix"):
             raise UpdateError("the project must be the root of its git repository")
-        if self.run("status", "--porcelain"):
+        if self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
+            raise UpdateError("a merge is not finished; `git commit` or `git merge --abort` first")
+        if self.run("status", "--porcelain", "--untracked-files=normal"):
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
     def commit_rendering(self, rendered: Path, version: str, *parents: str) -> str:
@@ -87,37 +93,97 @@ class Repository:
         if parents and self.run("rev-parse", f"{parents[0]}^{{tree}}") == tree:
             return parents[0]
         options = [option for parent in parents for option in ("-p", parent)]
-        return self.run("commit-tree", tree, *options, "-m", f"Template {version}")
+        return self.run("commit-tree", tree, *options, "-m", f"{SUBJECT} {version}")
 
-    def relate_template(self) -> None:
-        """Make the first rendering an ancestor of HEAD without changing files, so that git has a merge base."""
-        if not self.succeeds("merge-base", "HEAD", BRANCH):
-            first = self.run("rev-list", "--max-parents=0", BRANCH)
-            options = ("--strategy=ours", "--allow-unrelated-histories", "-m", "Record the template's first rendering")
-            self.run("merge", "--quiet", *options, first)
+    def last_rendering(self, version: str) -> str:
+        """Return the newest rendering of a version in HEAD's history; empty if there is none, as after a squash."""
+        log = (line.partition(" ") for line in self.run("log", "--topo-order", "--format=%H %s").splitlines())
+        return next((commit for commit, _, subject in log if subject == f"{SUBJECT} {version}"), "")
 
-    def merge_template(self, template: str, owned: set[str]) -> list[str]:
-        """Merge the branch ``template``, and return the files with conflicts.
+    def first_record(self, version: str) -> dict[str, Any]:
+        """Return the oldest ``.template.json`` of a rendered version: its answers may have been edited since."""
+        commits = self.run("log", "--topo-order", "--reverse", "--format=%H", "--", RECORD).splitlines()
+        records = (json.loads(self.run("show", f"{commit}:{RECORD}")) for commit in commits)
+        return next(record for record in records if record["rendered"] == version)
+
+    def point_branch(self, commit: str) -> None:
+        """Point the branch ``template`` to a rendering.
+
+        Raises:
+            UpdateError: If the branch has other commits, or is checked out.
+        """
+        branch = f"refs/heads/{BRANCH}"
+        if self.succeeds("rev-parse", "--verify", "--quiet", branch):
+            subject = self.run("log", "-1", "--format=%s", branch, "--")
+            if not subject.startswith(f"{SUBJECT} "):
+                raise UpdateError(f"the branch `{BRANCH}` has other commits than renderings; rename it")
+        self.run("branch", "--quiet", "--force", BRANCH, commit)
+
+    def relate(self, base: str) -> None:
+        """Make a rendering an ancestor of HEAD, so that git has a merge base. No file changes, and no hook runs."""
+        if not self.succeeds("merge-base", "--is-ancestor", base, "HEAD"):
+            message = "Record the template's rendering"
+            head = self.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-p", base, "-m", message)
+            self.run("update-ref", "-m", message, "HEAD", head)
+
+    def _begin_merge(self, commit: str) -> None:
+        merged = self._git("merge", "--quiet", "--no-commit", "--no-ff", commit)
+        # With conflicts, too, git exits with 1.
+        if not self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
+            raise UpdateError(f"`git merge` failed: {reason(merged)}")
+
+    def merge_template(self, base: str, commit: str, project: dict[str, Any]) -> list[str]:
+        """Merge a rendering, and return the files with conflicts.
 
         Args:
-            template: URL of the template, to keep in the project's ``.template.json``.
-            owned: Paths that the project's ``.template.json`` lists as owned by the template.
+            base: The rendering that the project has.
+            commit: The rendering to merge.
+            project: The project's ``.template.json``.
+
+        Raises:
+            UpdateError: If git cannot merge; nothing is changed then.
         """
-        before = json.loads(self.run("show", f"{self.run('merge-base', 'HEAD', BRANCH)}:{RECORD}"))
-        record = json.loads(self.run("show", f"{BRANCH}:{RECORD}"))
-        # On conflicts, which are listed below, git exits with 1.
-        self._git("merge", "--quiet", "--no-commit", "--no-ff", BRANCH)
-        record["template"] = template
-        record["owned"] = {
-            path: digest for path, digest in record["owned"].items() if path in owned or path not in before["owned"]
-        }
-        self.run("checkout", "--quiet", "--no-overlay", BRANCH, "--", *record["owned"])
-        (self.folder / RECORD).write_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        self.run("add", "--", RECORD)
+        before = json.loads(self.run("show", f"{base}:{RECORD}"))
+        record = json.loads(self.run("show", f"{commit}:{RECORD}"))
+        record["template"] = project["template"]
+
+        def stays(path: str) -> bool:
+            # A file that becomes the template's stays the team's if the team has changed or added it.
+            return path in project["owned"] or (
+                path not in before["owned"] and self.succeeds("diff", "--quiet", base, "HEAD", "--", path)
+            )
+
+        record["owned"] = {path: digest for path, digest in record["owned"].items() if stays(path)}
+        options = ("--name-only", base, "HEAD", "--", *record["owned"])
+        replaced = self.run("diff", *options).splitlines() if record["owned"] else []
+        try:
+            self._begin_merge(commit)
+            if record["owned"]:
+                self.run("checkout", "--quiet", "--no-overlay", commit, "--", *record["owned"])
+            text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+            (self.folder / RECORD).write_text(text, encoding="utf-8", newline="\n")
+            self.run("add", "--", RECORD)
+        except BaseException:
+            self._git("merge", "--abort")
+            raise
+        if replaced:
+            say(["The template's versions replace your changes in:\n", *(f"    {each}" for each in replaced), ""])
         conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
-        if not conflicts:
-            self.run("commit", "--quiet", "-m", f"Update the template to {VERSION}")
-        return conflicts
+        if conflicts:
+            return conflicts
+        committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")
+        if committed.returncode:
+            raise UpdateError(
+                f"{VERSION} is merged, but a hook or git refused the commit:\n{committed.stderr.strip()}\n\n"
+                "Correct that, and `git commit`; or `git merge --abort`."
+            )
+        return []
+
+
+def reason(finished: subprocess.CompletedProcess[str]) -> str:
+    """Return the line with which git says why it failed."""
+    said = [line for line in (finished.stderr or finished.stdout).splitlines() if line.strip()]
+    return next((line for line in said if line.startswith(("fatal: ", "error: "))), said[-1] if said else "no reason")
 
 
 def main() -> None:
@@ -131,7 +197,7 @@ def main() -> None:
     project = parser.parse_args().project
     try:
         conflicts = update(project)
-    except (UpdateError, AnswersError) as error:
+    except (UpdateError, AnswersError, CookiecutterException, OSError, ValueError) as error:
         sys.exit(f"update: {error}")
     except (EOFError, KeyboardInterrupt):
         sys.exit("\nupdate: interrupted; `git status` shows whether a merge is in progress")
@@ -157,22 +223,32 @@ def update(project: Path) -> list[str] | None:
     repository = Repository(project)
     repository.require_clean()
     record = json.loads((project / RECORD).read_text(encoding="utf-8"))
-    print(*changes_since(record["rendered"]), sep="\n")
+    if parse(VERSION) < parse(record["rendered"]):
+        raise UpdateError(f"{VERSION} is older than {record['rendered']}, which this project was rendered with")
+    say(changes_since(record["rendered"]))
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder)
-        given = {question: text for question, text in record["answers"].items() if question in ASKED}
+        base = repository.last_rendering(record["rendered"])
+        given = {question: text for question, text in record["answers"].items() if is_usable(question, text)}
         rendered = render(ROOT, answer_new_questions(temporary, given), temporary / "new")
-        if repository.succeeds("rev-parse", "--verify", f"refs/heads/{BRANCH}"):
-            parent = repository.run("rev-parse", f"refs/heads/{BRANCH}")
-        else:
-            old = render(checked_out(record, temporary / "release"), record["answers"], temporary / "old")
-            parent = repository.commit_rendering(old, record["rendered"])
-        commit = repository.commit_rendering(rendered, VERSION, parent)
-    repository.run("update-ref", f"refs/heads/{BRANCH}", commit)
-    repository.relate_template()
-    if repository.succeeds("merge-base", "--is-ancestor", BRANCH, "HEAD"):
+        if not base:
+            first = repository.first_record(record["rendered"])
+            old = render(checked_out(first, temporary / "release"), first["answers"], temporary / "old")
+            base = repository.commit_rendering(old, record["rendered"])
+        commit = repository.commit_rendering(rendered, VERSION, base)
+    if repository.succeeds("merge-base", "--is-ancestor", commit, "HEAD"):
         return None
-    return repository.merge_template(record["template"], {*record["owned"]})
+    repository.point_branch(commit)
+    repository.relate(base)
+    if commit == base:
+        return None
+    return repository.merge_template(base, commit, record)
+
+
+def is_usable(question: str, text: object) -> bool:
+    """Whether this release still has the question and, if it is a choice, the answer."""
+    choices = QUESTIONS.get(question)
+    return question in ASKED and isinstance(text, str) and (not isinstance(choices, list) or text in choices)
 
 
 def changes_since(version: str) -> Iterator[str]:

@@ -244,14 +244,80 @@ def test_an_update_to_the_release_of_the_project_changes_nothing(template: Path,
     assert files(project) == before
 
 
-def test_an_answer_can_be_changed_once_the_branch_exists(template: Path, project: Path) -> None:
-    update(template, project)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_changed_answer_is_rendered(template: Path, project: Path, is_first: bool) -> None:
+    if not is_first:
+        update(template, project)
     replace(project, (RECORD, '"license": "MIT"', '"license": "Apache-2.0"'))
     commit_all(project, "Change the licence")
 
     update(template, project)
 
     assert "Apache License" in (project / "LICENSE").read_text(encoding="utf-8")
+
+
+def test_an_answer_that_is_no_longer_a_choice_is_asked_again(template: Path, project: Path) -> None:
+    replace(template, ("cookiecutter.json", '"license": ["MIT", ', '"license": ['))
+    release(template, NEWEST)
+
+    assert "    license: Apache-2.0" in update(template, project)
+
+
+def test_an_update_after_a_squashed_one_starts_from_the_release(template: Path, project: Path) -> None:
+    replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
+    commit_all(project, "Ignore reports")
+    before = git(project, "rev-parse", "HEAD")
+    update(template, project, expected=1)
+    ignored = (project / ".gitignore").read_text(encoding="utf-8")
+    (project / ".gitignore").write_text(re.sub(r"^[<=>]{7}.*\n", "", ignored, flags=re.MULTILINE), encoding="utf-8")
+    commit_all(project, "Resolve")
+    git(project, "reset", "--soft", before)
+    git(project, "commit", "--quiet", "--message", "All of it in one commit")
+    git(project, "branch", "--quiet", "--delete", "--force", "template")
+
+    replace(template, (f"{RENDERED}/docs/costs.md", "# Costs", "# Prices"), ("cookiecutter.json", NEW, NEWEST))
+    release(template, NEWEST)
+    update(template, project)
+
+    assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
+
+
+def test_a_file_that_becomes_the_templates_stays_the_teams_if_it_has_changed_it(template: Path, project: Path) -> None:
+    replace(project, ("policies.toml", "warning_days = 90", "warning_days = 30"))
+    commit_all(project, "Warn later")
+    replace(
+        template, ("hooks/post_gen_project.py", '    "renovate.json",', '    "policies.toml",\n    "renovate.json",')
+    )
+    release(template, NEWEST)
+
+    update(template, project)
+
+    assert "policies.toml" not in read_record(project)["owned"]
+    assert "warning_days = 30" in (project / "policies.toml").read_text(encoding="utf-8")
+
+
+def test_replaced_changes_of_the_templates_files_are_listed(template: Path, project: Path) -> None:
+    (project / "tools/own.py").touch()
+    commit_all(project, "A tool")
+
+    assert "The template's versions replace your changes in:\n\n    tools/own.py\n" in update(template, project)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the hook is a shell script")
+def test_a_commit_that_a_hook_refuses_can_be_repeated(template: Path, project: Path) -> None:
+    hook = project / ".git/hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\necho not like this >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+
+    said = update(template, project, expected=1)
+    again = update(template, project, expected=1)
+    hook.unlink()
+    git(project, "commit", "--quiet", "--message", "By hand")
+
+    assert "but a hook or git refused the commit:\nnot like this\n" in said
+    assert "update: a merge is not finished; `git commit` or `git merge --abort` first" in again
+    assert read_record(project)["rendered"] == NEW
 
 
 def break_git(project: Path) -> None:
@@ -272,9 +338,20 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda project: (
             git(project.parent / "template", "tag", "--delete", f"v{OLD}"),
             replace(project, (RECORD, read_record(project)["commit"], "")),
-            commit_all(project, "No commit"),
+            git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
         ),
         f"has no tag v{OLD}, which this project was rendered with",
+    ),
+    "the team has a branch of that name": (
+        lambda project: git(project, "branch", "template"),
+        "update: the branch `template` has other commits than renderings; rename it",
+    ),
+    "an older release": (
+        lambda project: (
+            replace(project, (RECORD, f'"rendered": "{OLD}"', '"rendered": "99.0.0"')),
+            git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
+        ),
+        f"update: {NEW} is older than 99.0.0, which this project was rendered with",
     ),
 }
 
@@ -290,7 +367,8 @@ def test_an_update_is_refused_and_nothing_changed(
 
     assert message in said
     assert "Traceback" not in said
-    assert {name for name, each in content(project).items() if before.get(name) != each} <= {".git/index"}
+    changed = {name for name, each in content(project).items() if before.get(name) != each}
+    assert {name for name in changed if not name.startswith(".git/objects/")} <= {".git/index"}
 
 
 def test_a_project_in_a_subfolder_of_a_repository_is_refused(template: Path, tmp_path: Path) -> None:

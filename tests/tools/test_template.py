@@ -79,6 +79,7 @@ UNCHANGED: dict[str, Callable[[Path], object]] = {
     "Windows line endings": lambda folder: (folder / "tools/inner/emulator.py").write_bytes(
         b'MINISTACK = "ministack==1.5.33"\r\n'
     ),
+    "hidden files": lambda folder: (folder / "tools/.DS_Store").touch(),
     "caches": lambda folder: (
         (folder / "tools/__pycache__").mkdir(),
         (folder / "tools/__pycache__/emulator.pyc").write_bytes(b"\0"),
@@ -114,6 +115,15 @@ def test_a_file_that_was_taken_over_may_change(folder: Path) -> None:
     write(folder, record)
 
     template.check(folder)
+
+
+def test_a_proposed_release_that_is_not_merged_fails_the_check(folder: Path) -> None:
+    change(folder, version="1.10.0")
+
+    with pytest.raises(
+        SystemExit, match=r"^\.template\.json proposes 1\.10\.0 of the template; run the task `update`$"
+    ):
+        template.check(folder)
 
 
 @pytest.mark.parametrize("text", [None, "[", "[]", "{}", '{"owned": {}, "answers": {}}'])
@@ -200,3 +210,23 @@ def test_an_update_without_git_is_refused(folder: Path, repository: Path, monkey
 
     with pytest.raises(SystemExit, match=r"^update: git is not on the PATH$"):
         template.update(folder=folder)
+
+
+@pytest.mark.parametrize("interrupted", ["git", sys.executable])
+@pytest.mark.usefixtures("repository")
+def test_an_interrupted_update_prints_no_stack_trace(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+) -> None:
+    run = subprocess.run
+
+    def interrupt(command: list[str], **options: Any) -> Any:
+        if command[0] == interrupted:
+            raise KeyboardInterrupt
+        return run(command, **options)
+
+    monkeypatch.setattr(subprocess, "run", interrupt)
+
+    with pytest.raises(SystemExit) as ended:
+        template.update(folder=folder)
+
+    assert ended.value.code == 130

@@ -24,16 +24,20 @@ KEYS: Final = frozenset({"template", "version", "rendered", "commit", "owned", "
 UNREADABLE: Final = (OSError, ValueError)
 RELEASE: Final = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", re.MULTILINE)
 
+# The exit status that shells report for an interrupted command.
+INTERRUPTED: Final = 130
+
 Version = tuple[int, ...]
 
 
 def digest(path: Path) -> str:
-    """Hash a file, or all files of a folder, regardless of version numbers, line endings and caches."""
-    files = [path] if path.is_file() else [each for each in path.rglob("*") if each.is_file()]
+    """Hash a file, or all files of a folder, regardless of version numbers, line endings, caches and hidden files."""
+    files = {file.relative_to(path): file for file in (path, *path.rglob("*")) if file.is_file()}
     hashed = hashlib.sha256()
-    for file in sorted(each for each in files if "__pycache__" not in each.parts):
-        content = VERSIONS.sub(b"", file.read_bytes().replace(b"\r\n", b"\n"))
-        hashed.update(b"%b\0%b\0" % (file.relative_to(path).as_posix().encode(), content))
+    for name, file in sorted(files.items()):
+        if not any(part.startswith((".", "__pycache__")) for part in name.parts):
+            content = VERSIONS.sub(b"", file.read_bytes().replace(b"\r\n", b"\n"))
+            hashed.update(b"%b\0%b\0" % (name.as_posix().encode(), content))
     return hashed.hexdigest()
 
 
@@ -47,7 +51,7 @@ def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
     except UNREADABLE:
         record = None
-    if not isinstance(record, dict) or not record.keys() >= KEYS:
+    if not isinstance(record, dict) or not record.keys() >= KEYS or not _parse(str(record["rendered"])):
         sys.exit(f"{RECORD_FILE} is missing or damaged; restore it from the project's history")
     return record
 
@@ -56,10 +60,13 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
     """Check that template-owned files are unchanged since rendering.
 
     Raises:
-        SystemExit: If a file has changed; the message says how to undo or keep the change.
+        SystemExit: If a file has changed, with the ways to undo or keep the change, or if Renovate has proposed a
+            release that is not merged.
     """
-    owned = read_record(folder)["owned"]
-    changed = [path for path, expected in owned.items() if digest(folder / path) != expected]
+    record = read_record(folder)
+    if record["version"] != record["rendered"]:
+        sys.exit(f"{RECORD_FILE} proposes {record['version']} of the template; run the task `update`")
+    changed = [path for path, expected in record["owned"].items() if digest(folder / path) != expected]
     if changed:
         sys.exit(
             f"changed, but owned by the template: {', '.join(changed)}; undo the change or, to own the file, remove "
@@ -100,7 +107,11 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
         # uv runs the release in its own virtual environment, because the project's lacks Cookiecutter.
         command = [sys.executable, "-m", "uv", "run", "--quiet", "--no-dev", "--directory", str(release)]
         command += ["python", "-m", "scripts.update", str(folder)]
-        sys.exit(subprocess.run(command, check=False, env=_variables()).returncode)
+        try:
+            sys.exit(subprocess.run(command, check=False, env=_variables()).returncode)
+        except KeyboardInterrupt:
+            # The release's program has printed what is left.
+            sys.exit(INTERRUPTED)
 
 
 def _releases(template: str) -> set[Version]:
@@ -121,13 +132,17 @@ def _run(*command: str) -> str:
         finished = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", env=_variables())
     except FileNotFoundError:
         sys.exit("update: git is not on the PATH")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     if finished.returncode:
-        sys.exit(f"update: `{' '.join(command[:2])}` failed: {finished.stderr.strip().splitlines()[-1]}")
+        reason = re.search(r"^fatal: (.+)", finished.stderr, re.MULTILINE)
+        sys.exit(f"update: `{' '.join(command[:2])}` failed: {reason[1] if reason else finished.returncode}")
     return finished.stdout
 
 
 def _variables() -> Mapping[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT"}}
+    kept.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
     return kept | {"GIT_TERMINAL_PROMPT": "0", "PYTHONDONTWRITEBYTECODE": "1"}
 
 
