@@ -26,7 +26,7 @@ ENVIRONMENTS = ("dev", "staging", "prod")
 
 
 def main() -> None:
-    """Measure the rendering, then a rendered project in its own virtual environment."""
+    """Measure the rendering, the changes since the last release, and a rendered project in its virtual environment."""
     measure_rendering()
     count_changes()
     with rendered() as (project, environment):

@@ -1,4 +1,4 @@
-"""Removes files that the answers exclude, writes ``.template.json``, and prints the next steps.
+"""Removes and renames files according to the answers, writes ``.template.json``, and prints the next steps.
 
 Cookiecutter renders this hook and runs it in the new folder. The answers are rendered as one JSON literal, as in
 ``pre_gen_project.py``.
@@ -58,7 +58,7 @@ NEWEST_MINOR = 20
 
 
 def ci_deploys(answers):
-    """Whether CI deploys the project. Runners cannot access state in local files."""
+    """Whether CI deploys the project. CI runners cannot access state in local files."""
     return answers["ci"] != "none" and answers["state_backend"] != "local-file"
 
 

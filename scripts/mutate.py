@@ -2,7 +2,7 @@
 
 Each mutant of the default project has one mutation and should be killed by a unit test. Cosmic Ray makes most
 mutations. This module adds mutations of strings, keyword arguments and dictionary items. Cosmic Ray's runner would run
-all unit tests for each mutant. Here, the nearest tests run first, in one copy of the project per processor.
+all unit tests for each mutant. Here, the nearest tests run first, in one copy of the project per CPU.
 """
 
 import ast
@@ -148,7 +148,7 @@ class Trial:
     Args:
         project: The copy.
         environment: The virtual environment for the tests.
-        seconds: Known durations of tests on the unmutated code, shared by all copies.
+        seconds: Measured durations of tests on the unmutated code, shared by all copies.
     """
 
     def __init__(self, project: Project, environment: Environment, seconds: dict[Path, float]) -> None:
@@ -156,7 +156,7 @@ class Trial:
         self._versions = itertools.count()
 
     def outcome(self, mutant: Mutant) -> str:
-        """Run the tests of the mutant's module, then of its folder, then all, until a test fails.
+        """Run the tests of the mutant's module, then of its folder, then all, until a test fails; return the outcome.
 
         Raises:
             SystemExit: If the tests fail on the unmutated code.

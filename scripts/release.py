@@ -20,7 +20,7 @@ class ReleaseError(Exception):
 
 
 def notes(changelog: str, version: str, tags: list[str]) -> str:
-    """Return the notes of a version.
+    """Return the release notes of a version.
 
     Args:
         changelog: The text of the changelog.
@@ -49,7 +49,7 @@ def notes(changelog: str, version: str, tags: list[str]) -> str:
 
 
 def main() -> None:
-    """Print the notes.
+    """Print the release notes.
 
     Raises:
         SystemExit: If the release cannot be published.

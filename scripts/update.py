@@ -84,7 +84,7 @@ class Repository:
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
     def commit_rendering(self, rendered: Path, version: str, *parents: str) -> str:
-        """Commit a rendered project, on no branch, and return the commit; if nothing differs, the parent."""
+        """Commit a rendered project to no branch. Return the commit or, if nothing has changed, the first parent."""
         git_folder = self.run("rev-parse", "--absolute-git-dir")
         with tempfile.TemporaryDirectory() as folder:
             index = str(Path(folder) / "index")

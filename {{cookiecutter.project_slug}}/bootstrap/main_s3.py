@@ -1,4 +1,4 @@
-"""The bootstrap program: create CI's OIDC provider and roles, and the state backend, in an account; export ARNs."""
+"""The bootstrap program: create CI's OIDC provider, roles and S3 state backend, and export role and key ARNs."""
 
 import pulumi
 

@@ -261,7 +261,7 @@ BOUNDARY: Final = (
 
 
 def documents(stack: Stack) -> dict[str, str]:
-    """Return a stack's policies and permissions boundary by name, as compact JSON."""
+    """Return a stack's CI policies and permissions boundary by name, as JSON without whitespace."""
     account = stack.account
     places = vars(stack) | {
         "partition": account.partition,

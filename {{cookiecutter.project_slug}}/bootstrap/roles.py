@@ -68,7 +68,7 @@ class StackRoles(pulumi.ComponentResource):
 
 
 def create_roles(settings: trust.TrustSettings, stacks: list[Stack]) -> list[StackRoles]:
-    """Create the account's OIDC provider, if configured, and the roles of its stacks, and export the roles' ARNs."""
+    """Create the OIDC provider, if configured, and the CI roles of each stack, and export the roles' ARNs."""
     provider = None
     if settings.create_oidc_provider:
         provider = aws.iam.OpenIdConnectProvider(

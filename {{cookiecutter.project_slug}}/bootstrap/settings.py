@@ -1,4 +1,4 @@
-"""Settings of the bootstrap program for every CI system, and a function that loads all settings."""
+"""Bootstrap settings that all CI systems share, and a function that loads and checks all settings."""
 
 from typing import Annotated, TypeVar
 
@@ -29,7 +29,7 @@ Settings = TypeVar("Settings", bound=BootstrapSettings)
 
 
 def load_settings(settings: type[Settings]) -> Settings:
-    """Read the settings of the current stack.
+    """Load and check the settings of the bootstrap program's current stack.
 
     Args:
         settings: The pydantic model to load.

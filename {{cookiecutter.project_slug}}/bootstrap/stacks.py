@@ -56,7 +56,7 @@ class Stack:
 
 
 def deployed_configs(project: Project) -> list[StackConfig]:
-    """Read the stack files of all stacks that are deployed to AWS.
+    """Read the stack files of all stacks except the local stack.
 
     Raises:
         pulumi.RunError: If a stack file cannot be read.
@@ -68,10 +68,10 @@ def deployed_configs(project: Project) -> list[StackConfig]:
 
 
 def find_stacks(project: Project, account: Account) -> list[Stack]:
-    """Return the stacks that list an account in ``aws:allowedAccountIds``.
+    """Return the stacks that list the account in ``aws:allowedAccountIds``.
 
     Raises:
-        SettingsError: If CI cannot deploy a stack, or no stack lists the account. The error lists every problem.
+        SettingsError: If CI cannot deploy such a stack, or no stack lists the account. The error lists every problem.
     """
     stacks: list[Stack] = []
     problems: list[Problem] = []
@@ -94,7 +94,7 @@ def find_stacks(project: Project, account: Account) -> list[Stack]:
 
 
 def _problems(config: StackConfig, stack: Stack) -> Iterator[Problem]:
-    """Find problems that prevent CI from deploying a stack."""
+    """Find problems that prevent CI from deploying the stack."""
     accounts, boundary = config.values[ACCOUNTS_KEY], stack.boundary_arn
     if len(read_accounts(accounts) or ()) != 1:
         yield bad_value(ACCOUNTS_KEY, accounts, "a list with exactly one account ID")

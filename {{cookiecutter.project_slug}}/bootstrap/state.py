@@ -22,7 +22,7 @@ NONCURRENT_DAYS: Final = 365
 
 
 class StateSettings(TrustSettings):
-    """Bootstrap settings, with the KMS key of the state bucket."""
+    """Bootstrap settings, with the KMS key of a state bucket in another account."""
 
     state_key_arn: Annotated[
         str,
@@ -35,7 +35,7 @@ class StateSettings(TrustSettings):
 
 
 class State(pulumi.ComponentResource):
-    """The state backend: a KMS key and, unless another account has it, the bucket in ``backend.url``.
+    """The state backend: a KMS key, and the bucket in ``backend.url`` unless another account owns the bucket.
 
     All resources are protected: without the state, Pulumi does not know which resources it has deployed.
 
@@ -87,7 +87,7 @@ class State(pulumi.ComponentResource):
         self.register_outputs({"bucket_arn": self.bucket_arn})
 
     def grant_access(self, roles: StackRoles) -> None:
-        """Allow a stack's roles to read its state, and the deploy role also to write it."""
+        """Allow a stack's CI roles to read the stack's state, and the deploy role also to write the state."""
         for name, role in roles.roles.items():
             aws.iam.RolePolicy(
                 f"{roles.stack.name}-{name}-state",
@@ -98,7 +98,7 @@ class State(pulumi.ComponentResource):
             )
 
     def _statements(self, stack: Stack, *, writes: bool) -> list[iam.Statement]:
-        """Return the statements of a role's policy for the state.
+        """Return the statements of a CI role's policy for the stack's state.
 
         Pulumi lists the bucket to find a stack, and reads the bucket's layout from ``meta.yaml``. A role cannot run
         `pulumi stack ls`, which reads every stack of the project. A preview takes no lock, so it writes nothing.
@@ -131,7 +131,7 @@ def bucket_name(project: Project) -> str:
 
 
 def _roots_of_others(project: Project, account: Account) -> list[str]:
-    """Return the root principals of the project's other accounts, whose stacks also keep their state here."""
+    """Return the ARNs of the root principals of all other accounts that the project's stack files list."""
     listed = (read_accounts(config.values.get(ACCOUNTS_KEY, "")) or () for config in deployed_configs(project))
     ids = {*itertools.chain.from_iterable(listed)} - {account.id}
     return [f"arn:{account.partition}:iam::{each}:root" for each in sorted(ids)]

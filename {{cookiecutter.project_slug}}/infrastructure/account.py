@@ -38,7 +38,7 @@ class Account:
 
         Args:
             service: For example ``logs``.
-            resource: The part after the account, for example ``log-group:/aws/lambda/processor``.
+            resource: The part after the account ID, for example ``log-group:/aws/lambda/processor``.
         """
         return f"arn:{self.partition}:{service}:{self.region}:{self.id}:{resource}"
 

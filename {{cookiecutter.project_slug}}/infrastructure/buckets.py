@@ -20,11 +20,11 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket_name: Name in S3.
         tags: The bucket's tags.
         is_kept: Whether to set `protect` on the bucket, and `retain_on_delete` on the bucket and its configuration.
-        force_destroy: Whether the bucket is deleted even if it has objects.
+        force_destroy: Whether Pulumi can delete the bucket even if it contains objects.
         noncurrent_days: Days after which noncurrent versions expire.
         expiration_days: Days after which objects expire; never by default.
         kms_key_arn: Key for SSE-KMS; SSE-S3 by default.
-        statements: Bucket policy statements in addition to the one that requires TLS.
+        statements: Bucket policy statements in addition to the statement that requires TLS.
         opts: Resource options.
 
     Attributes:

@@ -28,7 +28,7 @@ class Context:
 
     @property
     def payload_bucket_name(self) -> str:
-        """Name of the payload bucket: ``bucketName``, or a name with the account ID."""
+        """Name of the payload bucket: ``bucketName`` or, if empty, a name with the account ID."""
         return self.settings.bucket_name or self.name(f"payloads-{self.account.id}")
 
     @property
@@ -52,10 +52,10 @@ class Context:
         }
 
     def protected_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of a resource that is protected in production."""
+        """Return resource options with `protect` in production."""
         return pulumi.ResourceOptions(parent=parent, protect=self.settings.is_production)
 
     def data_options(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
-        """Return the options of a resource that is protected and retained in production, because it stores data."""
+        """Return resource options with `protect` and `retain_on_delete` in production, for a stateful resource."""
         kept = self.settings.is_production
         return pulumi.ResourceOptions(parent=parent, protect=kept, retain_on_delete=kept)

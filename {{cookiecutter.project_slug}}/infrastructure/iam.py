@@ -17,7 +17,7 @@ POLICY_VERSION: Final = "2012-10-17"
 
 
 def document(*statements: Statement) -> pulumi.Output[str]:
-    """Return a JSON policy document with these statements."""
+    """Return a JSON policy document with the given statements."""
     return pulumi.Output.json_dumps({"Version": POLICY_VERSION, "Statement": list(statements)})
 
 

@@ -79,5 +79,5 @@ class Messaging(pulumi.ComponentResource):
 
 
 def _queue_policy(context: Context, queue: str) -> pulumi.Output[str]:
-    """Return a policy for the queue's own input: for a separate `QueuePolicy`, the provider waits 25 seconds."""
+    """Return the input ``policy`` of a queue. For a separate `QueuePolicy` resource, the provider waits 25 seconds."""
     return iam.document(iam.deny_insecure_transport("sqs:*", [context.account.arn("sqs", context.name(queue))]))

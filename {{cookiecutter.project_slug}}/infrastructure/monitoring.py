@@ -98,13 +98,13 @@ class Alarm:
 
 
 class Alarms(pulumi.ComponentResource):
-    """The alarms, and their SNS topic, which is separate from the topic for notifications.
+    """The CloudWatch alarms and their own SNS topic, separate from the topic for notifications.
 
     The topic is not encrypted with the stack's key, so that alarms arrive even if the key is disabled. Alarms contain
     no message data.
 
     Attributes:
-        topic: Receives the alarms. The e-mail subscription must be confirmed once.
+        topic: Receives the alarms. The recipient must confirm the e-mail subscription.
     """
 
     def __init__(self, context: Context, metrics: Metrics, opts: pulumi.ResourceOptions) -> None:
@@ -169,10 +169,10 @@ class Dashboard(pulumi.ComponentResource):
 
 
 def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
-    """Return a pipeline's alarms.
+    """Yield the pipeline's alarms.
 
-    A problem that resolves itself must not trigger an alarm. A problem that lasts a minute can affect two of
-    CloudWatch's periods, so if retries may resolve the problem, three periods must be breaching.
+    A problem that resolves itself must not trigger an alarm. A problem that lasts a minute can span two
+    one-minute periods, so an alarm on a problem that retries may resolve requires three breaching periods.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
     # Time for three deliveries of a message. Each of the two retries waits for the batch window.
@@ -259,7 +259,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
 
 
 def _watched(alarm: Alarm) -> dict[str, Any]:
-    """Return the alarm's inputs for its metric or metric math."""
+    """Return the `MetricAlarm` inputs for the alarm's metric or metric math."""
     watched = {
         id_: {
             "namespace": metric.namespace,

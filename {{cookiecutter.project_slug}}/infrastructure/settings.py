@@ -172,17 +172,17 @@ class Settings(StackSettings):
 
     @property
     def is_production(self) -> bool:
-        """Whether resources are protected, and stateful resources retained on deletion."""
+        """Whether the environment is ``prod``, where resources are protected and stateful resources retained."""
         return self.environment == "prod"
 
     @property
     def visibility_timeout_seconds(self) -> int:
-        """Six times the function's timeout, plus the batch window."""
+        """The queue's visibility timeout: 6 x function timeout + batch window."""
         return _visibility_timeout_seconds(self.lambda_timeout_seconds, self.batch_window_seconds)
 
     @classmethod
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:
-        """Find settings that are valid individually but not in combination."""
+        """Find combinations of settings that are invalid although each setting is valid."""
         if good.get("batchSize", 0) > MAX_BATCH_SIZE_WITHOUT_WINDOW and good.get("batchWindowSeconds") == 0:
             allowed = f"1 or more when batchSize is over {MAX_BATCH_SIZE_WITHOUT_WINDOW}"
             yield Contradiction("batch-without-window", "batchWindowSeconds", "0", allowed)

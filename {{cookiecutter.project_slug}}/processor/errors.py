@@ -83,10 +83,10 @@ def classify(error: BaseException) -> ErrorClass:
 
 
 def describe(error: BaseException) -> str:
-    """Describe an error without the content of the message, which may be confidential.
+    """Describe an error without the content of the SQS message, which may be confidential.
 
     Returns:
-        At most 256 characters that SQS accepts in a message attribute.
+        At most 256 characters, all of which SQS accepts in a message attribute.
     """
     if isinstance(error, ValidationError):
         places = [(".".join(map(str, problem["loc"])) or "body", problem["msg"]) for problem in error.errors()]

@@ -17,9 +17,9 @@ def _standard_json(data: dict[str, JsonValue]) -> dict[str, JsonValue]:
 
 
 class Event(BaseModel):
-    """The body of a message: a JSON object with a type and data.
+    """The body of an SQS message: a JSON object with a type and data.
 
-    Additional members are allowed and stored, so that producers can extend events without changing this function.
+    Additional members are allowed and stored, so that producers can extend events without changing the function.
 
     Attributes:
         type: Event type, for example ``order.created``: 1 to 128 letters, digits, dots, hyphens and underscores.

@@ -105,7 +105,7 @@ class ClassifyingProcessor(BatchProcessor):  # pylint: disable=abstract-method #
 
 
 def _dead_letter(record: SQSRecord, error: BaseException) -> BaseException | None:
-    """Dead-letter a message. Return the error if this fails: the message must then return to its queue."""
+    """Send a message to the dead-letter queue. On failure, return the error: the message must return to its queue."""
     try:
         queues.dead_letter(record, error)
     except (BotoCoreError, ClientError, UnreadableAttributesError) as refusal:
@@ -137,7 +137,7 @@ def _processing(record: SQSRecord) -> dict[str, Any]:
 
 
 def _details(record: SQSRecord, error: BaseException) -> dict[str, Any]:
-    """Return log fields for a failure, without the content of the message, which may be confidential."""
+    """Return log fields for a failure, without the content of the SQS message, which may be confidential."""
     details = _processing(record) | {"error_code": error_code(error), "reason": describe(error)}
     # These reasons name the failed call or the invalid fields. Other errors need a traceback.
     if isinstance(error, ClientError) or classify(error) is ErrorClass.POISON:
@@ -156,7 +156,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         context: Context of the invocation.
 
     Returns:
-        The batch item failures, which SQS redelivers. Lambda deletes the other messages:
+        The batch item failures, whose messages SQS redelivers. Lambda deletes the other messages:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
     # An alarm that ignores missing data goes to OK only on data, so every counter is reported, even if it is 0.

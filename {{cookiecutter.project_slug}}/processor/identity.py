@@ -43,7 +43,7 @@ class Identity:
 
 
 def identify(record: SQSRecord) -> Identity:
-    """Return a message's identity: from its attributes if it was redriven, otherwise from SQS."""
+    """Return a message's identity: from its attributes if redriven, otherwise SQS's own ID and timestamp."""
     given = Identity(record.message_id, record.attributes.sent_timestamp)
     # Producers can also set these attributes, so the values are validated.
     attributes = record.raw_event["messageAttributes"]

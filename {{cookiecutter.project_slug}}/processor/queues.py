@@ -57,7 +57,7 @@ class Queues:
     def dead_letter(self, record: SQSRecord, error: BaseException) -> None:
         """Send a message to the dead-letter queue, with its identity and the reason in additional attributes.
 
-        SQS allows ten attributes. If a message has too many of its own, the last additional attributes are omitted.
+        SQS allows ten attributes per message. Additional attributes beyond this limit are omitted.
 
         Raises:
             UnreadableAttributesError: If the message's attributes cannot be read.

@@ -111,7 +111,7 @@ def _processed(dynamodb: Any, outputs: dict[str, str], message: str) -> list[str
 
 
 def _dead_lettered(sqs: Any, outputs: dict[str, str], message: str) -> list[str]:
-    """Search the dead-letter queue for a message. Messages stay there, but are invisible for HIDDEN_SECONDS."""
+    """Search the dead-letter queue for a message. Received messages stay there, invisible for `HIDDEN_SECONDS`."""
     queue_url = outputs["dlq_url"]
     while messages := sqs.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=10, MessageAttributeNames=["All"], VisibilityTimeout=HIDDEN_SECONDS

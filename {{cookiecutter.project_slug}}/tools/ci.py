@@ -154,14 +154,14 @@ def _plan_file(stack: str) -> Path:
 
 
 def _inspect(stack: str, plan: Path | None = None) -> tuple[Preview, Policies]:
-    """Preview a stack, and leave out ignored drift."""
+    """Return a stack's preview without ignored drift, and the policies."""
     policies = read_policies(PROJECT_FOLDER)
     preview = preview_stack(stack, plan=plan)
     return dataclasses.replace(preview, drift=policies.drift.without_ignored(preview.drift)), policies
 
 
 def _sort_drift(changes: Sequence[Change], policy: DriftPolicy) -> tuple[list[str], list[str]]:
-    """Return the drift that a deployment may repair, and the drift that stops a deployment."""
+    """Return the drift that deployments may repair, and the refused drift."""
     repairable, refused = [], []
     for change in changes:
         for path in [each.path for each in change.properties] or [""]:
@@ -183,7 +183,7 @@ def _allowed(variable: str, stack: str) -> str:
 
 
 def _described(preview: Preview, stateful: Collection[str] = ()) -> Iterator[str]:
-    """Describe a preview for a comment, without property values, which may be confidential."""
+    """Yield Markdown lines that describe a preview, without property values, which may be confidential."""
     yield from (f"- {note}" for note in preview.notes)
     lines = [f"- {code(each.name)} was {each.operation} outside Pulumi{_paths(each)}" for each in preview.drift]
     for change in preview.pending:
@@ -203,7 +203,7 @@ def _loses_data(change: Change, stateful: Collection[str]) -> bool:
 
 
 def _counted(stack: str, preview: Preview) -> str:
-    """Count the pending changes, and write the counts as GitLab's Terraform report.
+    """Return the numbers of pending changes as text, and write them as GitLab's Terraform report.
 
     https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsterraform
     """

@@ -115,7 +115,7 @@ def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
 
 
 def keep_emulator(folder: Path = LOCAL_FOLDER) -> None:
-    """Keep the emulator running after this task."""
+    """Record that the emulator keeps running after this task."""
     record = _read_record(folder)
     if record:
         _write_record(folder, record.model_copy(update={"kept": True}))

@@ -31,11 +31,11 @@ LONGEST_SHOWN: Final = 160
 
 @dataclass(frozen=True)
 class Declaration:
-    """A project's declaration for the tools: ``[tool.pipeline]``.
+    """The parts of a project that the tools use, declared in ``[tool.pipeline]`` of ``pyproject.toml``.
 
     Attributes:
         settings: The settings model, as ``module:name``.
-        environment: The setting for a stack's environment, whose allowed values are in order of promotion.
+        environment: The setting for a stack's environment. Its allowed values are in order of promotion.
         local: Name of the local stack, deployed to the emulator, and of its environment.
         function: The function's Python package, which goes into the bundle.
         runtime: The setting for the function's runtime.
@@ -58,7 +58,7 @@ DECLARATION: Final = Declaration(
 
 
 def load_declared(reference: str) -> Any:
-    """Import an object that is declared as ``module:name``."""
+    """Import the object that ``[tool.pipeline]`` declares as ``module:name``."""
     module, _, name = reference.partition(":")
     return getattr(importlib.import_module(module), name)
 
@@ -132,7 +132,7 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
 
 
 def read_text(path: Path, name: str) -> str:
-    """Read a UTF-8 file, which is called `name` in messages.
+    """Read a UTF-8 file. Error messages call the file `name`.
 
     Raises:
         DocumentError: If the file cannot be read.
@@ -194,7 +194,7 @@ class StackConfig:
 
     @property
     def config_place(self) -> Place:
-        """Place of ``config``, reported for missing keys."""
+        """Place of the section ``config``, or the first line: reported for missing keys."""
         return Place(self.file, next((entry.line for entry in self.sections if entry.key == "config"), 1))
 
 
@@ -206,7 +206,7 @@ class Project:
         folder: The project's folder.
         name: The project's name, which is the namespace of its settings.
         sections: The top-level entries.
-        config: The declared configuration, by key with namespace.
+        config: The entries of the section ``config``, by key with namespace.
     """
 
     folder: Path
@@ -272,7 +272,7 @@ def read_project(folder: Path = PROJECT_FOLDER) -> Project:
 
 
 def read_accounts(text: str) -> tuple[str, ...] | None:
-    """Parse the AWS provider's setting `ACCOUNTS_KEY`: the accounts that a stack may be deployed to.
+    """Parse ``aws:allowedAccountIds``, the accounts that the AWS provider may deploy a stack to.
 
     https://www.pulumi.com/registry/packages/aws/installation-configuration/#configuration-options
 

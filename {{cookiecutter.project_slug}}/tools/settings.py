@@ -91,13 +91,10 @@ def as_text(value: object) -> str:
 
 
 class SettingsModel:
-    """Access to a settings model by the keys of the stack files.
-
-    Args:
-        settings: The model.
+    """Defaults, examples and allowed values of a settings model, by the keys of the stack files.
 
     Attributes:
-        settings: The model.
+        settings: The pydantic model.
         keys: The settings' keys, in the model's order.
         schema: JSON Schema of each setting, by key.
     """
@@ -241,7 +238,7 @@ def find_problems(
     secret_keys: Collection[str] = (),
     variables: Mapping[str, str] | None = None,
 ) -> list[Problem]:
-    """Check a stack's whole configuration.
+    """Return all problems in a stack's configuration.
 
     Args:
         settings: The project's settings model.
@@ -311,7 +308,7 @@ def own_settings(project: str, config: Mapping[str, str]) -> dict[str, str]:
 
 
 def bad_value(key: str, found: str, allowed: str, *, rule: str = "bad-value", circumstances: str = "") -> Problem:
-    """Return the problem for a disallowed value; `circumstances` says when the value is not allowed."""
+    """Return the problem for a disallowed value. The text `circumstances` says when it is disallowed."""
     written = found if found == MASKED else shown(found)
     message = f"found {written}{circumstances}; allowed: {allowed}"
     return Problem(rule, key, message, allowed)

@@ -1,6 +1,6 @@
-"""Runs a program with Pulumi's mocks and records its resources, for the unit tests.
+"""Runs a Pulumi program with mocks and records its resources, for the unit tests.
 
-Tests make assertions on the record, never inside an ``apply``: an assertion that never runs cannot fail.
+Tests make assertions on the recorded resources, never inside an ``apply``: an assertion that never runs cannot fail.
 """
 
 import asyncio
@@ -91,10 +91,10 @@ class Resource:
 
 @dataclass(frozen=True)
 class RecordedProgram:
-    """The resources and outputs of a program's run.
+    """The configuration, resources and outputs of a Pulumi program.
 
     Attributes:
-        config: The program's configuration.
+        config: Values as text, by key with namespace.
         resources: All resources, in the order of registration.
         exports: The stack's outputs.
         registered_outputs: The components' registered outputs, by URN.
@@ -106,7 +106,7 @@ class RecordedProgram:
     registered_outputs: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def setting(self, key: str) -> str:
-        """Return a project setting as configuration text."""
+        """Return the value of a key in the project's namespace, as text."""
         return self.config[f"{PROJECT_NAME}:{key}"]
 
     @property
@@ -150,7 +150,7 @@ def stack_config(stack: str) -> dict[str, str]:
 def run_program(
     config: Mapping[str, str], stack: str, *, folder: Path = PROJECT_FOLDER, project: str = PROJECT_NAME
 ) -> RecordedProgram:
-    """Run a program as the Pulumi CLI would, but with mocks, and record its resources and outputs.
+    """Run a Pulumi program with mocks instead of AWS, and record its resources and outputs.
 
     An empty file replaces the function's bundle.
 
@@ -257,7 +257,7 @@ class _RecordingMonitor(mocks.MockMonitor):
 
 
 async def _run(folder: Path, exports: dict[str, Any]) -> None:
-    """Run a program until every resource is registered, and resolve the stack's outputs."""
+    """Run a Pulumi program until every resource is registered, and resolve the stack's outputs."""
 
     def program() -> None:
         runpy.run_path(str(folder / "__main__.py"))

@@ -42,6 +42,6 @@ def fixture_stack(pytestconfig: pytest.Config) -> Stack:
 
 @pytest.fixture(scope="session", name="pipeline")
 def fixture_pipeline(stack: Stack) -> Iterator[Pipeline]:
-    """The deployed pipeline. The data of its messages is deleted at the end."""
+    """The client of the deployed pipeline. The data of all sent messages is deleted at the end."""
     with opened_pipeline(stack) as pipeline:
         yield pipeline

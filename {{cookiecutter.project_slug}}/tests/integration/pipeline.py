@@ -72,7 +72,7 @@ class Pipeline:
         return messages
 
     def send_first(self, body: str) -> str:
-        """Send messages until a notification arrives, and return the last ID. A new subscription has a delay."""
+        """Send the body until a notification arrives; return the last message ID. A new subscription has a delay."""
         seconds = self._seconds(FIRST_DEADLINE_SECONDS, LOCAL_FIRST_DEADLINE_SECONDS)
         deadline = time.monotonic() + seconds
         while True:
@@ -159,11 +159,11 @@ class Pipeline:
         return results_of(self._notifications, message) or results_of(self._take_notifications(), message)
 
     def letters_of(self, message: str) -> list[dict[str, Any]]:
-        """Return a message's dead letters, from the function or SQS. If there are none yet, poll the queue."""
+        """Return a message's dead letters, from the function or SQS. If there are none yet, poll their queue."""
         return results_of(self._letters, message) or results_of(self._take_letters(), message)
 
     def counts_of(self, *messages: str) -> list[list[int]]:
-        """After a delay for unexpected results, count each message's payloads, notifications and dead letters."""
+        """After a delay for late results, count each message's object versions, notifications and dead letters."""
         time.sleep(SETTLING_SECONDS)
         taken = (self._take_notifications(), self._take_letters())
         counts = {each: [len(results_of(results, each)) for results in taken] for each in messages}
@@ -239,7 +239,7 @@ def results_of(results: Results, message: str) -> list[dict[str, Any]]:
 
 @contextmanager
 def opened_pipeline(stack: Stack) -> Generator[Pipeline]:
-    """Open the pipeline with a temporary inbox that is subscribed to the topic, and delete all leftovers on exit.
+    """Open the pipeline with a temporary SQS queue as inbox, subscribed to the topic; delete all leftovers on exit.
 
     https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
     """

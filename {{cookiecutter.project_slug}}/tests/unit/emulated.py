@@ -159,7 +159,7 @@ def sqs_record(body: str, message_id: str = MESSAGE_ID, deliveries: int = 1, /, 
 
 @contextmanager
 def failing(**errors: Sequence[Exception | None]) -> Generator[list[tuple[str, dict[str, Any]]]]:
-    """Raise errors from the next calls to AWS operations, in order. A call with ``None`` goes to moto.
+    """Raise errors from the next calls to AWS operations, in order. ``None`` passes a call to moto.
 
     Yields:
         Operation and arguments of every call so far.

@@ -63,9 +63,9 @@ def validate(folder: Path, names: Collection[str], today: date, *, live: bool = 
 
     Args:
         folder: The project's folder.
-        names: Stacks to report on, compared with all; by default all. The local stack is shown only if named.
+        names: Stacks to report on; the rules read all stacks. By default all, without the local stack's settings.
         today: Date for the check of runtime support.
-        live: Whether to check the deployed stacks, too.
+        live: Whether to check the deployed stacks as well.
         strict: Whether to treat warnings as errors.
 
     Raises:

@@ -130,7 +130,7 @@ class DriftPolicy(_Table):
     ignore: tuple[IgnoredDrift, ...] = ()
 
     def without_ignored(self, drift: Iterable[Change]) -> tuple[Change, ...]:
-        """Leave out ignored properties, and resources without other drift."""
+        """Remove ignored properties from the drift, and resources that have no other drift."""
         ignored = [(each.type, each.property) for each in self.ignore]
         left = []
         for change in drift:
@@ -156,7 +156,7 @@ def _is_listed(type_: str, path: str, listed: Iterable[tuple[str, str]]) -> bool
 
 
 class RuntimePolicy(_Table):
-    """AWS's end of support for each runtime, and how many days before that date ``validate`` warns."""
+    """AWS's end of support for each runtime, and the lead time of ``validate``'s warning, in days."""
 
     warning_days: Annotated[int, Field(ge=0, le=3650)]
     supported_until: Annotated[dict[Runtime, date], Field(min_length=len(RUNTIMES))]

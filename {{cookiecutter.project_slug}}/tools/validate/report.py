@@ -28,7 +28,7 @@ State = Literal["deployed", "not-deployed", "unreadable"]
 class Finding(BaseModel, frozen=True):
     """An error or a warning, at a line of a file in the project's folder.
 
-    `key` is a configuration key with namespace, a section, an output, a resource, or empty.
+    `key` names a configuration key with namespace, a section, an output or a resource, or is empty.
     """
 
     rule: str
@@ -41,7 +41,7 @@ class Finding(BaseModel, frozen=True):
 
 
 class Setting(BaseModel, frozen=True):
-    """A setting's values by stack (null if not set, ``[secret]`` if secret), and the stacks that use the default."""
+    """A setting's values by stack: null if not set, ``[secret]`` if secret. `defaults` are stacks with the default."""
 
     key: str
     differs: bool

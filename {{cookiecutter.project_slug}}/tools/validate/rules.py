@@ -31,7 +31,7 @@ STRENGTHS: Final[dict[str, tuple[Callable[[str], int], str]]] = {
 
 @dataclass(frozen=True)
 class CheckedStack:
-    """A stack's configuration, checked with the program's settings model.
+    """A stack's configuration, checked with the project's settings model.
 
     Secrets are not checked, because only the Pulumi CLI can decrypt them. Plain-text credentials count as secrets.
     """
@@ -229,7 +229,10 @@ def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iter
 
 
 def _can_clash(one: CheckedStack, other: CheckedStack, policy: UniquePolicy) -> bool:
-    """Whether equal values clash: never emulator against AWS; for ``account``, only if both may use one account."""
+    """Whether equal values in two stacks break the policy.
+
+    Local stacks never clash with stacks on AWS. Within ``account``, stacks clash only if they can share an account.
+    """
     if (one.environment == DECLARATION.local) != (other.environment == DECLARATION.local):
         return False
     accounts, others = ({*(read_accounts(each.good_value(ACCOUNTS_KEY) or "") or ())} for each in (one, other))

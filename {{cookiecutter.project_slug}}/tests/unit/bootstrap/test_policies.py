@@ -1,4 +1,4 @@
-"""Restrictions of the CI policies, and effects of a stack's settings. Missing permissions fail only on AWS."""
+"""Restrictions of the CI policies, and effects of a stack's settings. Missing permissions show only on AWS."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Trust policies of the CI roles: required claims of GitHub's OIDC tokens, and the repository settings."""
+"""Trust policies of the CI roles: required claims of GitHub's OIDC tokens, and valid repositories and IDs."""
 
 import pytest
 

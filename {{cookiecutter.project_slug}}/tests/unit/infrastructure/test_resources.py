@@ -80,7 +80,7 @@ def service(name: str) -> dict[str, str]:
 def bucket(
     name: str, bucket_name: str, *statements: dict[str, Any], encryption: dict[str, Any], expiry: dict[str, Any]
 ) -> dict[str, Resource]:
-    """Return the expected resources of a private bucket. ``expiry`` extends the two lifecycle rules of all buckets."""
+    """Return the expected resources of a private bucket. ``expiry`` adds to the two lifecycle rules of every bucket."""
     arn = f"arn:aws:s3:::{bucket_name}"
     expirations = {
         "expire-noncurrent-versions": {"noncurrentVersionExpiration": {"noncurrentDays": 30}},
@@ -162,7 +162,7 @@ def metric(spec: str) -> dict[str, Any]:
 def alarm(
     name: str, description: str, *metrics: str, minutes: tuple[int, int], expression: str = "", **inputs: Any
 ) -> dict[str, Resource]:
-    """Return an expected alarm. Each metric is ``SOURCE STATISTIC NAME``, followed by an ID if in an expression.
+    """Return an expected alarm. Each metric is ``SOURCE STATISTIC NAME``, and an ID if there is an expression.
 
     ``minutes`` are `datapoints_to_alarm` and `evaluation_periods`.
     """

@@ -35,7 +35,7 @@ def inputs_of(program: RecordedProgram, types: str) -> dict[str, dict[str, Any]]
 
 
 def every(types: str, expression: str) -> Rule:
-    """Require that a JMESPath expression (https://jmespath.org) is true for every resource of some types."""
+    """Require that a JMESPath expression (https://jmespath.org) is true for every resource of the given types."""
     return lambda program: {name for name, each in inputs_of(program, types).items() if not search(expression, each)}
 
 
@@ -50,7 +50,7 @@ def every_bucket(part: str, expression: str) -> Rule:
 
 
 def with_access_key(program: RecordedProgram) -> set[str]:
-    """Find functions with a variable that looks like an AWS access key ID or secret access key."""
+    """Find functions with an environment variable that looks like an AWS access key ID or secret access key."""
     return {
         name
         for name, each in inputs_of(program, "Function").items()
@@ -59,7 +59,7 @@ def with_access_key(program: RecordedProgram) -> set[str]:
 
 
 def allows_no(types: str, breaks: Check) -> Rule:
-    """Require that no Allow statement in the policies of some resource types breaks a rule."""
+    """Require that no Allow statement in the policies of the given resource types fails the check."""
     allowed = "[policy, assumeRolePolicy][].Statement[] | [?Effect == 'Allow']"
     return lambda program: {
         name for name, each in inputs_of(program, types).items() if any(map(breaks, search(allowed, each)))
@@ -92,7 +92,7 @@ def anyone(statement: dict[str, Any]) -> bool:
 
 
 def any_resource(statement: dict[str, Any]) -> bool:
-    """Whether a statement applies to all resources although an action could be restricted."""
+    """Whether a statement applies to all resources although one of its actions supports specific resources."""
     return "*" in listed(statement["Resource"]) and bool(set(listed(statement["Action"])) - UNRESTRICTABLE_ACTIONS)
 
 
@@ -204,7 +204,7 @@ OUTSIDE_PRODUCTION: Final = {"CKV_AWS_338"}
 
 
 def waived(rule: str, program: RecordedProgram) -> set[str]:
-    """Return the resources that may break a rule."""
+    """Return the names of the resources that are exempt from a rule."""
     ids = WAIVERS.keys() & set(rule.split())
     if program.setting("environment") == "prod":
         ids -= OUTSIDE_PRODUCTION

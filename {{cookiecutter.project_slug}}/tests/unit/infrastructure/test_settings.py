@@ -1,4 +1,4 @@
-"""The settings: accepted and refused values, the inputs that each setting changes, and refused combinations.
+"""The settings: accepted and refused values, the resource inputs that each setting changes, and refused combinations.
 
 The template's own tests cover parsing and unknown keys.
 """
@@ -209,8 +209,8 @@ class Refused:
     """Settings that are valid alone but not in combination.
 
     Attributes:
-        settings: The settings. The first is reported as the one to change.
-        allowed: The allowed values, in words.
+        settings: The settings. The problem is reported for the first setting.
+        allowed: The first setting's allowed values, in words.
         cures: Changes to the nearest valid values. Each change alone is sufficient.
         besides: Other settings that avoid a second contradiction.
     """

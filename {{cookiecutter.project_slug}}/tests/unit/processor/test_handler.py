@@ -46,7 +46,7 @@ class Outcome:
     """Effects of processing a message.
 
     Attributes:
-        logs: Level and message of each log entry, with the error code of a failure.
+        logs: Level and text of each log entry, with the error code of a failure.
         counted: Metrics that count the message.
         stored: Whether the message is stored and announced.
         dead: Error codes of dead letters. A message that is neither stored nor dead-lettered is returned.

@@ -21,7 +21,7 @@ from tests.unit.processor.test_handler import CONTEXT, GOOD, LAST, MALFORMED
 def invoke(
     handler: ModuleType, seconds: float, *refused: str, body: str = GOOD, deliveries: int = 1, messages: int = 1
 ) -> list[str]:
-    """Invoke the function ``seconds`` before its timeout, fail the ``refused`` calls, and return all calls."""
+    """Invoke the function ``seconds`` before its timeout, fail ``refused`` operations, and return called operations."""
     calls: list[str] = []
 
     def call(_client: Any, operation: str, _arguments: Any) -> dict[str, Any]:
