@@ -23,7 +23,7 @@ RENDERED = "{{cookiecutter.project_slug}}"
 BATCH_SIZE = (
     '    batch_size: Annotated[int, _number("Maximum number of messages in a batch", 1, 10000), WHOLE_NUMBER] = 10\n'
 )
-# The team's changes (file, old text, new text) to a value, a setting and its test, an event field, a policy, a
+# The team's changes (file, old text, new text) to a value, a setting and its test, an error code, a policy, a
 # dependency, a document, and a stack.
 TEAM = (
     ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
@@ -37,7 +37,7 @@ TEAM = (
         '    "batchWindowSeconds": number(',
         '    "costCenter": number(1, 99, 5, {}),\n    "batchWindowSeconds": number(',
     ),
-    ("processor/events.py", "    data: Annotated[", '    tenant: str = ""\n    data: Annotated['),
+    ("processor/errors.py", '"AccessDenied",', '"AccessDenied",\n        "AccountSuspended",'),
     (
         "policies.toml",
         "[[unique]]",

@@ -359,7 +359,8 @@ def _endpoint_problems(
 ) -> Iterator[Problem]:
     """Refuse to deploy a local stack to AWS, or another stack to an emulator.
 
-    ``AWS_ENDPOINT_URL`` and related variables: https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    ``AWS_ENDPOINT_URL`` and related variables:
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
     endpoints = {name: value for name, value in variables.items() if name.startswith("AWS_ENDPOINT_URL") and value}
     refused = functools.partial(bad_value, f"{project}:{DECLARATION.environment}", environment, rule="endpoint")

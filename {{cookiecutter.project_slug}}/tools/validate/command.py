@@ -20,7 +20,7 @@ from tools.validate.rules import CheckedStack, apply_rules, check_stack, compare
 
 DESCRIPTION: Final = "Compare the stack files with each other, with policies.toml, and with the deployed stacks."
 EPILOG: Final = """\
-exit status: 0 no problems or warnings only, 1 an error was found, 2 wrong usage, or a file or stack is unreadable
+exit status: 0 no problems, or only warnings, 1 an error was found, 2 wrong usage, or a file or stack is unreadable
 
 examples:
   {run} validate
@@ -120,7 +120,7 @@ def _parser(folder: Path) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    stacks = "report on these stacks only, compared with all; the local stack is shown only if named"
+    stacks = "stacks to report on, compared with all; by default all, without the local stack's settings"
     parser.add_argument("stacks", nargs="*", metavar="STACK", help=stacks)
     live = "also check the deployed stacks; needs the Pulumi CLI and changes nothing"
     parser.add_argument("--live", action="store_true", help=live)
