@@ -1,4 +1,4 @@
-"""Shared fixtures: rendered projects and their virtual environments, each created once."""
+"""Shared fixtures: rendered projects, and virtual environments for their commands."""
 
 import hashlib
 from collections.abc import Callable
@@ -29,12 +29,12 @@ NAMES = [name(combination) for combination in COMBINATIONS]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Point pytest-cookies to the template, whatever the working directory."""
+    """Point pytest-cookies to the template; its default is the working directory."""
     config.option.template = str(ROOT)
 
 
 class SharedWork(LoadScopeScheduling):
-    """Scheduling that runs tests with expensive shared fixtures in one worker process.
+    """An xdist scheduler that runs tests with the same expensive fixtures in the same worker.
 
     The tests of each combination of answers form a group, as do the tests of each module in `IN_ONE_WORKER`. pytest
     9.2 ignores xdist's own groups: https://github.com/pytest-dev/pytest-xdist/issues/1386
@@ -54,7 +54,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> SharedWork:
 
 @pytest.fixture(scope="session", name="bake")
 def fixture_bake(cookies_session: Cookies) -> Bake:
-    """A function that renders a project, and caches it by its answers."""
+    """A function that renders a project, or returns the project already rendered with the same answers."""
     rendered: dict[tuple[tuple[str, str], ...], Project] = {}
 
     def bake(**answers: str) -> Project:
@@ -75,7 +75,7 @@ def fixture_bake(cookies_session: Cookies) -> Bake:
     params=[pytest.param(combination, id=name(combination)) for combination in COMBINATIONS],
 )
 def project(request: pytest.FixtureRequest, bake: Bake) -> Project:
-    """The project of each combination, rendered only once, because `SharedWork` runs its tests in one process."""
+    """A project for each combination. `SharedWork` runs all tests of a combination in one worker."""
     return bake(**request.param)
 
 
@@ -87,7 +87,7 @@ def default_project(bake: Bake) -> Project:
 
 @pytest.fixture(scope="session")
 def pipenv_project(bake: Bake) -> Project:
-    """The default project with Pipenv."""
+    """The default project with Pipenv instead of uv."""
     return bake(package_manager="pipenv")
 
 
@@ -125,7 +125,7 @@ def environment(environment_of: Callable[[Project], Environment], default_projec
 def packaged_project(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Project:
-    """The default project with the function bundle of the local stack."""
+    """A copy of the default project with the local stack's function bundle."""
     project = default_project.copy(tmp_path_factory.mktemp("packaged"))
     finished = environment.run(project, "python", "-c", "from tools.package import build_bundle; build_bundle('local')")
     assert finished.returncode == 0, finished.stdout

@@ -64,7 +64,7 @@ class Project:
         return tomllib.loads(self.read(name))
 
     def tasks(self) -> dict[str, dict[str, Any]]:
-        """Return the public tasks, whose names do not start with an underscore."""
+        """Return the Poe tasks by name, except those whose names start with an underscore."""
         tasks = self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
         return {name: task for name, task in tasks.items() if not name.startswith("_")}
 
@@ -96,7 +96,7 @@ class Project:
         return Project(Path(shutil.copytree(self.path, folder / self.slug)), self.answers)
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Replace text that must exist in a file."""
+        """Replace text in a file; fail if the file does not contain ``old``."""
         text = self.read(name)
         assert old in text, f"{name} does not contain {old!r}"
         (self.path / name).write_bytes(text.replace(old, new).encode())
@@ -134,9 +134,9 @@ class Environment:
         return self.path / BIN / (f"{name}.exe" if os.name == "nt" else name)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return environment variables as in the activated virtual environment, plus ``more``.
+        """Return the environment variables of the activated virtual environment, plus ``more``.
 
-        The tests' own variables are inherited, except those that configure AWS, pytest, coverage.py and bytecode.
+        They include this process's variables, except those for AWS, pytest, coverage.py and bytecode.
         """
         dropped = ("AWS_", "PYTEST_", "COV_", "PYTHONDONTWRITEBYTECODE")
         variables = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}

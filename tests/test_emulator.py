@@ -23,19 +23,19 @@ SETUP = f"import boto3, json; client = lambda name: boto3.client(name, region_na
 def fixture_emulator(
     default_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulated]:
-    """The emulator of the default project, without a deployment."""
+    """A running emulator, to which no stack has been deployed."""
     folder = tmp_path_factory.mktemp("emulator")
     with emulated(default_project.copy(folder), environment, folder / "emulator") as found:
         yield found
 
 
 def ask(emulator: Emulated, program: str) -> object:
-    """Run Python code, and parse the JSON in its last line. In the code, ``client(service)`` returns a boto3 client."""
+    """Run Python code in which ``client(service)`` returns a boto3 client, and parse the last line printed as JSON."""
     return json.loads(emulator.python("-c", SETUP + program).splitlines()[-1])
 
 
 def test_the_emulator_accepts_alarms_and_dashboards_in_cbor(emulator: Emulated) -> None:
-    """The provider's SDK uses no other protocol for CloudWatch."""
+    """The provider's SDK sends all CloudWatch requests in CBOR."""
     program = """
 import botocore.model
 botocore.model.PRIORITY_ORDERED_SUPPORTED_PROTOCOLS = ("smithy-rpc-v2-cbor",)

@@ -1,4 +1,4 @@
-"""The hooks refuse bad answers in one message, render good answers as inert text, and print the next steps."""
+"""Tests of the hooks: one message for all bad answers, good answers rendered as inert text, and the next steps."""
 
 import itertools
 import os
@@ -175,7 +175,7 @@ def bake_text(cookies: Cookies, text: str) -> Any:
 
 
 def assert_inert(result: Any, text: str) -> None:
-    """Check that a text appears unchanged in files of every format."""
+    """Check that ``text`` appears unchanged in TOML, YAML, Markdown and plain text."""
     project = Project(Path(result.project_path), {})
     pyproject = project.toml("pyproject.toml")["project"]
     assert pyproject["description"] == text
@@ -249,7 +249,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that limits the PATH to fake tools. A tool's value is the Python that it runs, or empty for none."""
+    """A function that limits the PATH to fake tools, given by name with a Python to run or an empty string."""
 
     def machine(**tools: str) -> None:
         folder = tmp_path / "path"

@@ -1,4 +1,4 @@
-"""The README's first steps, from scratch, with each package manager."""
+"""Tests the first steps in a rendered project's README, with each package manager."""
 
 import os
 import re

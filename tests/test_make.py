@@ -23,7 +23,6 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is no
 
 @pytest.fixture(name="home")
 def fixture_home(tmp_path: Path) -> Path:
-    """An empty home directory."""
     home = tmp_path / "home"
     home.mkdir()
     return home
@@ -45,7 +44,7 @@ def run(folder: Path, home: Path, *command: str, stdin: str = "") -> subprocess.
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path) -> Path:
-    """A copy of the template's repository that tests may break, with a link to the original's `.venv`."""
+    """A copy of the template's repository for tests to break, with a symbolic link to the original's `.venv`."""
     copy = Path(shutil.copytree(ROOT, tmp_path / "cookiecutter-pulumi-aws", ignore=NOT_COPIED))
     if (ROOT / ".venv").exists():
         (copy / ".venv").symlink_to(ROOT / ".venv", target_is_directory=True)
@@ -72,7 +71,7 @@ def test_new_prints_the_projects_folder_and_the_next_steps(home: Path, tmp_path:
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Map the paths in a folder to the files' contents, or None for subfolders."""
+    """Map each path in a folder to the file's content, or to None for a subfolder."""
     return {
         path.relative_to(folder).as_posix(): None if path.is_dir() else path.read_bytes() for path in folder.rglob("*")
     }
@@ -338,7 +337,6 @@ def test_an_environment_behind_a_link_is_refused_and_kept(repository: Path, home
 
 
 def installed(repository: Path) -> set[str]:
-    """Return the names of the packages in the repository's virtual environment."""
     return {path.name.partition("-")[0] for path in (repository / ".venv").rglob("*.dist-info")}
 
 

@@ -62,7 +62,7 @@ mutation score 87 % (1 survived, 4 timed out or crashed)
 
 @pytest.fixture(name="project")
 def fixture_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A small project that replaces the default project, mutated in the tests' own virtual environment."""
+    """A small project that ``make mutate`` uses instead of the default project, with the tests' virtual environment."""
     project = Project(tmp_path / "prices", {})
     for name, text in {
         "pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["."]\n',

@@ -90,7 +90,7 @@ CheckOut = Callable[[Project], "Checkout"]
 
 
 class Checkout:
-    """A copy of a project, with its dependencies installed by its package manager.
+    """A copy of a project, with the dependencies installed by uv or Pipenv.
 
     Attributes:
         project: The copy.
@@ -108,7 +108,7 @@ class Checkout:
         return finished.stdout
 
     def finished(self, *command: str, **more: str) -> subprocess.CompletedProcess[str]:
-        """Run a command that may fail."""
+        """Run a command that may fail, and return the finished process."""
         return subprocess.run(
             command,
             cwd=self.project.path,
@@ -137,15 +137,15 @@ class Checkout:
         return self.python("-m", "tools.pulumi_cli", *arguments, **self.local_variables())
 
     def call(self, code: str, *arguments: str) -> str:
-        """Run code that calls the emulator, and return its output."""
+        """Run Python code that calls the emulator, and return the output."""
         return self.python("-c", code, REGION, *arguments, **self.local_variables()).strip()
 
     def function(self, stack: str) -> list[str | int]:
-        """Return the SHA-256 of the code and the memory size of a stack's live function version."""
+        """Return the code's SHA-256 and the memory size of the function version behind a stack's alias ``live``."""
         return json.loads(self.call(FUNCTION, stack))
 
     def ci(self, command: str, stack: str, **more: str) -> str:
-        """Run a CI command, limited to the integration test for the function's memory.
+        """Run the task ``ci`` with a command and a stack; of the integration tests, only the memory test runs.
 
         Returns:
             The reason for a refusal, or an empty string if the command succeeds.
@@ -159,7 +159,7 @@ class Checkout:
         return "".join(reasons)
 
     def promote(self, *stacks: str) -> None:
-        """Plan and deploy the stacks in order."""
+        """Run ``ci plan`` and ``ci deploy`` for each stack, in order."""
         for stack in stacks:
             assert self.ci("plan", stack) == ""
             assert self.ci("deploy", stack) == ""

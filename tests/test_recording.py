@@ -53,13 +53,11 @@ def shown() -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module", name="recorded")
 def fixture_recorded() -> dict[str, list[str]]:
-    """The output of each command in the recording."""
     return shown()
 
 
 @pytest.fixture(scope="module", name="project")
 def fixture_project(bake: Callable[..., Project]) -> Project:
-    """The project that is rendered in the recording."""
     return bake(project_name=NEW.answers[0])
 
 

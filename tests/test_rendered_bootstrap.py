@@ -45,7 +45,7 @@ deployed = pytest.mark.parametrize("answers", DEPLOYED, ids=lambda answers: "-".
 
 @pytest.fixture(name="call")
 def fixture_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which a stand-in for the Pulumi CLI, first on the PATH, records its last call."""
+    """A file with the last call to the Pulumi CLI, recorded by a stand-in on the PATH."""
     program = tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")

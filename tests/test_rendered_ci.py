@@ -80,23 +80,20 @@ def each_of(*systems: str, answers: list[dict[str, str]] = DEPLOYING) -> pytest.
 
 
 def pipelines(project: Project) -> list[str]:
-    """List the paths of all GitHub and GitLab CI files."""
     return sorted(each for each in project.names() if each.startswith((".github/", ".gitlab")))
 
 
 def text_of(project: Project) -> str:
-    """Return the contents of all CI files, joined."""
     return "\n".join(project.read(file) for file in pipelines(project))
 
 
 def workflows(project: Project) -> dict[str, dict[Any, Any]]:
-    """Parse the GitHub workflows, by file name without suffix."""
     files = [each for each in pipelines(project) if "/workflows/" in each]
     return {Path(each).stem: project.yaml(each) for each in files}
 
 
 def github_jobs(project: Project) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Iterate over the names and jobs of all GitHub workflows."""
+    """Iterate over the jobs of all GitHub workflows, each with its name."""
     for workflow in workflows(project).values():
         yield from workflow["jobs"].items()
 
@@ -116,7 +113,7 @@ def gitlab_jobs(project: Project) -> dict[str, dict[str, Any]]:
 
 
 def run(program: str, *arguments: str, folder: Path) -> None:
-    """Run a program that must succeed, given by its path or its name in the template's virtual environment."""
+    """Run a command that must succeed. ``program`` is a path, or a name in the template's virtual environment."""
     command = [str(BINARIES / program), *arguments]
     finished = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -319,7 +316,7 @@ def test_drift_or_data_loss_can_be_allowed_for_one_stack_and_one_run(bake: Bake,
 
 
 def captured(config: dict[str, Any], texts: dict[str, str]) -> list[set[tuple[str, str]]]:
-    """Return the names and versions that each of Renovate's custom managers finds in files."""
+    """Return the names and versions that each of Renovate's custom managers finds in the given files."""
     found = []
     for manager in config["customManagers"]:
         patterns = [re.compile(pattern.strip("/")) for pattern in manager["managerFilePatterns"]]

@@ -1,4 +1,4 @@
-"""The configuration of every rendered project agrees with its schema, the answers and the design."""
+"""Tests that the configuration of every rendered project matches the schema, the answers and the AWS provider."""
 
 import re
 from collections.abc import Callable

@@ -84,7 +84,7 @@ NOTHING_LEFT = {
 def fixture_stack(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Emulated]:
-    """A deployed stack with every option, and a dead letter from another sender."""
+    """A deployed stack with every optional resource and property, and a dead letter from another sender."""
     folder = tmp_path_factory.mktemp("stack")
     project = packaged_project.copy(folder)
     local = project.path / "Pulumi.local.yaml"
@@ -100,7 +100,7 @@ def fixture_stack(
 def fixture_report(
     packaged_project: Project, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Any]:
-    """The report of ``breaking.py``: the integration tests that fail on broken deployments."""
+    """The report of ``breaking.py``: the integration tests that fail on each broken deployment or function."""
     folder = tmp_path_factory.mktemp("broken")
     with emulated(packaged_project.copy(folder), environment, folder / "emulator") as found:
         found.deploy()
@@ -173,7 +173,7 @@ def test_undeployed_setting_fails_with_the_expected_and_the_actual_value(stack: 
 
 
 def outputs_of(function: str, region: str) -> str:
-    """Return a stack's outputs as JSON, with placeholders except for the function's name and ARN."""
+    """Return stack outputs as JSON: the function's name and ARN, and placeholders for all other values."""
     names = (
         "bucket_name bucket_arn table_name table_arn topic_arn queue_url queue_arn dlq_url dlq_arn function_arn "
         "function_name lambda_role_arn alarm_topic_arn"

@@ -110,13 +110,12 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def codes(text: str) -> list[str]:
-    """Find inline code in running text and tables."""
+    """Find inline code outside code blocks."""
     prose = re.sub(r"^ *```.*?^ *```", "", text, flags=re.MULTILINE | re.DOTALL)
     return re.findall(r"`([^`\n]+)`", prose)
 
 
 def commands(project: Project) -> list[str]:
-    """Find all commands in shell blocks and inline code."""
     text = everything(project)
     lines = [line.strip() for block in blocks(text, "sh") for line in block.splitlines()]
     named = [code for code in codes(text) if code.startswith((f"{project.run} ", "aws ", "pulumi "))]
@@ -144,7 +143,7 @@ def links(text: str) -> list[str]:
 
 
 def source_texts(project: Project) -> Iterator[str]:
-    """Yield every string in the project's code, with three dots for each placeholder of an f-string."""
+    """Yield every string in the project's code except unit tests, with ``...`` for each placeholder of an f-string."""
     for name in project.python_files():
         # Unit tests expect messages, but do not print them.
         if name.startswith("tests/unit/"):
@@ -289,7 +288,6 @@ def test_every_page_for_people_is_linked_from_another(project: Project) -> None:
 
 @pytest.fixture(scope="module", name="usage")
 def fixture_usage(default_project: Project, environment: Environment) -> str:
-    """The output of `validate --help`."""
     return environment.task(default_project, "validate", "--help").stdout
 
 
@@ -361,7 +359,7 @@ def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
 
 
 def test_headings_are_surrounded_by_empty_lines(project: Project) -> None:
-    """Jinja removes the empty line after a statement, which can join two paragraphs."""
+    """Jinja may remove the empty line after a statement, and so join two paragraphs."""
     for name, text in documents(project).items():
         assert "\n\n\n" not in text, name
         assert not re.search(r"[^\n]\n#+ ", re.sub(r"```.*?```", "", text, flags=re.DOTALL)), name

@@ -1,4 +1,4 @@
-"""Rules for every file of every rendered project."""
+"""Tests of all rendered files: names, formats, line endings, licence, versions, and rules for git and editors."""
 
 import hashlib
 import json
@@ -179,7 +179,6 @@ both = pytest.mark.parametrize("owner", ["project", "template"])
 
 @pytest.fixture(name="folder")
 def fixture_folder(owner: str, default_project: Project) -> Path:
-    """The root folder of the default project or of the template."""
     return default_project.path if owner == "project" else ROOT
 
 

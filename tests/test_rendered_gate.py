@@ -1,4 +1,4 @@
-"""The checks of a rendered project fail on every kind of mistake."""
+"""Tests that the tasks ``check``, ``lint`` and ``test-py-unit`` of a rendered project fail on every kind of mistake."""
 
 import json
 import re
@@ -46,7 +46,7 @@ def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(name="quick")
 def fixture_quick(broken: Project) -> Project:
-    """A copy whose pytest and Pylint steps do nothing, so that tests of the whole check are fast."""
+    """A copy in which ``python --version`` replaces the slow commands, pytest and Pylint."""
     for command in re.findall(r'cmd = "((?:pytest -q|pylint) [^"]+)"', broken.read("pyproject.toml")):
         broken.replace("pyproject.toml", command, f"python --version {command.split()[0]}")
     return broken

@@ -1,4 +1,4 @@
-"""No message is lost, and none is stored twice, while the bucket is missing and the function's processes are killed."""
+"""Tests that no message is lost or stored twice if the bucket is missing and the function's processes are killed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Tests of the local stack's tasks, with a stand-in for the Pulumi CLI that really deploys to the emulator."""
+"""Tests of the local stack's tasks. A stand-in for the Pulumi CLI deploys to a real emulator."""
 
 import contextlib
 import json
@@ -31,7 +31,7 @@ STOP = "from tools.emulator import stop_emulator; stop_emulator()"
 
 
 class Shell:
-    """A shell in a project's folder, with the stand-in on the PATH.
+    """A shell in a project's folder, with the stand-in for the Pulumi CLI on the PATH.
 
     Attributes:
         project: The project.
@@ -47,7 +47,7 @@ class Shell:
         self.stand_in = put_stand_in_on_path(environment, folder)
 
     def variables(self, **more: str) -> dict[str, str]:
-        """Return the environment variables of the commands."""
+        """Return the environment variables of the commands, plus ``more``."""
         return self.environment.variables() | self.stand_in | {"PULUMI_WAITING": str(self.folder / "waiting")} | more
 
     def task(self, *task: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -67,21 +67,21 @@ class Shell:
         )
 
     def wait_until_blocked(self) -> None:
-        """Wait until a task has reached the step that blocks."""
+        """Wait until a task has reached its blocking step."""
         deadline = time.monotonic() + 60
         while not (self.folder / "waiting").exists():
             assert time.monotonic() < deadline, "the task has not reached the step that blocks"
             time.sleep(0.05)
 
     def calls(self) -> list[list[str]]:
-        """Return and clear the recorded calls of the Pulumi CLI."""
+        """Return the recorded calls to the Pulumi CLI, and clear the record."""
         path = self.folder / "calls"
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
     def record(self) -> dict[str, Any]:
-        """Read the running emulator's record, with its URL and process ID."""
+        """Read ``emulator.json``, with the running emulator's URL and process ID."""
         return json.loads(self.project.read(RECORD))
 
     def address(self) -> str:
@@ -116,7 +116,6 @@ def fixture_up(shell: Shell) -> Shell:
 
 
 def answers(address: str) -> bool:
-    """Whether an emulator responds to its health check."""
     try:
         urllib.request.urlopen(f"{address}/_ministack/health", timeout=5).close()  # noqa: S310 # our own emulator
     except OSError:

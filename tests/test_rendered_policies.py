@@ -1,4 +1,4 @@
-"""Every line of the rendered ``policies.toml`` affects the findings of `validate`."""
+"""Tests that every line of the rendered ``policies.toml`` affects the findings of `validate`."""
 
 import json
 import re
@@ -103,7 +103,7 @@ print(json.dumps({"left": [change.name for change in left], "properties": paths,
 
 
 def unnoticed(project: Project, environment: Environment, broken: dict[str, dict[str, Any]]) -> set[str]:
-    """Break the stack files, and return the lines of policies.toml whose removal does not change the output."""
+    """Break the stack files, and return the lines of ``policies.toml`` whose removal does not change the output."""
     schema = project.yaml("Pulumi.yaml")["config"]
     for stack, values in broken.items():
         kept = {key if ":" in key else f"{project.slug}:{key}": value for key, value in values.items()}

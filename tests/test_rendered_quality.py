@@ -32,9 +32,9 @@ Passed = set[tuple[str, ...]]
 
 @pytest.fixture(scope="session", name="passed")
 def fixture_passed() -> Passed:
-    """The inputs of each check that has passed, so that projects with the same inputs share a run.
+    """The inputs of the checks that have passed; a check with the same inputs is skipped.
 
-    All tests of this module run in one process.
+    All tests of this module share this set, because they run in one process.
     """
     return set()
 
@@ -65,7 +65,7 @@ def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentO
 
 
 def assert_covered(project: Project, names: set[str]) -> None:
-    """Check that all lines and branches of exactly these files are covered."""
+    """Check that coverage was measured for exactly these files, and that all their lines and branches are covered."""
     summary = json.loads(project.read("coverage/coverage-summary.json"))
     assert summary["totals"]["percent_covered"] == 100
     assert summary["totals"]["num_branches"] == summary["totals"]["covered_branches"] > 0

@@ -30,14 +30,13 @@ posix_only = pytest.mark.skipif(os.name == "nt", reason="the stand-in for the Pu
 
 
 def calls_of(task: dict[str, Any]) -> Iterator[str]:
-    """Yield a task's commands and scripts."""
+    """Yield the values of ``cmd`` and ``script`` in a task's steps."""
     for step in task.get("sequence", [task]):
         if isinstance(step, dict):
             yield from (step[kind] for kind in ("cmd", "script") if kind in step)
 
 
 def module_of(project: Project, module: str) -> str:
-    """Return the path of a module or package, which must exist."""
     path = module.replace(".", "/")
     files = [name for name in (f"{path}.py", f"{path}/__main__.py", f"{path}/__init__.py") if name in project.names()]
     assert files, module
@@ -72,7 +71,7 @@ def test_every_task_calls_existing_commands_with_valid_arguments(
 
 @pytest.fixture(name="calls")
 def fixture_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, default_project: Project) -> Calls:
-    """A function that returns the recorded calls to a stand-in for the Pulumi CLI, first on the PATH."""
+    """A function that returns the calls to the Pulumi CLI, recorded by a stand-in on the PATH."""
     record, program = tmp_path / "calls", tmp_path / "bin" / "pulumi"
     program.parent.mkdir()
     program.write_text(PULUMI, encoding="utf-8")

@@ -77,7 +77,6 @@ def validated(environment: Environment, project: Project, *options: str, **varia
 
 
 def set_values(project: Project, stack: str, values: dict[str, str]) -> None:
-    """Add or replace keys in a stack file."""
     path = project.path / f"Pulumi.{stack}.yaml"
     keys = {key if ":" in key else f"event-pipeline:{key}": value for key, value in values.items()}
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.split(": ")[0].strip() not in keys]
@@ -101,7 +100,7 @@ def test_new_project_has_only_warnings_about_unasked_settings(
 
 @pytest.fixture(name="own")
 def fixture_own(bake: Callable[..., Project], tmp_path: Path) -> Project:
-    """A project with a non-placeholder e-mail address, other regions, and an allowed account in prod."""
+    """A project without warnings: real e-mail address, non-default regions, and an allowed account in prod."""
     regions = {"dev": "eu-west-1", "staging": "ap-southeast-5", "prod": "us-gov-east-1"}
     answers = {f"aws_region_{environment}": region for environment, region in regions.items()}
     project = bake(notification_email=ADDRESS, **answers).copy(tmp_path)
@@ -198,7 +197,7 @@ def test_missing_pulumi_cli_is_reported_for_each_stack(own: Project, environment
 
 @pytest.fixture(name="stand_in")
 def fixture_stand_in(packaged_project: Project, environment: Environment, tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Environment variables for a stand-in Pulumi CLI that has deployed a project's local stack."""
+    """Environment variables that select a stand-in for the Pulumi CLI, after it has deployed the local stack."""
     variables = put_stand_in_on_path(environment, tmp_path) | {"PULUMI_EVENTS": str(tmp_path / "events")}
     project = packaged_project.copy(tmp_path)
     up = environment.task(project, "local-up", **variables)

@@ -1,7 +1,4 @@
-"""Rendering is reproducible, works from any source, and never changes an existing folder.
-
-cruft can create and update projects.
-"""
+"""Tests that rendering is reproducible from any source and never changes an existing folder, and that cruft works."""
 
 import json
 import os
@@ -40,7 +37,7 @@ def fixture_config(tmp_path: Path) -> str:
 
 @pytest.fixture(name="template")
 def fixture_template(tmp_path: Path) -> Path:
-    """A copy of the files that Cookiecutter needs."""
+    """A copy of the template's files that Cookiecutter needs."""
     copy = tmp_path / "cookiecutter-pulumi-aws"
     copy.mkdir()
     for name in TEMPLATE:
@@ -52,7 +49,6 @@ def fixture_template(tmp_path: Path) -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git with a test identity, and return its output."""
     identity = ("-c", "user.name=Team", "-c", "user.email=team@example.com", "-c", "commit.gpgsign=false")
     command = ["git", *identity, *arguments]
     return subprocess.run(command, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout.strip()
@@ -147,7 +143,6 @@ def fixture_versioned(template: Path, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def commit_all(folder: Path, message: str) -> None:
-    """Commit everything in a folder; create a repository if there is none."""
     if not (folder / ".git").exists():
         git(folder, "init", "--quiet", "--initial-branch", "main")
     git(folder, "add", ".")
@@ -155,7 +150,7 @@ def commit_all(folder: Path, message: str) -> None:
 
 
 def publish_news(template: Path) -> None:
-    """Commit a template change with a new version."""
+    """Commit a change to the template and to its version."""
     ignored = template / "{{cookiecutter.project_slug}}" / ".gitignore"
     ignored.write_text(ignored.read_text(encoding="utf-8") + "\n# News of the template\nnews/\n", encoding="utf-8")
     questions = template / "cookiecutter.json"

@@ -1,4 +1,4 @@
-"""The dependencies of the template and its projects are bounded, needed, and declared where they are used."""
+"""Tests that the dependencies of the template and its projects are bounded, needed, and declared where used."""
 
 import ast
 import json
@@ -84,13 +84,12 @@ def test_both_package_managers_install_the_same_and_have_the_same_tasks(
 
 @pytest.fixture(scope="module", name="distributions")
 def fixture_distributions(default_project: Project, environment: Environment) -> dict[str, set[str]]:
-    """The distributions that each top-level module belongs to."""
+    """The distributions that provide each top-level module."""
     finished = environment.run(default_project, "python", "-c", DISTRIBUTIONS)
     return {module: set(map(name_of, found)) for module, found in json.loads(finished.stdout).items()}
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
-    """Yield the names of all modules and attributes that a module imports."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -100,7 +99,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def declared(modules: set[str], distributions: dict[str, set[str]]) -> set[str]:
-    """Return the distributions to declare for imported modules."""
+    """Return the distributions that a project with these imports must declare."""
     found = {each for module in modules for each in distributions.get(module.partition(".")[0], ())}
     return {next((by for brought, by in BROUGHT.items() if each.startswith(brought)), each) for each in found}
 
@@ -122,7 +121,7 @@ def test_the_declared_dependencies_are_exactly_the_used_ones(
 
 
 def needs(project: Project, *begin: str) -> set[str]:
-    """Return the imports of Python files, and of all project modules that they import directly or indirectly."""
+    """Return the imports of the given files, and of all project modules that these import directly or indirectly."""
     own = {
         name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name for name in project.python_files()
     }

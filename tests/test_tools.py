@@ -59,8 +59,8 @@ class Run:
     Attributes:
         status: Exit status of pytest.
         output: Output of pytest.
-        counted: Number of tests, failures, errors and skips.
-        covered: The coverage report of each file.
+        counted: Numbers of tests, failures, errors and skipped tests.
+        covered: Coverage report by file.
     """
 
     status: int
@@ -71,7 +71,6 @@ class Run:
 
 @pytest.fixture(scope="module", name="run")
 def fixture_run(project: Project, environment: Environment) -> Run:
-    """A run of the tools' tests with coverage."""
     finished = environment.run(
         project,
         *("pytest", "-q", "--cov", "--cov-report=term-missing", "--cov-report=json", "--junitxml=junit.xml"),
@@ -132,7 +131,6 @@ def test_rendered_project_contains_no_tests_of_the_tools(default_project: Projec
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the modules that a file imports."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -149,7 +147,6 @@ def test_tools_import_nothing_of_the_project(name: str) -> None:
 
 
 def settings_fields() -> list[str]:
-    """List the fields of the rendered settings model."""
     module = ast.parse((TEMPLATE / "infrastructure" / "settings.py").read_text(encoding="utf-8"))
     (model,) = (node for node in module.body if isinstance(node, ast.ClassDef) and node.name == "Settings")
     return [ast.unparse(node.target) for node in model.body if isinstance(node, ast.AnnAssign)]
@@ -161,7 +158,7 @@ def camel(field: str) -> str:
 
 
 def calls() -> Iterator[tuple[str, str]]:
-    """Yield the function and first argument of each call in the program whose first argument is a constant."""
+    """For each call in the Pulumi program with a constant as first argument, yield the function and this argument."""
     for path in (TEMPLATE / "__main__.py", *(TEMPLATE / "infrastructure").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):

@@ -66,7 +66,6 @@ def replace(folder: Path, *changes: tuple[str, str, str]) -> None:
 
 
 def edit(project: Path) -> None:
-    """Make the team's changes, including a new stack file."""
     (project / "Pulumi.qa.yaml").write_bytes((project / "Pulumi.dev.yaml").read_bytes())
     replace(project, *TEAM)
 
@@ -97,7 +96,7 @@ def release(template: Path, version: str) -> None:
 
 @pytest.fixture(name="project")
 def fixture_project(template: Path, tmp_path: Path) -> Path:
-    """A committed project, rendered before the template's newest release."""
+    """A committed project, rendered from the template's previous release."""
     project = render(template, tmp_path)
     commit_all(project, "A project")
     replace(template, *NEWS)
@@ -113,7 +112,6 @@ def render(template: Path, folder: Path, **answers: str) -> Path:
 
 
 def program(template: Path, module: str, *arguments: str, expected: int = 0) -> str:
-    """Run one of the template's programs, and return its output."""
     finished = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=template,

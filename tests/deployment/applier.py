@@ -1,4 +1,4 @@
-"""Creates and updates a program's resources in an emulator, as the Pulumi CLI does with the AWS provider.
+"""Deploys a recorded Pulumi program to an emulator with boto3, instead of the Pulumi CLI and its AWS provider.
 
 Runs in the virtual environment of a rendered project.
 """
@@ -24,7 +24,7 @@ UPDATERS: dict[str, Apply] = {}
 
 
 class CannotApplyError(Exception):
-    """No function is registered that creates or updates this type of resource."""
+    """No registered function creates or updates this type of resource."""
 
 
 class Clients(dict[str, Any]):
@@ -43,7 +43,7 @@ class Clients(dict[str, Any]):
 
 
 class Applier:
-    """Creates a program's resources, or updates the resources of an earlier deployment.
+    """Creates a program's resources, or updates those that an earlier deployment created.
 
     Args:
         recorded: The recorded program.
@@ -66,7 +66,7 @@ class Applier:
         self._by_mock_value = {f"https://sqs.{recorded.region}.amazonaws.com": self.aws["sqs"].meta.endpoint_url}
 
     def run(self, resources: list[Resource] | None = None) -> Inputs:
-        """Create or update all resources.
+        """Create new resources, and update changed resources.
 
         Args:
             resources: The resources to apply; by default the program's.
@@ -75,7 +75,7 @@ class Applier:
             The stack's outputs.
 
         Raises:
-            CannotApplyError: If a resource's type is not supported.
+            CannotApplyError: If resources of this type cannot be created or updated.
         """
         for resource in self._recorded.resources if resources is None else resources:
             if not resource.is_component:
@@ -121,7 +121,7 @@ class Applier:
 
 
 def creates(type_: str) -> Callable[[Apply], Apply]:
-    """Register a function that creates resources of a type."""
+    """Register the decorated function to create resources of type ``type_``."""
 
     def register(create: Apply) -> Apply:
         CREATORS[type_] = create
@@ -131,7 +131,6 @@ def creates(type_: str) -> Callable[[Apply], Apply]:
 
 
 def updates(type_: str) -> Callable[[Apply], Apply]:
-    """Register a function that updates resources of a type."""
 
     def register(update: Apply) -> Apply:
         UPDATERS[type_] = update
@@ -141,12 +140,11 @@ def updates(type_: str) -> Callable[[Apply], Apply]:
 
 
 def listed(tags: Inputs | None) -> list[Inputs]:
-    """Convert tags to a list of ``Key`` and ``Value``."""
     return [{"Key": key, "Value": value} for key, value in (tags or {}).items()]
 
 
 def pascal(value: Any, **renamed: str) -> Any:
-    """Convert keys to PascalCase, or to their names in ``renamed``."""
+    """Convert keys at every level to PascalCase, or to their names in ``renamed``."""
     if isinstance(value, dict):
         return {renamed.get(key, key[0].upper() + key[1:]): pascal(each, **renamed) for key, each in value.items()}
     return [pascal(each, **renamed) for each in value] if isinstance(value, list) else value
@@ -328,7 +326,7 @@ def create_role_policy_attachment(aws: Clients, inputs: Inputs) -> None:
 
 
 def function_arguments(inputs: Inputs) -> Inputs:
-    """Return the arguments of both CreateFunction and UpdateFunctionConfiguration."""
+    """Return the arguments that CreateFunction and UpdateFunctionConfiguration have in common."""
     same = (
         *("description", "handler", "role", "runtime", "timeout", "memorySize", "kmsKeyArn", "environment"),
         *("deadLetterConfig", "loggingConfig", "tracingConfig"),
@@ -389,7 +387,7 @@ def create_alarm(aws: Clients, inputs: Inputs) -> None:
 
 
 def metric_query(query: Inputs) -> Inputs:
-    """Convert a metric query like the provider, whose ``ReturnData`` defaults to false."""
+    """Convert a metric query. As in the AWS provider, ``ReturnData`` defaults to false."""
     given = {"ReturnData": False} | pascal({key: value for key, value in query.items() if key != "metric"})
     if "metric" not in query:
         return given
@@ -399,7 +397,6 @@ def metric_query(query: Inputs) -> Inputs:
 
 
 def dimensions(inputs: Inputs) -> list[Inputs]:
-    """Convert a metric's dimensions to a list of ``Name`` and ``Value``."""
     return [{"Name": name, "Value": value} for name, value in inputs["dimensions"].items()]
 
 

@@ -1,8 +1,8 @@
 """Mutates a deployment and its function, and reports which integration tests fail.
 
 Runs in a rendered project's folder and virtual environment, after `driver`: ``python breaking.py`` prints the report as
-JSON. Each round deploys the program with changed resources, and checks all rows of `test_resources`. Afterwards, the
-program deploys each mutated function, and runs the tests of `test_workflow` that must fail.
+JSON. Each round deploys the Pulumi program with broken resources, and checks all rows of `test_resources`. Then, each
+mutated function is deployed, and its tests in `test_workflow` must fail.
 """
 
 import dataclasses
@@ -48,7 +48,7 @@ class Breakage(NamedTuple):
         name: The logical name of a resource, `OUTPUTS`, or the type of an additional resource.
         change: A merge patch for the inputs or outputs, or a text in the inputs' JSON and its replacement. ``None``
             omits the resource.
-        others: Further rows that must fail.
+        others: Further rows of `test_resources` that must fail.
     """
 
     name: str
@@ -135,7 +135,7 @@ BREAKAGES = {
 
 
 class Mutation(NamedTuple):
-    """A mutation of the function: the source text and its replacement."""
+    """A mutation of the function's source: a text in a file, and its replacement."""
 
     file: str
     old: str
@@ -244,7 +244,7 @@ def changed(inputs: Any, change: Any) -> Any:
 
 
 def fails(test: Callable[..., None], **fixtures: Any) -> bool:
-    """Whether a test fails if called with the fixtures that it requests."""
+    """Call a test with the fixtures in its signature, and return whether the test fails."""
     try:
         test(**{name: fixtures[name] for name in inspect.signature(test).parameters})
     except (AssertionError, pytest.fail.Exception):
@@ -253,7 +253,7 @@ def fails(test: Callable[..., None], **fixtures: Any) -> bool:
 
 
 def compare_resources() -> Iterator[dict[str, list[str]]]:
-    """Deploy each round, and yield the rows that must fail and the rows that fail."""
+    """Deploy the unbroken program and each round, and yield the rows that must fail and the rows that fail."""
     stack = find_stack()
     recorded = run_program(stack_config(DECLARATION.local), DECLARATION.local)
     with tempfile.TemporaryDirectory() as folder:
@@ -275,7 +275,7 @@ def bundle() -> Path:
 
 
 def bundle_with(mutations: tuple[Mutation, ...]) -> bytes:
-    """Return the content of the bundle with the mutations applied."""
+    """Return the bundle as ZIP data, with the mutations applied."""
     archive = io.BytesIO(bundle().read_bytes())
     with ZipFile(archive, "a") as content:
         for file in {mutation.file for mutation in mutations}:
@@ -292,7 +292,7 @@ def bundle_with(mutations: tuple[Mutation, ...]) -> bytes:
 
 
 def failing_tests() -> Iterator[str]:
-    """Run tests of the workflow against each mutated function, and yield the names of the tests that fail."""
+    """Deploy each mutated function, and yield the names of its tests in `test_workflow` that fail."""
     driver.reset()
     stack = dataclasses.replace(find_stack(), outputs=driver.run_program()[1])
     client, function = stack.client("lambda"), {"FunctionName": stack.outputs["function_name"]}

@@ -24,10 +24,10 @@ from tools.testing import stack_config
 
 
 def run_program(before: Mapping[str, Any] | None = None) -> tuple[Applier, dict[str, Any]]:
-    """Run the program, and create or update its resources.
+    """Record the Pulumi program, and create or update its resources in the emulator.
 
     Args:
-        before: State of the earlier deployment.
+        before: State of the earlier deployment, if any.
 
     Returns:
         The applier, and the stack's outputs.

@@ -1,4 +1,4 @@
-"""Deploys rendered projects to their own emulators, and runs their integration tests."""
+"""Deploys a rendered project to an emulator of its own, and runs the integration tests there."""
 
 import os
 import stat
@@ -15,11 +15,11 @@ OUTPUTS = "cfn-outputs/flat-outputs.json"
 
 
 def put_stand_in_on_path(environment: Environment, folder: Path) -> dict[str, str]:
-    """Write a ``pulumi`` command that runs `stand_in_cli`, and return the environment variables to use it.
+    """Write an executable ``pulumi`` that runs `stand_in_cli`, and return environment variables for its callers.
 
     Args:
-        environment: Virtual environment of the command.
-        folder: Folder for ``bin/pulumi`` and the record of its calls, ``calls``.
+        environment: Virtual environment that runs `stand_in_cli`.
+        folder: Folder for ``bin/pulumi`` and for the file ``calls``, which records all commands.
     """
     program = folder / "bin" / "pulumi"
     program.parent.mkdir()
@@ -50,7 +50,7 @@ class Report:
     outcomes: dict[str, str]
 
     def tests(self, outcome: str) -> set[str]:
-        """Return the names of the tests with an outcome."""
+        """Return the names of the tests with the given outcome."""
         return {name for name, found in self.outcomes.items() if found == outcome}
 
 
@@ -61,7 +61,7 @@ class Emulated:
     Attributes:
         project: The project.
         environment: Virtual environment of the project's commands.
-        address: The emulator's address.
+        address: The emulator's URL.
     """
 
     project: Project
@@ -80,17 +80,17 @@ class Emulated:
         }
 
     def python(self, *arguments: str) -> str:
-        """Run Python in the project against the emulator, and return the output."""
+        """Run ``python`` in the project's folder against the emulator, and return the output."""
         finished = self.environment.run(self.project, "python", *arguments, **self.variables)
         assert finished.returncode == 0, finished.stdout
         return finished.stdout
 
     def deploy(self) -> None:
-        """Reset the emulator, deploy to it, and write the outputs file."""
+        """Reset the emulator, deploy the local stack, and write the outputs file."""
         self.python(str(DRIVER))
 
     def integration_tests(self, *arguments: str, **variables: str) -> Report:
-        """Run the project's task for the integration tests.
+        """Run the project's task ``test-py-integration`` against the emulator.
 
         Args:
             arguments: Arguments for pytest.
@@ -104,7 +104,7 @@ class Emulated:
 
 
 def _outcomes(report: Path) -> dict[str, str]:
-    """Read the outcomes from pytest's JUnit XML report, if it exists."""
+    """Read the outcome of each test from pytest's JUnit XML report; without a report, return no outcomes."""
     if not report.exists():
         return {}
     outcomes: dict[str, str] = {}

@@ -1,6 +1,6 @@
 """A pytest plugin that gives the emulator AWS's eventual consistency and duplicate deliveries, and records all calls.
 
-``AWS_CALLS`` names the file for the calls: service, operation, and whether ``VersionId`` is set.
+Environment variable ``AWS_CALLS``: file for the calls, each with service, operation and presence of ``VersionId``.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ INBOX = "-test-"
 
 
 class LikeAws:
-    """Makes the emulator's responses stale or duplicated, as they can be on AWS.
+    """Changes the emulator's responses: stale queries, unconfirmed subscriptions, missed and duplicate messages.
 
     Attributes:
-        counted: Number of queries by message ID, and of non-empty inbox receives under ``notifications``.
+        counted: DynamoDB queries per message ID. The key ``notifications`` counts non-empty receives from the inbox.
     """
 
     def __init__(self) -> None:
         self.counted: Counter[str] = Counter()
 
     def change(self, operation: str, parameters: dict[str, Any], answer: dict[str, Any]) -> dict[str, Any]:
-        """Return a response that AWS may give instead of ``answer``."""
+        """Return a response that AWS could give instead of the emulator's ``answer``."""
         if operation == "Query":
             # A global secondary index is eventually consistent.
             message = parameters["ExpressionAttributeValues"][":message_id"]["S"]
@@ -52,7 +52,7 @@ class LikeAws:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Patch all clients to change their responses and record their calls."""
+    """Patch all botocore clients to change responses and record calls, until pytest exits."""
     aws, calls, make_call = LikeAws(), set[tuple[str, str, bool]](), getattr(BaseClient, CALL)
 
     def changed_call(client: BaseClient, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""Sends messages through a deployed pipeline with injected faults, and prints a report of their results as JSON.
+"""Sends messages through a deployed pipeline while faults are injected, and prints a JSON report of the results.
 
 Runs in a rendered project's folder and virtual environment, after `driver`: ``python load.py MESSAGES EMULATOR``.
-EMULATOR is the folder of the emulator at ``AWS_ENDPOINT_URL``. For the first third of the messages, the bucket does not
-exist. Throughout the run, the function's processes are killed.
+MESSAGES is the number of messages; EMULATOR is the folder of the emulator at ``AWS_ENDPOINT_URL``. The bucket does not
+exist while the first third of the messages is sent. Throughout the run, the function's processes are killed.
 """
 
 import contextlib
@@ -41,14 +41,14 @@ SEED = 12
 
 
 def body_of(number: int) -> str:
-    """Return the body of a message, valid or malformed."""
+    """Return the body of message ``number``; every `MALFORMED_EVERY`-th message is malformed."""
     if number % MALFORMED_EVERY == MALFORMED_EVERY - 1:
         return MALFORMED[number // MALFORMED_EVERY % len(MALFORMED)]
     return json.dumps({"type": "load.test", "data": {"number": number}})
 
 
 def send(pipeline: Pipeline, numbers: range) -> dict[str, str]:
-    """Send messages, and return their bodies by ID."""
+    """Send the numbered messages, and return their bodies by message ID."""
     sent: dict[str, str] = {}
     for start in numbers[::BATCH]:
         bodies = [body_of(number) for number in range(start, min(start + BATCH, numbers.stop))]
@@ -113,21 +113,19 @@ def busy_processes(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
 
 
 def wait_until(is_reached: Callable[[], bool]) -> None:
-    """Wait until a condition is met, or the deadline passes."""
     deadline = time.monotonic() + DEADLINE_SECONDS
     while not is_reached() and time.monotonic() < deadline:
         time.sleep(PAUSE_SECONDS)
 
 
 def is_empty(stack: Stack) -> bool:
-    """Whether the queue has neither visible nor in-flight messages."""
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     answer = stack.client("sqs").get_queue_attributes(QueueUrl=stack.outputs["queue_url"], AttributeNames=names)
     return set(answer["Attributes"].values()) == {"0"}
 
 
 def failed_deliveries(stack: Stack) -> int:
-    """Count the deliveries in the function's log that failed because the bucket was missing."""
+    """Count the deliveries that failed because the bucket was missing: ``NoSuchBucket`` in the function's log."""
     pages = stack.client("logs").get_paginator("filter_log_events")
     lines = pages.paginate(logGroupName=f"/aws/lambda/{stack.outputs['function_name']}").build_full_result()["events"]
     return sum("NoSuchBucket" in line["message"] for line in lines)
@@ -136,7 +134,7 @@ def failed_deliveries(stack: Stack) -> int:
 def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Sequence[int]) -> bool:
     """Whether a message's results are wrong.
 
-    A valid message must have one object, an item and notifications. A malformed message must have only dead letters.
+    A valid message must have one object, an item and at least one notification; a malformed message, only dead letters.
     """
     payloads, notifications, letters = counts
     if body in MALFORMED:
@@ -146,7 +144,7 @@ def is_lost_or_repeated(pipeline: Pipeline, message: str, body: str, counts: Seq
 
 
 def report(messages: int, emulator: Path) -> dict[str, Any]:
-    """Send messages during the faults, and count the results."""
+    """Send messages while faults are injected, count the results, and describe the wrong results."""
     stack = find_stack()
     queue, sqs, client = {"QueueUrl": stack.outputs["queue_url"]}, stack.client("sqs"), stack.client("lambda")
     sqs.set_queue_attributes(**queue, Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)})

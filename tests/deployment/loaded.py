@@ -17,13 +17,13 @@ SHORTENED = {
 
 
 def report_of_load(project: Project, environment: Environment, folder: Path, messages: int) -> dict[str, Any]:
-    """Deploy a project to an emulator, and send messages through it with injected faults.
+    """Deploy a project to an emulator, and run the load test against the deployed pipeline.
 
     Args:
-        project: A copy of a project; this function shortens its retry delays.
+        project: A copy of a project, in which this function shortens the retry delays.
         environment: Virtual environment of the project's commands.
         folder: Folder for the emulator's files.
-        messages: Number of messages.
+        messages: Number of messages to send.
 
     Returns:
         The report of `load`; ``wrong`` lists the messages with wrong results.

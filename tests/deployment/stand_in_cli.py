@@ -1,13 +1,13 @@
-"""A stand-in for the Pulumi CLI that deploys the local stack to an emulator.
+"""Stand-in for the Pulumi CLI: deploys the local stack to an emulator with boto3.
 
 ``up`` creates and updates resources like `driver`, but deletes none. ``stack output`` and ``stack export`` print the
 outputs. Environment variables:
 
 PULUMI_CALLS: File that records all commands.
-PULUMI_EVENTS: File with the events that ``preview`` reports.
+PULUMI_EVENTS: File with the events that ``preview`` streams.
 PULUMI_FAILS: Command that fails.
-PULUMI_WAITS: Command that locks the state, creates the file ``PULUMI_WAITING``, and waits for an interrupt. On a
-    terminal without ``--non-interactive``, it reads Ctrl-C in raw mode, so that no other process is interrupted.
+PULUMI_WAITS: Command that locks the state, creates the file at ``PULUMI_WAITING``, and waits for an interrupt. On a
+    terminal without ``--non-interactive``, the CLI reads Ctrl-C in raw mode, so that no other process is interrupted.
 """
 
 import json
@@ -51,12 +51,12 @@ def main() -> None:
 
 
 def read(path: Path) -> Any:
-    """Read a JSON file of an earlier deployment, or return an empty object."""
+    """Read a JSON file of an earlier ``up``; without this file, return an empty dictionary."""
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def inject_fault(command: str) -> None:
-    """Inject a fault: fail, wait for an interrupt, or find the state locked.
+    """Fail or wait if ``PULUMI_FAILS`` or ``PULUMI_WAITS`` names the command. Fail ``up`` if the state is locked.
 
     Raises:
         SystemExit: If the command fails or is interrupted.
@@ -80,7 +80,7 @@ def update() -> None:
 
 
 def send_events(address: str) -> None:
-    """Stream events to the Automation API, as the Pulumi CLI does."""
+    """Stream the events and a summary to the Automation API's gRPC server at ``address``."""
     import grpc  # noqa: PLC0415 # slow, and only needed here
     from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
 
@@ -92,7 +92,7 @@ def send_events(address: str) -> None:
 
 
 def wait_to_be_interrupted() -> None:
-    """Wait for an interrupt, and end as the Pulumi CLI does.
+    """Wait for an interrupt with the state locked; then unlock the state, and exit with status 1.
 
     Raises:
         SystemExit: When interrupted, or if the parent process has ended.

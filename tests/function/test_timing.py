@@ -45,7 +45,7 @@ class Clock:
     now: float = 0
 
     def wait(self, seconds: float) -> None:
-        """Advance the clock."""
+        """Advance the clock by ``seconds``."""
         self.now += seconds
 
 
@@ -59,7 +59,7 @@ class SlowSocket(socket.socket):
         """Discard the request."""
 
     def recv_into(self, buffer: Any, nbytes: int = 0, flags: int = 0) -> int:
-        """Respond, or time out, after the full timeout."""
+        """Wait for the full timeout; then respond, or raise TimeoutError."""
         assert (nbytes, flags) == (0, 0)
         self.clock.wait(self.gettimeout() or 0)
         if not self.answer:
@@ -69,13 +69,13 @@ class SlowSocket(socket.socket):
 
 
 def response(body: str) -> bytes:
-    """Return an error response whose ``x-amz-retry-after`` exceeds the SDK's limit, or nothing without a body."""
+    """Return an error whose ``x-amz-retry-after`` exceeds the SDK's limit, or no bytes if ``body`` is empty."""
     headers = f"x-amz-retry-after: 60000\r\nConnection: close\r\nContent-Length: {len(body)}"
     return f"HTTP/1.1 400 Bad Request\r\n{headers}\r\n\r\n{body}".encode() if body else b""
 
 
 def measure(monkeypatch: pytest.MonkeyPatch, service: str, body: str) -> float:
-    """Return the seconds of a call whose server responds to each attempt just before the timeout, or never."""
+    """Return how many seconds a call takes if the server responds just before each timeout, or never."""
     clock = Clock()
 
     def connect(_address: Any, timeout: float, **_: Any) -> SlowSocket:

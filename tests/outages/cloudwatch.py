@@ -23,9 +23,9 @@ class Reading:
     """One interpretation of behaviour that AWS does not document.
 
     Attributes:
-        delay: Minutes until a metric reaches CloudWatch.
+        delay: Minutes until a datapoint is available in CloudWatch.
         extra: Periods that CloudWatch retrieves beyond ``evaluationPeriods``, in case data is missing.
-        zeros: Whether SQS reports zeros of the metrics in `PERHAPS_ABSENT`.
+        zeros: Whether SQS reports the metrics in `PERHAPS_ABSENT` while they are 0.
     """
 
     delay: int
@@ -38,14 +38,14 @@ def metric_id(namespace: str, name: str, dimensions: Mapping[str, str]) -> Metri
 
 
 class Metrics:
-    """The metrics of an account."""
+    """The simulated metrics of an AWS account."""
 
     def __init__(self) -> None:
         # By metric and minute: pairs of arrival minute and value.
         self._values: dict[tuple[MetricId, int], list[tuple[int, float]]] = defaultdict(list)
 
     def put(self, metric: MetricId, value: float, second: float, sent: float = 0) -> None:
-        """Add a value with the timestamp ``second``, reported at ``sent`` if that is later."""
+        """Add a value with the timestamp ``second``, sent at the later of ``second`` and ``sent``."""
         self._values[metric, int(second) // MINUTE].append((int(max(second, sent)) // MINUTE + 1, value))
 
     def value(self, metric: MetricId, statistic: str, minute: int, now: int, reading: Reading) -> Value:
@@ -57,7 +57,7 @@ class Metrics:
 
 
 def calculate(expression: str, values: Mapping[str, Value]) -> Value:
-    """Evaluate metric math for one period. Its arithmetic has the same syntax as Python's.
+    """Evaluate metric math for one period. Arithmetic has the same syntax in metric math and in Python.
 
     A metric without data counts as 0, unless all metrics lack data. Division by 0 gives no data.
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html

@@ -29,13 +29,13 @@ class Fault:
     """A fault of the pipeline; the defaults describe a healthy pipeline.
 
     Attributes:
-        error: Counter for a message that the function cannot store: `RETURNED` or `MISCONFIGURED`.
-        letter_error: Counter for a message that the function cannot dead-letter.
+        error: Metric for messages that cannot be stored, `RETURNED` or `MISCONFIGURED`; empty without this fault.
+        letter_error: Metric for messages that cannot be dead-lettered; empty without this fault.
         seconds: Seconds that the function takes per message, or until it crashes.
-        crashes: Whether each invocation ends without a response.
+        crashes: Whether every invocation crashes or times out.
         throttled: Whether Lambda throttles the function.
         polled: Whether Lambda polls the queue.
-        logged: Whether CloudWatch receives the function's log, from which it extracts the function's own metrics.
+        logged: Whether the function's log reaches CloudWatch, which extracts the function's own metrics from the log.
         notified: Whether SNS can deliver notifications.
     """
 
@@ -51,7 +51,7 @@ class Fault:
 
 @dataclass(eq=False)
 class Message:
-    """A message. A poison message fails the function's validation."""
+    """An SQS message. The function's validation rejects a poison message."""
 
     sent: float
     is_poison: bool
@@ -59,7 +59,7 @@ class Message:
 
 
 class Queue:
-    """A queue whose metrics stop while it is inactive."""
+    """An SQS queue, which reports no metrics while it is inactive."""
 
     def __init__(self, name: str, metrics: Metrics) -> None:
         self._name, self._metrics = name, metrics
@@ -82,7 +82,7 @@ class Pipeline:
 
     Args:
         stack: The stack's recorded program.
-        faults: The faults, each with its first second.
+        faults: Start times in seconds, and faults. A fault lasts until the next fault starts.
     """
 
     def __init__(self, stack: RecordedProgram, faults: Sequence[tuple[float, Fault]] = ()) -> None:
@@ -123,7 +123,7 @@ class Pipeline:
         self._letter_count = 0
 
     def run(self, minutes: int) -> Metrics:
-        """Run the simulation, and return the metrics."""
+        """Simulate the given number of minutes, and return the metrics."""
         for minute in range(minutes):
             self.at(minute * MINUTE + MINUTE - 1, self._sample)
         while self._events and self._events[0][0] < minutes * MINUTE:
@@ -136,7 +136,7 @@ class Pipeline:
         return next((fault for begin, fault in reversed(self._faults) if begin <= now), Fault())
 
     def _sample(self, now: float) -> None:
-        """Report SQS's metrics each minute. Lambda's polling keeps the queue active."""
+        """Report SQS's metrics, once a minute. Lambda's polling keeps the queue active."""
         if self._fault(now).polled:
             self._queue.use(now)
             self._queue.report(now, "NumberOfMessagesReceived", 0)

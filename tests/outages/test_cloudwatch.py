@@ -1,4 +1,4 @@
-"""The CloudWatch model, tested with the documentation's examples; `test_outages` checks the alarms' timing."""
+"""Tests of the CloudWatch model with the examples in AWS's documentation. `test_outages` tests the alarms' timing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which alarms an outage triggers, and when: the program's alarms evaluate a simulated pipeline's metrics."""
+"""Tests of which alarms an outage triggers, and when: the program's alarms are evaluated with simulated metrics."""
 
 import itertools
 from collections.abc import Mapping, Sequence
@@ -97,13 +97,13 @@ READINGS: Final = {0: Reading(delay=1, extra=2, zeros=True), 40: Reading(delay=2
 
 @pytest.fixture(scope="module", name="stack")
 def fixture_stack() -> RecordedProgram:
-    """A stack with the default settings."""
+    """The recorded program of a stack with the default settings."""
     return run_program(example_config(), "example")
 
 
 @pytest.fixture(scope="module", name="slow_stack")
 def fixture_slow_stack() -> RecordedProgram:
-    """A stack with a long timeout and batch window."""
+    """The recorded program of a stack with a long timeout and batch window."""
     return run_program(example_config(**LONG_TIMES), "example")
 
 
@@ -120,7 +120,7 @@ def test_each_alarm_has_an_outage(stack: RecordedProgram) -> None:
 
 
 def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Reading) -> dict[str, Sequence[int]]:
-    """Evaluate a stack's alarms each minute, and return each alarm's minutes in ALARM."""
+    """Evaluate a stack's alarms each minute, and return the minutes in ALARM of each alarm that fires."""
     found = {
         role: [minute for minute in minutes if alarm.evaluate(metrics, minute, reading) == ALARM]
         for role, alarm in recorded_alarms(stack).items()
@@ -131,7 +131,7 @@ def watch(stack: RecordedProgram, metrics: Metrics, minutes: range, reading: Rea
 def simulate(
     stack: RecordedProgram, faults: Mapping[int, Fault], seconds: int, traffic: str, second: int, poison: bool = False
 ) -> Metrics:
-    """Return the metrics around an outage that starts at ``second`` of the minute `BEGIN` and lasts ``seconds``."""
+    """Simulate an outage that starts at ``second`` of the minute `BEGIN` and lasts ``seconds``; return the metrics."""
     begin = BEGIN * MINUTE + second
     minutes = BEGIN + seconds // MINUTE + AFTERWARDS
     timed = [(begin + minute * MINUTE, fault) for minute, fault in faults.items()]

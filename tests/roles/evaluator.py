@@ -14,7 +14,7 @@ Context = Mapping[str, str]
 
 
 def listed(value: Any) -> list[Any]:
-    """Return a list: IAM treats a single value as a list of one."""
+    """Return ``value`` as a list: IAM treats a single value as a list with one element."""
     return list(value) if isinstance(value, list) else [value]
 
 

@@ -60,7 +60,7 @@ class Need(NamedTuple):
 
 
 def through(service: str) -> dict[str, str]:
-    """Return the request context of a service's call to KMS."""
+    """Return the request context of a KMS call that an AWS service makes for its caller."""
     return {"kms:ViaService": f"{service}.{{region}}.{{dns_suffix}}", "kms:CallerAccount": "{id}"}
 
 
@@ -228,7 +228,7 @@ ROWS: dict[str, tuple[Row, ...]] = {
 
 
 def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, Stack]:
-    """Run the program with settings, and return the recorded program and the bootstrap program's stack."""
+    """Run the Pulumi program with settings, and return the recorded program and the bootstrap program's `Stack`."""
     account = ACCOUNTS[region]
     boundary = f"arn:{account.partition}:iam::{ACCOUNT_ID}:policy/{PROJECT_NAME}-dev-ci-boundary"
     program = run_program(example_config(region=region, **{"permissionsBoundaryArn": boundary} | settings), "example")
@@ -237,7 +237,7 @@ def run(region: str = "us-east-1", **settings: str) -> tuple[RecordedProgram, St
 
 
 def required_actions(program: RecordedProgram, stack: Stack) -> Iterator[Need]:
-    """Yield the required actions; raise a `LookupError` if a type or an input has no row."""
+    """Yield the actions that deploying the program requires. Raise `LookupError` if a type or input has no row."""
     # Maps the mocks' IDs to names, which are the IDs on AWS.
     names = {f"{each.name}-id": each.inputs.get("bucket") or each.inputs.get("name") for each in program.resources}
     for resource in program.resources:

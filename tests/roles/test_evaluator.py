@@ -1,4 +1,4 @@
-"""Tests of the policy evaluator, which the other tests of the roles rely on."""
+"""Tests of the IAM policy evaluator on which the other tests in `tests/roles` rely."""
 
 from typing import Any
 

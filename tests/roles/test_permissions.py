@@ -1,4 +1,4 @@
-"""The permissions of the CI roles: all that previews, deployments and integration tests require, and no others."""
+"""Tests that the CI roles have the permissions for previews, deployments and integration tests, and no others."""
 
 import functools
 import itertools
@@ -50,7 +50,6 @@ def arn(service: str, resource: str) -> str:
 
 
 def through(service: str, account: str = ACCOUNT) -> dict[str, str]:
-    """Return the request context of a service's call to KMS."""
     return {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": account}
 
 
@@ -82,7 +81,7 @@ PROGRAM, STACK = run()
 
 @functools.cache
 def policies_of(stack: Stack, to: str) -> list[Document]:
-    """Return the policies of a CI role, or the permissions boundary."""
+    """Return the policies of the CI role ``to``, or the permissions boundary if ``to`` is ``boundary``."""
     return [json.loads(documents(stack)[name]) for name in POLICIES.get(to, [to])]
 
 
@@ -99,7 +98,7 @@ def actions(policies: list[Document]) -> set[str]:
 
 
 def tags(stack: Stack, of: str = "Resource") -> dict[str, str]:
-    """Return the condition keys for a stack's tags, on a resource or in a request."""
+    """Return the condition keys for a stack's tags: ``aws:ResourceTag`` or ``aws:RequestTag``."""
     return {f"aws:{of}Tag/Project": stack.project, f"aws:{of}Tag/EnvironmentSuffix": stack.suffix}
 
 
@@ -109,7 +108,7 @@ def refused(policies: list[Document], needs: list[Need]) -> list[Need]:
 
 @pytest.fixture(scope="module", name="ran", params=PROGRAMS.values(), ids=[*PROGRAMS])
 def fixture_ran(request: pytest.FixtureRequest) -> Ran:
-    """A run of the program, and its stack."""
+    """The recorded program with the settings of each entry in `PROGRAMS`, and its `Stack`."""
     return run(**request.param)
 
 

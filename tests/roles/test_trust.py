@@ -11,7 +11,7 @@ OLD, NEW = "repo:acme/orders", "repo:acme@123/orders@456"
 
 
 def job(environment: str, subject: str = NEW, **claims: str) -> dict[str, str]:
-    """Return the token claims of a job on main."""
+    """Return the OIDC token claims of a job on main in a GitHub environment."""
     usual = {"aud": "sts.amazonaws.com", "repository_id": "456", "ref": "refs/heads/main", "environment": environment}
     return usual | {"sub": f"{subject}:environment:{environment}"} | claims
 

@@ -1,4 +1,4 @@
-"""A stand-in for the emulator that answers health checks and starts a child process, like that of a function."""
+"""Stand-in for the emulator: answers health checks, and starts a child process like that of a Lambda function."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A stand-in for the Pulumi CLI that replays recorded events to the Automation API."""
+"""Stand-in for the Pulumi CLI: replays recorded events to the Automation API."""
 
 import json
 import os

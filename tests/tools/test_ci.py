@@ -1,4 +1,4 @@
-"""Tests of the task ``ci``: arguments, files and messages of each command."""
+"""Tests of the task ``ci``: arguments, files and output of each command."""
 
 import json
 from functools import partial
@@ -83,7 +83,7 @@ def fixture_stack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Stack:
 
 @pytest.fixture(name="cli")
 def fixture_cli(monkeypatch: pytest.MonkeyPatch, stack: Stack) -> StandInPulumi:
-    """A stand-in for the Pulumi CLI, a saved plan, and passing integration tests."""
+    """A stand-in for the Pulumi CLI, with a saved plan and passing integration tests."""
     cli = StandInPulumi(monkeypatch)
     monkeypatch.setattr(ci, "save_outputs", lambda name: cli.calls.append(f"outputs of {name}") or {"url": "x"})
     monkeypatch.setattr(ci, "run_to_completion", lambda command: cli.calls.append(command) or 0)

@@ -17,7 +17,7 @@ from tools import emulator
 
 @pytest.fixture(name="folder")
 def fixture_folder(tmp_path: Path) -> Iterator[Path]:
-    """A folder for an emulator, which is stopped after the test."""
+    """A folder for an emulator. Teardown stops the emulator."""
     folder = tmp_path / ".local"
     yield folder
     emulator.stop_emulator(folder)
@@ -31,7 +31,7 @@ def fixture_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def function_of(folder: Path) -> psutil.Process:
-    """Return the child process that the stand-in started as a function."""
+    """Return the stand-in's child process, which represents a Lambda function."""
     return psutil.Process(int((folder / emulator.TEMPORARY_FOLDER / "function").read_text(encoding="utf-8")))
 
 
@@ -173,12 +173,12 @@ def test_an_emulator_that_does_not_answer_in_time_is_reported(folder: Path, monk
 
 
 class Uv:
-    """A stand-in for uv that records its calls.
+    """Stand-in for uv: records calls, and returns the given exit statuses.
 
     Attributes:
         online: Exit status with network access.
         offline: Exit status with ``--offline``.
-        calls: The commands.
+        calls: The recorded commands.
     """
 
     def __init__(self, online: int, offline: int = 1) -> None:

@@ -34,12 +34,12 @@ def fixture_folder(tmp_path: Path) -> Path:
 
 
 def block(name: str, content: str = "") -> str:
-    """Return a Markdown block with its markers."""
+    """Return ``content`` between the markers of a generated Markdown block."""
     return f"<!-- {name}: begin (written by `generate`) -->\n{content}<!-- {name}: end -->\n"
 
 
 def written(folder: Path, name: str) -> list[str]:
-    """Generate a block in a README with other text, and return the lines of the block."""
+    """Generate a block between other lines of a README, and return the lines of the block."""
     path = folder / "README.md"
     path.write_text(f"Before.\n{block(name, OLD)}After.\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Tests of the local stack's tasks: steps, cleanup and messages."""
+"""Tests of the local stack's tasks: steps, cleanup and output."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ class Machine:
         folder: The project's folder.
         calls: The calls, in order.
         kept: Address of the running emulator, if any.
-        failures: Functions, by call, that return an exit status or raise an exception.
+        failures: By call, a function that returns the exit status or raises an exception.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -91,7 +91,7 @@ class Machine:
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    """A machine with a temporary project folder, patched into `local`."""
+    """A `Machine` whose stand-ins and temporary folders replace those of the module `local`."""
     machine = Machine(tmp_path)
     replaced = {
         "PROJECT_FOLDER": tmp_path,
@@ -115,7 +115,6 @@ def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def interrupt() -> int:
-    """Raise KeyboardInterrupt, as Ctrl-C does."""
     raise KeyboardInterrupt
 
 

@@ -1,4 +1,4 @@
-"""Tests that tables and inline code escape any text."""
+"""Tests that any text is escaped in Markdown tables and inline code."""
 
 from tools.markdown import code, table
 

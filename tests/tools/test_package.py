@@ -31,7 +31,7 @@ PIPFILE_LOCK = """\
 
 
 class Uv:
-    """A stand-in for uv that records its calls, exports one requirement, and installs one small package."""
+    """Stand-in for uv: records calls, exports one requirement, and installs one small package."""
 
     def __init__(self) -> None:
         self.exports: list[list[str]] = []
@@ -61,7 +61,7 @@ class Uv:
 
 @pytest.fixture(name="build")
 def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A temporary folder for bundles, and fixed requirements."""
+    """A temporary build folder. The locked requirements are fixed."""
     monkeypatch.setattr(package, "BUILD_FOLDER", tmp_path / "build")
     monkeypatch.setattr(package, "locked_requirements", lambda: REQUIREMENTS)
     return tmp_path / "build"
@@ -69,14 +69,13 @@ def fixture_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(name="uv")
 def fixture_uv(monkeypatch: pytest.MonkeyPatch) -> Uv:
-    """A stand-in for uv, in place of `subprocess.run`."""
     uv = Uv()
     monkeypatch.setattr(subprocess, "run", uv)
     return uv
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, line: str) -> None:
-    """Set a line in a copy of every stack file, and use the copies."""
+    """Copy the stack files, set ``line`` in each copy, and make `package` read the copies."""
     for path in PROJECT_FOLDER.glob("Pulumi*.yaml"):
         text = path.read_text(encoding="utf-8")
         if path.name != "Pulumi.yaml":

@@ -55,7 +55,7 @@ class Process:
 
 
 def raise_keyboard_interrupt() -> None:
-    """Interrupt this process as Ctrl-C does; the terminal sends SIGINT to the Pulumi CLI, too."""
+    """Interrupt this process as Ctrl-C does. The terminal itself sends SIGINT to the Pulumi CLI."""
     raise KeyboardInterrupt
 
 
@@ -191,14 +191,13 @@ def test_an_unknown_stack_is_refused_before_anything_else(
 
 @pytest.fixture(name="file")
 def fixture_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Path of the outputs file, in a temporary folder."""
     monkeypatch.setattr(pulumi_cli, "PROJECT_FOLDER", tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     return tmp_path / pulumi_cli.OUTPUTS_FILE
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, outputs: dict[str, str], status: int = 0) -> list[list[str]]:
-    """Replace `pulumi stack output` with a stand-in, and return the list that records its calls."""
+    """Replace `pulumi stack output` with a stand-in that prints ``outputs``, and return the list of its calls."""
     commands: list[list[str]] = []
 
     def run(command: list[str], **_: Any) -> SimpleNamespace:

@@ -250,7 +250,7 @@ def test_stack_on_aws_accepts_an_endpoint_in_its_network() -> None:
 
 @pytest.fixture(name="read")
 def fixture_read(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The program's `load_settings`, with a given configuration and secret keys."""
+    """A function that calls `load_settings` with a given stack configuration and secret keys."""
 
     def read(config: Mapping[str, str], *secret_keys: str) -> Settings:
         monkeypatch.setattr(pulumi, "get_project", lambda: "orders")

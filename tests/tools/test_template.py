@@ -55,7 +55,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture(name="repository")
 def fixture_repository(tmp_path: Path, folder: Path) -> Path:
-    """A template repository with tags, to which the project's record points."""
+    """A template repository with tags. The project's ``.template.json`` names this repository."""
     repository = tmp_path / "template.git"
     (repository / "scripts").mkdir(parents=True)
     git(repository, "init", "--quiet")

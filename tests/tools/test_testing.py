@@ -1,4 +1,4 @@
-"""Tests of the record of a program's run with mocks: resources, their options, and outputs."""
+"""Tests that a program's run with Pulumi mocks is recorded: resources, their options, and outputs."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ QUEUE = "aws:sqs/queue:Queue"
 
 
 def run(folder: Path, region: str = "us-east-2", environment: str = "dev") -> RecordedProgram:
-    """Run `PROGRAM` in a region."""
+    """Run `PROGRAM` with mocks, in the given region and environment."""
     (folder / "__main__.py").write_text(PROGRAM, encoding="utf-8")
     config = example_config(region=region, environment=environment)
     return run_program(config, "account", folder=folder, project="another")

@@ -9,7 +9,7 @@ from tests.validate.folder import ProjectFolder
 
 @pytest.fixture(autouse=True)
 def no_shell(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove environment variables of shells and workflows that affect the output."""
+    """Remove environment variables that affect the output, such as ``NO_COLOR`` and ``GITHUB_WORKSPACE``."""
     for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "TERM", "GITHUB_WORKSPACE", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
 

@@ -26,7 +26,7 @@ class ProjectFolder:
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """Copy the files of the project and its stacks to an empty folder."""
+        """Copy ``Pulumi.yaml``, the stack files, the policies and the program to a folder."""
         for name in (PROJECT_FILE, FILE, PROGRAM, *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
             shutil.copy(PROJECT_FOLDER / name, path)
         return cls(path)
@@ -58,5 +58,5 @@ class ProjectFolder:
         self.write(name, "\n".join([*lines, ""]))
 
     def validate(self, *stacks: str, today: date = TODAY, live: bool = False, strict: bool = False) -> Report:
-        """Validate the project, or some of its stacks."""
+        """Run ``validate`` for the project, and report only on the given stacks, if any."""
         return validate(self.path, stacks, today, live=live, strict=strict)

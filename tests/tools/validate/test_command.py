@@ -42,12 +42,11 @@ allowed: plain text, unless the value is confidential [secret-setting]
 
 
 def run(folder: ProjectFolder, *arguments: str) -> int:
-    """Run ``validate`` as of `TODAY`, when the unchanged project has no problems."""
+    """Run ``validate`` as of `TODAY`, a date on which the unchanged project has no problems."""
     return command_line.main(arguments, folder.path, TODAY)
 
 
 def printed(folder: ProjectFolder, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """Run the command, and return its output."""
     run(folder, *arguments)
     return capsys.readouterr().out
 

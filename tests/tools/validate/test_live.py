@@ -18,7 +18,6 @@ IGNORED = 'type = "aws:sqs/queue:Queue", property = "tags"'
 
 
 def change(operation: Any, *properties: Property) -> Change:
-    """Return drift or a pending change of a queue."""
     urn = "urn:pulumi:dev::orders::aws:sqs/queue:Queue::queue"
     return Change(urn=urn, name="queue", type="aws:sqs/queue:Queue", operation=operation, properties=properties)
 
@@ -26,13 +25,12 @@ def change(operation: Any, *properties: Property) -> Change:
 def preview(
     *, drift: tuple[Change, ...] = (), pending: tuple[Change, ...] = (), outputs: Mapping[str, object] = OUTPUTS
 ) -> Preview:
-    """Return a preview of a deployed stack."""
     return Preview(drift=drift, pending=pending, outputs=outputs, is_deployed=True, notes=())
 
 
 @pytest.fixture(name="previewed")
 def fixture_previewed(folder: ProjectFolder, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report]:
-    """``validate --live`` with a given preview or exception for each stack."""
+    """A function that runs ``validate --live`` with a given preview or exception for each stack."""
 
     def validate(**previews: Preview | BaseException) -> Report:
         def preview_stack(stack: str, *, variables: Mapping[str, str] | None = None) -> Preview:

@@ -1,4 +1,4 @@
-"""Tests of the rules for stack files: each is broken in an otherwise valid project."""
+"""Tests of the rules for stack files: each rule is broken in an otherwise valid project."""
 
 import re
 from collections.abc import Callable
@@ -17,22 +17,19 @@ Change = Callable[[ProjectFolder], object]
 
 
 def several(*changes: Change) -> Change:
-    """Combine several changes."""
     return lambda folder: [change(folder) for change in changes]
 
 
 def settings(key: str, **values: str | None) -> Change:
-    """Return a change that sets a key in stack files."""
+    """Return a change that sets ``key`` in each named stack to the given value; None removes the key."""
     return lambda folder: [folder.set(stack, key, value) for stack, value in values.items()]
 
 
 def appended(name: str, text: str) -> Change:
-    """Return a change that appends text to a file."""
     return lambda folder: folder.append(name, text)
 
 
 def replaced(name: str, old: str, new: str) -> Change:
-    """Return a change that replaces text in a file."""
     return lambda folder: folder.replace(name, old, new)
 
 
