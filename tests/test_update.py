@@ -280,7 +280,7 @@ def test_an_update_after_a_squashed_one_starts_from_the_release(template: Path, 
     assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
 
 
-def test_a_file_that_becomes_the_templates_stays_the_teams_if_it_has_changed_it(template: Path, project: Path) -> None:
+def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template: Path, project: Path) -> None:
     replace(project, ("policies.toml", "warning_days = 90", "warning_days = 30"))
     commit_all(project, "Warn later")
     replace(
