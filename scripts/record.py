@@ -45,12 +45,12 @@ PATIENCE_S = 600
 
 PROMPT = "\x1b[1;32m$\x1b[0m "
 # The pace of the recording.
-KEY_MS = 50
-BEFORE_ANSWER_MS = 400
-BEFORE_OUTPUT_MS = 400
+KEY_MS = 25
+BEFORE_ANSWER_MS = 150
+BEFORE_OUTPUT_MS = 250
 FRAME_MS = 80
-AFTER_COMMAND_MS = 1_500
-AT_THE_END_MS = 5_000
+AFTER_COMMAND_MS = 1_000
+AT_THE_END_MS = 4_000
 # Maximum number of frames for a command's output.
 MOST_FRAMES = 25
 

@@ -1,6 +1,6 @@
 """Prints the notes of the next release: the newest entry of the changelog.
 
-The entry's heading is the version in ``cookiecutter.json``, and the date. Each entry says what a project must do.
+The entry's heading is the version in ``cookiecutter.json``, and the date. Each entry says what a project must do to update.
 """
 
 import datetime
@@ -34,7 +34,7 @@ def notes(changelog: str, version: str, tags: list[str]) -> str:
     heading, _, entry = newest.partition("\n")
     found = re.fullmatch(r"## (\d+\.\d+\.\d+) - (\S.*)", heading)
     if not found or found[1] != version:
-        raise ReleaseError(f"CHANGELOG.md: found {heading!r}; cookiecutter.json has the version {version}")
+        raise ReleaseError(f"CHANGELOG.md: found {heading!r}; expected '## {version} - YYYY-MM-DD'")
     try:
         datetime.date.fromisoformat(found[2])
     except ValueError as error:

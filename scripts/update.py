@@ -24,7 +24,7 @@ from scripts.new import ASKED, QUESTIONS, ROOT, AnswersError, answer
 
 RECORD = ".template.json"
 BRANCH = "template"
-# The beginning of the messages of commits that are renderings.
+# Prefix of the commit messages of renderings.
 SUBJECT = "Template"
 VERSION = QUESTIONS["_template_version"]
 

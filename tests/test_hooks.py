@@ -249,7 +249,7 @@ def test_git_is_left_alone_when_a_project_is_overwritten(tmp_path: Path, monkeyp
 
 @pytest.fixture(name="machine")
 def fixture_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """A function that limits the PATH to fake tools, given by name with a Python to run or an empty string."""
+    """A function that limits the PATH to fake tools; each value is the Python that the tool runs, or empty."""
 
     def machine(**tools: str) -> None:
         folder = tmp_path / "path"

@@ -10,7 +10,7 @@ from tests.combinations import QUESTIONS
 from tests.projects import Environment, Project
 
 STACKS = ("dev", "local", "prod", "staging")
-# The designed `lambdaMemoryMb` of each stack.
+# The expected `lambdaMemoryMb` of each stack.
 MEMORY = {"dev": 512, "staging": 512, "prod": 1024, "local": 512}
 # Decrypts like Pulumi: derives the key with 1,000,000 iterations of PBKDF2-HMAC-SHA256, then uses AES-256-GCM.
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/config/crypt.go

@@ -54,7 +54,7 @@ def test_pylint_finds_no_problems(project: Project, environment_of: EnvironmentO
     (command,) = (step["cmd"] for step in project.tasks()["lint"]["sequence"] if step["cmd"].startswith("pylint "))
     names = [name for name in project.python_files() if not name.startswith("tools/")]
     assert command.split()[1:] == sorted({name.partition("/")[0] for name in names})
-    # Pylint checks each file separately, so a file that has passed is skipped.
+    # Pylint is slow, so a file that has passed is skipped.
     settings = str(project.toml("pyproject.toml")["tool"]["pylint"])
     runs = {("pylint", settings, name, project.read(name)): name for name in names}
     left = [name for run, name in runs.items() if run not in passed]

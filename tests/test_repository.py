@@ -158,7 +158,7 @@ def test_the_changelogs_newest_heading_is_the_templates_version() -> None:
 
 RELEASES = {
     "## 1.2.0 - 2026-12-01\n\n### What a project must do\n\nNothing.\n\n## 1.1.0 - 2026-11-01\n": None,
-    "## 1.1.0 - 2026-12-01\n": "found '## 1.1.0 - 2026-12-01'; cookiecutter.json has the version 1.2.0",
+    "## 1.1.0 - 2026-12-01\n": "found '## 1.1.0 - 2026-12-01'; expected '## 1.2.0 - YYYY-MM-DD'",
     "## 1.2.0 - not released yet\n": "replace 'not released yet' with the date of the release",
     "## 1.2.0 - 2026-12-01\n\n### Added\n": "1.2.0 has no section '### What a project must do'",
 }

@@ -1,4 +1,4 @@
-"""Tests of which alarms an outage triggers, and when: the program's alarms are evaluated with simulated metrics."""
+"""Tests of the alarms that each outage triggers, and of their timing, evaluated with simulated metrics."""
 
 import itertools
 from collections.abc import Mapping, Sequence

@@ -53,9 +53,9 @@ def through(service: str, account: str = ACCOUNT) -> dict[str, str]:
     return {"kms:ViaService": f"{service}.us-east-1.amazonaws.com", "kms:CallerAccount": account}
 
 
-# Calls by the integration tests, except reads of the configuration: actions, resource, request context.
 INBOX, TABLE = arn("sqs", f"{PREFIX}-processor-test-0123"), arn("dynamodb", f"table/{PREFIX}-messages")
 PAYLOADS = f"arn:aws:s3:::{PREFIX}-payloads-{ACCOUNT}"
+# Calls by the integration tests on AWS, except control-plane reads: actions, resource, request context.
 TESTED: list[tuple[str, str, Context]] = [
     ("sqs:SendMessage", arn("sqs", f"{PREFIX}-queue"), {}),
     (

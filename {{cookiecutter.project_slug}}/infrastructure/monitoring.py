@@ -172,7 +172,7 @@ def _alarms(settings: Settings, metrics: Metrics) -> Iterator[Alarm]:
     """Yield the pipeline's alarms.
 
     A problem that resolves itself must not trigger an alarm. A problem that lasts a minute can span two
-    one-minute periods, so an alarm on a problem that retries may resolve requires three breaching periods.
+    one-minute periods, so an alarm on a problem that a retry may resolve requires three breaching periods.
     """
     timeout_minutes = settings.lambda_timeout_seconds // MINUTE
     # Time for three deliveries of a message. Each of the two retries waits for the batch window.

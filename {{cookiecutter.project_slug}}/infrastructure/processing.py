@@ -155,7 +155,7 @@ def _permissions(
             **iam.allow("UseTheKey", ["kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"], kms_key_arn),
             "Condition": {"StringEquals": {"kms:ViaService": hosts}},
         },
-        # X-Ray has no resource-level permissions:
+        # Actions that require the resource "*":
         # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html
         iam.allow("WriteTraces", ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"),
     ]

@@ -18,7 +18,7 @@ from tools.validate.report import Finding, Setting, Severity
 # https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/
 SECTIONS: Final = ("config", "environment", "secretsprovider", "encryptedkey", "encryptionsalt")
 STACK_FILE_LIKE: Final = re.compile(r"pulumi\..+\.(ya?ml|json)", re.IGNORECASE)
-# By direction: how to rank a value, and which values pass.
+# By `stronger` value: rank function and allowed values.
 STRENGTHS: Final[dict[str, tuple[Callable[[str], int], str]]] = {
     "higher": (int, "{best} or more"),
     "lower": (lambda text: -int(text), "{best} or less"),
@@ -216,7 +216,7 @@ def _ending_runtimes(stack: CheckedStack, policies: Policies, today: date) -> It
 def _shared_values(stacks: Sequence[CheckedStack], policy: UniquePolicy) -> Iterator[Finding]:
     """Find values that must be unique but are shared by two stacks."""
     by_value: defaultdict[str, list[CheckedStack]] = defaultdict(list)
-    # A stack named like the value owns the value, so the finding is about the other stack.
+    # A stack whose name is the value owns it, so the finding is about the other stack.
     for stack in sorted(stacks, key=lambda stack: stack.name != stack.good_value(policy.setting)):
         value = stack.good_value(policy.setting) or ""
         other = next((each for each in by_value[value] if _can_clash(stack, each, policy)), None)

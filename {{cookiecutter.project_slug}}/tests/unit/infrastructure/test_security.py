@@ -59,7 +59,7 @@ def with_access_key(program: RecordedProgram) -> set[str]:
 
 
 def allows_no(types: str, breaks: Check) -> Rule:
-    """Require that no Allow statement in the policies of the given resource types fails the check."""
+    """Require that no Allow statement in the policies of the given resource types breaks the rule."""
     allowed = "[policy, assumeRolePolicy][].Statement[] | [?Effect == 'Allow']"
     return lambda program: {
         name for name, each in inputs_of(program, types).items() if any(map(breaks, search(allowed, each)))

@@ -234,7 +234,7 @@ REFUSED: Final = {
         cures=({"batchSize": "100"}, {"lambdaTimeoutSeconds": str(LEAST_TIMEOUT + 1)}),
         besides={"batchWindowSeconds": "1"},
     ),
-    # 5 x 721 (visibility timeout, above the first five delays) + 960 (sixth delay) = 4565.
+    # 5 x 721 (visibility timeout > first five delays) + 960 (sixth delay) = 4565.
     "retention-too-short": Refused(
         {
             "messageRetentionSeconds": "4564",
