@@ -159,7 +159,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
         The batch item failures, whose messages SQS redelivers. Lambda deletes the other messages:
         https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
     """
-    # An alarm that ignores missing data needs a datapoint to return to OK, so report every counter, even if it is 0.
+    # An alarm that ignores missing data needs a datapoint to return to OK, so report every counter, even if 0.
     for counter in COUNTERS:
         _count(counter, 0)
 
