@@ -1,6 +1,7 @@
 """Prints the notes of the next release: the newest entry of the changelog.
 
-The entry's heading is the version in ``cookiecutter.json``, and the date. Each entry says what a project must do to update.
+The entry's heading is the version in ``cookiecutter.json``, and the date. Each entry says what a project must do to
+update.
 """
 
 import datetime

@@ -70,23 +70,35 @@ def edit(project: Path) -> None:
     replace(project, *TEAM)
 
 
-@pytest.fixture(name="template")
-def fixture_template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A git repository of the template with a tagged release, isolated from the user's git configuration."""
+@pytest.fixture(autouse=True)
+def no_git_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Isolate git from the user's configuration."""
+    set_identity(tmp_path, monkeypatch)
+
+
+def set_identity(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("HOME", "XDG_CONFIG_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / "home"))
+        monkeypatch.setenv(variable, str(home / "home"))
     for role in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{role}_NAME", "Team")
         monkeypatch.setenv(f"GIT_{role}_EMAIL", "team@example.com")
-    template = tmp_path / "template"
-    template.mkdir()
+
+
+@pytest.fixture(scope="module", name="released")
+def fixture_released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a git repository of the template, whose release is tagged, and a committed project of it."""
+    folder = tmp_path_factory.mktemp("released")
+    template = folder / "template"
     tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md", "pyproject.toml").split("\0")
     for name in filter(None, tracked):
         if (ROOT / name).exists():
             (template / name).parent.mkdir(parents=True, exist_ok=True)
             (template / name).write_bytes((ROOT / name).read_bytes())
-    release(template, OLD)
-    return template
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        set_identity(folder, monkeypatch)
+        release(template, OLD)
+        commit_all(render(template, folder), "A project")
+    return folder
 
 
 def release(template: Path, version: str) -> None:
@@ -94,14 +106,18 @@ def release(template: Path, version: str) -> None:
     git(template, "tag", f"v{version}")
 
 
+@pytest.fixture(name="template")
+def fixture_template(released: Path, tmp_path: Path) -> Path:
+    """A copy of the template's repository."""
+    return Path(shutil.copytree(released / "template", tmp_path / "template"))
+
+
 @pytest.fixture(name="project")
-def fixture_project(template: Path, tmp_path: Path) -> Path:
-    """A committed project, rendered from the template's previous release."""
-    project = render(template, tmp_path)
-    commit_all(project, "A project")
+def fixture_project(released: Path, template: Path, tmp_path: Path) -> Path:
+    """A copy of the committed project, whose template has published a newer release."""
     replace(template, *NEWS)
     release(template, NEW)
-    return project
+    return Path(shutil.copytree(released / "event-pipeline", tmp_path / "event-pipeline"))
 
 
 def render(template: Path, folder: Path, **answers: str) -> Path:
