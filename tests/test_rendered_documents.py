@@ -26,7 +26,7 @@ PAGES = {
     "docs/architecture.md": 450,
     "docs/configuration.md": 950,
     "docs/messages.md docs/alarms.md docs/operations.md": 2_000,
-    "docs/continuous-deployment.md bootstrap/README.md": 1_050,
+    "docs/continuous-deployment.md bootstrap/README.md": 1_000,
     "docs/validation.md": 350,
     "docs/troubleshooting.md": 200,
     "docs/costs.md": 200,
