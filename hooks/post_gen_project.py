@@ -102,16 +102,13 @@ def closing_words(answers, project):
     yield ""
 
 
-def address(*known):
-    """Return the first HTTPS URL without credentials among a template's addresses; empty if there is none."""
-    for text in known:
-        # For example git@github.com:owner/name.
-        url = re.sub(r"^git@([\w.-]+):", r"https://\1/", text)
-        for short, long in ABBREVIATIONS.items():
-            url = re.sub(f"^{short}", long, url)
-        if url.startswith("https://") and not re.search("[@?]", url):
-            return url
-    return ""
+def address(template):
+    """Return a template's address as an HTTPS URL; empty if it is something else, or may contain credentials."""
+    # For example git@github.com:owner/name.
+    url = re.sub(r"^git@([\w.-]+):", r"https://\1/", template)
+    for short, long in ABBREVIATIONS.items():
+        url = re.sub(f"^{short}", long, url)
+    return url if url.startswith("https://") and not re.search("[@?]", url) else ""
 
 
 def git(folder, *command):
@@ -135,7 +132,7 @@ def record(answers):
 
     folder = answers.get("_repo_dir") or ""
     return {
-        "template": address(answers["_template"], git(folder, "remote", "get-url", "origin")),
+        "template": address(answers["_template"]) or address(git(folder, "remote", "get-url", "origin")),
         "version": answers["_template_version"],
         "rendered": answers["_template_version"],
         "commit": git(folder, "rev-parse", "HEAD"),

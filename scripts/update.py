@@ -83,16 +83,16 @@ class Repository:
         if self.run("status", "--porcelain", "--untracked-files=normal"):
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
-    def commit_rendering(self, rendered: Path, version: str, *parents: str) -> str:
-        """Commit a rendered project to no branch. Return the commit or, if nothing has changed, the first parent."""
+    def commit_rendering(self, rendered: Path, version: str, parent: str = "") -> str:
+        """Commit a rendered project to no branch. Return the commit or, if nothing has changed, its parent."""
         git_folder = self.run("rev-parse", "--absolute-git-dir")
         with tempfile.TemporaryDirectory() as folder:
             index = str(Path(folder) / "index")
             self.run(f"--git-dir={git_folder}", f"--work-tree={rendered}", "add", "-Af", ".", GIT_INDEX_FILE=index)
             tree = self.run("write-tree", GIT_INDEX_FILE=index)
-        if parents and self.run("rev-parse", f"{parents[0]}^{{tree}}") == tree:
-            return parents[0]
-        options = [option for parent in parents for option in ("-p", parent)]
+        if parent and self.run("rev-parse", f"{parent}^{{tree}}") == tree:
+            return parent
+        options = ("-p", parent) if parent else ()
         return self.run("commit-tree", tree, *options, "-m", f"{SUBJECT} {version}")
 
     def last_rendering(self, version: str) -> str:
@@ -101,10 +101,17 @@ class Repository:
         return next((commit for commit, _, subject in log if subject == f"{SUBJECT} {version}"), "")
 
     def first_record(self, version: str) -> dict[str, Any]:
-        """Return the oldest ``.template.json`` of a rendered version: its answers may have been edited since."""
+        """Return the oldest ``.template.json`` of a rendered version: its answers may have been edited since.
+
+        Raises:
+            UpdateError: If no commit has one, because git ignores the file.
+        """
         commits = self.run("log", "--topo-order", "--reverse", "--format=%H", "--", RECORD).splitlines()
         records = (json.loads(self.run("show", f"{commit}:{RECORD}")) for commit in commits)
-        return next(record for record in records if record["rendered"] == version)
+        found = next((record for record in records if record["rendered"] == version), None)
+        if found is None:
+            raise UpdateError(f"{RECORD} is not committed; commit it first")
+        return found
 
     def point_branch(self, commit: str) -> None:
         """Point the branch ``template`` to a rendering.
@@ -141,7 +148,7 @@ class Repository:
             project: The project's ``.template.json``.
 
         Raises:
-            UpdateError: If git cannot merge; nothing is changed then.
+            UpdateError: If git cannot merge, and the working tree is unchanged; or if git refuses the commit.
         """
         before = json.loads(self.run("show", f"{base}:{RECORD}"))
         record = json.loads(self.run("show", f"{commit}:{RECORD}"))
@@ -236,12 +243,10 @@ def update(project: Path) -> list[str] | None:
             old = render(checked_out(first, temporary / "release"), first["answers"], temporary / "old")
             base = repository.commit_rendering(old, record["rendered"])
         commit = repository.commit_rendering(rendered, VERSION, base)
-    if repository.succeeds("merge-base", "--is-ancestor", commit, "HEAD"):
+    if commit == base or repository.succeeds("merge-base", "--is-ancestor", commit, "HEAD"):
         return None
     repository.point_branch(commit)
     repository.relate(base)
-    if commit == base:
-        return None
     return repository.merge_template(base, commit, record)
 
 

@@ -128,7 +128,16 @@ def test_a_templates_url_is_recorded_unless_it_may_contain_a_secret() -> None:
     ]
 
     assert {each: address(each) for each in [*recorded, *others]} == recorded | dict.fromkeys(others, "")
-    assert address("/home/somebody/template", "gh:OWNER/template") == "https://github.com/OWNER/template"
+
+
+def test_a_clone_of_the_template_records_where_it_was_cloned_from(template: Path, config: str, tmp_path: Path) -> None:
+    commit_all(template, "A template")
+    git(template, "remote", "add", "origin", "git@git.example.com:OWNER/template.git")
+
+    rendered = cookiecutter(str(template), no_input=True, output_dir=str(tmp_path), config_file=config)
+
+    record = json.loads((Path(rendered) / ".template.json").read_text(encoding="utf-8"))
+    assert record["template"] == "https://git.example.com/OWNER/template.git"
 
 
 @pytest.fixture(name="versioned")

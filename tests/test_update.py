@@ -252,10 +252,12 @@ def test_an_update_to_the_release_of_the_project_changes_nothing(template: Path,
     commit_all(project, "A project")
     before = files(project)
 
+    head = git(project, "rev-parse", "HEAD")
+
     said = update(template, project)
 
     assert said.endswith(f"update: nothing to merge from {OLD}\n")
-    assert files(project) == before
+    assert (files(project), git(project, "rev-parse", "HEAD")) == (before, head)
 
 
 @pytest.mark.parametrize("is_first", [True, False])
@@ -343,6 +345,15 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     "uncommitted changes": (
         lambda project: replace(project, TEAM[0]),
         "update: there are uncommitted changes; commit or stash them first",
+    ),
+    "the record is not committed": (
+        lambda project: (
+            git(project, "rm", "--quiet", "--cached", RECORD),
+            replace(project, (".gitignore", "coverage/", f"coverage/\n{RECORD}")),
+            git(project, "add", ".gitignore"),
+            git(project, "commit", "--quiet", "--amend", "--no-edit"),
+        ),
+        f"update: {RECORD} is not committed; commit it first",
     ),
     "an answer that is no longer allowed": (
         lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -107,11 +107,7 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
         # uv runs the release in its own virtual environment, because the project's lacks Cookiecutter.
         command = [sys.executable, "-m", "uv", "run", "--quiet", "--no-dev", "--directory", str(release)]
         command += ["python", "-m", "scripts.update", str(folder)]
-        try:
-            sys.exit(subprocess.run(command, check=False, env=_variables()).returncode)
-        except KeyboardInterrupt:
-            # The release's program has printed what is left.
-            sys.exit(INTERRUPTED)
+        sys.exit(_call(command).returncode)
 
 
 def _releases(template: str) -> set[Version]:
@@ -128,16 +124,21 @@ def _releases(template: str) -> set[Version]:
 
 def _run(*command: str) -> str:
     """Run git without prompts for credentials, and return its output."""
-    try:
-        finished = subprocess.run(command, check=False, capture_output=True, encoding="utf-8", env=_variables())
-    except FileNotFoundError:
-        sys.exit("update: git is not on the PATH")
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
+    finished = _call(command, capture_output=True, encoding="utf-8")
     if finished.returncode:
         reason = re.search(r"^fatal: (.+)", finished.stderr, re.MULTILINE)
         sys.exit(f"update: `{' '.join(command[:2])}` failed: {reason[1] if reason else finished.returncode}")
     return finished.stdout
+
+
+def _call(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
+    try:
+        return subprocess.run(command, check=False, env=_variables(), **options)
+    except FileNotFoundError:
+        sys.exit("update: git is not on the PATH")
+    except KeyboardInterrupt:
+        # The release's program prints what it leaves.
+        sys.exit(INTERRUPTED)
 
 
 def _variables() -> Mapping[str, str]:
