@@ -78,13 +78,13 @@ def main() -> None:
     # Values never reach AWS, but numeric variables need a number.
     os.environ |= {field.name.upper(): "10" for field in variables}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1", "AWS_LAMBDA_FUNCTION_NAME": "benchmark"}
-    module = importlib.import_module("processor.handler")
-
     # Stub the method through which every boto3 client sends its requests.
     client = importlib.import_module("botocore.client").BaseClient
     client._make_api_call = lambda *_: {}  # noqa: SLF001 # the method is private
-    handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}
+    # The function's logger keeps the standard output of the time of the import.
     with contextlib.redirect_stdout(io.StringIO()):
+        module = importlib.import_module("processor.handler")
+        handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}
         measured = {size: measure(handlers, batch(size)) for size in SIZES}
     for size, times in measured.items():
         function, plain = (times[name] * 1e6 for name in ("function", "plain"))

@@ -1,5 +1,6 @@
-"""Runs ``tests/function`` in a rendered project, to check the function's assumptions about the AWS SDK."""
+"""Tests of the function in a rendered project: what it assumes about the AWS SDK, and the benchmark of its own time."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -35,3 +36,12 @@ def test_assumptions_about_the_sdk_are_true(
     finished = environment.run(project, *command.split(), **VARIABLES)
 
     assert finished.returncode == 0, finished.stdout
+
+
+@pytest.mark.slow
+def test_the_benchmark_prints_only_a_line_for_each_batch_size(
+    default_project: Project, environment: Environment
+) -> None:
+    finished = environment.run(default_project, "python", str(ROOT / "benchmarks" / "function_timing.py"))
+
+    assert re.fullmatch(r"(\d+;\d+ µs;\d+ µs;\d+\.\d;\d+ µs\n){3}", finished.stdout), finished.stdout[:1000]
