@@ -65,8 +65,11 @@ class Project:
 
     def tasks(self) -> dict[str, dict[str, Any]]:
         """Return the Poe tasks by name, except those whose names start with an underscore."""
-        tasks = self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
-        return {name: task for name, task in tasks.items() if not name.startswith("_")}
+        return {name: task for name, task in self.all_tasks().items() if not name.startswith("_")}
+
+    def all_tasks(self) -> dict[str, dict[str, Any]]:
+        """Return the Poe tasks by name, including the steps of other tasks."""
+        return self.toml("tools/tasks.toml")["tasks"]
 
     def python_files(self) -> list[str]:
         """List the paths of the Python files, relative to the project."""

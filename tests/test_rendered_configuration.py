@@ -43,7 +43,7 @@ def test_stack_files_set_every_required_key_and_no_unknown_key(project: Project)
 
 
 def test_generated_texts_are_up_to_date(project: Project, environment_of: Callable[[Project], Environment]) -> None:
-    module, function = project.toml("pyproject.toml")["tool"]["poe"]["tasks"]["_generate"]["script"].split(":")
+    module, function = project.all_tasks()["_generate"]["script"].split(":")
     program = f"from {module} import {function}; {function}()"
 
     finished = environment_of(project).run(project, "python", "-c", program)

@@ -37,6 +37,15 @@ def test_skipped():
     "tests/unit/b/test_same.py": "def test_of_the_same_file_name():\n    pass\n",
 }
 
+QUICK = """
+[tool.poe.tasks.lint]
+sequence = [{ cmd = "ruff check" }, { cmd = "python --version pylint" }]
+ignore_fail = "return_non_zero"
+
+[tool.poe.tasks.test-py-unit]
+cmd = "python --version pytest"
+"""
+
 
 @pytest.fixture(name="broken")
 def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
@@ -46,20 +55,26 @@ def fixture_broken(default_project: Project, tmp_path: Path) -> Project:
 
 @pytest.fixture(name="quick")
 def fixture_quick(broken: Project) -> Project:
-    """A copy in which ``python --version`` replaces the slow commands, pytest and Pylint."""
-    for command in re.findall(r'cmd = "((?:pytest -q|pylint) [^"]+)"', broken.read("pyproject.toml")):
-        broken.replace("pyproject.toml", command, f"python --version {command.split()[0]}")
+    """A copy whose own tasks replace those that run the slow commands, pytest and Pylint."""
+    (broken.path / "pyproject.toml").write_text(broken.read("pyproject.toml") + QUICK, encoding="utf-8")
     return broken
+
+
+def write(folder: Path, default_project: Project, files: dict[str, str]) -> Project:
+    """Write a project with the default project's tasks and tool settings."""
+    settings = {name: default_project.read(name) for name in ("pyproject.toml", "tools/tasks.toml")}
+    for name, text in (files | settings).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+    return Project(folder, {})
 
 
 def test_only_tested_code_without_warnings_passes_the_unit_tests(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
-    for name, text in (UNIT_TESTS | {"pyproject.toml": default_project.read("pyproject.toml")}).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    project = write(tmp_path, default_project, UNIT_TESTS)
 
-    finished = environment.task(Project(tmp_path, {}), "test-py-unit", PYTEST_ADDOPTS="-p no:cacheprovider")
+    finished = environment.task(project, "test-py-unit", PYTEST_ADDOPTS="-p no:cacheprovider")
 
     assert finished.returncode != 0
     assert "tests/unit/a/test_same.py::test_a_warning - DeprecationWarning: old" in finished.stdout
@@ -77,15 +92,18 @@ def test_only_tested_code_without_warnings_passes_the_unit_tests(
     assert {path.name for path in (tmp_path / "coverage").iterdir()} == reports
 
 
-def test_an_error_that_only_pylint_finds_fails(broken: Project, environment: Environment) -> None:
-    (broken.path / "processor" / "compared.py").write_text('"""A module."""\n\nX = 1\nY = X == X\n', encoding="utf-8")
-    # Check only this file, because Pylint is slow.
-    broken.replace("pyproject.toml", 'cmd = "pylint __main__.py', 'cmd = "pylint processor/compared.py" }] #')
+def test_an_error_that_only_pylint_finds_fails(
+    default_project: Project, environment: Environment, tmp_path: Path
+) -> None:
+    compared = '"""A module."""\n\nX = 1\nY = X == X\n'
+    project = write(tmp_path, default_project, {"added/compared.py": compared, "tools/compared.py": compared})
 
-    finished = environment.task(broken, "lint")
+    finished = environment.task(project, "lint")
 
     assert finished.returncode != 0
-    assert "comparison-with-itself" in finished.stdout
+    assert re.findall(r"^(\S+):4:\d+:.*comparison-with-itself", finished.stdout, flags=re.MULTILINE) == [
+        "added/compared.py"
+    ]
 
 
 def test_the_check_passes_if_all_steps_pass(quick: Project, environment: Environment) -> None:

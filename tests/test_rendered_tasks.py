@@ -47,7 +47,7 @@ def test_every_task_calls_existing_commands_with_valid_arguments(
     project: Project, environment_of: Callable[[Project], Environment]
 ) -> None:
     environment = environment_of(project)
-    tasks = project.toml("pyproject.toml")["tool"]["poe"]["tasks"]
+    tasks = project.all_tasks()
     listed = environment.task(project).stdout
     for name, task in tasks.items():
         assert name.startswith("_") or (task["help"] and f"\n  {name} " in listed), name

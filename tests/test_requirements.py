@@ -18,7 +18,7 @@ OWN = [*PYPROJECT["project"]["dependencies"], *PYPROJECT["dependency-groups"]["d
 # Imported transitive dependencies, and the declared distribution that installs each.
 BROUGHT = {"botocore": "boto3", "mypy-boto3-": "boto3-stubs", "jmespath": "boto3"}
 # Distributions that are used but never imported, each with a text that proves its use.
-CALLED = {"poethepoet": "[tool.poe.", "pre-commit": "repos:", "pylint": '"pylint ', "pytest-cov": "--cov-report"}
+CALLED = {"poethepoet": "[tool.poe]", "pre-commit": "repos:", "pylint": '"pylint ', "pytest-cov": "--cov-report"}
 CALLED |= {"ruff": '"ruff ', "ty": '"ty ', "uv": '"-m", "uv"'}
 DISTRIBUTIONS = "import json, importlib.metadata as m; print(json.dumps(m.packages_distributions()))"
 
