@@ -6,7 +6,6 @@ The tools import from the project only what ``[tool.pipeline]`` in ``pyproject.t
 import difflib
 import functools
 import importlib
-import itertools
 import json
 import re
 import tomllib
@@ -41,6 +40,7 @@ class Declaration:
         runtime: The setting for the function's runtime.
         architecture: The setting for the function's architecture.
         example: An example event, as ``module:name``.
+        computed: The outputs that AWS computes, for the mocks of the unit tests, as ``module:name``.
     """
 
     settings: str
@@ -50,6 +50,7 @@ class Declaration:
     runtime: str
     architecture: str
     example: str
+    computed: str
 
 
 DECLARATION: Final = Declaration(
@@ -69,13 +70,7 @@ def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
 
 
 class DocumentError(Exception):
-    """A file is unreadable or malformed.
-
-    Attributes:
-        file: Name of the file.
-        line: Line of the problem, from 1, if known.
-        problem: The message without file and line.
-    """
+    """A file is unreadable or malformed; `problem` is the message without the file and, if known, the line from 1."""
 
     def __init__(self, file: str, problem: str, line: int | None = None) -> None:
         self.file, self.problem, self.line = file, problem, line
@@ -84,14 +79,7 @@ class DocumentError(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A key of a YAML mapping, with its value.
-
-    Attributes:
-        file: Name of the file.
-        line: Line of the key, from 1.
-        key: The key.
-        node: The value, as a PyYAML node.
-    """
+    """A key of a YAML mapping with its line, from 1, and its value as a PyYAML node."""
 
     file: str
     line: int
@@ -104,23 +92,15 @@ class Entry:
         return _plain(self.file, self.node)
 
 
-def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
-    """Read a YAML file that contains one mapping.
-
-    Args:
-        path: The file.
-        name: The file's name in messages; by default the name in the path.
-
-    Returns:
-        The entries of the mapping, in order.
+def read_document(path: Path) -> tuple[Entry, ...]:
+    """Read a YAML file that contains one mapping, and return its entries in order.
 
     Raises:
         DocumentError: If the file cannot be read or is not a mapping.
     """
-    name = name or path.name
-    text = read_text(path, name)
+    name = path.name
     try:
-        node = yaml.compose(text, Loader=LOADER)
+        node = yaml.compose(read_text(path), Loader=LOADER)
     except yaml.YAMLError as error:
         raise _not_yaml(name, error) from error
     if node is None:
@@ -131,8 +111,8 @@ def read_document(path: Path, name: str = "") -> tuple[Entry, ...]:
     return entries
 
 
-def read_text(path: Path, name: str) -> str:
-    """Read a UTF-8 file. Error messages call the file `name`.
+def read_text(path: Path) -> str:
+    """Read a UTF-8 file.
 
     Raises:
         DocumentError: If the file cannot be read.
@@ -141,11 +121,11 @@ def read_text(path: Path, name: str) -> str:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise DocumentError(name, "is not UTF-8", line) from error
+        raise DocumentError(path.name, "is not UTF-8", line) from error
     except FileNotFoundError as error:
-        raise DocumentError(name, f"does not exist in {path.parent}") from error
+        raise DocumentError(path.name, f"does not exist in {path.parent}") from error
     except OSError as error:
-        raise DocumentError(name, f"cannot be read: {path}: {error.strerror}") from error
+        raise DocumentError(path.name, f"cannot be read: {path}: {error.strerror}") from error
 
 
 def printable(text: str) -> str:
@@ -174,15 +154,9 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class StackConfig:
-    """A stack file and the stack's configuration, with defaults filled in and secrets encrypted.
+    """A stack file, its top-level entries, and the stack's configuration with defaults filled in and secrets encrypted.
 
-    Attributes:
-        stack: Name of the stack.
-        file: Name of the file.
-        sections: The top-level entries of the file.
-        values: Values as text, by key with namespace, including defaults of ``Pulumi.yaml``.
-        secret_keys: Keys of the secrets.
-        places: Where each value is set: in the stack file, or as a default in ``Pulumi.yaml``.
+    `values` are text, by key with namespace. `places` say where each is set: in the stack file or in ``Pulumi.yaml``.
     """
 
     stack: str
@@ -200,14 +174,7 @@ class StackConfig:
 
 @dataclass(frozen=True)
 class Project:
-    """A Pulumi project, read from ``Pulumi.yaml``.
-
-    Attributes:
-        folder: The project's folder.
-        name: The project's name, which is the namespace of its settings.
-        sections: The top-level entries.
-        config: The entries of the section ``config``, by key with namespace.
-    """
+    """A Pulumi project: the entries of ``Pulumi.yaml``, and those of its section ``config`` by key with namespace."""
 
     folder: Path
     name: str
@@ -227,9 +194,6 @@ class Project:
 
     def read_stack(self, stack: str) -> StackConfig:
         """Read a stack's configuration as the Pulumi CLI does: values as text, defaults filled in.
-
-        Args:
-            stack: Name of the stack, for example ``dev``.
 
         Raises:
             DocumentError: If the stack file cannot be read.
@@ -276,11 +240,8 @@ def read_accounts(text: str) -> tuple[str, ...] | None:
 
     https://www.pulumi.com/registry/packages/aws/installation-configuration/#configuration-options
 
-    Args:
-        text: The list, as JSON; empty if the key is not set.
-
     Returns:
-        The account IDs, empty if every account is allowed; ``None`` if the text is not a list of account IDs.
+        The account IDs, empty if every account is allowed; ``None`` if the text is not a JSON list of account IDs.
     """
     try:
         listed = json.loads(text or "[]")
@@ -316,11 +277,6 @@ def _entries(file: str, node: yaml.Node, otherwise: str) -> tuple[Entry, ...]:
     return tuple(entries.values())
 
 
-def _keys(entry: Entry) -> tuple[Entry, ...]:
-    """Return the entries of a value that must be a mapping."""
-    return _entries(entry.file, entry.node, f"{entry.key} is not a mapping of keys to values")
-
-
 def _plain(file: str, node: yaml.Node) -> Any:
     if isinstance(node, yaml.MappingNode):
         return {entry.key: entry.value for entry in _entries(file, node, "")}
@@ -331,9 +287,10 @@ def _plain(file: str, node: yaml.Node) -> Any:
 
 def _config(project: str, sections: Iterable[Entry]) -> Iterator[tuple[str, Entry]]:
     """Yield a file's configuration by key. A key without a namespace gets the project's namespace."""
-    named = (section for section in sections if section.key == "config" and section.value not in NULLS)
-    for entry in itertools.chain.from_iterable(map(_keys, named)):
-        yield (entry.key if ":" in entry.key else f"{project}:{entry.key}", entry)
+    for section in sections:
+        if section.key == "config" and section.value not in NULLS:
+            for entry in _entries(section.file, section.node, "config is not a mapping of keys to values"):
+                yield (entry.key if ":" in entry.key else f"{project}:{entry.key}", entry)
 
 
 def _default(declared: Any) -> Any:

@@ -22,7 +22,7 @@ from pulumi.runtime import mocks, rpc
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from tools import package
-from tools.project import DECLARATION, PROJECT_FOLDER, read_project
+from tools.project import DECLARATION, PROJECT_FOLDER, load_declared, read_project
 from tools.settings import EXAMPLE_REGION, REGION_KEY, declared_model
 
 PROJECT_NAME: Final = read_project().name
@@ -34,40 +34,12 @@ PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 # Services whose service principals end in amazonaws.com.cn in China.
 REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
 
-# AWS-computed outputs that the programs read.
-COMPUTED: Final = {
-    "aws:cloudwatch/logGroup:LogGroup": {"arn": "arn:{partition}:logs:{region}:{account}:log-group:{name}"},
-    "aws:dynamodb/table:Table": {"arn": "arn:{partition}:dynamodb:{region}:{account}:table/{name}"},
-    "aws:iam/policy:Policy": {"arn": "arn:{partition}:iam::{account}:policy/{name}"},
-    "aws:iam/role:Role": {"arn": "arn:{partition}:iam::{account}:role/{name}"},
-    "aws:kms/key:Key": {"arn": "arn:{partition}:kms:{region}:{account}:key/{uuid}", "keyId": "{uuid}"},
-    "aws:lambda/alias:Alias": {"arn": "arn:{partition}:lambda:{region}:{account}:function:{functionName}:{name}"},
-    "aws:lambda/function:Function": {
-        "arn": "arn:{partition}:lambda:{region}:{account}:function:{name}",
-        "version": "1",
-    },
-    "aws:s3/bucket:Bucket": {"arn": "arn:{partition}:s3:::{bucket}"},
-    "aws:sns/topic:Topic": {"arn": "arn:{partition}:sns:{region}:{account}:{name}"},
-    "aws:sqs/queue:Queue": {
-        "arn": "arn:{partition}:sqs:{region}:{account}:{name}",
-        "url": "https://sqs.{region}.{dns_suffix}/{account}/{name}",
-    },
-}
-
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource that the program registered.
+    """A resource that the program registered: type token, logical name, options, and inputs by camel-case name.
 
-    Attributes:
-        type: Pulumi's type token.
-        name: Logical name.
-        urn: URN of the resource.
-        parent: URN of the parent.
-        inputs: The inputs, by the provider's camel-case names.
-        protect: Whether Pulumi refuses to delete the resource.
-        retain_on_delete: Whether AWS keeps the resource when Pulumi removes it from the stack.
-        dependencies: URNs of the resource's dependencies.
+    `parent` and `dependencies` are URNs.
     """
 
     type: str
@@ -91,13 +63,9 @@ class Resource:
 
 @dataclass(frozen=True)
 class RecordedProgram:
-    """The configuration, resources and outputs of a Pulumi program.
+    """A Pulumi program's configuration, resources in the order of registration, and outputs.
 
-    Attributes:
-        config: Values as text, by key with namespace.
-        resources: All resources, in the order of registration.
-        exports: The stack's outputs.
-        registered_outputs: The components' registered outputs, by URN.
+    `exports` are the stack's outputs, `registered_outputs` those of the components, by URN.
     """
 
     config: Mapping[str, str]
@@ -128,13 +96,7 @@ class RecordedProgram:
 
 
 def example_config(project: str = PROJECT_NAME, region: str = EXAMPLE_REGION, **settings: str) -> dict[str, str]:
-    """Return a complete configuration from the declared model's defaults and examples.
-
-    Args:
-        project: The namespace of the settings.
-        region: The AWS region.
-        settings: Values that replace defaults and examples.
-    """
+    """Return a complete configuration: the given settings, or else the declared model's defaults and examples."""
     model = declared_model()
     own = {key: model.example(key) for key in model.keys} | settings
     return {REGION_KEY: region} | {f"{project}:{key}": text for key, text in own.items()}
@@ -150,15 +112,9 @@ def stack_config(stack: str) -> dict[str, str]:
 def run_program(
     config: Mapping[str, str], stack: str, *, folder: Path = PROJECT_FOLDER, project: str = PROJECT_NAME
 ) -> RecordedProgram:
-    """Run a Pulumi program with mocks instead of AWS, and record its resources and outputs.
+    """Run the Pulumi program in a folder with mocks instead of AWS, and record its resources and outputs.
 
-    An empty file replaces the function's bundle.
-
-    Args:
-        config: Values as text, by key with namespace.
-        stack: Name of the stack.
-        folder: The program's folder; by default the project's.
-        project: Name of the program's Pulumi project.
+    `config` has values as text, by key with namespace. An empty file replaces the function's bundle.
     """
     recorded = RecordedProgram(config)
     is_local = config.get(f"{PROJECT_NAME}:{DECLARATION.environment}") == DECLARATION.local
@@ -192,7 +148,7 @@ def _place(region: str) -> dict[str, str]:
 def _computed(type_: str, name: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:
     """Return the outputs that AWS computes for a resource."""
     parts = _place(region) | {**inputs} | {"uuid": uuid.uuid5(uuid.NAMESPACE_URL, name)}
-    return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
+    return {key: text.format(**parts) for key, text in load_declared(DECLARATION.computed).get(type_, {}).items()}
 
 
 class _Aws(mocks.Mocks):
