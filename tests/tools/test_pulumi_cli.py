@@ -152,13 +152,15 @@ def fixture_calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 
 
 def test_a_stack_is_created_with_a_secrets_provider(calls: list[tuple[str, ...]]) -> None:
-    pulumi_cli.create_stack("dev", "passphrase")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        pulumi_cli.create_stack("dev", "passphrase")
 
     assert calls == [("find",), ("stack", "init", "dev", "--secrets-provider", "passphrase")]
 
 
 def test_a_preview_builds_the_bundle_first(calls: list[tuple[str, ...]]) -> None:
-    pulumi_cli.preview("staging")
+    with pytest.raises(SystemExit, match=r"^0$"):
+        pulumi_cli.preview("staging")
 
     assert calls == [("find",), ("package", "staging"), ("preview", "--diff", "--stack", "staging")]
 

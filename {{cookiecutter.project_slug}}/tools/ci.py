@@ -39,11 +39,7 @@ URN_NAME: Final = re.compile(r"urn:pulumi:\S+::(?P<name>[^\s:]+)")
 
 
 def main(command: str, stack: str) -> None:
-    """Run a command for a stack: the task ``ci``.
-
-    Args:
-        command: One of `COMMANDS`.
-        stack: Name of the stack.
+    """Run one of `COMMANDS` for a stack: the task ``ci``.
 
     Raises:
         SystemExit: If the command fails, with the reason in one line.

@@ -38,10 +38,6 @@ TEMPORARY_FOLDER: Final = "emulator"
 HEALTH: Final = "/_ministack/health"
 # Functions inherit the emulator's environment variables, so no other variables of this shell are passed on.
 INHERITED: Final = ("PATH", "SYSTEMROOT")
-# Exceptions from reading a missing or damaged record.
-UNREADABLE: Final = (OSError, ValueError)
-# Exceptions from a health check if nothing, or another program, listens on the port.
-HEALTH_CHECK_ERRORS: Final = (OSError, HTTPException)
 ANSWER_SECONDS: Final = 5
 START_SECONDS: Final = 60
 END_SECONDS: Final = 10
@@ -56,13 +52,9 @@ DETACHED: Final[dict[str, Any]] = {
 
 
 class Record(BaseModel):
-    """A started emulator, as recorded in ``emulator.json``.
+    """A started emulator, as recorded in ``emulator.json``. If `kept`, it runs on after the task, with a stack.
 
-    Attributes:
-        url: The emulator's URL.
-        pid: PID of the process.
-        created: Start time of the process, to detect a reused PID.
-        kept: Whether the emulator keeps running after the task, with a stack deployed.
+    `created` is the start time of the process, to detect a reused PID.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,11 +72,7 @@ def find_emulator(folder: Path = LOCAL_FOLDER) -> str | None:
 
 
 def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
-    """Stop an earlier emulator, start a new one in an empty folder, and return its URL.
-
-    Raises:
-        SystemExit: If the emulator cannot be installed or does not start.
-    """
+    """Stop an earlier emulator, start a new one in an empty folder, and return its URL; exit if this fails."""
     stop_emulator(folder)
     interpreter = find_interpreter()
     temporary = folder / TEMPORARY_FOLDER
@@ -116,16 +104,13 @@ def start_emulator(folder: Path = LOCAL_FOLDER) -> str:
 
 def keep_emulator(folder: Path = LOCAL_FOLDER) -> None:
     """Record that the emulator keeps running after this task."""
-    record = _read_record(folder)
-    if record:
+    if record := _read_record(folder):
         _write_record(folder, record.model_copy(update={"kept": True}))
 
 
 def stop_emulator(folder: Path = LOCAL_FOLDER) -> None:
     """Stop the emulator if it is running, and remove its folder with the local stack's state."""
-    record = _read_record(folder)
-    process = _process_of(record) if record else None
-    if process:
+    if (record := _read_record(folder)) and (process := _process_of(record)):
         end_process(process)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -145,10 +130,7 @@ def end_process(process: psutil.Process) -> None:
 def find_interpreter() -> str:
     """Return the path of the Python in the emulator's virtual environment, which uv caches on first use.
 
-    The local stack's bundle is built for the same Python version.
-
-    Raises:
-        SystemExit: If uv cannot create the virtual environment.
+    Exit if uv cannot create it. The local stack's bundle is built for the same Python version.
     """
     command = ["--quiet", "--python", sys.executable, "--from", MINISTACK, "--with", COMPANION]
     command += ["python", "-X", "utf8", "-c", "import sys; print(sys.executable)"]
@@ -166,11 +148,10 @@ def answers(url: str) -> bool:
     """Whether an emulator at a URL answers a health check."""
     # Bypass proxies, which cannot reach this machine's loopback interface.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
-            return True
-    except HEALTH_CHECK_ERRORS:
-        return False
+    # Another program on the port may not speak HTTP.
+    with contextlib.suppress(OSError, HTTPException), opener.open(url + HEALTH, timeout=ANSWER_SECONDS):
+        return True
+    return False
 
 
 def _uvx(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -215,10 +196,9 @@ def _free_port() -> int:
 
 
 def _read_record(folder: Path) -> Record | None:
-    try:
+    with contextlib.suppress(OSError, ValueError):
         return Record.model_validate_json((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except UNREADABLE:
-        return None
+    return None
 
 
 def _write_record(folder: Path, record: Record) -> None:

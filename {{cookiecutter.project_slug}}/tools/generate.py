@@ -31,22 +31,14 @@ BLOCK: Final = re.compile(
 
 
 def generate(folder: Path = PROJECT_FOLDER) -> None:
-    """Rewrite all outdated blocks in a project's folder.
-
-    Raises:
-        SystemExit: If a file has an unknown block.
-    """
+    """Rewrite all outdated blocks in a project's folder; exit if a file has an unknown block."""
     for path, written in _stale(folder):
         path.write_text(written, encoding="utf-8")
         print(f"generate: {path.relative_to(folder).as_posix()}")
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Check that every block in a project's folder is up to date.
-
-    Raises:
-        SystemExit: If a block is out of date or unknown.
-    """
+    """Exit with a message if a block in a project's folder is out of date or unknown."""
     stale = [path.relative_to(folder).as_posix() for path, _ in _stale(folder)]
     if stale:
         sys.exit(f"not up to date with the code: {', '.join(stale)}; run `{run_prefix(folder)} generate`")

@@ -116,11 +116,7 @@ def local_variables(address: str) -> dict[str, str]:
 
 
 def enter_local_stack(task: str) -> str:
-    """Point this process to the local stack, never to AWS, and return the emulator's URL.
-
-    Raises:
-        SystemExit: If the local stack is not up.
-    """
+    """Point this process to the local stack, never to AWS, and return the emulator's URL; exit if it is not up."""
     address = find_emulator()
     if address is None:
         sys.exit(f"{task}: the local stack is not up; run the task `local-up`")
@@ -137,11 +133,7 @@ def is_account_variable(variable: str) -> bool:
 
 @contextmanager
 def _task(name: str) -> Generator[None]:
-    """Run a task of the local stack, and refuse to run two at once.
-
-    Raises:
-        SystemExit: If another task is running, or this task is interrupted.
-    """
+    """Run a task of the local stack; exit if another one is running, or this one is interrupted."""
     with interruptible(name):
         try:
             with FileLock(LOCK_FILE, timeout=0):

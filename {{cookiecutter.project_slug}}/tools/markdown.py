@@ -6,12 +6,7 @@ from tools.project import printable
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table.
-
-    Args:
-        header: The columns' titles.
-        rows: The cells of each row, as Markdown.
-    """
+    """Yield the lines of a table with the columns' titles and the rows of cells, as Markdown."""
     yield _row(header)
     yield f"|{'---|' * len(header)}"
     yield from map(_row, rows)

@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html
 """
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -28,8 +29,6 @@ PLATFORMS: Final = {"arm64": "aarch64-manylinux2014", "x86_64": "x86_64-manylinu
 TIMESTAMP: Final = (1980, 1, 1, 0, 0, 0)
 FILE_MODE: Final = 0o100644 << 16
 NOT_SOURCE: Final = frozenset({"__pycache__", ".DS_Store"})
-# Exceptions from reading a missing or damaged bundle.
-UNREADABLE: Final = (OSError, BadZipFile)
 
 
 @dataclass(frozen=True)
@@ -68,11 +67,7 @@ def bundle_archive(environment: str, runtime: str, architecture: str) -> pulumi.
 
 
 def build_bundle(stack: str) -> None:
-    """Build a stack's bundle, unless it is up to date.
-
-    Raises:
-        SystemExit: If the bundle cannot be built. An earlier bundle is then unchanged.
-    """
+    """Build a stack's bundle, unless it is up to date. If that fails, exit, and leave an earlier bundle unchanged."""
     try:
         target = _target(stack)
         archive = target.archive
@@ -133,11 +128,9 @@ def _digest(target: Target, requirements: str) -> bytes:
 
 def _read_digest(archive: Path) -> bytes:
     """Return the digest stored in a bundle; empty if the bundle is missing or damaged."""
-    try:
-        with ZipFile(archive) as bundle:
-            return bundle.comment
-    except UNREADABLE:
-        return b""
+    with contextlib.suppress(OSError, BadZipFile), ZipFile(archive) as bundle:
+        return bundle.comment
+    return b""
 
 
 def _files(folder: Path) -> list[Path]:
@@ -146,13 +139,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def write_archive(folder: Path, archive: Path, comment: bytes) -> None:
-    """Write a folder's files, without caches, to a reproducible archive.
-
-    Args:
-        folder: The root of the archive.
-        archive: The file to write.
-        comment: The archive's comment, which stores the digest.
-    """
+    """Write a folder's files, without caches, to a reproducible archive, whose comment stores the digest."""
     with ZipFile(archive, "w") as output:
         output.comment = comment
         for path in _files(folder):

@@ -31,8 +31,6 @@ BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # the marker of a secret, not a secret
-# Exceptions when a value has no element at a path.
-NO_SUCH_PART: Final = (LookupError, TypeError)
 # A part of a property path such as `rules[0].tags["my.key"]`.
 PATH_PART: Final = re.compile(r'\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[\]]+)')
 
@@ -102,12 +100,9 @@ def opened_stack(stack: str, variables: Mapping[str, str] | None = None) -> Gene
 
 
 def preview_stack(stack: str, *, plan: Path | None = None, variables: Mapping[str, str] | None = None) -> Preview:
-    """Build the bundle, preview a deployment, and detect drift.
+    """Build the bundle, preview a deployment, save its plan if a file is given, and detect drift.
 
-    Args:
-        stack: Name of the stack. If it is not in the backend, the preview has only a note or, with `plan`, fails.
-        plan: File to save the plan to; by default, no plan is saved.
-        variables: Environment variables of the Pulumi CLI; by default those of this process.
+    If the stack is not in the backend, the preview has only a note or, with `plan`, fails.
 
     Raises:
         PreviewError: If the Pulumi CLI fails; its output is then on standard error.
@@ -188,12 +183,11 @@ def _value(step: StepEventMetadata, state: StepEventStateMetadata | None, path: 
     inputs, outputs = (dict(getattr(state, name, None) or {}) for name in ("inputs", "outputs"))
     # A refresh compares outputs. An update compares inputs, and outputs that the provider computes.
     value: Any = inputs | outputs if step.op == OpType.REFRESH else outputs | inputs
-    for index, quoted, name in PATH_PART.findall(path):
-        try:
+    with contextlib.suppress(LookupError, TypeError):
+        for index, quoted, name in PATH_PART.findall(path):
             value = value[int(index) if index else name or json.loads(quoted)]
-        except NO_SUCH_PART:
-            return None
-    return json.dumps(_readable(value))
+        return json.dumps(_readable(value))
+    return None
 
 
 def _readable(value: Any) -> Any:

@@ -21,16 +21,10 @@ ENDING: Final = [signal.Signals[name] for name in ("SIGTERM", "SIGHUP") if hasat
 # 128 + SIGINT: the exit status of an interrupted command in a shell.
 INTERRUPTED: Final = 130
 OUTPUTS_FILE: Final = Path("cfn-outputs/flat-outputs.json")
-PROGRAM: Final = "__main__.py"
-EXPORT: Final = "pulumi.export"
 
 
 def find_pulumi() -> str:
-    """Return the path of the Pulumi CLI.
-
-    Raises:
-        SystemExit: If the Pulumi CLI is not on the PATH.
-    """
+    """Return the path of the Pulumi CLI; exit if it is not on the PATH."""
     program = shutil.which("pulumi")
     if program is None:
         sys.exit(f"pulumi is not on the PATH; install it: {INSTALLATION}")
@@ -38,27 +32,15 @@ def find_pulumi() -> str:
 
 
 def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> int:
-    """Run the Pulumi CLI in this terminal, and return its exit status.
-
-    Raises:
-        SystemExit: If the Pulumi CLI is not installed.
-        KeyboardInterrupt: If interrupted, after the Pulumi CLI has exited.
-    """
+    """Run the Pulumi CLI in this terminal, and return its exit status. Interrupts: see `run_to_completion`."""
     return run_to_completion([find_pulumi(), *arguments], variables)
 
 
 def run_to_completion(command: Sequence[str], variables: Mapping[str, str] | None = None) -> int:
-    """Run a command in the project's folder and wait until it ends, even after Ctrl-C.
+    """Run a command in the project's folder, wait until it ends, even after Ctrl-C, and return its exit status.
 
     A killed Pulumi CLI leaves the state locked. On Ctrl-C, the terminal also sends SIGINT to the command, so this
     process only waits. SIGTERM and SIGHUP are forwarded to the command as SIGINT.
-
-    Args:
-        command: The command and its arguments.
-        variables: Environment variables; by default those of this process.
-
-    Returns:
-        The exit status.
 
     Raises:
         KeyboardInterrupt: If interrupted, after the command has exited.
@@ -84,11 +66,7 @@ def run_to_completion(command: Sequence[str], variables: Mapping[str, str] | Non
 
 @contextmanager
 def interruptible(task: str) -> Generator[None]:
-    """On an interrupt, exit with a message that names the task, without a stack trace.
-
-    Raises:
-        SystemExit: If the task is interrupted, with exit status 130.
-    """
+    """On an interrupt, exit with status 130 and a message that names the task, without a stack trace."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -114,31 +92,21 @@ def _signals_handled(handler: Callable[[int, FrameType | None], None]) -> Genera
 
 
 def create_stack(stack: str, secrets_provider: str = "default") -> None:
-    """Create a stack in the backend: the task ``pulumi-create-stack``.
+    """Create a stack in the backend, and exit with the Pulumi CLI's status: the task ``pulumi-create-stack``.
 
-    Args:
-        stack: Name of the stack.
-        secrets_provider: Pulumi's secrets provider:
-            https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
-
-    Raises:
-        SystemExit: If the stack file is missing or unreadable, or the Pulumi CLI is missing or fails.
+    Secrets providers: https://www.pulumi.com/docs/iac/concepts/secrets/#available-encryption-providers
     """
     with interruptible("pulumi-create-stack"):
         _require(stack)
-        _exit_if_failed(run_pulumi("stack", "init", stack, "--secrets-provider", secrets_provider))
+        sys.exit(run_pulumi("stack", "init", stack, "--secrets-provider", secrets_provider))
 
 
 def preview(stack: str) -> None:
-    """Build a stack's bundle and preview its deployment: the task ``pulumi-preview``.
-
-    Raises:
-        SystemExit: If the bundle cannot be built or the preview fails.
-    """
+    """Build a stack's bundle, preview its deployment, and exit with the status: the task ``pulumi-preview``."""
     with interruptible("pulumi-preview"):
         _require(stack)
         build_bundle(stack)
-        _exit_if_failed(run_pulumi("preview", "--diff", "--stack", stack))
+        sys.exit(run_pulumi("preview", "--diff", "--stack", stack))
 
 
 def deploy(stack: str) -> None:
@@ -150,7 +118,8 @@ def deploy(stack: str) -> None:
     with interruptible("pulumi-deploy"):
         _require(stack)
         build_bundle(stack)
-        _exit_if_failed(run_pulumi("up", "--stack", stack))
+        if status := run_pulumi("up", "--stack", stack):
+            sys.exit(status)
         save_outputs(stack)
 
 
@@ -163,29 +132,17 @@ def _require(stack: str) -> None:
     find_pulumi()
 
 
-def _exit_if_failed(status: int) -> None:
-    if status:
-        sys.exit(status)
-
-
 def exports(folder: Path = PROJECT_FOLDER) -> Iterator[tuple[str, ast.expr]]:
     """Yield the name and the value expression of each ``pulumi.export`` call in the program's source."""
-    program = ast.parse((folder / PROGRAM).read_text(encoding="utf-8"))
+    program = ast.parse((folder / "__main__.py").read_text(encoding="utf-8"))
     for node in ast.walk(program):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == EXPORT:
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "pulumi.export":
             name, value = node.args
             yield str(ast.literal_eval(name)), value
 
 
 def save_outputs(stack: str, variables: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Write a deployed stack's outputs to the outputs file: the task ``outputs``.
-
-    Args:
-        stack: Name of the stack.
-        variables: Environment variables of the Pulumi CLI; by default those of this process.
-
-    Returns:
-        The outputs.
+    """Write a deployed stack's outputs to the outputs file, and return them: the task ``outputs``.
 
     Raises:
         SystemExit: If the outputs cannot be read or are incomplete. The file is then unchanged.

@@ -33,13 +33,9 @@ MASKED: Final = "[secret]"
 
 @dataclass(frozen=True)
 class Contradiction:
-    """A value that is valid on its own but contradicts other settings.
+    """A value that is valid on its own but contradicts other settings: the rule's name, and the setting to change.
 
-    Attributes:
-        rule: Name of the rule, for example ``retention-too-short``.
-        key: The setting to change.
-        found: The setting's value, as text.
-        allowed: The allowed values, in words.
+    `found` is the value as text, `allowed` the allowed values in words.
     """
 
     rule: str
@@ -62,9 +58,7 @@ class StackSettings(BaseModel):
     def contradictions(cls, good: Mapping[str, Any]) -> Iterator[Contradiction]:  # noqa: ARG003 # pylint: disable=unused-argument
         """Find valid settings that contradict each other. Override this in models with such settings.
 
-        Args:
-            good: The values of the settings and the region, by stack-file key. Missing, invalid and secret values are
-                left out.
+        `good` has the values of the settings and the region, by stack-file key, without invalid and secret values.
         """
         yield from ()
 
@@ -91,13 +85,7 @@ def as_text(value: object) -> str:
 
 
 class SettingsModel:
-    """Defaults, examples and allowed values of a settings model, by the keys of the stack files.
-
-    Attributes:
-        settings: The pydantic model.
-        keys: The settings' keys, in the model's order.
-        schema: JSON Schema of each setting, by key.
-    """
+    """Defaults, examples and allowed values of a settings model, and each setting's JSON Schema, by stack-file key."""
 
     def __init__(self, settings: type[StackSettings]) -> None:
         self.settings = settings
@@ -121,10 +109,7 @@ class SettingsModel:
         return as_text(values[0])
 
     def allowed(self, key: str) -> str:
-        """Describe the allowed values of a setting in words.
-
-        Returns:
-            For example ``a whole number from 1 to 900``.
+        """Describe the allowed values of a setting in words, for example ``a whole number from 1 to 900``.
 
         Raises:
             TypeError: If a string setting has neither ``allowed`` nor an enum.
@@ -151,8 +136,7 @@ class SettingsModel:
     def allows(self, key: str, text: str) -> bool:
         """Whether a value is allowed for a setting, regardless of the other settings."""
         with contextlib.suppress(ValidationError):
-            self.parse(key, text)
-            return True
+            return self.parse(key, text) is not None
         return False
 
     @functools.cached_property
@@ -180,14 +164,9 @@ def declared_model() -> SettingsModel:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem in a stack's configuration.
+    """A problem in a stack's configuration: the rule's name, the key with namespace, and the message without the key.
 
-    Attributes:
-        rule: Name of the rule, for example ``unknown-key``.
-        key: The key with its namespace.
-        message: The problem and the remedy, without the key.
-        allowed: The allowed values, in words, or the correct key.
-        is_contradiction: Whether the value is wrong only in combination with other settings.
+    `allowed` has the allowed values in words, or the correct key. A contradiction is wrong only with other settings.
     """
 
     rule: str
@@ -201,11 +180,7 @@ class Problem:
 
 
 class SettingsError(pulumi.RunError):
-    """A stack's configuration is invalid. The Pulumi CLI prints only the message, without a stack trace.
-
-    Attributes:
-        problems: All problems.
-    """
+    """A stack's configuration is invalid. The Pulumi CLI prints only the message, without a stack trace."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -215,10 +190,7 @@ class SettingsError(pulumi.RunError):
 
 
 def load_settings(settings: type[Settings]) -> Settings:
-    """Load and check the settings of the program's current stack.
-
-    Args:
-        settings: The project's settings model.
+    """Load the settings of the program's current stack, and check them with the project's settings model.
 
     Raises:
         SettingsError: If the configuration is invalid.
@@ -269,11 +241,7 @@ def own_problems(
 ) -> Iterator[Problem]:
     """Find missing, unknown, invalid and contradictory settings in a project's namespace.
 
-    Args:
-        model: The settings model.
-        project: The namespace.
-        config: Values as text, by key with namespace, including defaults.
-        secret_keys: Keys whose values must not be printed.
+    The arguments are those of `find_problems`.
     """
     own = own_settings(project, config)
     good: dict[str, Any] = {}

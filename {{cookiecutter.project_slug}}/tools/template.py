@@ -4,6 +4,7 @@
 module, so the module imports only the standard library.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,8 +21,6 @@ RECORD_FILE: Final = ".template.json"
 # Version numbers and commits of GitHub Actions, which Renovate updates even in template-owned files.
 VERSIONS: Final = re.compile(rb"@[0-9a-f]{40}( # v[\d.]+)?|\d+(\.\d+)+")
 KEYS: Final = frozenset({"template", "version", "rendered", "commit", "owned", "answers"})
-# Exceptions from reading a record that is missing or damaged.
-UNREADABLE: Final = (OSError, ValueError)
 RELEASE: Final = re.compile(r"refs/tags/v(\d+)\.(\d+)\.(\d+)$", re.MULTILINE)
 
 # The exit status that shells report for an interrupted command.
@@ -42,27 +41,17 @@ def digest(path: Path) -> str:
 
 
 def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
-    """Read ``.template.json``.
-
-    Raises:
-        SystemExit: If the file is missing or damaged.
-    """
-    try:
+    """Read ``.template.json``; exit if it is missing or damaged."""
+    record = None
+    with contextlib.suppress(OSError, ValueError):
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    except UNREADABLE:
-        record = None
     if not isinstance(record, dict) or not record.keys() >= KEYS or not _parse(str(record["rendered"])):
         sys.exit(f"{RECORD_FILE} is missing or damaged; restore it from the project's history")
     return record
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
-    """Check that template-owned files are unchanged since rendering.
-
-    Raises:
-        SystemExit: If a file has changed, with the ways to undo or keep the change, or if Renovate has proposed a
-            release that is not merged.
-    """
+    """Exit with the remedy if a template-owned file has changed, or a release that Renovate proposes is not merged."""
     record = read_record(folder)
     if record["version"] != record["rendered"]:
         sys.exit(f"{RECORD_FILE} proposes {record['version']} of the template; run the task `update`")
@@ -77,12 +66,8 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
 def update(version: str = "", *, check_only: bool = False, folder: Path = PROJECT_FOLDER) -> None:
     """Update the project to a release of the template: the task ``update``.
 
-    The release's own `scripts.update` does the work, so an update's code is never older than the release.
-
-    Args:
-        version: The release; by default the newest.
-        check_only: Only print whether there is a newer release.
-        folder: The project's folder.
+    The release's own `scripts.update` does the work, so an update's code is never older than the release. By default,
+    the release is the newest. `check_only` prints whether there is a newer one.
 
     Raises:
         SystemExit: Always. Status 1: the update failed or left conflicts, or `check_only` found a newer release.
@@ -111,11 +96,7 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
 
 
 def _releases(template: str) -> set[Version]:
-    """Return the template's releases: its tags of the form ``v1.2.3``.
-
-    Raises:
-        SystemExit: If there are no releases, or the tags cannot be read.
-    """
+    """Return the template's releases: its tags of the form ``v1.2.3``; exit if there are none."""
     if not template:
         sys.exit(f'update: the template\'s address is unknown; set "template" in {RECORD_FILE}')
     found = {tuple(map(int, numbers)) for numbers in RELEASE.findall(_run("git", "ls-remote", "--tags", template))}

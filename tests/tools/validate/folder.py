@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final, Self
 
 from tools.project import PROJECT_FILE, PROJECT_FOLDER
-from tools.pulumi_cli import PROGRAM
 from tools.settings import declared_model
 from tools.testing import STACKS
 from tools.validate.command import validate
@@ -27,7 +26,7 @@ class ProjectFolder:
     @classmethod
     def create(cls, path: Path) -> Self:
         """Copy ``Pulumi.yaml``, the stack files, the policies and the program to a folder."""
-        for name in (PROJECT_FILE, FILE, PROGRAM, *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
+        for name in (PROJECT_FILE, FILE, "__main__.py", *(f"Pulumi.{stack}.yaml" for stack in STACKS)):
             shutil.copy(PROJECT_FOLDER / name, path)
         return cls(path)
 

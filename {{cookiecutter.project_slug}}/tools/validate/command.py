@@ -32,11 +32,6 @@ examples:
 def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, today: date | None = None) -> int:
     """Validate a project, print the report, and return the exit status.
 
-    Args:
-        arguments: The command-line arguments; by default those of the process.
-        folder: The project's folder.
-        today: Date for the check of runtime support; by default today (UTC).
-
     Raises:
         SystemExit: If the arguments are wrong, or the project or its policies cannot be read (status 2).
     """
@@ -59,14 +54,10 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, 
 
 
 def validate(folder: Path, names: Collection[str], today: date, *, live: bool = False, strict: bool = False) -> Report:
-    """Check a project's stack files against each other, the policies and, on request, the deployed stacks.
+    """Check a project's stack files against each other, the policies and, if `live`, the deployed stacks.
 
-    Args:
-        folder: The project's folder.
-        names: Stacks to report on; the rules read all stacks. By default all, without the local stack's settings.
-        today: Date for the check of runtime support.
-        live: Whether to check the deployed stacks as well.
-        strict: Whether to treat warnings as errors.
+    The report is on the stacks in `names`, by default on all, without the local stack's settings; the rules read all
+    stacks. `strict` treats warnings as errors.
 
     Raises:
         DocumentError, PoliciesError: If Pulumi.yaml or policies.toml cannot be read.

@@ -191,7 +191,7 @@ def read_policies(folder: Path) -> Policies:
         PoliciesError: If the file cannot be read or is invalid.
     """
     try:
-        return Policies.model_validate(tomllib.loads(read_text(folder / FILE, FILE)))
+        return Policies.model_validate(tomllib.loads(read_text(folder / FILE)))
     except DocumentError as error:
         raise PoliciesError(str(error)) from error
     except tomllib.TOMLDecodeError as error:

@@ -70,14 +70,8 @@ class CheckedStack:
 
     def finding(self, rule: str, key: str, message: str, severity: Severity = "error", *, own: bool = False) -> Finding:
         """Return a finding about a setting, at the setting's place."""
-        return _finding(rule, self.place(key, own=own), self.full_key(key), message, self.name, severity=severity)
-
-
-def _finding(
-    rule: str, place: tuple[str, int], key: str, message: str, *stacks: str, severity: Severity = "error"
-) -> Finding:
-    file, line = place
-    return Finding(rule=rule, severity=severity, message=message, stacks=stacks, file=file, line=line, key=key)
+        (file, line), key, stacks = self.place(key, own=own), self.full_key(key), (self.name,)
+        return Finding(rule=rule, severity=severity, message=message, stacks=stacks, file=file, line=line, key=key)
 
 
 def check_stack(project: Project, stack: str, policies: Policies) -> CheckedStack:
@@ -132,7 +126,14 @@ def _unknown_sections(stack: CheckedStack) -> Iterator[Finding]:
     for entry in stack.config.sections:
         if entry.key not in SECTIONS:
             message = f"unknown section; allowed: {', '.join(SECTIONS)}"
-            yield _finding("unknown-section", (entry.file, entry.line), entry.key, message, stack.name)
+            yield Finding(
+                rule="unknown-section",
+                message=message,
+                stacks=(stack.name,),
+                file=entry.file,
+                line=entry.line,
+                key=entry.key,
+            )
 
 
 def _refused_settings(stack: CheckedStack) -> Iterator[Finding]:
