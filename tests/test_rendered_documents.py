@@ -351,11 +351,11 @@ def test_the_readme_is_one_page_and_runs_locally_before_it_deploys(project: Proj
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
+    owned = json.loads(project.read(".template.json"))["owned"]
     # Hidden folders belong to GitHub and GitLab; the README lists the docs separately.
     folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."} - {"docs"}
 
-    assert {folder for folder, _ in rows} == folders
-    assert [folder for folder, whose in rows if whose == "the template's"] == ["tools"]
+    assert dict(rows) == {folder: "the template's" if folder in owned else "yours" for folder in folders}
 
 
 def test_headings_are_surrounded_by_empty_lines(project: Project) -> None:
