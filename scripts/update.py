@@ -27,6 +27,14 @@ BRANCH = "template"
 # Prefix of the commit messages of renderings.
 SUBJECT = "Template"
 VERSION = QUESTIONS["_template_version"]
+# A block of a file that the task `generate` writes.
+GENERATED = re.compile(
+    r"^ *(?:<!--|#) (?P<name>[a-z-]+): begin\b.*\n(?:.*\n)*? *(?:<!--|#) (?P=name): end\b", re.MULTILINE
+)
+# A conflict in git's styles merge, diff3 and zdiff3: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
+CONFLICT = re.compile(
+    r"^<{7} .*\n(?P<ours>(?:.*\n)*?)(?:\|{7}.*\n(?:.*\n)*?)?={7}\r?\n(?:.*\n)*?>{7} .*\n", re.MULTILINE
+)
 
 
 class UpdateError(Exception):
@@ -60,7 +68,7 @@ class Repository:
 
     def _git(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["git", *arguments],
+            ["git", "-c", "core.quotePath=off", *arguments],
             cwd=self.folder,
             check=False,
             capture_output=True,
@@ -133,11 +141,33 @@ class Repository:
             head = self.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-p", base, "-m", message)
             self.run("update-ref", "-m", message, "HEAD", head)
 
+    def require_no_untracked(self, base: str, commit: str) -> None:
+        """Require that no untracked file is in the way of a rendering: git would overwrite those that it ignores.
+
+        Raises:
+            UpdateError: If there is such a file.
+        """
+        written = self.run("diff", "--name-only", "--no-renames", "--diff-filter=d", base, commit).splitlines()
+        untracked = self.run("ls-files", "--others", "--", *written).splitlines()
+        if untracked:
+            raise UpdateError(f"git ignores {', '.join(untracked)}, which {VERSION} changes; move it away first")
+
     def _begin_merge(self, commit: str) -> None:
         merged = self._git("merge", "--quiet", "--no-commit", "--no-ff", commit)
         # With conflicts, too, git exits with 1.
         if not self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
             raise UpdateError(f"`git merge` failed: {reason(merged)}")
+
+    def _resolve_generated(self) -> list[str]:
+        """Resolve conflicts in generated blocks, and return the files that have other conflicts."""
+        conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
+        for path in filter(Path.is_file, (self.folder / name for name in conflicts)):
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            resolved = resolve_generated(text)
+            path.write_bytes(resolved.encode("utf-8", "surrogateescape"))
+            if resolved != text and not CONFLICT.search(resolved):
+                self.run("add", "--", str(path))
+        return self.run("diff", "--name-only", "--diff-filter=U").splitlines()
 
     def merge_template(self, base: str, commit: str, project: dict[str, Any]) -> list[str]:
         """Merge a rendering, and return the files with conflicts.
@@ -175,7 +205,7 @@ class Repository:
             raise
         if replaced:
             say(["The template's versions replace your changes in:\n", *(f"    {each}" for each in replaced), ""])
-        conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
+        conflicts = self._resolve_generated()
         if conflicts:
             return conflicts
         committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")
@@ -185,6 +215,11 @@ class Repository:
                 "Correct that, and `git commit`; or `git merge --abort`."
             )
         return []
+
+
+def resolve_generated(text: str) -> str:
+    """Keep the team's lines in conflicts inside generated blocks: the task `generate` writes these blocks again."""
+    return GENERATED.sub(lambda block: CONFLICT.sub(r"\g<ours>", block[0]), text)
 
 
 def reason(finished: subprocess.CompletedProcess[str]) -> str:
@@ -214,10 +249,11 @@ def main() -> None:
         listed = "".join(f"\n    {file}" for file in conflicts)
         sys.exit(
             f"update: {VERSION} is merged, but not committed. These files have conflicts:\n{listed}\n\nResolve them, "
-            "`git add` them, and `git commit`; or `git merge --abort`."
+            "`git add` them, and `git commit`; or `git merge --abort`. Then install the dependencies again, and run "
+            "`generate` and `check`."
         )
     else:
-        print(f"update: merged {VERSION}. Install the dependencies again, and run `check`.")
+        print(f"update: merged {VERSION}. Install the dependencies again, and run `generate` and `check`.")
 
 
 def update(project: Path) -> list[str] | None:
@@ -245,6 +281,7 @@ def update(project: Path) -> list[str] | None:
         commit = repository.commit_rendering(rendered, VERSION, base)
     if commit == base or repository.succeeds("merge-base", "--is-ancestor", commit, "HEAD"):
         return None
+    repository.require_no_untracked(base, commit)
     repository.point_branch(commit)
     repository.relate(base)
     return repository.merge_template(base, commit, record)

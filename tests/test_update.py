@@ -13,37 +13,17 @@ from typing import Any
 import pexpect
 import pytest
 
+from scripts.update import resolve_generated
 from tests.combinations import QUESTIONS, ROOT
-from tests.projects import Environment, Project
+from tests.projects import Project
 from tests.test_rendering import TEMPLATE, commit_all, content, git
 
 OLD, NEW, NEWEST = QUESTIONS["_template_version"], "98.7.6", "98.8.0"
 RECORD = ".template.json"
 RENDERED = "{{cookiecutter.project_slug}}"
-BATCH_SIZE = (
-    '    batch_size: Annotated[int, _number("Maximum number of messages in a batch", 1, 10000), WHOLE_NUMBER] = 10\n'
-)
-# The team's changes (file, old text, new text) to a value, a setting and its test, an error code, a policy, a
-# dependency, a document, and a stack.
+# The team's changes to a value, a document and a new stack: file, old text, new text.
 TEAM = (
     ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
-    (
-        "infrastructure/settings.py",
-        BATCH_SIZE,
-        f'{BATCH_SIZE}    cost_center: Annotated[int, _number("Cost center", 1, 99), WHOLE_NUMBER] = 1\n',
-    ),
-    (
-        "tests/unit/infrastructure/test_settings.py",
-        '    "batchWindowSeconds": number(',
-        '    "costCenter": number(1, 99, 5, {}),\n    "batchWindowSeconds": number(',
-    ),
-    ("processor/errors.py", '"AccessDenied",', '"AccessDenied",\n        "AccountSuspended",'),
-    (
-        "policies.toml",
-        "[[unique]]",
-        '[[values]]\nrule = "cost-center"\nsetting = "costCenter"\nminimum = 1\n\n[[unique]]',
-    ),
-    ("pyproject.toml", '  "rich>=15,<16",', '  "httpx>=0.28,<1",\n  "rich>=15,<16",'),
     ("docs/costs.md", "# Costs", "# What it costs"),
     ("Pulumi.qa.yaml", "environmentSuffix: dev", "environmentSuffix: qa"),
 )
@@ -65,11 +45,6 @@ def replace(folder: Path, *changes: tuple[str, str, str]) -> None:
         (folder / name).write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def edit(project: Path) -> None:
-    (project / "Pulumi.qa.yaml").write_bytes((project / "Pulumi.dev.yaml").read_bytes())
-    replace(project, *TEAM)
-
-
 @pytest.fixture(autouse=True)
 def no_git_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Isolate git from the user's configuration."""
@@ -89,16 +64,21 @@ def fixture_released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a git repository of the template, whose release is tagged, and a committed project of it."""
     folder = tmp_path_factory.mktemp("released")
     template = folder / "template"
-    tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md", "pyproject.toml").split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).exists():
-            (template / name).parent.mkdir(parents=True, exist_ok=True)
-            (template / name).write_bytes((ROOT / name).read_bytes())
+    copy_template(template)
     with pytest.MonkeyPatch.context() as monkeypatch:
         set_identity(folder, monkeypatch)
         release(template, OLD)
         commit_all(render(template, folder), "A project")
     return folder
+
+
+def copy_template(folder: Path) -> None:
+    """Copy the files that render and update projects, without untracked ones."""
+    tracked = git(ROOT, "ls-files", "-z", "--", *TEMPLATE, "scripts", "CHANGELOG.md", "pyproject.toml").split("\0")
+    for name in filter(None, tracked):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes((ROOT / name).read_bytes())
 
 
 def release(template: Path, version: str) -> None:
@@ -166,12 +146,13 @@ def test_a_project_without_changes_becomes_what_the_release_renders(
     assert git(project, "status", "--porcelain") == ""
     assert "Every team gets a mascot." in said
     assert "    mascot: badger" in said
-    assert said.endswith(f"update: merged {NEW}. Install the dependencies again, and run `check`.\n")
+    assert said.endswith(f"update: merged {NEW}. Install the dependencies again, and run `generate` and `check`.\n")
     assert update(template, project).endswith(f"update: nothing to merge from {NEW}\n")
 
 
 def test_the_teams_changes_are_kept_and_the_templates_files_replaced(template: Path, project: Path) -> None:
-    edit(project)
+    (project / "Pulumi.qa.yaml").write_bytes((project / "Pulumi.dev.yaml").read_bytes())
+    replace(project, *TEAM)
     replace(project, ("tools/__init__.py", '"""', '"""Changed. '), ("renovate.json", "7 days", "3 days"))
     record = read_record(project)
     del record["owned"]["renovate.json"]
@@ -226,27 +207,6 @@ def test_the_next_update_repeats_an_aborted_one(template: Path, project: Path) -
     assert read_record(project)["rendered"] == NEW
 
 
-def test_the_task_updates_an_edited_project_which_then_passes_check(
-    template: Path, project: Path, environment: Environment
-) -> None:
-    edit(project)
-    replace(project, (RECORD, '"template": ""', f'"template": "{template.as_posix()}"'))
-    assert environment.task(Project(project, {}), "generate").returncode == 0
-    commit_all(project, "Changes of the team")
-
-    check = environment.task(Project(project, {}), "update", "--check")
-    updated = environment.task(Project(project, {}), "update")
-    again = environment.task(Project(project, {}), "update", OLD)
-
-    assert (check.returncode, updated.returncode, again.returncode) == (1, 0, 1), updated.stdout
-    assert f"update: {NEW} is available\n" in check.stdout
-    assert f"update: merged {NEW}." in updated.stdout
-    assert f"update: {OLD} is older than {NEW}, which this project was rendered with" in again.stdout
-    assert read_record(project)["template"] == template.as_posix()
-    checked = environment.task(Project(project, {}), "check")
-    assert checked.returncode == 0, checked.stdout
-
-
 def test_an_update_to_the_release_of_the_project_changes_nothing(template: Path, tmp_path: Path) -> None:
     project = render(template, tmp_path)
     commit_all(project, "A project")
@@ -296,6 +256,17 @@ def test_an_update_after_a_squashed_one_starts_from_the_release(template: Path, 
     update(template, project)
 
     assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
+
+
+OURS, BASE, THEIRS = "<<<<<<< HEAD\n| a |\n", "||||||| base\n| b |\n", "=======\n| c |\n>>>>>>> template\n"
+BEGIN, END = "<!-- settings: begin (written by the task `generate`) -->\n", "<!-- settings: end -->\n"
+
+
+@pytest.mark.parametrize("conflict", [OURS + THEIRS, OURS + BASE + THEIRS], ids=["merge", "diff3"])
+def test_conflicts_in_generated_blocks_keep_the_teams_lines(conflict: str) -> None:
+    others = conflict + "text\n"
+
+    assert resolve_generated(others + BEGIN + conflict + END + others) == f"{others}{BEGIN}| a |\n{END}{others}"
 
 
 def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template: Path, project: Path) -> None:
@@ -354,6 +325,14 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
             git(project, "commit", "--quiet", "--amend", "--no-edit"),
         ),
         f"update: {RECORD} is not committed; commit it first",
+    ),
+    "an ignored file is in the way": (
+        lambda project: (
+            git(project, "rm", "--quiet", "--cached", "tools/__init__.py"),
+            replace(project, (".gitignore", "coverage/", "coverage/\n__init__.py")),
+            git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
+        ),
+        f"update: git ignores tools/__init__.py, which {NEW} changes; move it away first",
     ),
     "an answer that is no longer allowed": (
         lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),
@@ -424,24 +403,3 @@ def test_the_record_lists_the_files_that_the_template_owns(default_project: Proj
     assert [name for name in record["owned"] if not (default_project.path / name).exists()] == []
     # A team changes these files when it adds or removes a stack.
     assert record["owned"].keys().isdisjoint({".github/workflows/stacks.yml", ".github/workflows/deploy.yml"})
-
-
-def test_todays_tools_work_in_a_project_of_the_last_release(
-    tmp_path: Path, environment_of: Callable[[Project], Environment]
-) -> None:
-    releases = git(ROOT, "tag", "--list", "v*.*.*", "--sort=-version:refname").splitlines()
-    if not releases:
-        pytest.skip("there is no release yet")
-    if releases[0].split(".")[0] != f"v{OLD.split('.')[0]}":
-        pytest.skip(f"a new major version may change what tools/ expects of a project since {releases[0]}")
-    git(tmp_path, "clone", "--quiet", "--branch", releases[0], str(ROOT), "release")
-    project = render(tmp_path / "release", tmp_path)
-    shutil.rmtree(project / "tools")
-    shutil.copytree(ROOT / RENDERED / "tools", project / "tools", ignore=shutil.ignore_patterns("__pycache__"))
-    record = read_record(project)
-    del record["owned"]["tools"]
-    (project / RECORD).write_text(json.dumps(record), encoding="utf-8")
-
-    finished = environment_of(Project(project, {})).task(Project(project, {}), "check")
-
-    assert finished.returncode == 0, finished.stdout
