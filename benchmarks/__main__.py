@@ -10,11 +10,12 @@ from benchmarks.measure import in_turn, print_table, rendered, write_config
 from hooks.post_gen_project import OWNED
 from tests.combinations import ROOT
 from tests.projects import Environment, Project
+from tests.test_last_release import LAST, LAST_VERSION
 
 STEPS: dict[str, tuple[str, ...]] = {
     "`ruff format --check`": ("ruff", "format", "--check"),
     "`ruff check`": ("ruff", "check", "--no-cache"),
-    "`pylint`": ("pylint", "__main__.py", "bootstrap", "infrastructure", "processor", "scripts", "tests"),
+    "`pylint`": ("pylint", "."),
     "`ty check`": ("ty", "check"),
     "unit tests": ("pytest", "-q", "-p", "no:cacheprovider"),
     "unit tests, coverage and reports": ("poe", "test-py-unit"),
@@ -64,12 +65,7 @@ def measure_rendering() -> None:
 
 def count_changes() -> None:
     """Count the lines changed since the last release, by owner: updates merge only the team's files."""
-    tags = ["git", "describe", "--tags", "--abbrev=0", "--match", "v*"]
-    last = subprocess.run(tags, cwd=ROOT, check=False, capture_output=True, encoding="utf-8").stdout.strip()
-    if not last:
-        print("\nThere is no release to count the changes since.")
-        return
-    diff = ["git", "diff", "--numstat", "--relative", last, "--", "."]
+    diff = ["git", "diff", "--numstat", "--relative", LAST, "--", "."]
     folder = ROOT / "{{cookiecutter.project_slug}}"
     changed = subprocess.run(diff, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
     counts = {"the template's": 0, "the team's": 0}
@@ -79,7 +75,7 @@ def count_changes() -> None:
         counts[owner] += sum(int(number) for number in (added, removed) if number != "-")
     total = sum(counts.values()) or 1
     rows = [(owner, str(count), f"{100 * count / total:.0f} %") for owner, count in counts.items()]
-    print_table(f"Lines changed since {last}, before rendering", ("files", "lines", "share"), rows)
+    print_table(f"Lines changed since {LAST_VERSION}, before rendering", ("files", "lines", "share"), rows)
 
 
 def measure_gate(project: Project, environment: Environment) -> None:
@@ -129,4 +125,5 @@ def _lines(project: Project, number: int) -> Iterator[str]:
     yield f"  aws:defaultTags: {{tags: {{Stack: bench-{number}}}}}"
 
 
-main()
+if __name__ == "__main__":
+    main()
