@@ -161,12 +161,14 @@ class Repository:
     def _resolve_generated(self) -> list[str]:
         """Resolve conflicts in generated blocks, and return the files that have other conflicts."""
         conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
-        for path in filter(Path.is_file, (self.folder / name for name in conflicts)):
-            text = path.read_bytes().decode("utf-8", "surrogateescape")
+        for name in conflicts:
+            path = self.folder / name
+            text = path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
             resolved = resolve_generated(text)
-            path.write_bytes(resolved.encode("utf-8", "surrogateescape"))
-            if resolved != text and not CONFLICT.search(resolved):
-                self.run("add", "--", str(path))
+            if resolved != text:
+                path.write_bytes(resolved.encode("utf-8", "surrogateescape"))
+                if not CONFLICT.search(resolved):
+                    self.run("add", "--", name)
         return self.run("diff", "--name-only", "--diff-filter=U").splitlines()
 
     def merge_template(self, base: str, commit: str, project: dict[str, Any]) -> list[str]:
@@ -200,12 +202,12 @@ class Repository:
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (self.folder / RECORD).write_text(text, encoding="utf-8", newline="\n")
             self.run("add", "--", RECORD)
+            conflicts = self._resolve_generated()
         except BaseException:
             self._git("merge", "--abort")
             raise
         if replaced:
             say(["The template's versions replace your changes in:\n", *(f"    {each}" for each in replaced), ""])
-        conflicts = self._resolve_generated()
         if conflicts:
             return conflicts
         committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")

@@ -37,6 +37,7 @@ CONSOLE = '\n[tool.poe.tasks.console]\nhelp = "List the queues of the account"\n
 INCLUDE = 'include = "tools/tasks.toml"\n'
 # By file with conflicts: why there are any, the side that the team keeps, and the changes that it makes there.
 CONFLICTS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
+    "AGENTS.md": ("both changed the sentence that names the stacks", "theirs", []),
     "docs/continuous-deployment.md": ("both changed the sentences that name the stacks", "theirs", []),
     "processor/events.py": ("both changed the first line of a docstring", "ours", []),
     "pyproject.toml": ("the tasks are in tools/tasks.toml now", "theirs", [(INCLUDE, INCLUDE + CONSOLE)]),
