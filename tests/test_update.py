@@ -396,6 +396,34 @@ def test_new_questions_are_asked_at_a_terminal(template: Path, project: Path) ->
     assert read_record(project)["answers"]["mascot"] == "otter"
 
 
+# Interrupts the update in the middle of the merge, after files have changed.
+INTERRUPTED = """
+from scripts import update
+
+def interrupt(_):
+    raise KeyboardInterrupt
+
+update.Repository._resolve_generated = interrupt
+update.main()
+"""
+
+
+def test_an_interrupted_merge_changes_no_file_and_can_be_repeated(template: Path, project: Path) -> None:
+    before = files(project)
+
+    finished = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(project)], cwd=template, check=False, capture_output=True, text=True
+    )
+
+    assert (finished.returncode, finished.stderr) == (
+        1,
+        "\nupdate: interrupted; `git status` shows whether a merge is in progress\n",
+    )
+    assert (files(project), git(project, "status", "--porcelain")) == (before, "")
+    update(template, project)
+    assert read_record(project)["rendered"] == NEW
+
+
 def test_the_record_lists_the_files_that_the_template_owns(default_project: Project) -> None:
     record = read_record(default_project.path)
 
