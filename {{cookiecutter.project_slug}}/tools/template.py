@@ -108,7 +108,8 @@ def _run(*command: str) -> str:
     finished = _call(command, capture_output=True, encoding="utf-8")
     if finished.returncode:
         reason = re.search(r"^fatal: (.+)", finished.stderr, re.MULTILINE)
-        sys.exit(f"update: `{' '.join(command[:2])}` failed: {reason[1] if reason else finished.returncode}")
+        said = reason[1] if reason else f"exit status {finished.returncode}"
+        sys.exit(f"update: `{' '.join(command[:2])}` failed: {said}; the template's address is in {RECORD_FILE}")
     return finished.stdout
 
 
