@@ -224,3 +224,27 @@ def test_nearest_name_is_found_in_any_case(name: str, known: str | None) -> None
 )
 def test_text_in_messages_has_no_escape_sequences(text: str, quoted: str, escaped: str) -> None:
     assert (project.shown(text), project.printable(text)) == (quoted, escaped)
+
+
+@pytest.mark.parametrize(
+    "reference", ["nowhere.handler:EXAMPLE", "processor.nowhere:EXAMPLE", "processor.handler:NONE"]
+)
+def test_a_declared_object_that_does_not_exist_ends_the_process(reference: str) -> None:
+    with pytest.raises(SystemExit, match=rf"^pyproject\.toml: \[tool\.pipeline\]: {reference} does not exist$"):
+        project.load_declared(reference)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("runtime =", "# runtime =", "missing key runtime; the keys are settings, environment, local, function, "),
+        ("runtime =", "run_time = 1\nruntime =", "unknown key run_time; the keys are settings, environment, "),
+        ("[tool.pipeline]", "[tool.pipelines]", "missing key architecture; the keys are settings, environment, "),
+    ],
+)
+def test_a_wrong_declaration_ends_the_process(tmp_path: Path, old: str, new: str, message: str) -> None:
+    text = (project.PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8")
+    (tmp_path / "pyproject.toml").write_text(text.replace(old, new), encoding="utf-8")
+
+    with pytest.raises(SystemExit, match=rf"^pyproject\.toml: \[tool\.pipeline\]: {message}"):
+        project.read_declaration(tmp_path)

@@ -26,7 +26,7 @@ class Store(pulumi.ComponentResource):
 
 store = Store()
 queue = aws.sqs.Queue("queue", name="orders-queue", redrive_policy='{"maxReceiveCount": 3}', delay_seconds=5)
-aws.sqs.Queue("other", name="other", opts=pulumi.ResourceOptions(depends_on=queue))
+aws.sqs.Queue("other", name=pulumi.Output.secret("other"), opts=pulumi.ResourceOptions(depends_on=queue))
 pulumi.export("queue_url", queue.url)
 pulumi.export("queue_arn", queue.arn)
 pulumi.export("ran", f"{pulumi.get_project()}/{pulumi.get_stack()}")
@@ -58,6 +58,7 @@ def test_resources_are_recorded_with_inputs_and_options(tmp_path: Path) -> None:
     assert queue.inputs == {"name": "orders-queue", "redrivePolicy": '{"maxReceiveCount": 3}', "delaySeconds": 5}
     assert queue.document("redrivePolicy") == {"maxReceiveCount": 3}
     assert (queue.protect, queue.retain_on_delete, other.dependencies) == (False, False, frozenset({queue.urn}))
+    assert other.inputs == {"name": "other"}
     assert recorded.all(QUEUE) == {"queue": queue, "other": other}
     assert recorded.one(QUEUE, "queue") is queue
     assert recorded.registered_outputs[store.urn] == {"key_id": recorded.arn(key.type, "key").partition("/")[2]}

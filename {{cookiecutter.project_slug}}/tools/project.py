@@ -3,11 +3,13 @@
 The tools import from the project only what ``[tool.pipeline]`` in ``pyproject.toml`` declares.
 """
 
+import contextlib
 import difflib
 import functools
-import importlib
+import importlib.util
 import json
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -53,14 +55,27 @@ class Declaration:
     computed: str
 
 
-DECLARATION: Final = Declaration(
-    **tomllib.loads((PROJECT_FOLDER / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pipeline"]
-)
+def read_declaration(folder: Path) -> Declaration:
+    """Read a project's declaration; exit if a key is missing or unknown."""
+    pyproject = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    declared, keys = pyproject["tool"].get("pipeline", {}), Declaration.__annotations__.keys()
+    for problem, wrong in (("missing", keys - declared.keys()), ("unknown", declared.keys() - keys)):
+        if wrong:
+            sys.exit(f"pyproject.toml: [tool.pipeline]: {problem} key {min(wrong)}; the keys are {', '.join(keys)}")
+    return Declaration(**declared)
+
+
+DECLARATION: Final = read_declaration(PROJECT_FOLDER)
 
 
 def load_declared(reference: str) -> Any:
-    """Import the object that ``[tool.pipeline]`` declares as ``module:name``."""
+    """Import the object that ``[tool.pipeline]`` declares as ``module:name``; exit if it does not exist."""
     module, _, name = reference.partition(":")
+    found = None
+    with contextlib.suppress(ModuleNotFoundError):
+        found = importlib.util.find_spec(module)
+    if not found or not hasattr(importlib.import_module(module), name):
+        sys.exit(f"pyproject.toml: [tool.pipeline]: {reference} does not exist")
     return getattr(importlib.import_module(module), name)
 
 

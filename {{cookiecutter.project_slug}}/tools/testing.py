@@ -29,6 +29,7 @@ PROJECT_NAME: Final = read_project().name
 STACKS: Final = read_project().stacks
 EMULATOR: Final = {"AWS_ENDPOINT_URL": "http://127.0.0.1:5000"}
 ACCOUNT_ID: Final = "123456789012"
+COMPUTED: Final[Mapping[str, Mapping[str, str]]] = load_declared(DECLARATION.computed)
 # Partitions other than `aws`, by the prefix of their regions.
 PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 # Services whose service principals end in amazonaws.com.cn in China.
@@ -148,7 +149,7 @@ def _place(region: str) -> dict[str, str]:
 def _computed(type_: str, name: str, inputs: Mapping[str, Any], region: str) -> dict[str, str]:
     """Return the outputs that AWS computes for a resource."""
     parts = _place(region) | {**inputs} | {"uuid": uuid.uuid5(uuid.NAMESPACE_URL, name)}
-    return {key: text.format(**parts) for key, text in load_declared(DECLARATION.computed).get(type_, {}).items()}
+    return {key: text.format(**parts) for key, text in COMPUTED.get(type_, {}).items()}
 
 
 class _Aws(mocks.Mocks):
@@ -198,7 +199,7 @@ class _RecordingMonitor(mocks.MockMonitor):
                     name=request.name,
                     urn=response.urn,
                     parent=request.parent,
-                    inputs=rpc.deserialize_properties(request.object),
+                    inputs=rpc.deserialize_properties_unwrap_secrets(request.object)[0],
                     protect=request.protect,
                     retain_on_delete=request.retainOnDelete,
                     dependencies=frozenset(request.dependencies),

@@ -90,31 +90,31 @@ def bucket(
     rules = [{"id": key, "status": "Enabled", "filter": {"prefix": ""}, **each} for key, each in expirations.items()]
     parts: dict[str, Resource] = {
         "versioning": {
-            "type": "aws:s3/bucketVersioning:BucketVersioning",
+            "type token": "aws:s3/bucketVersioning:BucketVersioning",
             "versioningConfiguration": {"status": "Enabled"},
         },
         "encryption": {
-            "type": "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
+            "type token": "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration",
             "rules": [{**encryption, "blockedEncryptionTypes": ["SSE-C"]}],
         },
         "ownership": {
-            "type": "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
+            "type token": "aws:s3/bucketOwnershipControls:BucketOwnershipControls",
             "rule": {"objectOwnership": "BucketOwnerEnforced"},
         },
         "public-access": {
-            "type": "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
+            "type token": "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock",
             "blockPublicAcls": True,
             "blockPublicPolicy": True,
             "ignorePublicAcls": True,
             "restrictPublicBuckets": True,
         },
-        "lifecycle": {"type": "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "rules": rules},
+        "lifecycle": {"type token": "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration", "rules": rules},
         "policy": {
-            "type": "aws:s3/bucketPolicy:BucketPolicy",
+            "type token": "aws:s3/bucketPolicy:BucketPolicy",
             "policy": document(tls_only("s3:*", arn, f"{arn}/*"), *statements),
         },
     }
-    itself = {"type": "aws:s3/bucket:Bucket", "bucket": bucket_name, "forceDestroy": False, "tags": TAGS}
+    itself = {"type token": "aws:s3/bucket:Bucket", "bucket": bucket_name, "forceDestroy": False, "tags": TAGS}
     return {name: itself} | {f"{name}-{part}": {**each, "bucket": f"{name}-id"} for part, each in parts.items()}
 
 
@@ -173,7 +173,7 @@ def alarm(
         watched = metric(*metrics)
         inputs |= {"statistic": watched.pop("stat"), **watched}
     common = {
-        "type": "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "type token": "aws:cloudwatch/metricAlarm:MetricAlarm",
         "name": f"{NAME}-{name}",
         "alarmDescription": f"{description} Runbook: docs/alarms.md#{name}",
         "comparisonOperator": "GreaterThanThreshold",
@@ -224,7 +224,7 @@ PERMISSIONS: Final = (
 )
 EXPECTED: Final[dict[str, Resource]] = {
     "key": {
-        "type": "aws:kms/key:Key",
+        "type token": "aws:kms/key:Key",
         "description": f"Encrypts the data and messages of {NAME}-*",
         "enableKeyRotation": True,
         "deletionWindowInDays": 30,
@@ -240,7 +240,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         ),
         "tags": TAGS,
     },
-    "key-alias": {"type": "aws:kms/alias:Alias", "name": f"alias/{NAME}-key", "targetKeyId": KEY_ID},
+    "key-alias": {"type token": "aws:kms/alias:Alias", "name": f"alias/{NAME}-key", "targetKeyId": KEY_ID},
     **bucket(
         "payloads",
         PAYLOADS,
@@ -267,13 +267,13 @@ EXPECTED: Final[dict[str, Resource]] = {
         expiry={"expire-objects": {"expiration": {"days": 365}}},
     ),
     "payloads-logging": {
-        "type": "aws:s3/bucketLogging:BucketLogging",
+        "type token": "aws:s3/bucketLogging:BucketLogging",
         "bucket": "payloads-id",
         "targetBucket": "access-logs-id",
         "targetPrefix": "payloads/",
     },
     "table": {
-        "type": "aws:dynamodb/table:Table",
+        "type token": "aws:dynamodb/table:Table",
         "name": f"{NAME}-messages",
         "billingMode": "PAY_PER_REQUEST",
         "hashKey": "message_id",
@@ -296,7 +296,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "queue": {
-        "type": "aws:sqs/queue:Queue",
+        "type token": "aws:sqs/queue:Queue",
         "name": f"{NAME}-queue",
         "kmsMasterKeyId": KEY_ARN,
         "maxMessageSize": 256 * 1024,
@@ -307,7 +307,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "dead-letter-queue": {
-        "type": "aws:sqs/queue:Queue",
+        "type token": "aws:sqs/queue:Queue",
         "name": f"{NAME}-dead-letter-queue",
         "kmsMasterKeyId": KEY_ARN,
         "maxMessageSize": 260 * 1024,
@@ -316,24 +316,24 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "dead-letter-queue-redrive-allow": {
-        "type": "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
+        "type token": "aws:sqs/redriveAllowPolicy:RedriveAllowPolicy",
         "queueUrl": DLQ_URL,
         "redriveAllowPolicy": {"redrivePermission": "byQueue", "sourceQueueArns": [QUEUE_ARN]},
     },
     "topic": {
-        "type": "aws:sns/topic:Topic",
+        "type token": "aws:sns/topic:Topic",
         "name": f"{NAME}-notifications",
         "kmsMasterKeyId": KEY_ARN,
         "signatureVersion": 2,
         "tags": TAGS,
     },
     "topic-policy": {
-        "type": "aws:sns/topicPolicy:TopicPolicy",
+        "type token": "aws:sns/topicPolicy:TopicPolicy",
         "arn": TOPIC_ARN,
         "policy": document(tls_only("sns:Publish", TOPIC_ARN)),
     },
     "function-logs": {
-        "type": "aws:cloudwatch/logGroup:LogGroup",
+        "type token": "aws:cloudwatch/logGroup:LogGroup",
         "name": f"/aws/lambda/{FUNCTION}",
         "retentionInDays": 1,
         "kmsKeyId": KEY_ARN,
@@ -341,19 +341,19 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "function-role": {
-        "type": "aws:iam/role:Role",
+        "type token": "aws:iam/role:Role",
         "name": FUNCTION,
         "assumeRolePolicy": document({"Effect": "Allow", "Principal": service("lambda"), "Action": "sts:AssumeRole"}),
         "tags": TAGS,
     },
     "function-role-policy": {
-        "type": "aws:iam/rolePolicy:RolePolicy",
+        "type token": "aws:iam/rolePolicy:RolePolicy",
         "name": FUNCTION,
         "role": "function-role-id",
         "policy": document(*PERMISSIONS),
     },
     "function": {
-        "type": "aws:lambda/function:Function",
+        "type token": "aws:lambda/function:Function",
         "name": FUNCTION,
         "description": "Stores each message of the queue, indexes it, and sends a notification",
         "role": ROLE_ARN,
@@ -377,14 +377,14 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "function-live": {
-        "type": "aws:lambda/alias:Alias",
+        "type token": "aws:lambda/alias:Alias",
         "name": "live",
         "description": "The version that processes messages",
         "functionName": FUNCTION,
         "functionVersion": "1",
     },
     "function-event-source": {
-        "type": "aws:lambda/eventSourceMapping:EventSourceMapping",
+        "type token": "aws:lambda/eventSourceMapping:EventSourceMapping",
         "eventSourceArn": QUEUE_ARN,
         "functionName": f"{FUNCTION_ARN}:live",
         "batchSize": 10,
@@ -394,13 +394,13 @@ EXPECTED: Final[dict[str, Resource]] = {
         "tags": TAGS,
     },
     "alarm-topic": {
-        "type": "aws:sns/topic:Topic",
+        "type token": "aws:sns/topic:Topic",
         "name": f"{NAME}-alarms",
         "signatureVersion": 2,
         "tags": TAGS,
     },
     "alarm-topic-policy": {
-        "type": "aws:sns/topicPolicy:TopicPolicy",
+        "type token": "aws:sns/topicPolicy:TopicPolicy",
         "arn": ALARM_TOPIC_ARN,
         "policy": document(
             tls_only("sns:Publish", ALARM_TOPIC_ARN),
@@ -417,7 +417,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         ),
     },
     "alarm-subscription": {
-        "type": "aws:sns/topicSubscription:TopicSubscription",
+        "type token": "aws:sns/topicSubscription:TopicSubscription",
         "topic": ALARM_TOPIC_ARN,
         "protocol": "email",
         "endpoint": "team@example.com",
@@ -482,7 +482,7 @@ EXPECTED: Final[dict[str, Resource]] = {
         treatMissingData="notBreaching",
     ),
     "dashboard": {
-        "type": "aws:cloudwatch/dashboard:Dashboard",
+        "type token": "aws:cloudwatch/dashboard:Dashboard",
         "dashboardName": f"{NAME}-dashboard",
         "dashboardBody": {"widgets": [graph(title, metrics) for title, metrics in GRAPHS.items()]},
     },
@@ -493,7 +493,11 @@ PROTECTED: Final = {
     *("key", "payloads", "access-logs", "table"),
     *("queue", "dead-letter-queue", "topic", "alarm-topic", "function-logs", "function-role"),
 }
-RETAINED: Final = {"key", "table", *(name for name, each in EXPECTED.items() if each["type"].startswith("aws:s3/"))}
+RETAINED: Final = {
+    "key",
+    "table",
+    *(name for name, each in EXPECTED.items() if each["type token"].startswith("aws:s3/")),
+}
 # Explicit dependencies (`depends_on`), where no input refers to the other resource.
 AFTER: Final = {
     **{f"{name}-lifecycle": f"{name}-versioning" for name in BUCKETS},
@@ -512,14 +516,14 @@ def test_the_stack_has_these_resources(example: RecordedProgram) -> None:
 def test_a_resource_has_these_inputs(example: RecordedProgram, name: str) -> None:
     (type_,) = [each.type for each in example.resources if each.name == name and not each.is_component]
 
-    assert {"type": type_, **recorded_inputs(example)[name]} == EXPECTED[name]
+    assert {"type token": type_, **recorded_inputs(example)[name]} == EXPECTED[name]
 
 
 @pytest.mark.parametrize("name", AFTER)
 def test_a_resource_is_created_after_its_dependency(example: RecordedProgram, name: str) -> None:
     (after,) = [each.urn for each in example.resources if each.name == AFTER[name]]
 
-    assert after in example.one(EXPECTED[name]["type"], name).dependencies
+    assert after in example.one(EXPECTED[name]["type token"], name).dependencies
 
 
 def test_production_protects_and_retains_stateful_resources(production: RecordedProgram) -> None:
@@ -536,7 +540,7 @@ def test_other_environments_can_be_destroyed(example: RecordedProgram) -> None:
 def test_ci_guards_the_types_that_production_protects_or_retains() -> None:
     policies = tomllib.loads((PROJECT_FOLDER / "policies.toml").read_text(encoding="utf-8"))
 
-    types = {EXPECTED[name]["type"] for name in PROTECTED | RETAINED}
+    types = {EXPECTED[name]["type token"] for name in PROTECTED | RETAINED}
     assert policies["stateful"]["types"] == sorted(types), "the types under [stateful] in policies.toml"
 
 
