@@ -131,12 +131,14 @@ def record(answers):
     from tools.template import digest  # noqa: PLC0415 # ty: ignore[import-not-found] # the project's module
 
     folder = answers.get("_repo_dir") or ""
+    paths = (path for name in OWNED for path in (Path(name), *Path(name).rglob("*")))
+    owned = sorted(path for path in paths if path.is_file() and "__pycache__" not in path.parts)
     return {
         "template": address(answers["_template"]) or address(git(folder, "remote", "get-url", "origin")),
         "version": answers["_template_version"],
         "rendered": answers["_template_version"],
         "commit": git(folder, "rev-parse", "HEAD"),
-        "owned": {name: digest(Path(name)) for name in OWNED if os.path.exists(name)},  # noqa: PTH110
+        "owned": {path.as_posix(): digest(path) for path in owned},
         "answers": {question: answer for question, answer in answers.items() if question[0] != "_"},
     }
 

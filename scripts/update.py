@@ -186,19 +186,22 @@ class Repository:
         record = json.loads(self.run("show", f"{commit}:{RECORD}"))
         record["template"] = project["template"]
 
+        changed = {*self.run("diff", "--name-only", "--no-renames", base, "HEAD").splitlines()}
+        released = {*self.run("ls-tree", "-r", "--name-only", commit).splitlines()}
+
         def stays(path: str) -> bool:
             # A file that becomes the template's stays the team's if the team has changed or added it.
-            return path in project["owned"] or (
-                path not in before["owned"] and self.succeeds("diff", "--quiet", base, "HEAD", "--", path)
-            )
+            return path in project["owned"] or not (path in before["owned"] or path in changed)
 
         record["owned"] = {path: digest for path, digest in record["owned"].items() if stays(path)}
-        options = ("--name-only", base, "HEAD", "--", *record["owned"])
-        replaced = self.run("diff", *options).splitlines() if record["owned"] else []
+        replaced = sorted(changed & record["owned"].keys())
+        deleted = sorted(changed & project["owned"].keys() - released)
         try:
             self._begin_merge(commit)
-            if record["owned"]:
-                self.run("checkout", "--quiet", "--no-overlay", commit, "--", *record["owned"])
+            for path in replaced:
+                self.run("checkout", "--quiet", commit, "--", path)
+            for path in deleted:
+                self.run("rm", "--quiet", "--force", "--ignore-unmatch", "--", path)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (self.folder / RECORD).write_text(text, encoding="utf-8", newline="\n")
             self.run("add", "--", RECORD)
@@ -206,8 +209,9 @@ class Repository:
         except BaseException:
             self._git("merge", "--abort")
             raise
-        if replaced:
-            say(["The template's versions replace your changes in:\n", *(f"    {each}" for each in replaced), ""])
+        if replaced or deleted:
+            listed = (f"    {path}" for path in sorted([*replaced, *deleted]))
+            say(["The template's versions replace your changes in:\n", *listed, ""])
         if conflicts:
             return conflicts
         committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")

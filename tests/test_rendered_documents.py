@@ -351,7 +351,7 @@ def test_the_readme_is_one_page_and_runs_locally_before_it_deploys(project: Proj
 
 def test_the_readme_says_who_owns_each_folder(project: Project) -> None:
     rows = re.findall(r"^\| `(\w+)/` \| (yours|the template's) \|", project.read("README.md"), flags=re.MULTILINE)
-    owned = json.loads(project.read(".template.json"))["owned"]
+    owned = {name.partition("/")[0] for name in json.loads(project.read(".template.json"))["owned"]}
     # Hidden folders belong to GitHub and GitLab; the README lists the docs separately.
     folders = {path.name for path in project.path.iterdir() if path.is_dir() and path.name[0] != "."} - {"docs"}
 

@@ -285,9 +285,18 @@ def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template:
 
 def test_replaced_changes_of_the_templates_files_are_listed(template: Path, project: Path) -> None:
     (project / "tools/own.py").touch()
-    commit_all(project, "A tool")
+    replace(project, ("tools/__init__.py", '"""', '"""Changed. '), ("tools/markdown.py", '"""', '"""Changed. '))
+    commit_all(project, "Change tools")
+    (template / RENDERED / "tools/markdown.py").unlink()
+    release(template, NEWEST)
 
-    assert "The template's versions replace your changes in:\n\n    tools/own.py\n" in update(template, project)
+    said = update(template, project)
+
+    assert (
+        "The template's versions replace your changes in:\n\n    tools/__init__.py\n    tools/markdown.py\n\n" in said
+    )
+    assert not (project / "tools/markdown.py").exists()
+    assert (project / "tools/own.py").exists()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the hook is a shell script")

@@ -210,14 +210,10 @@ def find_problems(
     secret_keys: Collection[str] = (),
     variables: Mapping[str, str] | None = None,
 ) -> list[Problem]:
-    """Return all problems in a stack's configuration.
+    """Return all problems in the configuration of a stack of the Pulumi project.
 
-    Args:
-        settings: The project's settings model.
-        project: Name of the Pulumi project, which is the namespace of its settings.
-        config: Values as text, by key with namespace, including defaults.
-        secret_keys: Keys whose values must not be printed.
-        variables: Environment variables whose AWS endpoints must fit the stack; not checked by default.
+    `config` has values as text, by key with namespace, including defaults. Values of `secret_keys` are not printed. The
+    AWS endpoints in the environment variables must fit the stack; by default, they are not checked.
     """
     model = model_of(settings)
     environment = config.get(f"{project}:{DECLARATION.environment}", "")
@@ -239,10 +235,7 @@ def find_problems(
 def own_problems(
     model: SettingsModel, project: str, config: Mapping[str, str], secret_keys: Collection[str] = ()
 ) -> Iterator[Problem]:
-    """Find missing, unknown, invalid and contradictory settings in a project's namespace.
-
-    The arguments are those of `find_problems`.
-    """
+    """Find missing, unknown, invalid and contradictory settings in a project's namespace; see `find_problems`."""
     own = own_settings(project, config)
     good: dict[str, Any] = {}
     for key in model.keys:

@@ -4,7 +4,6 @@
 module, so the module imports only the standard library.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -30,24 +29,23 @@ Version = tuple[int, ...]
 
 
 def digest(path: Path) -> str:
-    """Hash a file, or all files of a folder, regardless of version numbers, line endings, caches and hidden files."""
-    files = {file.relative_to(path): file for file in (path, *path.rglob("*")) if file.is_file()}
-    hashed = hashlib.sha256()
-    for name, file in sorted(files.items()):
-        if not any(part.startswith((".", "__pycache__")) for part in name.parts):
-            content = VERSIONS.sub(b"", file.read_bytes().replace(b"\r\n", b"\n"))
-            hashed.update(b"%b\0%b\0" % (name.as_posix().encode(), content))
-    return hashed.hexdigest()
+    """Hash a file, regardless of version numbers and line endings. A missing file counts as empty."""
+    content = path.read_bytes() if path.is_file() else b""
+    return hashlib.sha256(VERSIONS.sub(b"", content.replace(b"\r\n", b"\n"))).hexdigest()
 
 
 def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
     """Read ``.template.json``; exit if it is missing or damaged."""
-    record = None
-    with contextlib.suppress(OSError, ValueError):
+    problem = "a key is missing or wrong"
+    try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
-    if not isinstance(record, dict) or not record.keys() >= KEYS or not _parse(str(record["rendered"])):
-        sys.exit(f"{RECORD_FILE} is missing or damaged; restore it from the project's history")
-    return record
+        if isinstance(record, dict) and record.keys() >= KEYS and _parse(str(record["rendered"])):
+            return record
+    except FileNotFoundError:
+        problem = "it does not exist"
+    except ValueError as error:
+        problem = str(error)
+    sys.exit(f"{RECORD_FILE} cannot be read: {problem}; correct it, or restore it from the project's history")
 
 
 def check(folder: Path = PROJECT_FOLDER) -> None:
@@ -59,7 +57,7 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
     if changed:
         sys.exit(
             f"changed, but owned by the template: {', '.join(changed)}; undo the change or, to own the file, remove "
-            f"its line from {RECORD_FILE}: `update` then merges the file"
+            f"its line from {RECORD_FILE}: `update` then merges the file; see tools/README.md"
         )
 
 

@@ -38,10 +38,7 @@ REGIONAL_SERVICES: Final = frozenset({"codedeploy", "elasticmapreduce", "logs"})
 
 @dataclass(frozen=True)
 class Resource:
-    """A resource that the program registered: type token, logical name, options, and inputs by camel-case name.
-
-    `parent` and `dependencies` are URNs.
-    """
+    """A resource that the program registered. `parent` and `dependencies` are URNs; inputs have camel-case names."""
 
     type: str
     name: str
@@ -64,10 +61,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class RecordedProgram:
-    """A Pulumi program's configuration, resources in the order of registration, and outputs.
-
-    `exports` are the stack's outputs, `registered_outputs` those of the components, by URN.
-    """
+    """A Pulumi program's configuration and resources, the stack's outputs, and those of the components, by URN."""
 
     config: Mapping[str, str]
     resources: list[Resource] = field(default_factory=list)
