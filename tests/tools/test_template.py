@@ -180,7 +180,7 @@ def test_check_says_whether_there_is_a_newer_release(
 @pytest.mark.parametrize(
     ("record", "version", "message"),
     [
-        ({"template": ""}, "", 'the template\'s address is unknown; set "template" in .template.json'),
+        ({"template": ""}, "", 'the template\'s address is unknown; set "template" in .template.json to its URL'),
         ({"template": "no/such/folder"}, "", "`git ls-remote` failed: "),
         ({}, "1.3.0", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
         ({"version": "1.3.0"}, "", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),

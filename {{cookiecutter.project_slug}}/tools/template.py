@@ -96,7 +96,7 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
 def _releases(template: str) -> set[Version]:
     """Return the template's releases: its tags of the form ``v1.2.3``; exit if there are none."""
     if not template:
-        sys.exit(f'update: the template\'s address is unknown; set "template" in {RECORD_FILE}')
+        sys.exit(f'update: the template\'s address is unknown; set "template" in {RECORD_FILE} to its URL')
     found = {tuple(map(int, numbers)) for numbers in RELEASE.findall(_run("git", "ls-remote", "--tags", template))}
     return found or sys.exit(f"update: {template} has no releases")
 

@@ -1,7 +1,7 @@
 """The outputs that AWS computes for the programs' resources, by Pulumi's type token, for the mocks of `tools.testing`.
 
-A text may contain the resource's inputs, and ``account``, ``dns_suffix``, ``name``, ``partition``, ``region`` and
-``uuid``.
+A text may contain inputs that the program sets, such as ``name``, and ``account``, ``dns_suffix``, ``partition``,
+``region`` and ``uuid``.
 """
 
 from typing import Final
