@@ -185,7 +185,6 @@ class Repository:
         before = json.loads(self.run("show", f"{base}:{RECORD}"))
         record = json.loads(self.run("show", f"{commit}:{RECORD}"))
         record["template"] = project["template"]
-
         changed = {*self.run("diff", "--name-only", "--no-renames", base, "HEAD").splitlines()}
         released = {*self.run("ls-tree", "-r", "--name-only", commit).splitlines()}
 
@@ -194,10 +193,12 @@ class Repository:
             return path in project["owned"] or not (path in before["owned"] or path in changed)
 
         record["owned"] = {path: digest for path, digest in record["owned"].items() if stays(path)}
-        replaced = sorted(changed & record["owned"].keys())
         deleted = sorted(changed & project["owned"].keys() - released)
         try:
             self._begin_merge(commit)
+            # git has merged the team's changes, also into files that the release has renamed.
+            differing = self.run("diff", "--name-only", "--no-renames", commit).splitlines()
+            replaced = sorted({*differing} & record["owned"].keys())
             for path in replaced:
                 self.run("checkout", "--quiet", commit, "--", path)
             for path in deleted:

@@ -283,20 +283,19 @@ def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template:
     assert "warning_days = 30" in (project / "policies.toml").read_text(encoding="utf-8")
 
 
-def test_replaced_changes_of_the_templates_files_are_listed(template: Path, project: Path) -> None:
+def test_changes_of_the_templates_files_are_replaced_and_listed(template: Path, project: Path) -> None:
     (project / "tools/own.py").touch()
     replace(project, ("tools/__init__.py", '"""', '"""Changed. '), ("tools/markdown.py", '"""', '"""Changed. '))
     commit_all(project, "Change tools")
-    (template / RENDERED / "tools/markdown.py").unlink()
+    (template / RENDERED / "tools/markdown.py").rename(template / RENDERED / "tools/formats.py")
     release(template, NEWEST)
 
     said = update(template, project)
 
-    assert (
-        "The template's versions replace your changes in:\n\n    tools/__init__.py\n    tools/markdown.py\n\n" in said
-    )
-    assert not (project / "tools/markdown.py").exists()
-    assert (project / "tools/own.py").exists()
+    replaced = "tools/__init__.py", "tools/formats.py", "tools/markdown.py"
+    assert "The template's versions replace your changes in:\n" + "".join(f"\n    {name}" for name in replaced) in said
+    assert {path.name for path in (project / "tools").glob("[fmo]*.py")} == {"formats.py", "own.py"}
+    assert "Changed." not in (project / "tools/formats.py").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the hook is a shell script")
