@@ -19,7 +19,7 @@ from typing import Any
 
 from cookiecutter.exceptions import CookiecutterException
 
-from hooks.post_gen_project import say
+from hooks.post_gen_project import FIRST_COMMANDS, say
 from scripts.new import ASKED, QUESTIONS, ROOT, AnswersError, answer
 
 RECORD = ".template.json"
@@ -256,11 +256,17 @@ def main() -> None:
         listed = "".join(f"\n    {file}" for file in conflicts)
         sys.exit(
             f"update: {VERSION} is merged, but not committed. These files have conflicts:\n{listed}\n\nResolve them, "
-            "`git add` them, and `git commit`; or `git merge --abort`. Then install the dependencies again, and run "
-            "`generate` and `check`."
+            f"`git add` them, and `git commit`; or `git merge --abort`. Next:\n{next_commands(project)}"
         )
     else:
-        print(f"update: merged {VERSION}. Install the dependencies again, and run `generate` and `check`.")
+        print(f"update: merged {VERSION}. Next:\n{next_commands(project)}")
+
+
+def next_commands(project: Path) -> str:
+    """Return a line for each command to run after a merge."""
+    answers = json.loads((project / RECORD).read_text(encoding="utf-8"))["answers"]
+    install, check = FIRST_COMMANDS[answers["package_manager"]]
+    return "".join(f"\n    {command}" for command in (install, check.replace("check", "generate"), check))
 
 
 def update(project: Path) -> list[str] | None:

@@ -146,7 +146,8 @@ def test_a_project_without_changes_becomes_what_the_release_renders(
     assert git(project, "status", "--porcelain") == ""
     assert "Every team gets a mascot." in said
     assert "    mascot: badger" in said
-    assert said.endswith(f"update: merged {NEW}. Install the dependencies again, and run `generate` and `check`.\n")
+    commands = "\n    uv sync\n    uv run poe generate\n    uv run poe check\n"
+    assert said.endswith(f"update: merged {NEW}. Next:\n{commands}")
     assert update(template, project).endswith(f"update: nothing to merge from {NEW}\n")
 
 
