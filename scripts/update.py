@@ -6,15 +6,17 @@ branches and files change only after the renderings have succeeded.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cookiecutter.exceptions import CookiecutterException
@@ -24,10 +26,9 @@ from scripts.new import ASKED, QUESTIONS, ROOT, AnswersError, answer
 
 RECORD = ".template.json"
 BRANCH = "template"
-# Prefix of the commit messages of renderings.
-SUBJECT = "Template"
 VERSION = QUESTIONS["_template_version"]
-# A block of a file that the task `generate` writes.
+# Files with blocks that the task `generate` writes, and such a block.
+GENERATED_FILE = re.compile(r"Pulumi\.yaml|README\.md|docs/[^/]+\.md")
 GENERATED = re.compile(
     r"^ *(?:<!--|#) (?P<name>[a-z-]+): begin\b.*\n(?:.*\n)*? *(?:<!--|#) (?P=name): end\b", re.MULTILINE
 )
@@ -35,6 +36,8 @@ GENERATED = re.compile(
 CONFLICT = re.compile(
     r"^<{7} .*\n(?P<ours>(?:.*\n)*?)(?:\|{7}.*\n(?:.*\n)*?)?={7}\r?\n(?:.*\n)*?>{7} .*\n", re.MULTILINE
 )
+# Settings for output that this module reads.
+SETTINGS = ("-c", "core.quotePath=off", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
 
 
 class UpdateError(Exception):
@@ -68,11 +71,14 @@ class Repository:
 
     def _git(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["git", "-c", "core.quotePath=off", *arguments],
+            ["git", *SETTINGS, *arguments],
             cwd=self.folder,
             check=False,
             capture_output=True,
             encoding="utf-8",
+            errors="surrogateescape",
+            # git handles SIGINT even if this process ignores it.
+            start_new_session=signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
             env=os.environ | variables,
         )
 
@@ -101,12 +107,14 @@ class Repository:
         if parent and self.run("rev-parse", f"{parent}^{{tree}}") == tree:
             return parent
         options = ("-p", parent) if parent else ()
-        return self.run("commit-tree", tree, *options, "-m", f"{SUBJECT} {version}")
+        # The message names the tree, because a rebase keeps the message, but not the tree.
+        return self.run("commit-tree", tree, *options, "-m", f"Template {version}\n\nTree: {tree}")
 
     def last_rendering(self, version: str) -> str:
         """Return the newest rendering of a version in HEAD's history; empty if there is none, as after a squash."""
-        log = (line.partition(" ") for line in self.run("log", "--topo-order", "--format=%H %s").splitlines())
-        return next((commit for commit, _, subject in log if subject == f"{SUBJECT} {version}"), "")
+        log = self.run("log", "--topo-order", "--grep=^Tree: ", "--format=%H %T %B%x00").split("\0")
+        commits = (entry.strip().split(" ", 2) for entry in log if entry.strip())
+        return next((commit for commit, tree, message in commits if is_rendering(message, tree, version)), "")
 
     def first_record(self, version: str) -> dict[str, Any]:
         """Return the oldest ``.template.json`` of a rendered version: its answers may have been edited since.
@@ -115,11 +123,13 @@ class Repository:
             UpdateError: If no commit has one, because git ignores the file.
         """
         commits = self.run("log", "--topo-order", "--reverse", "--format=%H", "--", RECORD).splitlines()
-        records = (json.loads(self.run("show", f"{commit}:{RECORD}")) for commit in commits)
-        found = next((record for record in records if record["rendered"] == version), None)
-        if found is None:
-            raise UpdateError(f"{RECORD} is not committed; commit it first")
-        return found
+        for commit in commits:
+            # A commit may have deleted or damaged the file.
+            with contextlib.suppress(UpdateError, ValueError):
+                record = json.loads(self.run("show", f"{commit}:{RECORD}"))
+                if record["rendered"] == version:
+                    return record
+        raise UpdateError(f"{RECORD} is not committed; commit it first")
 
     def point_branch(self, commit: str) -> None:
         """Point the branch ``template`` to a rendering.
@@ -129,28 +139,35 @@ class Repository:
         """
         branch = f"refs/heads/{BRANCH}"
         if self.succeeds("rev-parse", "--verify", "--quiet", branch):
-            subject = self.run("log", "-1", "--format=%s", branch, "--")
-            if not subject.startswith(f"{SUBJECT} "):
+            tree, _, message = self.run("log", "-1", "--format=%T %B", branch, "--").partition(" ")
+            if not is_rendering(message, tree):
                 raise UpdateError(f"the branch `{BRANCH}` has other commits than renderings; rename it")
         self.run("branch", "--quiet", "--force", BRANCH, commit)
 
-    def relate(self, base: str) -> None:
+    def _relate(self, base: str) -> None:
         """Make a rendering an ancestor of HEAD, so that git has a merge base. No file changes, and no hook runs."""
         if not self.succeeds("merge-base", "--is-ancestor", base, "HEAD"):
             message = "Record the template's rendering"
             head = self.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-p", base, "-m", message)
             self.run("update-ref", "-m", message, "HEAD", head)
 
-    def require_no_untracked(self, base: str, commit: str) -> None:
-        """Require that no untracked file is in the way of a rendering: git would overwrite those that it ignores.
+    def files_to_write(self, base: str, commit: str, owned: Iterable[str]) -> set[str]:
+        """Return the files that the merge of a rendering may write.
 
         Raises:
-            UpdateError: If there is such a file.
+            UpdateError: If an untracked file is in the way. git would overwrite the files that it ignores.
         """
-        written = self.run("diff", "--name-only", "--no-renames", "--diff-filter=d", base, commit).splitlines()
-        untracked = self.run("ls-files", "--others", "--", *written).splitlines()
+        written = {
+            *self.run("diff", "--name-only", "--no-renames", "--diff-filter=d", base, commit).splitlines(),
+            *owned,
+        }
+        folders = {folder.as_posix() for path in written for folder in PurePosixPath(path).parents}
+        in_the_way = {folder for folder in folders if not (self.folder / folder).is_dir()}
+        in_the_way |= {folder for folder in folders if (self.folder / folder).is_symlink()}
+        untracked = self.run("ls-files", "--others", "--", *written, *in_the_way).splitlines()
         if untracked:
-            raise UpdateError(f"git ignores {', '.join(untracked)}, which {VERSION} changes; move it away first")
+            raise UpdateError(f"git ignores {', '.join(untracked)}, which {VERSION} writes; move it away first")
+        return written
 
     def _begin_merge(self, commit: str) -> None:
         merged = self._git("merge", "--quiet", "--no-commit", "--no-ff", commit)
@@ -161,7 +178,7 @@ class Repository:
     def _resolve_generated(self) -> list[str]:
         """Resolve conflicts in generated blocks, and return the files that have other conflicts."""
         conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
-        for name in conflicts:
+        for name in filter(GENERATED_FILE.fullmatch, conflicts):
             path = self.folder / name
             text = path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
             resolved = resolve_generated(text)
@@ -182,19 +199,29 @@ class Repository:
         Raises:
             UpdateError: If git cannot merge, and the working tree is unchanged; or if git refuses the commit.
         """
+        head = self.run("rev-parse", "HEAD")
         before = json.loads(self.run("show", f"{base}:{RECORD}"))
         record = json.loads(self.run("show", f"{commit}:{RECORD}"))
         record["template"] = project["template"]
         changed = {*self.run("diff", "--name-only", "--no-renames", base, "HEAD").splitlines()}
         released = {*self.run("ls-tree", "-r", "--name-only", commit).splitlines()}
+        renames = self.run("diff", "--name-status", "--find-renames", "--diff-filter=R", base, commit).splitlines()
+        origins = {new: old for _, old, new in (line.split("\t") for line in renames)}
 
         def stays(path: str) -> bool:
             # A file that becomes the template's stays the team's if the team has changed or added it.
-            return path in project["owned"] or not (path in before["owned"] or path in changed)
+            origin = origins.get(path, path)
+            return origin in project["owned"] or not (origin in before["owned"] or {origin, path} & changed)
 
         record["owned"] = {path: digest for path, digest in record["owned"].items() if stays(path)}
         deleted = sorted(changed & project["owned"].keys() - released)
+        written = self.files_to_write(base, commit, record["owned"])
+        added = written - {*self.run("ls-tree", "-r", "--name-only", "HEAD").splitlines()}
+        self.point_branch(commit)
+        # Ctrl-C would kill git, too, and leave a lock and half a merge.
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
+            self._relate(base)
             self._begin_merge(commit)
             # git has merged the team's changes, also into files that the release has renamed.
             differing = self.run("diff", "--name-only", "--no-renames", commit).splitlines()
@@ -209,7 +236,12 @@ class Repository:
             conflicts = self._resolve_generated()
         except BaseException:
             self._git("merge", "--abort")
+            self._git("reset", "--quiet", "--hard", head)
+            if added:
+                self._git("clean", "--quiet", "--force", "-x", "--", *added)
             raise
+        finally:
+            signal.signal(signal.SIGINT, handler)
         if replaced or deleted:
             listed = (f"    {path}" for path in sorted([*replaced, *deleted]))
             say(["The template's versions replace your changes in:\n", *listed, ""])
@@ -222,6 +254,11 @@ class Repository:
                 "Correct that, and `git commit`; or `git merge --abort`."
             )
         return []
+
+
+def is_rendering(message: str, tree: str, version: str = "") -> bool:
+    """Whether a commit, given its message and its tree, is an unchanged rendering of a version; by default of any."""
+    return re.fullmatch(rf"Template {re.escape(version) or '.+'}\n\nTree: {tree}\n*", message) is not None
 
 
 def resolve_generated(text: str) -> str:
@@ -294,9 +331,6 @@ def update(project: Path) -> list[str] | None:
         commit = repository.commit_rendering(rendered, VERSION, base)
     if commit == base or repository.succeeds("merge-base", "--is-ancestor", commit, "HEAD"):
         return None
-    repository.require_no_untracked(base, commit)
-    repository.point_branch(commit)
-    repository.relate(base)
     return repository.merge_template(base, commit, record)
 
 

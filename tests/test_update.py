@@ -173,7 +173,8 @@ def test_the_teams_changes_are_kept_and_the_templates_files_replaced(template: P
 
 
 def test_conflicts_are_left_to_git_and_their_resolution_is_kept(template: Path, project: Path) -> None:
-    replace(project, (".gitignore", "coverage/", "coverage/\nreports/"))
+    # `generate` writes no block of this file.
+    replace(project, (".gitignore", "coverage/", "# ours: begin\ncoverage/\nreports/\n# ours: end"))
     commit_all(project, "Ignore reports")
 
     said = update(template, project, expected=1)
@@ -270,6 +271,59 @@ def test_conflicts_in_generated_blocks_keep_the_teams_lines(conflict: str) -> No
     assert resolve_generated(others + BEGIN + conflict + END + others) == f"{others}{BEGIN}| a |\n{END}{others}"
 
 
+@pytest.mark.parametrize("has_tree", [True, False], ids=["rebased rendering", "team's title"])
+def test_a_commit_that_only_looks_like_a_rendering_reverts_nothing(
+    template: Path, project: Path, has_tree: bool
+) -> None:
+    update(template, project)
+    replace(project, TEAM[0])
+    message = git(project, "log", "-1", "--format=%B", "template") if has_tree else f"Template {NEW}"
+    git(project, "commit", "--quiet", "--all", "--message", message)
+    replace(template, (f"{RENDERED}/docs/costs.md", "# Costs", "# Prices"), ("cookiecutter.json", NEW, NEWEST))
+    release(template, NEWEST)
+
+    update(template, project)
+
+    assert TEAM[0][2] in (project / TEAM[0][0]).read_text(encoding="utf-8")
+    assert (project / "docs/costs.md").read_text(encoding="utf-8").startswith("# Prices\n")
+
+
+def test_the_teams_changes_follow_a_file_that_the_release_moves(template: Path, project: Path) -> None:
+    moved = {"renovate.json": ".github/renovate.json", "scripts/local_send.py": "tools/local_send.py"}
+    replace(project, ("renovate.json", "7 days", "3 days"), ("scripts/local_send.py", '"""', '"""Our own. '))
+    record = read_record(project)
+    del record["owned"]["renovate.json"]
+    (project / RECORD).write_text(json.dumps(record), encoding="utf-8")
+    commit_all(project, "Changes")
+    for old, new in moved.items():
+        (template / RENDERED / old).rename(template / RENDERED / new)
+    replace(template, ("hooks/post_gen_project.py", '"renovate.json"', '".github/renovate.json"'))
+    release(template, NEWEST)
+
+    said = update(template, project)
+
+    assert "3 days" in (project / ".github/renovate.json").read_text(encoding="utf-8")
+    assert '"""Our own. ' in (project / "tools/local_send.py").read_text(encoding="utf-8")
+    assert read_record(project)["owned"].keys().isdisjoint(moved.values())
+    assert "replace your changes" not in said
+
+
+def test_a_merge_that_git_cannot_finish_is_undone(template: Path, project: Path) -> None:
+    before = files(project)
+    git(project, "config", "filter.broken.clean", "cat")
+    git(project, "config", "filter.broken.smudge", "awk '/news/ {found = 1} {print} END {exit found}'")
+    git(project, "config", "filter.broken.required", "true")
+    (project / ".git/info/attributes").write_text(".gitignore filter=broken\n", encoding="utf-8")
+
+    said = update(template, project, expected=1)
+
+    assert "update: `git merge` failed: " in said
+    (project / ".git/info/attributes").unlink()
+    assert (files(project), git(project, "status", "--porcelain")) == (before, "")
+    update(template, project)
+    assert read_record(project)["rendered"] == NEW
+
+
 def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template: Path, project: Path) -> None:
     replace(project, ("policies.toml", "warning_days = 90", "warning_days = 30"))
     commit_all(project, "Warn later")
@@ -337,11 +391,21 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an ignored file is in the way": (
         lambda project: (
-            git(project, "rm", "--quiet", "--cached", "tools/__init__.py"),
-            replace(project, (".gitignore", "coverage/", "coverage/\n__init__.py")),
+            git(project, "rm", "--quiet", "--cached", "tools/local.py"),
+            replace(project, (".gitignore", "coverage/", "coverage/\nlocal.py")),
             git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
         ),
-        f"update: git ignores tools/__init__.py, which {NEW} changes; move it away first",
+        f"update: git ignores tools/local.py, which {NEW} writes; move it away first",
+    ),
+    "an ignored file is in the way of a folder": (
+        lambda project: (
+            (project.parent / "template" / RENDERED / "notes").mkdir(),
+            (project.parent / "template" / RENDERED / "notes/new.md").write_text("New\n", encoding="utf-8"),
+            (project / "notes").write_text("Private\n", encoding="utf-8"),
+            replace(project, (".gitignore", "coverage/", "coverage/\nnotes")),
+            git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
+        ),
+        f"update: git ignores notes, which {NEW} writes; move it away first",
     ),
     "an answer that is no longer allowed": (
         lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),
@@ -356,7 +420,10 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
         f"has no tag v{OLD}, which this project was rendered with",
     ),
     "the team has a branch of that name": (
-        lambda project: git(project, "branch", "template"),
+        lambda project: (
+            git(project, "commit", "--quiet", "--allow-empty", "--message", "Template for e-mails"),
+            git(project, "branch", "template"),
+        ),
         "update: the branch `template` has other commits than renderings; rename it",
     ),
     "an older release": (
