@@ -1,5 +1,6 @@
 """Measures all figures in ``benchmarks/README.md``: ``make bench``."""
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -8,9 +9,8 @@ from pathlib import Path
 
 from benchmarks.measure import in_turn, print_table, rendered, write_config
 from hooks.post_gen_project import OWNED
-from tests.combinations import ROOT
+from tests.combinations import LAST, LAST_VERSION, ROOT
 from tests.projects import Environment, Project
-from tests.test_last_release import LAST, LAST_VERSION
 
 STEPS: dict[str, tuple[str, ...]] = {
     "`ruff format --check`": ("ruff", "format", "--check"),
@@ -65,13 +65,14 @@ def measure_rendering() -> None:
 
 def count_changes() -> None:
     """Count the lines changed since the last release, by owner: updates merge only the team's files."""
-    diff = ["git", "diff", "--numstat", "--relative", LAST, "--", "."]
+    diff = ["git", "diff", "--numstat", "--no-renames", "--relative", LAST, "--", "."]
     folder = ROOT / "{{cookiecutter.project_slug}}"
     changed = subprocess.run(diff, cwd=folder, check=True, capture_output=True, encoding="utf-8").stdout
     counts = {"the template's": 0, "the team's": 0}
     for line in changed.splitlines():
         added, removed, name = line.split("\t")
-        owner = "the template's" if name.startswith(OWNED) else "the team's"
+        # Jinja's conditions in the names of files.
+        owner = "the template's" if re.sub("{%.*?%}", "", name).startswith(OWNED) else "the team's"
         counts[owner] += sum(int(number) for number in (added, removed) if number != "-")
     total = sum(counts.values()) or 1
     rows = [(owner, str(count), f"{100 * count / total:.0f} %") for owner, count in counts.items()]

@@ -81,7 +81,7 @@ def main() -> None:
     # Stub the method through which every boto3 client sends its requests.
     client = importlib.import_module("botocore.client").BaseClient
     client._make_api_call = lambda *_: {}  # noqa: SLF001 # the method is private
-    # The function's logger keeps the standard output of the time of the import.
+    # Powertools' Logger keeps the sys.stdout that it finds at import.
     with contextlib.redirect_stdout(io.StringIO()):
         module = importlib.import_module("processor.handler")
         handlers: dict[str, Handler] = {"function": module.lambda_handler, "plain": plain_handler(module)}

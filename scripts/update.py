@@ -27,21 +27,29 @@ from scripts.new import ASKED, QUESTIONS, ROOT, AnswersError, answer
 RECORD = ".template.json"
 BRANCH = "template"
 VERSION = QUESTIONS["_template_version"]
-# Files with blocks that the task `generate` writes, and such a block.
+# The files in which the task `generate` writes blocks, and the pattern of a block: as in `tools/generate.py`.
 GENERATED_FILE = re.compile(r"Pulumi\.yaml|README\.md|docs/[^/]+\.md")
 GENERATED = re.compile(
     r"^ *(?:<!--|#) (?P<name>[a-z-]+): begin\b.*\n(?:.*\n)*? *(?:<!--|#) (?P=name): end\b", re.MULTILINE
 )
 # A conflict in git's styles merge, diff3 and zdiff3: https://git-scm.com/docs/git-merge#_how_conflicts_are_presented
 CONFLICT = re.compile(
-    r"^<{7} .*\n(?P<ours>(?:.*\n)*?)(?:\|{7}.*\n(?:.*\n)*?)?={7}\r?\n(?:.*\n)*?>{7} .*\n", re.MULTILINE
+    r"^<{7} .*\n(?P<ours>(?:.*\n)*?)(?:\|{7}.*\n(?:.*\n)*?)?={7}\r?\n(?P<theirs>(?:.*\n)*?)>{7} .*\n", re.MULTILINE
 )
-# Settings for output that this module reads.
-SETTINGS = ("-c", "core.quotePath=off", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
+# Make git's output independent of the user's configuration.
+GIT_OPTIONS = ("-c", "core.quotePath=off", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
+# The exit status of `git merge` if files are in the way, so that it changes nothing.
+REFUSED = 2
+# Refs that exist while a command is not finished: https://git-scm.com/docs/gitrevisions
+UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
 
 class UpdateError(Exception):
     """The project cannot be updated; the message says why."""
+
+
+class MergeRefusedError(UpdateError):
+    """git has refused a merge, and changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -65,20 +73,22 @@ class Repository:
             raise UpdateError(f"`git {arguments[0]}` failed: {reason(finished)}")
         return finished.stdout.rstrip("\n")
 
+    def names(self, *arguments: str) -> set[str]:
+        """Run git, and return the file names that it prints, one on each line."""
+        return set(self.run(*arguments).splitlines())
+
     def succeeds(self, *arguments: str) -> bool:
         """Whether a git command succeeds."""
         return self._git(*arguments).returncode == 0
 
     def _git(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["git", *SETTINGS, *arguments],
+            ["git", *GIT_OPTIONS, *arguments],
             cwd=self.folder,
             check=False,
             capture_output=True,
             encoding="utf-8",
             errors="surrogateescape",
-            # git handles SIGINT even if this process ignores it.
-            start_new_session=signal.getsignal(signal.SIGINT) is signal.SIG_IGN,
             env=os.environ | variables,
         )
 
@@ -92,8 +102,8 @@ class Repository:
             raise UpdateError("the project is not in a git repository with a commit; commit it first")
         if self.run("rev-parse", "--show-prefix"):
             raise UpdateError("the project must be the root of its git repository")
-        if self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
-            raise UpdateError("a merge is not finished; `git commit` or `git merge --abort` first")
+        if any(self.succeeds("rev-parse", "--verify", "--quiet", head) for head in UNFINISHED):
+            raise UpdateError("a merge, cherry-pick, revert or rebase is not finished; finish or abort it first")
         if self.run("status", "--porcelain", "--untracked-files=normal"):
             raise UpdateError("there are uncommitted changes; commit or stash them first")
 
@@ -112,24 +122,24 @@ class Repository:
 
     def last_rendering(self, version: str) -> str:
         """Return the newest rendering of a version in HEAD's history; empty if there is none, as after a squash."""
-        log = self.run("log", "--topo-order", "--grep=^Tree: ", "--format=%H %T %B%x00").split("\0")
+        log = self.run("log", "--topo-order", "--basic-regexp", "--grep=^Tree: ", "--format=%H %T %B%x00").split("\0")
         commits = (entry.strip().split(" ", 2) for entry in log if entry.strip())
         return next((commit for commit, tree, message in commits if is_rendering(message, tree, version)), "")
 
     def first_record(self, version: str) -> dict[str, Any]:
-        """Return the oldest ``.template.json`` of a rendered version: its answers may have been edited since.
+        """Return the oldest ``.template.json`` of a rendered version: the answers may have been edited since.
 
         Raises:
-            UpdateError: If no commit has one, because git ignores the file.
+            UpdateError: If no commit has one, for example because git ignores the file.
         """
         commits = self.run("log", "--topo-order", "--reverse", "--format=%H", "--", RECORD).splitlines()
         for commit in commits:
             # A commit may have deleted or damaged the file.
-            with contextlib.suppress(UpdateError, ValueError):
+            with contextlib.suppress(UpdateError, ValueError, LookupError, TypeError):
                 record = json.loads(self.run("show", f"{commit}:{RECORD}"))
                 if record["rendered"] == version:
                     return record
-        raise UpdateError(f"{RECORD} is not committed; commit it first")
+        raise UpdateError(f"no commit has the {RECORD} of {version}; commit it, or fetch the whole history")
 
     def point_branch(self, commit: str) -> None:
         """Point the branch ``template`` to a rendering.
@@ -151,29 +161,51 @@ class Repository:
             head = self.run("commit-tree", "HEAD^{tree}", "-p", "HEAD", "-p", base, "-m", message)
             self.run("update-ref", "-m", message, "HEAD", head)
 
-    def files_to_write(self, base: str, commit: str, owned: Iterable[str]) -> set[str]:
-        """Return the files that the merge of a rendering may write.
+    def require_free(self, paths: Iterable[str]) -> None:
+        """Require that no untracked file is at a path, or where a folder of a path must be.
+
+        git would overwrite the untracked files that it ignores.
 
         Raises:
-            UpdateError: If an untracked file is in the way. git would overwrite the files that it ignores.
+            UpdateError: If there is such a file.
         """
-        written = {
-            *self.run("diff", "--name-only", "--no-renames", "--diff-filter=d", base, commit).splitlines(),
-            *owned,
+        folders = {folder.as_posix() for path in paths for folder in PurePosixPath(path).parents[:-1]}
+        not_folders = {
+            name for name in folders if (self.folder / name).is_symlink() or not (self.folder / name).is_dir()
         }
-        folders = {folder.as_posix() for path in written for folder in PurePosixPath(path).parents}
-        in_the_way = {folder for folder in folders if not (self.folder / folder).is_dir()}
-        in_the_way |= {folder for folder in folders if (self.folder / folder).is_symlink()}
-        untracked = self.run("ls-files", "--others", "--", *written, *in_the_way).splitlines()
+        untracked = sorted(self.names("ls-files", "--others", "--", *paths, *not_folders))
         if untracked:
-            raise UpdateError(f"git ignores {', '.join(untracked)}, which {VERSION} writes; move it away first")
-        return written
+            listed = ", ".join(untracked)
+            raise UpdateError(f"{VERSION} would overwrite files that are not in git: {listed}; move them away first")
 
-    def _begin_merge(self, commit: str) -> None:
-        merged = self._git("merge", "--quiet", "--no-commit", "--no-ff", commit)
+    def _begin_merge(self) -> None:
+        # git must not move new files after a folder that the team has renamed, where ignored files may be in the way.
+        options = ("-c", "merge.directoryRenames=false")
+        merged = self._git(*options, "merge", "--quiet", "--no-commit", "--no-ff", f"refs/heads/{BRANCH}")
         # With conflicts, too, git exits with 1.
         if not self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
-            raise UpdateError(f"`git merge` failed: {reason(merged)}")
+            refused = MergeRefusedError if merged.returncode == REFUSED else UpdateError
+            raise refused(f"`git merge` failed: {reason(merged)}")
+
+    def _restore(self, head: str, touched: set[str]) -> None:
+        """Undo a merge that has failed, also if git has no record of it.
+
+        Args:
+            head: The commit that HEAD was.
+            touched: The files that the merge may have changed. They had no uncommitted changes.
+        """
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            if not self.succeeds("merge", "--abort"):
+                self.run("reset", "--quiet")
+                self.run("checkout", "--quiet", "--", *touched & self.names("ls-files"))
+            self.run("clean", "--quiet", "--force", "-x", "--", *touched)
+            self.run("reset", "--quiet", "--soft", head)
+            self.require_clean()
+        except UpdateError as error:
+            say([f"The project is not restored: {error}. `git reset --hard {head}` restores it."])
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     def _resolve_generated(self) -> list[str]:
         """Resolve conflicts in generated blocks, and return the files that have other conflicts."""
@@ -203,48 +235,42 @@ class Repository:
         before = json.loads(self.run("show", f"{base}:{RECORD}"))
         record = json.loads(self.run("show", f"{commit}:{RECORD}"))
         record["template"] = project["template"]
-        changed = {*self.run("diff", "--name-only", "--no-renames", base, "HEAD").splitlines()}
-        released = {*self.run("ls-tree", "-r", "--name-only", commit).splitlines()}
+        changed = self.names("diff", "--name-only", "--no-renames", base, "HEAD")
         renames = self.run("diff", "--name-status", "--find-renames", "--diff-filter=R", base, commit).splitlines()
         origins = {new: old for _, old, new in (line.split("\t") for line in renames)}
-
-        def stays(path: str) -> bool:
-            # A file that becomes the template's stays the team's if the team has changed or added it.
-            origin = origins.get(path, path)
-            return origin in project["owned"] or not (origin in before["owned"] or {origin, path} & changed)
-
-        record["owned"] = {path: digest for path, digest in record["owned"].items() if stays(path)}
-        deleted = sorted(changed & project["owned"].keys() - released)
-        written = self.files_to_write(base, commit, record["owned"])
-        added = written - {*self.run("ls-tree", "-r", "--name-only", "HEAD").splitlines()}
+        record["owned"] = {
+            path: digest
+            for path, digest in record["owned"].items()
+            if is_owned(path, origins.get(path, path), {*before["owned"]}, {*project["owned"]}, changed)
+        }
+        owned = record["owned"].keys()
+        released = self.names("ls-tree", "-r", "--name-only", commit)
+        deleted = changed & (project["owned"].keys() - released)
+        touched = self.names("diff", "--name-only", "--no-renames", base, commit) | owned
+        self.require_free(touched & released)
+        # The team may have changed files during the renderings and the questions.
+        self.require_clean()
         self.point_branch(commit)
-        # Ctrl-C would kill git, too, and leave a lock and half a merge.
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._relate(base)
         try:
-            self._relate(base)
-            self._begin_merge(commit)
-            # git has merged the team's changes, also into files that the release has renamed.
-            differing = self.run("diff", "--name-only", "--no-renames", commit).splitlines()
-            replaced = sorted({*differing} & record["owned"].keys())
-            for path in replaced:
-                self.run("checkout", "--quiet", commit, "--", path)
-            for path in deleted:
-                self.run("rm", "--quiet", "--force", "--ignore-unmatch", "--", path)
+            self._begin_merge()
+            # git merges the team's changes into template-owned files, too, even under new names: take the release's.
+            if owned:
+                self.run("checkout", "--quiet", commit, "--", *owned)
+            if deleted:
+                self.run("rm", "--quiet", "--force", "--ignore-unmatch", "--", *deleted)
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (self.folder / RECORD).write_text(text, encoding="utf-8", newline="\n")
             self.run("add", "--", RECORD)
             conflicts = self._resolve_generated()
-        except BaseException:
-            self._git("merge", "--abort")
-            self._git("reset", "--quiet", "--hard", head)
-            if added:
-                self._git("clean", "--quiet", "--force", "-x", "--", *added)
+        except MergeRefusedError:
+            self.run("reset", "--quiet", "--soft", head)
             raise
-        finally:
-            signal.signal(signal.SIGINT, handler)
-        if replaced or deleted:
-            listed = (f"    {path}" for path in sorted([*replaced, *deleted]))
-            say(["The template's versions replace your changes in:\n", *listed, ""])
+        except BaseException:
+            self._restore(head, touched | deleted)
+            raise
+        if replaced := sorted(changed & (owned | deleted)):
+            say(["The template's versions replace your changes in:\n", *(f"    {path}" for path in replaced), ""])
         if conflicts:
             return conflicts
         committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")
@@ -254,6 +280,24 @@ class Repository:
                 "Correct that, and `git commit`; or `git merge --abort`."
             )
         return []
+
+
+def is_owned(path: str, origin: str, before: set[str], now: set[str], changed: set[str]) -> bool:
+    """Whether a file that the release owns belongs to the template in this project, too.
+
+    A file that the team took over stays the team's. So does a file that becomes the template's, if the team has changed
+    or added it.
+
+    Args:
+        path: The file.
+        origin: The file's name in the last rendering.
+        before: The files that the last rendering owned.
+        now: The files that the template owns in the project.
+        changed: The files that the team has changed.
+    """
+    # Version 0.1.0 recorded folders.
+    names = {origin, *map(str, PurePosixPath(origin).parents)}
+    return bool(names & now) or not (names & before or {origin, path} & changed)
 
 
 def is_rendering(message: str, tree: str, version: str = "") -> bool:
@@ -293,10 +337,14 @@ def main() -> None:
         listed = "".join(f"\n    {file}" for file in conflicts)
         sys.exit(
             f"update: {VERSION} is merged, but not committed. These files have conflicts:\n{listed}\n\nResolve them, "
-            f"`git add` them, and `git commit`; or `git merge --abort`. Next:\n{next_commands(project)}"
+            f"and `git add` them. Then run:\n{next_commands(project)}\n\nThen `git add` what these commands change, "
+            "and `git commit`. To undo the update: `git merge --abort`."
         )
     else:
-        print(f"update: merged {VERSION}. Next:\n{next_commands(project)}")
+        print(
+            f"update: merged {VERSION}. Run, and commit what changes:\n{next_commands(project)}\n\n"
+            "Push the merge as it is: a rebase (`git pull --rebase`) restores files that the team has deleted."
+        )
 
 
 def next_commands(project: Path) -> str:

@@ -1,4 +1,4 @@
-"""Pairwise combinations of the choices in cookiecutter.json, for the tests to render.
+"""The questions, the last release, and pairwise combinations of the choices, for the tests to render.
 
 New choices and values are covered automatically.
 """
@@ -14,6 +14,8 @@ QUESTIONS: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(en
 CHOICES: dict[str, list[str]] = {
     question: default for question, default in QUESTIONS.items() if isinstance(default, list) and question[0] != "_"
 }
+# The last release: until the first one, the first commit whose projects have the task `update`.
+LAST, LAST_VERSION = "52636563222b3c3a455b4ce0b5fa8b3e41afd304", "0.1.0"
 ASKED = [question for question in QUESTIONS if question[0] != "_"]
 
 # Every pair of values of two choices occurs in at least one combination.

@@ -69,7 +69,7 @@ class Project:
 
     def all_tasks(self) -> dict[str, dict[str, Any]]:
         """Return the Poe tasks by name, including the steps of other tasks."""
-        return self.toml("tools/tasks.toml")["tasks"]
+        return self.toml("tools/tasks.toml")["tasks"] | self.toml("pyproject.toml")["tool"]["poe"]["tasks"]
 
     def python_files(self) -> list[str]:
         """List the paths of the Python files, relative to the project."""

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.combinations import QUESTIONS, ROOT
+from scripts.update import CONFLICT
+from tests.combinations import LAST, LAST_VERSION, QUESTIONS, ROOT
 from tests.projects import Environment, Project
 from tests.test_rendering import commit_all, git
 from tests.test_update import (
@@ -27,15 +28,14 @@ from tests.test_update import update as update_project
 
 pytestmark = pytest.mark.slow
 
-# The last release: until the first one, the first commit whose projects have the task `update`.
-LAST, LAST_VERSION = "52636563222b3c3a455b4ce0b5fa8b3e41afd304", "0.1.0"
 VERSION = QUESTIONS["_template_version"]
 # A team's commits in the default project of the last release: a setting, a table, a mandatory event field, a stack, a
 # policy, values of prod, a dependency, a task, an error code, a threshold, and documents.
 TEAM = ROOT / "tests" / "team.patch"
 CONSOLE = '\n[tool.poe.tasks.console]\nhelp = "List the queues of the account"\ncmd = "aws sqs list-queues"\n'
 INCLUDE = 'include = "tools/tasks.toml"\n'
-# By file with conflicts: why there are any, the side that the team keeps, and the changes that it makes there.
+# By file: the reason for the conflict, the side that resolves it (ours: the team's; theirs: the template's), and edits
+# after that.
 CONFLICTS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
     "AGENTS.md": ("both changed the sentence that names the stacks", "theirs", []),
     "docs/continuous-deployment.md": ("both changed the sentences that name the stacks", "theirs", []),
@@ -56,12 +56,12 @@ CONFLICTS: dict[str, tuple[str, str, list[tuple[str, str]]]] = {
         [('"OptInRequired KMSOptInRequired', '"AccountProblem OptInRequired KMSOptInRequired')],
     ),
 }
-HUNK = re.compile(r"^<{7} .*\n(?P<ours>(?:.*\n)*?)={7}\n(?P<theirs>(?:.*\n)*?)>{7} .*\n", re.MULTILINE)
 
 
 @pytest.fixture(scope="module", name="released")
 def fixture_released(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the template's repository, with the last release and this version, and a project of the former."""
+    """A folder with the template's repository, which has two releases, and a project rendered at the older one."""
+    assert VERSION != LAST_VERSION, "raise `_template_version` in cookiecutter.json first"
     folder = tmp_path_factory.mktemp("released")
     template = folder / "template"
     git(folder, "clone", "--quiet", "--no-checkout", str(ROOT), str(template))
@@ -102,12 +102,13 @@ def test_an_edited_project_is_updated_and_passes_check(project: Path, environmen
     check = environment.task(Project(project, {}), "update", "--check")
     updated = environment.task(Project(project, {}), "update")
 
-    assert (check.returncode, updated.returncode) == (1, 1), updated.stdout
+    assert (check.returncode, updated.returncode) == (1, bool(CONFLICTS)), updated.stdout
     assert f"update: {VERSION} is available\n" in check.stdout
-    assert "".join(f"\n    {name}" for name in CONFLICTS) + "\n\nResolve them" in updated.stdout
+    assert re.findall(r"^    (.+)\n(?=(?:    .+\n)*\nResolve them)", updated.stdout, re.MULTILINE) == [*CONFLICTS]
+    assert read_record(project)["owned"].keys().isdisjoint(CONFLICTS)
     for name, (_, side, changes) in CONFLICTS.items():
         text = (project / name).read_text(encoding="utf-8")
-        (project / name).write_text(HUNK.sub(rf"\g<{side}>", text), encoding="utf-8")
+        (project / name).write_text(CONFLICT.sub(rf"\g<{side}>", text), encoding="utf-8")
         replace(project, *((name, old, new) for old, new in changes))
     generated = environment.task(Project(project, {}), "generate")
     commit_all(project, "Update the template")

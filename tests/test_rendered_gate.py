@@ -96,13 +96,13 @@ def test_an_error_that_only_pylint_finds_fails(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     compared = '"""A module."""\n\nX = 1\nY = X == X\n'
-    project = write(tmp_path, default_project, {"added/compared.py": compared, "tools/compared.py": compared})
+    project = write(tmp_path, default_project, {"added/tools/compared.py": compared, "tools/compared.py": compared})
 
     finished = environment.task(project, "lint")
 
     assert finished.returncode != 0
     assert re.findall(r"^(\S+):4:\d+:.*comparison-with-itself", finished.stdout, flags=re.MULTILINE) == [
-        "added/compared.py"
+        "added/tools/compared.py"
     ]
 
 

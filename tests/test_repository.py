@@ -183,7 +183,7 @@ def test_files_have_unix_line_endings_and_name_no_registry() -> None:
         content = (ROOT / name).read_bytes()
         assert b"\r" not in content, name
         assert content == b"" or (content.endswith(b"\n") and not content.endswith(b"\n\n")), name
-        # In a patch, an empty line is a space.
+        # In a patch, an empty context line is one space.
         assert name.endswith(".patch") or not re.search(rb"[ \t]$", content, flags=re.MULTILINE), name
         assert not hosts.search(content), name
 

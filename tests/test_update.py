@@ -4,8 +4,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pexpect
 import pytest
 
-from scripts.update import resolve_generated
+from scripts.update import is_owned, resolve_generated
 from tests.combinations import QUESTIONS, ROOT
 from tests.projects import Project
 from tests.test_rendering import TEMPLATE, commit_all, content, git
@@ -21,16 +23,18 @@ from tests.test_rendering import TEMPLATE, commit_all, content, git
 OLD, NEW, NEWEST = QUESTIONS["_template_version"], "98.7.6", "98.8.0"
 RECORD = ".template.json"
 RENDERED = "{{cookiecutter.project_slug}}"
-# The team's changes to a value, a document and a new stack: file, old text, new text.
+# The team's changes (file, old text, new text) to a value, a document, a generated block and a new stack.
 TEAM = (
     ("Pulumi.dev.yaml", "lambdaMemoryMb: 512", "lambdaMemoryMb: 768"),
     ("docs/costs.md", "# Costs", "# What it costs"),
+    ("docs/configuration.md", "| `batchSize` | `10` |", "| `batchSize` | `11` |"),
     ("Pulumi.qa.yaml", "environmentSuffix: dev", "environmentSuffix: qa"),
 )
-# The new release changes a file that the team owns and a file that the template owns, and adds a question.
+# The new release changes files that the team owns and a file that the template owns, and adds a question.
 NEWS = (
     (f"{RENDERED}/.gitignore", "coverage/", "coverage/\nnews/"),
     (f"{RENDERED}/tools/__init__.py", '"""', '"""News: '),
+    (f"{RENDERED}/docs/configuration.md", "Maximum number of messages in a batch", "Most messages in a batch"),
     ("cookiecutter.json", '  "_template_version"', '  "mascot": ["badger", "otter"],\n  "_template_version"'),
     ("cookiecutter.json", '"__prompts__": {', '"__prompts__": {\n    "mascot": {"__prompt__": "Mascot of the team"},'),
     ("cookiecutter.json", OLD, NEW),
@@ -147,7 +151,7 @@ def test_a_project_without_changes_becomes_what_the_release_renders(
     assert "Every team gets a mascot." in said
     assert "    mascot: badger" in said
     commands = "\n    uv sync\n    uv run poe generate\n    uv run poe check\n"
-    assert said.endswith(f"update: merged {NEW}. Next:\n{commands}")
+    assert f"update: merged {NEW}. Run, and commit what changes:\n{commands}\nPush the merge as it is: " in said
     assert update(template, project).endswith(f"update: nothing to merge from {NEW}\n")
 
 
@@ -173,7 +177,7 @@ def test_the_teams_changes_are_kept_and_the_templates_files_replaced(template: P
 
 
 def test_conflicts_are_left_to_git_and_their_resolution_is_kept(template: Path, project: Path) -> None:
-    # `generate` writes no block of this file.
+    # `generate` writes no blocks in this file, so the begin and end lines mean nothing here.
     replace(project, (".gitignore", "coverage/", "# ours: begin\ncoverage/\nreports/\n# ours: end"))
     commit_all(project, "Ignore reports")
 
@@ -272,7 +276,7 @@ def test_conflicts_in_generated_blocks_keep_the_teams_lines(conflict: str) -> No
 
 
 @pytest.mark.parametrize("has_tree", [True, False], ids=["rebased rendering", "team's title"])
-def test_a_commit_that_only_looks_like_a_rendering_reverts_nothing(
+def test_an_update_ignores_a_commit_that_only_looks_like_a_rendering(
     template: Path, project: Path, has_tree: bool
 ) -> None:
     update(template, project)
@@ -324,6 +328,69 @@ def test_a_merge_that_git_cannot_finish_is_undone(template: Path, project: Path)
     assert read_record(project)["rendered"] == NEW
 
 
+def test_a_file_that_is_edited_during_the_renderings_is_kept(template: Path, project: Path) -> None:
+    edit = f"\nwith open({str(project / 'README.md')!r}, 'a') as file:\n    file.write('An hour of work')\n"
+    hook = template / "hooks/post_gen_project.py"
+    hook.write_text(hook.read_text(encoding="utf-8") + edit, encoding="utf-8")
+    head = git(project, "rev-parse", "HEAD")
+
+    said = update(template, project, expected=1)
+
+    assert "update: there are uncommitted changes; commit or stash them first" in said
+    assert (project / "README.md").read_text(encoding="utf-8").endswith("An hour of work")
+    assert git(project, "rev-parse", "HEAD") == head
+
+
+# Edits a file between the last check of the working tree and the merge.
+EDITED = """
+from pathlib import Path
+from scripts import update
+
+relate = update.Repository._relate
+
+def edit(repository, base):
+    with (repository.folder / ".gitignore").open("a") as file:
+        file.write("mine/")
+    relate(repository, base)
+
+update.Repository._relate = edit
+update.main()
+"""
+
+
+def test_a_merge_that_git_refuses_changes_nothing(template: Path, project: Path) -> None:
+    head = git(project, "rev-parse", "HEAD")
+
+    finished = subprocess.run(
+        [sys.executable, "-c", EDITED, str(project)], cwd=template, check=False, capture_output=True, text=True
+    )
+
+    assert "update: `git merge` failed: error: Your local changes" in finished.stderr
+    assert (project / ".gitignore").read_text(encoding="utf-8").endswith("mine/")
+    assert (git(project, "rev-parse", "HEAD"), git(project, "status", "--short")) == (head, "M .gitignore")
+
+
+@pytest.mark.parametrize(
+    ("origin", "before", "now", "changed", "expected"),
+    [
+        ("tools/ci.py", {"tools/ci.py"}, {"tools/ci.py"}, {"tools/ci.py"}, True),
+        ("tools/ci.py", {"tools/ci.py"}, set(), set(), False),
+        ("tools/ci.py", {"tools"}, {"tools"}, {"tools/ci.py"}, True),
+        ("tools/ci.py", {"tools"}, set(), set(), False),
+        ("policies.toml", set(), set(), set(), True),
+        ("policies.toml", set(), set(), {"policies.toml"}, False),
+        ("scripts/ci.py", set(), set(), {"scripts/ci.py"}, False),
+        ("scripts/ci.py", {"scripts/ci.py"}, {"scripts/ci.py"}, {"scripts/ci.py"}, True),
+    ],
+)
+def test_a_released_file_is_the_templates_unless_the_team_has_its_own(
+    origin: str, before: set[str], now: set[str], changed: set[str], expected: bool
+) -> None:
+    path = "tools/ci.py" if origin.startswith("scripts/") else origin
+
+    assert is_owned(path, origin, before, now, changed) is expected
+
+
 def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template: Path, project: Path) -> None:
     replace(project, ("policies.toml", "warning_days = 90", "warning_days = 30"))
     commit_all(project, "Warn later")
@@ -341,15 +408,16 @@ def test_a_newly_owned_file_stays_the_teams_if_the_team_has_changed_it(template:
 def test_changes_of_the_templates_files_are_replaced_and_listed(template: Path, project: Path) -> None:
     (project / "tools/own.py").touch()
     replace(project, ("tools/__init__.py", '"""', '"""Changed. '), ("tools/markdown.py", '"""', '"""Changed. '))
+    (project / "tools/ci.py").unlink()
     commit_all(project, "Change tools")
     (template / RENDERED / "tools/markdown.py").rename(template / RENDERED / "tools/formats.py")
     release(template, NEWEST)
 
     said = update(template, project)
 
-    replaced = "tools/__init__.py", "tools/formats.py", "tools/markdown.py"
+    replaced = "tools/__init__.py", "tools/ci.py", "tools/markdown.py"
     assert "The template's versions replace your changes in:\n" + "".join(f"\n    {name}" for name in replaced) in said
-    assert {path.name for path in (project / "tools").glob("[fmo]*.py")} == {"formats.py", "own.py"}
+    assert {path.name for path in (project / "tools").glob("[cfmo]*.py")} == {"ci.py", "formats.py", "own.py"}
     assert "Changed." not in (project / "tools/formats.py").read_text(encoding="utf-8")
 
 
@@ -366,7 +434,7 @@ def test_a_commit_that_a_hook_refuses_can_be_repeated(template: Path, project: P
     git(project, "commit", "--quiet", "--message", "By hand")
 
     assert "but a hook or git refused the commit:\nnot like this\n" in said
-    assert "update: a merge is not finished; `git commit` or `git merge --abort` first" in again
+    assert "update: a merge, cherry-pick, revert or rebase is not finished; finish or abort it first" in again
     assert read_record(project)["rendered"] == NEW
 
 
@@ -387,7 +455,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
             git(project, "add", ".gitignore"),
             git(project, "commit", "--quiet", "--amend", "--no-edit"),
         ),
-        f"update: {RECORD} is not committed; commit it first",
+        f"update: no commit has the {RECORD} of {OLD}; commit it, or fetch the whole history",
     ),
     "an ignored file is in the way": (
         lambda project: (
@@ -395,7 +463,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
             replace(project, (".gitignore", "coverage/", "coverage/\nlocal.py")),
             git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
         ),
-        f"update: git ignores tools/local.py, which {NEW} writes; move it away first",
+        f"update: {NEW} would overwrite files that are not in git: tools/local.py; move them away first",
     ),
     "an ignored file is in the way of a folder": (
         lambda project: (
@@ -405,7 +473,7 @@ REFUSALS: dict[str, tuple[Callable[[Path], object], str]] = {
             replace(project, (".gitignore", "coverage/", "coverage/\nnotes")),
             git(project, "commit", "--quiet", "--all", "--amend", "--no-edit"),
         ),
-        f"update: git ignores notes, which {NEW} writes; move it away first",
+        f"update: {NEW} would overwrite files that are not in git: notes; move them away first",
     ),
     "an answer that is no longer allowed": (
         lambda project: (replace(project, (RECORD, "us-east-2", "moon")), commit_all(project, "A bad answer")),
@@ -472,28 +540,24 @@ def test_new_questions_are_asked_at_a_terminal(template: Path, project: Path) ->
     assert read_record(project)["answers"]["mascot"] == "otter"
 
 
-# Interrupts the update in the middle of the merge, after files have changed.
-INTERRUPTED = """
-from scripts import update
-
-def interrupt(_):
-    raise KeyboardInterrupt
-
-update.Repository._resolve_generated = interrupt
-update.main()
-"""
-
-
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no process groups that receive SIGINT")
 def test_an_interrupted_merge_changes_no_file_and_can_be_repeated(template: Path, project: Path) -> None:
-    before = files(project)
+    before, merging = files(project), project.parent / "merging"
+    git(project, "config", "filter.slow.smudge", f"sh -c 'touch {merging}; sleep 20; cat'")
+    (project / ".git/info/attributes").write_text(".gitignore filter=slow\n", encoding="utf-8")
 
-    finished = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(project)], cwd=template, check=False, capture_output=True, text=True
-    )
+    command = [sys.executable, "-m", "scripts.update", str(project)]
+    with subprocess.Popen(command, cwd=template, stderr=subprocess.PIPE, start_new_session=True, text=True) as process:
+        while not merging.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        (project / ".git/info/attributes").unlink()
+        os.killpg(process.pid, signal.SIGINT)
+        said = process.communicate()[1]
 
-    assert (finished.returncode, finished.stderr) == (
+    assert (process.returncode, said.splitlines()[-1:]) == (
         1,
-        "\nupdate: interrupted; `git status` shows whether a merge is in progress\n",
+        ["update: interrupted; `git status` shows whether a merge is in progress"],
     )
     assert (files(project), git(project, "status", "--porcelain")) == (before, "")
     update(template, project)

@@ -125,8 +125,8 @@ def test_a_proposed_release_that_is_not_merged_fails_the_check(folder: Path) -> 
     [
         (None, "it does not exist"),
         ('{"owned": }', "Expecting value: line 1 column 11 (char 10)"),
-        ("[]", "a key is missing or wrong"),
-        ('{"owned": {}, "answers": {}}', "a key is missing or wrong"),
+        ("[]", "it needs answers, commit, owned, rendered, template, version"),
+        ('{"owned": {}, "answers": {}}', "it needs answers, commit, owned, rendered, template, version"),
     ],
 )
 def test_a_missing_or_damaged_record_is_refused(folder: Path, text: str | None, problem: str) -> None:
@@ -216,17 +216,12 @@ def test_an_update_without_git_is_refused(folder: Path, repository: Path, monkey
         template.update(folder=folder)
 
 
-@pytest.mark.parametrize("interrupted", ["git", sys.executable])
 @pytest.mark.usefixtures("repository")
-def test_an_interrupted_update_prints_no_stack_trace(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, interrupted: str
+def test_an_interrupted_search_for_releases_prints_no_stack_trace(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = subprocess.run
-
-    def interrupt(command: list[str], **options: Any) -> Any:
-        if command[0] == interrupted:
-            raise KeyboardInterrupt
-        return run(command, **options)
+    def interrupt(*_: Any, **_options: Any) -> None:
+        raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "run", interrupt)
 
@@ -234,3 +229,22 @@ def test_an_interrupted_update_prints_no_stack_trace(
         template.update(folder=folder)
 
     assert ended.value.code == 130
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_interrupted_update_waits_for_the_releases_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait, interrupted = subprocess.Popen.wait, []
+
+    def interrupt(process: subprocess.Popen[str], timeout: float | None = None) -> int:
+        if "scripts.update" in str(process.args) and not interrupted:
+            interrupted.append(process)
+            raise KeyboardInterrupt
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupt)
+
+    with pytest.raises(SystemExit, match=r"^1$"):
+        template.update(folder=folder)
+
+    assert interrupted
+    assert (folder / "updated").exists()

@@ -52,7 +52,7 @@ DETACHED: Final[dict[str, Any]] = {
 
 
 class Record(BaseModel):
-    """A started emulator, as recorded in ``emulator.json``. If `kept`, it runs on after the task, with a stack.
+    """A started emulator, as recorded in ``emulator.json``. If `kept`, the emulator keeps running after the task.
 
     `created` is the start time of the process, to detect a reused PID.
     """

@@ -116,7 +116,7 @@ def local_variables(address: str) -> dict[str, str]:
 
 
 def enter_local_stack(task: str) -> str:
-    """Point this process to the local stack, never to AWS, and return the emulator's URL; exit if it is not up."""
+    """Point this process to the local stack, never to AWS, and return its URL; exit if the local stack is not up."""
     address = find_emulator()
     if address is None:
         sys.exit(f"{task}: the local stack is not up; run the task `local-up`")

@@ -31,6 +31,8 @@ BY_URN: Final = attrgetter("urn")
 # https://github.com/pulumi/pulumi/blob/master/sdk/go/common/resource/sig/sig.go
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
 SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 # the marker of a secret, not a secret
+# Exceptions when a value has no element at a path.
+NO_SUCH_PART: Final = (LookupError, TypeError)
 # A part of a property path such as `rules[0].tags["my.key"]`.
 PATH_PART: Final = re.compile(r'\[(\d+)\]|\[("(?:[^"\\]|\\.)*")\]|\.?([^.\[\]]+)')
 
@@ -183,11 +185,12 @@ def _value(step: StepEventMetadata, state: StepEventStateMetadata | None, path: 
     inputs, outputs = (dict(getattr(state, name, None) or {}) for name in ("inputs", "outputs"))
     # A refresh compares outputs. An update compares inputs, and outputs that the provider computes.
     value: Any = inputs | outputs if step.op == OpType.REFRESH else outputs | inputs
-    with contextlib.suppress(LookupError, TypeError):
-        for index, quoted, name in PATH_PART.findall(path):
+    for index, quoted, name in PATH_PART.findall(path):
+        try:
             value = value[int(index) if index else name or json.loads(quoted)]
-        return json.dumps(_readable(value))
-    return None
+        except NO_SUCH_PART:
+            return None
+    return json.dumps(_readable(value))
 
 
 def _readable(value: Any) -> Any:

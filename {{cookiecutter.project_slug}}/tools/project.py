@@ -85,7 +85,7 @@ def run_prefix(folder: Path = PROJECT_FOLDER) -> str:
 
 
 class DocumentError(Exception):
-    """A file is unreadable or malformed; `problem` is the message without the file and, if known, the line from 1."""
+    """A file is unreadable or malformed. `line` counts from 1, if known; `problem` is without file and line."""
 
     def __init__(self, file: str, problem: str, line: int | None = None) -> None:
         self.file, self.problem, self.line = file, problem, line

@@ -32,7 +32,7 @@ def find_pulumi() -> str:
 
 
 def run_pulumi(*arguments: str, variables: Mapping[str, str] | None = None) -> int:
-    """Run the Pulumi CLI in this terminal, and return its exit status. Interrupts: see `run_to_completion`."""
+    """Run the Pulumi CLI in this terminal, and return its exit status, as `run_to_completion`."""
     return run_to_completion([find_pulumi(), *arguments], variables)
 
 
@@ -102,7 +102,7 @@ def create_stack(stack: str, secrets_provider: str = "default") -> None:
 
 
 def preview(stack: str) -> None:
-    """Build a stack's bundle, preview its deployment, and exit with the status: the task ``pulumi-preview``."""
+    """Build a stack's bundle, preview its deployment, and exit with the CLI's status: the task ``pulumi-preview``."""
     with interruptible("pulumi-preview"):
         _require(stack)
         build_bundle(stack)

@@ -136,7 +136,8 @@ class SettingsModel:
     def allows(self, key: str, text: str) -> bool:
         """Whether a value is allowed for a setting, regardless of the other settings."""
         with contextlib.suppress(ValidationError):
-            return self.parse(key, text) is not None
+            self.parse(key, text)
+            return True
         return False
 
     @functools.cached_property
@@ -166,7 +167,7 @@ def declared_model() -> SettingsModel:
 class Problem:
     """A problem in a stack's configuration: the rule's name, the key with namespace, and the message without the key.
 
-    `allowed` has the allowed values in words, or the correct key. A contradiction is wrong only with other settings.
+    `allowed` has the allowed values in words, or the correct key. A contradiction depends on the other settings.
     """
 
     rule: str

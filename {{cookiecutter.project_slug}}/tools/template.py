@@ -4,6 +4,7 @@
 module, so the module imports only the standard library.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -11,7 +12,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,7 +37,7 @@ def digest(path: Path) -> str:
 
 def read_record(folder: Path = PROJECT_FOLDER) -> dict[str, Any]:
     """Read ``.template.json``; exit if it is missing or damaged."""
-    problem = "a key is missing or wrong"
+    problem = f"it needs {', '.join(sorted(KEYS))}"
     try:
         record = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         if isinstance(record, dict) and record.keys() >= KEYS and _parse(str(record["rendered"])):
@@ -64,8 +65,8 @@ def check(folder: Path = PROJECT_FOLDER) -> None:
 def update(version: str = "", *, check_only: bool = False, folder: Path = PROJECT_FOLDER) -> None:
     """Update the project to a release of the template: the task ``update``.
 
-    The release's own `scripts.update` does the work, so an update's code is never older than the release. By default,
-    the release is the newest. `check_only` prints whether there is a newer one.
+    The release's own `scripts.update` does the work, so an update's code is never older than the release. Without
+    `version`: the release that Renovate proposes, or else the newest. `check_only` prints whether there is a newer one.
 
     Raises:
         SystemExit: Always. Status 1: the update failed or left conflicts, or `check_only` found a newer release.
@@ -90,7 +91,12 @@ def update(version: str = "", *, check_only: bool = False, folder: Path = PROJEC
         # uv runs the release in its own virtual environment, because the project's lacks Cookiecutter.
         command = [sys.executable, "-m", "uv", "run", "--quiet", "--no-dev", "--directory", str(release)]
         command += ["python", "-m", "scripts.update", str(folder)]
-        sys.exit(_call(command).returncode)
+        with subprocess.Popen(command, env=_variables()) as process:
+            while process.poll() is None:
+                # Ctrl-C reaches the release's program, too, which undoes what it has begun.
+                with contextlib.suppress(KeyboardInterrupt):
+                    process.wait()
+        sys.exit(process.returncode)
 
 
 def _releases(template: str) -> set[Version]:
@@ -103,22 +109,17 @@ def _releases(template: str) -> set[Version]:
 
 def _run(*command: str) -> str:
     """Run git without prompts for credentials, and return its output."""
-    finished = _call(command, capture_output=True, encoding="utf-8")
+    try:
+        finished = subprocess.run(command, check=False, env=_variables(), capture_output=True, encoding="utf-8")
+    except FileNotFoundError:
+        sys.exit("update: git is not on the PATH")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     if finished.returncode:
         reason = re.search(r"^fatal: (.+)", finished.stderr, re.MULTILINE)
         said = reason[1] if reason else f"exit status {finished.returncode}"
         sys.exit(f"update: `{' '.join(command[:2])}` failed: {said}; the template's address is in {RECORD_FILE}")
     return finished.stdout
-
-
-def _call(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
-    try:
-        return subprocess.run(command, check=False, env=_variables(), **options)
-    except FileNotFoundError:
-        sys.exit("update: git is not on the PATH")
-    except KeyboardInterrupt:
-        # The release's program prints what it leaves.
-        sys.exit(INTERRUPTED)
 
 
 def _variables() -> Mapping[str, str]:

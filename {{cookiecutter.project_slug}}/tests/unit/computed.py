@@ -1,7 +1,7 @@
 """The outputs that AWS computes for the programs' resources, by Pulumi's type token, for the mocks of `tools.testing`.
 
-A text may contain inputs that the program sets, such as ``name``, and ``account``, ``dns_suffix``, ``partition``,
-``region`` and ``uuid``.
+The values are format strings. Their fields are the inputs that the program sets, in camel case, and ``account``,
+``dns_suffix``, ``partition``, ``region`` and ``uuid``.
 """
 
 from typing import Final

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, folder: Path = PROJECT_FOLDER, 
 def validate(folder: Path, names: Collection[str], today: date, *, live: bool = False, strict: bool = False) -> Report:
     """Check a project's stack files against each other, the policies and, if `live`, the deployed stacks.
 
-    The report is on the stacks in `names`, by default on all, without the local stack's settings; the rules read all
+    The report covers the stacks in `names`. If empty: all, but not the settings of the local stack. The rules read all
     stacks. `strict` treats warnings as errors.
 
     Raises:
