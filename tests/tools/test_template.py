@@ -1,9 +1,11 @@
 """Tests of ``.template.json``, the check of template-owned files, and the start of an update."""
 
+import http.server
 import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -182,6 +184,7 @@ def test_check_says_whether_there_is_a_newer_release(
     [
         ({"template": ""}, "", 'the template\'s address is unknown; set "template" in .template.json to its URL'),
         ({"template": "no/such/folder"}, "", "`git ls-remote` failed: "),
+        ({"template": "http://127.0.0.1:1/template.git"}, "", "`git ls-remote` failed: unable to access 'http://127.0"),
         ({}, "1.3.0", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
         ({"version": "1.3.0"}, "", "there is no release 1.3.0; the releases are 1.2.0, 1.10.0"),
         ({}, "newest", "there is no release newest; the releases are 1.2.0, 1.10.0"),
@@ -199,6 +202,34 @@ def test_an_update_that_cannot_start_is_refused_in_one_line(
 
     assert str(refused.value).startswith(f"update: {message}")
     assert "\n" not in str(refused.value)
+
+
+class NeedsCredentials(http.server.BaseHTTPRequestHandler):
+    """Refuses each request, as a private repository does without credentials."""
+
+    def do_GET(self) -> None:
+        """Ask for credentials."""
+        self.send_response(401)
+        self.send_header("WWW-Authenticate", 'Basic realm="template"')
+        self.end_headers()
+
+
+def test_an_address_that_needs_credentials_is_refused_without_a_prompt(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "NO_PROXY": "127.0.0.1"}.items():
+        monkeypatch.setenv(name, value)
+    with http.server.HTTPServer(("127.0.0.1", 0), NeedsCredentials) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        change(folder, template=f"{address}/template.git")
+
+        with pytest.raises(SystemExit) as refused:
+            template.update(folder=folder)
+        server.shutdown()
+
+    asked = f"update: `git ls-remote` failed: could not read Username for '{address}': terminal prompts disabled; "
+    assert str(refused.value) == f"{asked}the template's address is in .template.json"
 
 
 def test_a_template_without_releases_is_refused(folder: Path, repository: Path) -> None:
