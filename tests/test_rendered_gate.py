@@ -96,7 +96,8 @@ def test_an_error_that_only_pylint_finds_fails(
     default_project: Project, environment: Environment, tmp_path: Path
 ) -> None:
     compared = '"""A module."""\n\nX = 1\nY = X == X\n'
-    project = write(tmp_path, default_project, {"added/tools/compared.py": compared, "tools/compared.py": compared})
+    names = ("added/tools/compared.py", "tools/compared.py", ".venv/lib/compared.py", ".local/compared.py")
+    project = write(tmp_path, default_project, dict.fromkeys(names, compared))
 
     finished = environment.task(project, "lint")
 
