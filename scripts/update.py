@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -38,18 +38,12 @@ CONFLICT = re.compile(
 )
 # Make git's output independent of the user's configuration.
 GIT_OPTIONS = ("-c", "core.quotePath=off", "-c", "i18n.logOutputEncoding=UTF-8", "-c", "log.showSignature=false")
-# The exit status of `git merge` if files are in the way, so that it changes nothing.
-REFUSED = 2
 # Refs that exist while a command is not finished: https://git-scm.com/docs/gitrevisions
 UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
 
 class UpdateError(Exception):
     """The project cannot be updated; the message says why."""
-
-
-class MergeRefusedError(UpdateError):
-    """git has refused a merge, and changed nothing."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +116,7 @@ class Repository:
 
     def last_rendering(self, version: str) -> str:
         """Return the newest rendering of a version in HEAD's history; empty if there is none, as after a squash."""
-        log = self.run("log", "--topo-order", "--basic-regexp", "--grep=^Tree: ", "--format=%H %T %B%x00").split("\0")
+        log = self.run("log", "--topo-order", "--format=%H %T %B%x00").split("\0")
         commits = (entry.strip().split(" ", 2) for entry in log if entry.strip())
         return next((commit for commit, tree, message in commits if is_rendering(message, tree, version)), "")
 
@@ -184,8 +178,7 @@ class Repository:
         merged = self._git(*options, "merge", "--quiet", "--no-commit", "--no-ff", f"refs/heads/{BRANCH}")
         # With conflicts, too, git exits with 1.
         if not self.succeeds("rev-parse", "--verify", "--quiet", "MERGE_HEAD"):
-            refused = MergeRefusedError if merged.returncode == REFUSED else UpdateError
-            raise refused(f"`git merge` failed: {reason(merged)}")
+            raise UpdateError(f"`git merge` failed: {reason(merged)}")
 
     def _restore(self, head: str, touched: set[str]) -> None:
         """Undo a merge that has failed, also if git has no record of it.
@@ -207,10 +200,12 @@ class Repository:
         finally:
             signal.signal(signal.SIGINT, handler)
 
-    def _resolve_generated(self) -> list[str]:
-        """Resolve conflicts in generated blocks, and return the files that have other conflicts."""
-        conflicts = self.run("diff", "--name-only", "--diff-filter=U").splitlines()
-        for name in filter(GENERATED_FILE.fullmatch, conflicts):
+    def _conflicts(self) -> list[str]:
+        return self.run("diff", "--name-only", "--diff-filter=U").splitlines()
+
+    def _resolve_generated(self) -> None:
+        """Resolve conflicts in generated blocks."""
+        for name in filter(GENERATED_FILE.fullmatch, self._conflicts()):
             path = self.folder / name
             text = path.read_bytes().decode("utf-8", "surrogateescape") if path.is_file() else ""
             resolved = resolve_generated(text)
@@ -218,7 +213,20 @@ class Repository:
                 path.write_bytes(resolved.encode("utf-8", "surrogateescape"))
                 if not CONFLICT.search(resolved):
                     self.run("add", "--", name)
-        return self.run("diff", "--name-only", "--diff-filter=U").splitlines()
+
+    def _record_after(self, base: str, commit: str, project: dict[str, Any], changed: Container[str]) -> dict[str, Any]:
+        """Return a rendering's ``.template.json`` with the project's address, without files that stay the team's."""
+        before = json.loads(self.run("show", f"{base}:{RECORD}"))["owned"]
+        record = json.loads(self.run("show", f"{commit}:{RECORD}"))
+        renames = self.run("diff", "--name-status", "--find-renames", "--diff-filter=R", base, commit).splitlines()
+        origins = {new: old for _, old, new in (line.split("\t") for line in renames)}
+        record["template"] = project["template"]
+        record["owned"] = {
+            path: digest
+            for path, digest in record["owned"].items()
+            if is_owned(path, origins.get(path, path), before, project["owned"], changed)
+        }
+        return record
 
     def merge_template(self, base: str, commit: str, project: dict[str, Any]) -> list[str]:
         """Merge a rendering, and return the files with conflicts.
@@ -232,17 +240,8 @@ class Repository:
             UpdateError: If git cannot merge, and the working tree is unchanged; or if git refuses the commit.
         """
         head = self.run("rev-parse", "HEAD")
-        before = json.loads(self.run("show", f"{base}:{RECORD}"))
-        record = json.loads(self.run("show", f"{commit}:{RECORD}"))
-        record["template"] = project["template"]
         changed = self.names("diff", "--name-only", "--no-renames", base, "HEAD")
-        renames = self.run("diff", "--name-status", "--find-renames", "--diff-filter=R", base, commit).splitlines()
-        origins = {new: old for _, old, new in (line.split("\t") for line in renames)}
-        record["owned"] = {
-            path: digest
-            for path, digest in record["owned"].items()
-            if is_owned(path, origins.get(path, path), {*before["owned"]}, {*project["owned"]}, changed)
-        }
+        record = self._record_after(base, commit, project, changed)
         owned = record["owned"].keys()
         released = self.names("ls-tree", "-r", "--name-only", commit)
         deleted = changed & (project["owned"].keys() - released)
@@ -262,16 +261,13 @@ class Repository:
             text = json.dumps(record, indent=2, ensure_ascii=False) + "\n"
             (self.folder / RECORD).write_text(text, encoding="utf-8", newline="\n")
             self.run("add", "--", RECORD)
-            conflicts = self._resolve_generated()
-        except MergeRefusedError:
-            self.run("reset", "--quiet", "--soft", head)
-            raise
+            self._resolve_generated()
         except BaseException:
             self._restore(head, touched | deleted)
             raise
         if replaced := sorted(changed & (owned | deleted)):
             say(["The template's versions replace your changes in:\n", *(f"    {path}" for path in replaced), ""])
-        if conflicts:
+        if conflicts := self._conflicts():
             return conflicts
         committed = self._git("commit", "--quiet", "-m", f"Update the template to {VERSION}")
         if committed.returncode:
@@ -282,7 +278,7 @@ class Repository:
         return []
 
 
-def is_owned(path: str, origin: str, before: set[str], now: set[str], changed: set[str]) -> bool:
+def is_owned(path: str, origin: str, before: Container[str], now: Container[str], changed: Container[str]) -> bool:
     """Whether a file that the release owns belongs to the template in this project, too.
 
     A file that the team took over stays the team's. So does a file that becomes the template's, if the team has changed
@@ -295,9 +291,7 @@ def is_owned(path: str, origin: str, before: set[str], now: set[str], changed: s
         now: The files that the template owns in the project.
         changed: The files that the team has changed.
     """
-    # Version 0.1.0 recorded folders.
-    names = {origin, *map(str, PurePosixPath(origin).parents)}
-    return bool(names & now) or not (names & before or {origin, path} & changed)
+    return origin in now or not (origin in before or origin in changed or path in changed)
 
 
 def is_rendering(message: str, tree: str, version: str = "") -> bool:
